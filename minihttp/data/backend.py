@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""The narrow waist: all that minihttp asks of a document engine.
+
+Two ordered tables: documents by id (JSON text), and index entries `(index number, key bytes, id)` in byte order. An
+engine fits these Protocols by shape; it imports nothing of minihttp. It knows no schema, no validators, no tables
+but a name that it shows to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+Entry = tuple[int, bytes]
+"""One index entry of a document: (index number, key). Its id is the document's."""
+Row = tuple[str, str]
+"""(id, JSON text) of a document."""
+IndexRow = tuple[bytes, str, str]
+"""(key, id, JSON text) of an index entry and the document it points to."""
+
+
+class Reading(Protocol):
+    """One snapshot of the database."""
+
+    def get(self, id: str) -> tuple[str, str] | None:
+        """The (table name, JSON text) of a document, or None."""
+        ...
+
+    def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> Sequence[Row]:
+        """At most `limit` documents with `start <= id < stop`, in id order (byte order), or in reverse."""
+        ...
+
+    def scan_index(
+        self, index: int, start: tuple[bytes, str], stop: tuple[bytes, str], *, reverse: bool, limit: int
+    ) -> Sequence[IndexRow]:
+        """At most `limit` entries with `start <= (key, id) < stop`, in (key, id) order, joined to their documents."""
+        ...
+
+
+class Writing(Reading, Protocol):
+    """One serializable transaction; it reads its own writes."""
+
+    def put(self, id: str, table: str, json: str, add: Iterable[Entry], remove: Iterable[Entry]) -> None:
+        """Insert or replace a document; `add` and `remove` are the index entries that come and go with it."""
+        ...
+
+    def delete(self, id: str, remove: Iterable[Entry]) -> None:
+        """Delete a document and its index entries."""
+        ...
+
+    def drop_index(self, index: int) -> None:
+        """Delete every entry of an index."""
+        ...
+
+    def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        """Insert (index number, key, id) entries: the backfill of a new index."""
+        ...
+
+    def nested(self) -> AbstractContextManager[None]:
+        """A sub-transaction: leaving it by an exception undoes what was written inside, and only that."""
+        ...
+
+
+class DocumentBackend(Protocol):
+    """An engine that keeps documents.
+
+    Every failure of its own (disk full, I/O error, lock not obtained, corrupt file, interrupted) it raises as its
+    class `Fault`, a subclass of OSError with `errno`: ENOSPC full, EROFS read-only, EAGAIN locked by somebody else,
+    ETIME interrupted at the deadline, EILSEQ corrupt, EIO anything else.
+    """
+
+    Fault: type[OSError]
+
+    def read(self, deadline: float | None) -> AbstractContextManager[Reading]:
+        """Open a snapshot. `deadline` is on `time.monotonic()`: a statement still running then raises Fault(ETIME)."""
+        ...
+
+    def write(self, run: Callable[[Writing], T], deadline_seconds: float | None) -> T:
+        """Run `run` in a serializable transaction and return its result once it is durable.
+
+        `run` may be run again (the engine's serialization failures); its time limit counts from the start of each
+        run. If `run` raises, nothing is written and the exception goes on. Concurrent calls may share one fsync.
+        """
+        ...
+
+    def statistics(self) -> dict[str, Any]:
+        """Numbers for /_/metrics and `doctor`, such as bytes of the database and of the write-ahead log."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""Every error minihttp raises on purpose, sorted by whose fault it is, each with its HTTP status.
+
+The class says whose fault it is: a stranger's (4xx), the app author's (loud at start-up, 500 at run time) or the
+machine's (503, 507). Knows nothing of requests, documents or files: this is the ground floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class MinihttpError(Exception):
+    """The root of all errors raised on purpose.
+
+    Attributes:
+        status: the HTTP status of the reply when a handler lets the error out.
+        code: a stable word for programs, in Convex's spelling where Convex has one.
+        public: whether the message may be shown to a stranger.
+    """
+
+    status = 500
+    code = "InternalServerError"
+    public = False
+
+
+# ---------------------------------------------------------------- a stranger's fault
+
+
+class HTTPError(MinihttpError):
+    """A reply by exception: `raise HTTPError(404, "no such item")` answers `{"error": "no such item"}`.
+
+    Args:
+        status: an HTTP status from 400 to 599.
+        message: one sentence that names the value and the rule; it is sent to the client.
+        headers: further header fields of the reply, as (name, value) pairs.
+        code: a stable word for programs.
+    """
+
+    public = True
+
+    def __init__(
+        self, status: int, message: str, *, headers: Iterable[tuple[str, str]] = (), code: str | None = None
+    ) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"HTTPError status {status!r} is outside the range 400-599")
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = tuple(headers)
+        self.code = code or ("BadRequest" if status < 500 else "InternalServerError")
+
+
+class MissingFieldError(HTTPError, KeyError):
+    """A JSON body lacks the field that the handler asked for (400); also a KeyError, so `except KeyError` works."""
+
+    def __init__(self, field: object) -> None:
+        super().__init__(400, f"Missing required field: {field}")
+
+    __str__ = Exception.__str__  # KeyError's own would show repr(message)
+
+
+class WebhookError(MinihttpError):
+    """A webhook delivery that is not to be trusted.
+
+    Args:
+        reason: one of the codes of `REASONS`; for logs and the inbox, never for the sender.
+        message: one sentence for the log; it never holds a secret or an expected signature.
+    """
+
+    status = 400
+    code = "WebhookError"
+    REASONS = (
+        "missing_header",
+        "malformed_header",
+        "invalid_timestamp",
+        "no_signature",
+        "mismatch",
+        "too_old",
+        "too_new",
+    )
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(message or reason)
+        self.reason = reason
+
+
+class ValidationError(MinihttpError):
+    """A value that does not match its validator (400 when a handler lets it out)."""
+
+    status = 400
+    code = "ValidationError"
+    public = True
+
+
+class ArgumentValidationError(ValidationError):
+    """The arguments of a function call do not match its `args`."""
+
+    code = "ArgumentValidationError"
+
+
+class FunctionNotFoundError(MinihttpError):
+    """No function of that name, or not one that this caller may see."""
+
+    status = 404
+    code = "FunctionNotFound"
+
+
+class DocumentError(MinihttpError):
+    """A document operation that cannot be done: an id of no document or of another table, a bad index range.
+
+    Args:
+        code: Convex's word for it, such as `InvalidTable`, `InvalidIndexRange`, `InvalidCursor`.
+        message: one sentence that names the value and the rule.
+    """
+
+    status = 400
+    public = True
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LimitError(MinihttpError):
+    """A call went over one of the limits of `limits.py`; nothing of it was written.
+
+    Args:
+        code: the limit's word, such as `TooManyDocumentsRead`.
+        message: one sentence with the number and the limit.
+    """
+
+    status = 400
+    public = True
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DeadlineError(MinihttpError):
+    """A function ran longer than its time limit; it was interrupted and undone."""
+
+    status = 408
+    code = "FunctionTimedOut"
+    public = True
+
+
+# ---------------------------------------------------------------- the app's own error, on purpose
+
+
+class ApplicationError(MinihttpError):
+    """An error that the app raises for its caller: `data` reaches the client, even in production (Convex's ConvexError).
+
+    Args:
+        data: any Convex value, for example `{"code": "SOLD_OUT", "item": item_id}`.
+    """
+
+    code = "ApplicationError"
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self.data = data
+
+
+# ---------------------------------------------------------------- the app author's fault
+
+
+class ConfigurationError(MinihttpError):
+    """A mistake in the app or its settings, found at start-up."""
+
+    code = "ConfigurationError"
+
+
+class RouteError(ConfigurationError):
+    """A route that cannot be registered."""
+
+
+class SchemaError(ConfigurationError):
+    """A validator, table or index that cannot be declared, or stored documents that do not match a new schema."""
+
+
+class FunctionError(ConfigurationError):
+    """A function that cannot be registered."""
+
+
+class CronError(ConfigurationError):
+    """A cron job that cannot be registered."""
+
+
+class CallError(MinihttpError):
+    """A call that this kind of function may not make, or made too deep (`convex.md` §3.4 C7)."""
+
+    code = "InvalidCall"
+
+
+class ReturnsValidationError(MinihttpError):
+    """What a function returned does not match its `returns`: the author's fault, 500 for the caller."""
+
+    code = "ReturnsValidationError"
+
+
+# ---------------------------------------------------------------- the machine's fault
+
+
+class StorageUnavailableError(MinihttpError):
+    """The database or the file store cannot answer now (locked, I/O error, corrupt); try again later."""
+
+    status = 503
+    code = "StorageUnavailable"
+
+
+class StorageFullError(StorageUnavailableError):
+    """No space is left for the write; reads go on (507 Insufficient Storage, RFC 4918 §11.5)."""
+
+    status = 507
+    code = "StorageFull"
+
+
+class DataDirectoryError(ConfigurationError):
+    """The data directory cannot be used: locked by another process, not writable, corrupt, of a newer version."""

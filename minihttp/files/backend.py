@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""All that minihttp asks of a file store: blobs by key, streamed both ways.
+
+An engine fits this Protocol by shape and imports nothing of minihttp. It knows no metadata, no content types, no users:
+those are documents (`storage.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+
+class Blob(Protocol):
+    """An open blob, or a byte range of one, read like a binary file. It may have `fileno()` where it is a real file."""
+
+    size: int  # bytes that this object will give
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class FileBackend(Protocol):
+    """A store of blobs.
+
+    A key matches `[0-9a-f]{32}`; any other raises ValueError before anything is touched. Failures of the store are its
+    class `Fault`, a subclass of OSError with `errno` (ENOSPC, EROFS, EIO …). A blob that is not there raises
+    FileNotFoundError; one shorter than was written raises Fault(EIO) rather than giving fewer bytes.
+    """
+
+    Fault: type[OSError]
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Store a new blob; when it returns the bytes are durable, when `chunks` or the store raises nothing is kept."""
+        ...
+
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:
+        """Open bytes `start:stop` of a blob for reading."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete a blob; one that is not there is no error."""
+        ...
+
+    def list(self) -> Iterator[tuple[str, float]]:
+        """Every (key, last-modified Unix seconds), in any order."""
+        ...
+
+    def sweep_temporary(self, older_than: float) -> int:
+        """Delete leftovers of interrupted writes last touched before `older_than` (Unix seconds); returns how many."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Every limit in one place, each with its reason; `App(limits=Limits(max_body_bytes=…))` changes one.
+
+Knows only numbers. A value may be raised or lowered, never switched off: a limit that nobody set is how a small
+server dies.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from .errors import ConfigurationError
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Limits:
+    """The limits of one app. Each keyword replaces one number.
+
+    Raises:
+        ConfigurationError: for a name that is no limit (with a suggestion), or a value that is not a positive number.
+    """
+
+    # -- requests
+    max_body_bytes: int = 20 * MIB  # Convex's documented request size; waitress spools this much per request to disk
+    max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep
+    max_form_parts: int = 1_000  # CVE-2023-25577: every part costs memory, files and fields alike
+    max_part_headers: int = 8  # CVE-2026-42561: browsers send two or three
+    max_part_header_bytes: int = 8 * KIB
+    max_form_field_bytes: int = 1 * MIB  # a field is kept in memory; larger data belongs in a file part
+    max_query_fields: int = 1_000  # a query string is parsed whole
+    max_response_bytes: int = 20 * MIB  # Convex's cap on a function API result
+    # -- functions
+    query_seconds: float = 1.0  # Convex: 1 s of user code; longer holds a snapshot and lets the WAL grow
+    mutation_seconds: float = 1.0  # a mutation holds the one write lock
+    action_seconds: float = 600.0  # Convex: 10 min in node
+    max_call_depth: int = 8  # Convex's nesting of ctx.run_*
+    max_args_bytes: int = 16 * MIB
+    max_result_bytes: int = 16 * MIB
+    max_scheduled: int = 1_000  # functions scheduled by one mutation
+    max_scheduled_args_bytes: int = 4 * MIB  # each
+    max_scheduled_total_bytes: int = 16 * MIB  # of one mutation
+    # -- documents (convex.md §3.5)
+    max_document_bytes: int = 1 * MIB
+    max_document_fields: int = 1_024
+    max_document_depth: int = 16
+    max_array_length: int = 8_192
+    max_read_bytes: int = 16 * MIB  # of one query or mutation
+    max_read_documents: int = 32_000
+    max_read_ranges: int = 4_096
+    max_write_bytes: int = 16 * MIB
+    max_write_documents: int = 16_000
+    max_filter_operators: int = 256
+
+    def __init__(self, **overrides: float) -> None:
+        for name, value in overrides.items():
+            if name.startswith("_") or not hasattr(Limits, name):
+                known = [n for n in vars(Limits) if not n.startswith("_")]
+                near = get_close_matches(name, known, n=1)
+                raise ConfigurationError(
+                    f"{name!r} is not a limit" + (f"; did you mean {near[0]!r}?" if near else "")
+                )
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise ConfigurationError(f"limit {name} must be a positive number, not {value!r}")
+            setattr(self, name, value)
+
+
+DEFAULT_LIMITS = Limits()
