@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Contexts: what a function or a handler may do. What may not be done is not there.
+
+A query reads (`db`, `storage` for URLs); a mutation also writes and schedules; an action and a handler have no `db`: they
+call functions, keep files and schedule. Knows no engine and opens no transaction: `runner.py` does both.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..data.documents import Reader, Writer
+    from ..data.database import Transaction
+    from .registry import Function
+    from .runner import Runner
+
+
+class Call:
+    """Who is calling: handed down from a request or a job through every nested call.
+
+    Attributes:
+        depth: how many `ctx.run_*` lie between the outermost call and this one.
+        origin: scheme and authority for URLs made on the way, such as "https://api.example.com"; "" gives paths.
+        request_id: of the request, for logs.
+        job_id: of the scheduled job that this call belongs to.
+    """
+
+    __slots__ = ("depth", "job_id", "origin", "request_id")
+
+    def __init__(
+        self, *, depth: int = 0, origin: str = "", request_id: str | None = None, job_id: str | None = None
+    ) -> None:
+        self.depth = depth
+        self.origin = origin
+        self.request_id = request_id
+        self.job_id = job_id
+
+    def deeper(self) -> Call:
+        return Call(depth=self.depth + 1, origin=self.origin, request_id=self.request_id, job_id=self.job_id)
+
+
+class QueryCtx:
+    """The context of a query: one snapshot, read only."""
+
+    __slots__ = ("_call", "_runner", "_transaction", "db")
+
+    db: Reader
+
+    def __init__(self, runner: Runner, transaction: Transaction, call: Call) -> None:
+        self._runner = runner
+        self._transaction = transaction
+        self._call = call
+        self.db = transaction.reader
+
+    @property
+    def deadline(self) -> float:
+        """When this call is interrupted, on `time.monotonic()`."""
+        return self._transaction.deadline
+
+    def time_left(self) -> float:
+        """Seconds until the deadline, never below 0."""
+        return self._transaction.time_left()
+
+    @property
+    def storage(self) -> Any:
+        """Files: `get_url` and `get_metadata` (a mutation also has `store`, `delete`, `generate_upload_url`)."""
+        return self._runner.storage(self._transaction, self._call)
+
+    def run_query(self, function: Function | str, /, **args: Any) -> Any:
+        """Run a query in this same transaction, which sees what this one sees.
+
+        Raises:
+            ArgumentValidationError: when the arguments do not match; CallError: for another kind, or 8 calls deep.
+        """
+        return self._runner.run_in(self._transaction, function, args, call=self._call.deeper(), kind="query")
+
+
+class MutationCtx(QueryCtx):
+    """The context of a mutation: one serializable transaction."""
+
+    __slots__ = ()
+
+    db: Writer  # type: ignore[assignment]
+
+    def __init__(self, runner: Runner, transaction: Transaction, call: Call) -> None:
+        self._runner = runner
+        self._transaction = transaction
+        self._call = call
+        self.db = transaction.db  # type: ignore[assignment]
+
+    @property
+    def scheduler(self) -> Any:
+        """Work for later, written in this transaction: `run_after`, `run_at`, `cancel`."""
+        return self._runner.scheduler(self._transaction, self._call)
+
+    def run_mutation(self, function: Function | str, /, **args: Any) -> Any:
+        """Run a mutation as a sub-transaction: if it raises, only its own writes and schedules are undone."""
+        return self._runner.run_in(
+            self._transaction, function, args, call=self._call.deeper(), kind="mutation"
+        )
+
+
+class _Outside:
+    """What actions and handlers share: each `run_*` is a transaction (or an action) of its own."""
+
+    __slots__ = ()
+
+    _runner: Runner
+    _call: Call
+    deadline: float
+
+    def time_left(self) -> float:
+        """Seconds until the deadline, never below 0: pass it on as `timeout=` to what you call."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def run_query(self, function: Function | str, /, **args: Any) -> Any:
+        """Run a query on a snapshot of its own and return its result."""
+        return self._runner.run(function, args, call=self._call.deeper(), kind="query")
+
+    def run_mutation(self, function: Function | str, /, **args: Any) -> Any:
+        """Run a mutation as a transaction of its own; when this returns, its effects are durable."""
+        return self._runner.run(function, args, call=self._call.deeper(), kind="mutation")
+
+    def run_action(self, function: Function | str, /, **args: Any) -> Any:
+        """Run an action in this thread and return its result."""
+        return self._runner.run(function, args, call=self._call.deeper(), kind="action")
+
+    @property
+    def scheduler(self) -> Any:
+        """Work for later: `run_after`, `run_at`, `cancel`; each call takes effect at once."""
+        return self._runner.scheduler(None, self._call)
+
+    @property
+    def storage(self) -> Any:
+        """Files: `store`, `get`, `get_url`, `get_metadata`, `delete`, `generate_upload_url`."""
+        return self._runner.storage(None, self._call)
+
+
+class ActionCtx(_Outside):
+    """The context of an action: it may touch the outside world and is no transaction."""
+
+    __slots__ = ("_call", "_runner", "deadline")
+
+    def __init__(self, runner: Runner, call: Call, deadline: float) -> None:
+        self._runner = runner
+        self._call = call
+        self.deadline = deadline

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""The runner: checks a call, opens the right transaction, runs the function, checks its result.
+
+A query gets a snapshot, a mutation a serializable transaction, an action none. Knows nothing of HTTP, of threads, or of
+who calls: requests, jobs and plain Python code all come through `run`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..data.database import Database, Transaction
+from ..errors import CallError, FunctionNotFoundError, LimitError
+from ..limits import DEFAULT_LIMITS, Limits
+from ..values import size_bytes
+from .context import ActionCtx, Call, MutationCtx, QueryCtx
+from .registry import Function, Registry
+
+Service = Callable[[Transaction | None, Call], Any]
+
+
+class Runner:
+    """Runs the functions of one app.
+
+    Args:
+        storage, scheduler: called with the transaction (None outside of one) and the call to make `ctx.storage` and
+            `ctx.scheduler`: the rooms above hand themselves in, so that this room need not know them.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        storage: Service,
+        scheduler: Service,
+    ) -> None:
+        self.database = database
+        self.registry = registry
+        self.limits = limits
+        self.storage = storage
+        self.scheduler = scheduler
+        self.resolve = registry.resolve
+
+    def run(
+        self,
+        function: Function | str,
+        args: Mapping[str, Any],
+        *,
+        call: Call | None = None,
+        kind: str | None = None,
+        public: bool = False,
+    ) -> Any:
+        """Run a function outside of any transaction and return its result.
+
+        Args:
+            function: the function or its name.
+            args: its arguments by name.
+            call: who is calling; by default nobody in particular.
+            kind: what the caller takes it to be; another kind is refused.
+            public: whether internal functions are to look as if they did not exist.
+
+        Raises:
+            FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
+            DeadlineError, StorageUnavailableError, and whatever the function raises.
+        """
+        found = self._admit(function, kind, call, public)
+        call = call or Call()
+        checked = self._checked_args(found, args)
+        return _RUN[found.kind](self, found, checked, call)
+
+    def run_in(
+        self,
+        transaction: Transaction,
+        function: Function | str,
+        args: Mapping[str, Any],
+        *,
+        call: Call | None = None,
+        kind: str | None = None,
+    ) -> Any:
+        """Run a query, or a mutation as a sub-transaction, inside `transaction`."""
+        found = self._admit(function, kind, call, False)
+        call = call or Call()
+        if found.kind == "action":
+            raise CallError(f"Cannot call an action from a transaction: {found.name}")
+        checked = self._checked_args(found, args)
+        if found.kind == "query":
+            return self._finish(found, QueryCtx(self, transaction, call), checked)
+        if not transaction.writable:
+            raise CallError(f"Cannot call a mutation from a query: {found.name}")
+        return transaction.nested(lambda: self._finish(found, MutationCtx(self, transaction, call), checked))
+
+    def _admit(self, function: Function | str, kind: str | None, call: Call | None, public: bool) -> Function:
+        found = self.resolve(function)
+        if public and not found.public:
+            raise FunctionNotFoundError(f"Could not find function for {function!r}.")
+        if kind is not None and kind != found.kind:
+            raise CallError(
+                f"Trying to execute {found.name} as {kind.title()}, but it is defined as {found.kind.title()}."
+            )
+        if call is not None and call.depth > self.limits.max_call_depth:
+            raise CallError(
+                f"Cannot call {found.name}: {call.depth} nested calls, the limit is {self.limits.max_call_depth}"
+            )
+        return found
+
+    def _checked_args(self, function: Function, args: Mapping[str, Any]) -> dict[str, Any]:
+        checked = function.check_args(args)
+        if checked:
+            self._check_size("arguments", "FunctionArgsTooLarge", checked, self.limits.max_args_bytes, function)
+        return checked
+
+    def _finish(self, function: Function, ctx: Any, args: dict[str, Any]) -> Any:
+        value = function.handler(ctx, **args)
+        if function.returns is not None:
+            value = function.check_result(value)
+        if value is not None:
+            self._check_size(
+                "result", "FunctionResultTooLarge", value, self.limits.max_result_bytes, function
+            )
+        return value
+
+    def _check_size(self, what: str, code: str, value: Any, limit: int, function: Function) -> None:
+        size = size_bytes(value)
+        if size > limit:
+            raise LimitError(code, f"The {what} of {function.name} take {size} bytes, the limit is {limit}.")
+
+    def _query(self, function: Function, args: dict[str, Any], call: Call) -> Any:
+        return self.database.read(
+            lambda transaction: self._finish(function, QueryCtx(self, transaction, call), args),
+            time_limit_seconds=self.limits.query_seconds,
+        )
+
+    def _mutation(self, function: Function, args: dict[str, Any], call: Call) -> Any:
+        return self.database.write(
+            lambda transaction: self._finish(function, MutationCtx(self, transaction, call), args),
+            time_limit_seconds=self.limits.mutation_seconds,
+        )
+
+    def _action(self, function: Function, args: dict[str, Any], call: Call) -> Any:
+        deadline = time.monotonic() + self.limits.action_seconds
+        return self._finish(function, ActionCtx(self, call, deadline), args)
+
+
+_RUN = {"query": Runner._query, "mutation": Runner._mutation, "action": Runner._action}
