@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """All that minihttp asks of a file store: blobs by key, streamed both ways.
 
-An engine fits this Protocol by shape and imports nothing of minihttp. It knows no metadata, no content types, no users:
-those are documents (`storage.py`).
+An engine fits this Protocol by shape and imports nothing of minihttp. It knows no metadata, no content types,
+no users: those are documents (`storage.py`).
 """
 
 from __future__ import annotations
@@ -12,30 +12,35 @@ from typing import Protocol
 
 
 class Blob(Protocol):
-    """An open blob, or a byte range of one, read like a binary file. It may have `fileno()` where it is a real file."""
+    """An open blob, or a byte range of one, read and sought like a binary file.
+
+    It may have `fileno()`, where it is the whole of a real file. A read that misses bytes raises Fault(EIO).
+    """
 
     size: int  # bytes that this object will give
 
     def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
     def close(self) -> None: ...
 
 
 class FileBackend(Protocol):
     """A store of blobs.
 
-    A key matches `[0-9a-f]{32}`; any other raises ValueError before anything is touched. Failures of the store are its
-    class `Fault`, a subclass of OSError with `errno` (ENOSPC, EROFS, EIO …). A blob that is not there raises
-    FileNotFoundError; one shorter than was written raises Fault(EIO) rather than giving fewer bytes.
+    A key matches `[0-9a-f]{32}` and is used once; any other raises ValueError before anything is touched.
+    Failures of the store are its class `Fault`, a subclass of OSError with `errno` (ENOSPC, EROFS …).
+    A blob that is not there raises FileNotFoundError. Every method may be called from any thread.
     """
 
     Fault: type[OSError]
 
     def put(self, key: str, chunks: Iterable[bytes]) -> None:
-        """Store a new blob; when it returns the bytes are durable, when `chunks` or the store raises nothing is kept."""
+        """Store a new blob: durable when this returns; when `chunks` or the store raises, nothing is kept."""
         ...
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:
-        """Open bytes `start:stop` of a blob for reading."""
+        """Open bytes `start:stop`; a blob that ends before `stop` is damaged: Fault(EIO), never less."""
         ...
 
     def delete(self, key: str) -> None:
@@ -47,7 +52,7 @@ class FileBackend(Protocol):
         ...
 
     def sweep_temporary(self, older_than: float) -> int:
-        """Delete leftovers of interrupted writes last touched before `older_than` (Unix seconds); returns how many."""
+        """Delete what interrupted writes left before `older_than` (Unix seconds); returns how many."""
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""Blobs as plain files: `<folder>/ab/ab12…`, one file a blob, 256 folders by the first two digits of the key.
+
+A blob appears whole or not at all: it is written to `incoming/`, synced, renamed into place, and its folder
+is synced before `put` returns. Every path is built from a checked key and opened relative to its folder,
+following no links. Files are 0600 and folders 0700. Knows no names, no types, no owners; POSIX systems only.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+_is_key = re.compile(r"[0-9a-f]{32}").fullmatch
+_is_shard = re.compile(r"[0-9a-f]{2}").fullmatch
+_INCOMING = "incoming"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_BYTES = 1024 * 1024
+
+# A quota and a file size limit are, to the caller, a full disk.
+_SAME_AS = {errno.EDQUOT: errno.ENOSPC, errno.EFBIG: errno.ENOSPC}
+
+
+class Fault(OSError):
+    """The file system failed; `errno` says how, ENOSPC for every kind of full."""
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Turn an OSError of the file system into a Fault; a file that is not there stays FileNotFoundError."""
+    try:
+        yield
+    except (FileNotFoundError, Fault):
+        raise
+    except OSError as error:
+        number = _SAME_AS.get(error.errno or errno.EIO, error.errno or errno.EIO)
+        raise Fault(number, os.strerror(number), error.filename) from error
+
+
+class FileBackend:
+    """A folder of blobs, created when it is missing.
+
+    Args:
+        location: the path of the folder. It may itself be a symbolic link; nothing below it may.
+
+    Raises:
+        Fault: when the folder cannot be made, read or written.
+    """
+
+    Fault = Fault
+
+    @_faults()
+    def __init__(self, location: str) -> None:
+        path = os.path.abspath(location)
+        _make_folder(path)
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+            raise OSError(errno.EROFS if read_only else errno.EACCES, "", path)
+        self._root = os.open(path, _FOLDER & ~os.O_NOFOLLOW)
+        self._shards: set[str] = set()
+        self._making = threading.Lock()
+        self._make_shard(_INCOMING)
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Store a new blob: durable when this returns; when `chunks` or the disk raises, nothing is kept."""
+        temporary = f"{_INCOMING}/{_checked(key)}"
+        descriptor = self._create(temporary)
+        try:
+            for chunk in chunks:
+                _write(descriptor, chunk)
+            self._publish(key, temporary, descriptor)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=self._root)
+            raise
+        finally:
+            os.close(descriptor)
+
+    @_faults()
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:
+        """Open bytes `start:stop` of a blob; a file that ends before `stop` raises Fault(EIO)."""
+        with self._folder(_checked(key)[:2]) as shard:
+            return Blob(os.open(key, _READ, dir_fd=shard), start, stop)
+
+    @_faults()
+    def delete(self, key: str) -> None:
+        """Delete a blob; one that is not there is no error.
+
+        Not synced: after a power failure the blob may be back, as an orphan that a sweep finds.
+        """
+        with suppress(FileNotFoundError), self._folder(_checked(key)[:2]) as shard:
+            os.unlink(key, dir_fd=shard)
+
+    def list(self) -> Iterator[tuple[str, float]]:
+        """Every (key, last-modified Unix seconds), passing over links, folders and names that are no keys."""
+        with _faults():
+            for shard in filter(_is_shard, os.listdir(self._root)):
+                for name, modified in self._files(shard):
+                    if _is_key(name) and name.startswith(shard):
+                        yield name, modified
+
+    @_faults()
+    def sweep_temporary(self, older_than: float) -> int:
+        """Delete unfinished files last written before `older_than` (Unix seconds); returns how many."""
+        leftovers = [name for name, modified in self._files(_INCOMING) if modified < older_than]
+        for name in leftovers:
+            os.unlink(f"{_INCOMING}/{name}", dir_fd=self._root)
+        return len(leftovers)
+
+    def close(self) -> None:
+        """Let go of the folder; open blobs stay readable."""
+        os.close(self._root)
+
+    @_faults()
+    def _create(self, temporary: str) -> int:
+        return os.open(temporary, _CREATE, 0o600, dir_fd=self._root)
+
+    @_faults()
+    def _publish(self, key: str, temporary: str, descriptor: int) -> None:
+        os.fsync(descriptor)
+        self._make_shard(key[:2])
+        with self._folder(key[:2]) as shard:
+            os.rename(temporary, key, src_dir_fd=self._root, dst_dir_fd=shard)
+            try:
+                os.fsync(shard)
+            except OSError:
+                os.unlink(key, dir_fd=shard)
+                raise
+
+    def _make_shard(self, name: str) -> None:
+        """Make a folder durable before the first file goes into it: once a process, whoever comes first."""
+        if name in self._shards:
+            return
+        with self._making:
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=self._root)
+            os.fsync(self._root)
+            self._shards.add(name)
+
+    @contextmanager
+    def _folder(self, name: str) -> Iterator[int]:
+        descriptor = os.open(name, _FOLDER, dir_fd=self._root)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _files(self, folder: str) -> Iterator[tuple[str, float]]:
+        with self._folder(folder) as descriptor, os.scandir(descriptor) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode):
+                        yield entry.name, status.st_mtime
+
+
+class Blob(io.FileIO):
+    """Bytes `start:stop` of a file, read and sought as if they were all of it.
+
+    Attributes:
+        size: how many bytes it gives.
+    """
+
+    def __init__(self, descriptor: int, start: int, stop: int | None) -> None:
+        super().__init__(descriptor, "rb")
+        length = os.fstat(descriptor).st_size
+        self._start, self._stop = start, length if stop is None else stop
+        self._whole = (start, self._stop) == (0, length)
+        self.size = self._stop - start
+        if not 0 <= start <= self._stop <= length:
+            self.close()
+            raise _too_short(self._stop)
+        super().seek(start)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes, or all that are left; Fault(EIO) when the file was cut short meanwhile."""
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(_READ_BYTES), b""))
+        wanted = min(size, self._stop - super().tell())
+        if wanted <= 0:
+            return b""
+        with _faults():
+            data = super().read(wanted)
+        if not data:
+            raise _too_short(self._stop)
+        return data
+
+    readall = read
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        """What io.BufferedReader asks for."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def tell(self) -> int:
+        """The position, counted from `start`."""
+        return super().tell() - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to a position counted from `start`, from here, or from `stop`."""
+        base = (0, self.tell(), self.size)[whence]
+        return super().seek(self._start + max(0, base + offset)) - self._start
+
+    def fileno(self) -> int:
+        """The descriptor of a whole file; not of a range, since a server's sendfile may start at byte 0."""
+        if not self._whole:
+            raise io.UnsupportedOperation("a byte range has no descriptor of its own")
+        return super().fileno()
+
+
+def _checked(key: str) -> str:
+    if not _is_key(key):
+        raise ValueError(f"{key!r} is not a blob key: 32 lower-case hexadecimal digits")
+    return key
+
+
+def _too_short(stop: int) -> Fault:
+    return Fault(errno.EIO, f"the blob ends before byte {stop}")
+
+
+@_faults()
+def _write(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _make_folder(path: str) -> None:
+    """Create a folder and its parents, each synced into its own parent."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    _make_folder(parent)
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""A backend is found by the scheme of its URL, wherever the two folders were copied to."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minihttp.backends import open_documents, open_files
+from minihttp.errors import ConfigurationError, DataDirectoryError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("scheme", ["filesystem:", ""])
+def test_files_in_a_folder(tmp_path: Path, scheme: str) -> None:
+    backend = open_files(f"{scheme}{tmp_path}/files")
+    backend.put("0" * 32, [b"x"])
+    backend.close()
+    assert (tmp_path / "files" / "00" / ("0" * 32)).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("floppy:a", "there is no storage backend 'floppy'"),
+        ("os:a", "there is no storage backend 'os'"),
+    ],
+)
+def test_unknown_backend(url: str, message: str) -> None:
+    for open_backend in (open_documents, open_files):
+        with pytest.raises(ConfigurationError, match=message):
+            open_backend(url)
+
+
+def test_backend_of_the_other_kind() -> None:
+    with pytest.raises(ConfigurationError, match="'filesystem' has no DocumentBackend"):
+        open_documents("filesystem:data")
+
+
+def test_place_that_cannot_be_used() -> None:
+    with pytest.raises(DataDirectoryError, match="cannot use 'filesystem:/dev/null/x': Not a directory"):
+        open_files("filesystem:/dev/null/x")
+
+
+def test_copied_elsewhere_and_an_extra_that_is_missing(tmp_path: Path) -> None:
+    """Both folders under another package, with a new backend dropped in that needs a package nobody has."""
+    copy = tmp_path / "vendored" / "inside"
+    for package in ("minihttp", "storage_backends"):
+        shutil.copytree(ROOT / package, copy / package)
+    (copy / "storage_backends" / "cloud.py").write_text("import a_package_nobody_has\n")
+    program = (
+        "from vendored.inside.minihttp.backends import open_files\n"
+        "print(type(open_files('filesystem:files')).__module__)\n"
+        "try: open_files('cloud:bucket')\n"
+        "except Exception as error: print(error)\n"
+        "import sys; print('minihttp' in sys.modules)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path[0:0] = ['.']\n{program}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.splitlines() == [
+        "vendored.inside.storage_backends.filesystem",
+        "storage backend 'cloud' needs the package 'a_package_nobody_has', which is not installed",
+        "False",
+    ], run.stderr
