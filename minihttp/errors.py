@@ -123,6 +123,12 @@ class DocumentError(MinihttpError):
         self.code = code
 
 
+class ScheduleError(ValidationError):
+    """A time at which no function can be scheduled."""
+
+    code = "InvalidScheduledFunctionDelay"
+
+
 class LimitError(MinihttpError):
     """A call went over one of the limits of `limits.py`; nothing of it was written.
 

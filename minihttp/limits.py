@@ -41,6 +41,8 @@ class Limits:
     max_scheduled: int = 1_000  # functions scheduled by one mutation
     max_scheduled_args_bytes: int = 4 * MIB  # each
     max_scheduled_total_bytes: int = 16 * MIB  # of one mutation
+    job_result_seconds: float = 7 * 86_400.0  # Convex keeps the rows of ended jobs 7 days
+    job_lease_seconds: float = 60.0  # after it another process may take over an action; renewed while it runs
     # -- documents (convex.md §3.5)
     max_document_bytes: int = 1 * MIB
     max_document_fields: int = 1_024
