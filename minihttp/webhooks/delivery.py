@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""A verified delivery, and the header fields it came with.
+
+What the MAC does not need is worked out when asked for: the body is parsed once, and only if somebody looks
+into it. Knows no secrets and no cryptography.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Container, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from ..errors import HTTPError, WebhookError
+
+if TYPE_CHECKING:
+    from .hmac_scheme import HMACScheme
+
+
+class _HasItems(Protocol):
+    def items(self) -> Iterable[tuple[Any, Any]]: ...
+
+
+Headers = _HasItems | Iterable[tuple[str | bytes, str | bytes]]
+"""`request.headers`, any other mapping with `items()`, or (name, value) pairs; text or bytes, in any case."""
+
+
+def read_headers(headers: Headers, once: Container[str]) -> dict[str, str]:
+    """Header fields by lower-case name.
+
+    Args:
+        headers: as they came.
+        once: lower-case names that must not occur twice, in whatever case they are spelled.
+
+    Raises:
+        WebhookError: `malformed_header`, when one of them does: libraries disagree on which to take.
+    """
+    pairs = headers.items() if hasattr(headers, "items") else headers
+    if not isinstance(pairs, Collection):
+        pairs = list(pairs)
+    lower = str.lower
+    try:
+        fields = {lower(name): value + "" for name, value in pairs}  # TypeError for anything but text
+    except TypeError:
+        pairs = [(_text(name), _text(value)) for name, value in pairs]
+        fields = {lower(name): value for name, value in pairs}
+    if len(fields) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if (name := lower(_text(name))) in seen and name in once:
+                raise WebhookError("malformed_header", f"the header {name} occurs more than once")
+            seen.add(name)
+    return fields
+
+
+def _text(value: Any) -> str:
+    """Header bytes are latin-1 (PEP 3333); None is an absent field."""
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("latin-1")
+    return "" if value is None else str(value)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON value")
+
+
+_decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode  # RFC 8259 §6: no NaN, no Infinity
+_UNREAD: Any = object()
+
+
+class Delivery:
+    """One delivery whose signature is right.
+
+    Attributes:
+        body: the raw bytes that were signed.
+        timestamp: Unix seconds of the attempt where the provider signs a time, else None.
+        secret_index: which of the secrets matched, from 0.
+        headers: the header fields by lower-case name.
+    """
+
+    __slots__ = ("_id", "_json", "body", "headers", "scheme", "secret_index", "timestamp")
+
+    def __init__(
+        self,
+        scheme: HMACScheme,
+        body: bytes,
+        headers: dict[str, str],
+        secret_index: int,
+        id: str | None,
+        timestamp: int | None,
+    ) -> None:
+        self.scheme = scheme
+        self.body = body
+        self.headers = headers
+        self.secret_index = secret_index
+        self.timestamp = timestamp
+        self._id = id
+        self._json = _UNREAD
+
+    @property
+    def id(self) -> str | None:
+        """The provider's own delivery id, or None where this delivery has none."""
+        if self._id is None:
+            scheme = self.scheme
+            self._id = self.headers.get(scheme.id_header) if scheme.id_header else self.find(scheme.id_paths)
+        return self._id or None
+
+    @property
+    def event_type(self) -> str | None:
+        """What happened, in the provider's words: `push`, `checkout.session.completed`, `user.created`."""
+        return self.headers.get(self.scheme.event_header) or self.find(self.scheme.event_paths)
+
+    def json(self) -> Any:
+        """The body as JSON, parsed once; of a form body, its field with the JSON (GitHub's and Slack's
+        `payload`).
+
+        Raises:
+            HTTPError: 400 with line and column, where the body is no JSON.
+        """
+        if self._json is _UNREAD:
+            try:
+                self._json = _decode_json(self._json_text())
+            except ValueError as error:
+                raise HTTPError(400, f"Invalid JSON in the webhook body: {error}") from None
+            except RecursionError:
+                raise HTTPError(400, "Invalid JSON in the webhook body: it is nested too deep") from None
+        return self._json
+
+    def _json_text(self) -> str:
+        text = self.body.decode()
+        field = self.scheme.form_field
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not field or media_type != "application/x-www-form-urlencoded":
+            return text
+        from urllib.parse import parse_qs
+
+        values = parse_qs(text, max_num_fields=1_000, errors="strict").get(field, [])
+        if len(values) != 1:
+            raise ValueError(f"the form has {len(values)} fields {field!r}, not one")
+        return values[0]
+
+    def find(self, paths: Iterable[str]) -> str | None:
+        """The first non-empty text at one of the dotted paths of the JSON body; None where there is none."""
+        for path in paths:
+            value = self.value_at(path)
+            if isinstance(value, str) and value:
+                return value
+        return None
+
+    def value_at(self, path: str) -> Any:
+        """Whatever stands at a dotted path of the JSON body; None where there is no JSON or no such path."""
+        try:
+            value = self.json()
+        except HTTPError:
+            return None
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        return value

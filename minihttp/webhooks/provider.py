@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""A provider as an endpoint uses it: which scheme, whose secrets, which delivery this is, what to keep of it.
+
+Secrets are named by environment variable and resolved once, when the app is built. Knows no routes and no
+storage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError, WebhookError
+from .delivery import Delivery, Headers
+
+if TYPE_CHECKING:
+    from .verifier import Verifier
+
+_is_header_id = re.compile(r"[!-~]{1,256}").fullmatch
+
+
+class Provider:
+    """One configured provider; made by `stripe.provider(secret="STRIPE_WEBHOOK_SECRET")`.
+
+    Attributes:
+        name: of the provider.
+        secret_names: the environment variables that hold its secrets, in order.
+        kept_headers: lower-case names of the fields to keep with a stored delivery; never one that holds a
+            credential.
+    """
+
+    __slots__ = ("kept_headers", "name", "public_url", "secret_names", "tolerance_seconds", "verifier")
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        secret: str | Iterable[str],
+        tolerance_seconds: float | EllipsisType | None = ...,
+        public_url: str = "",
+    ) -> None:
+        self.secret_names = (secret,) if isinstance(secret, str) else tuple(secret)
+        if not self.secret_names or not all(isinstance(name, str) and name for name in self.secret_names):
+            raise ConfigurationError(f"secret must name environment variables, not {self.secret_names!r}")
+        self.verifier = verifier
+        self.name = verifier.scheme.name
+        self.tolerance_seconds = tolerance_seconds
+        self.public_url = public_url
+        self.kept_headers = verifier.kept_headers()
+
+    def resolve(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The secrets that are set, by name and in order; a name that is not in the result is missing.
+
+        Raises:
+            ConfigurationError: for one that is set and cannot be a key; the message names the variable only.
+        """
+        found = {name: environment[name] for name in self.secret_names if name in environment}
+        for name, secret in found.items():
+            try:
+                self.verifier.keys(secret)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{name}: {error}") from None
+        return found
+
+    def verify(
+        self,
+        body: bytes,
+        headers: Headers,
+        secrets: Iterable[str],
+        *,
+        now: float | None = None,
+        url: str = "",
+    ) -> Delivery:
+        """As the module's `verify`; a delivery without the id header that its provider always sends is
+        refused too.
+
+        Args:
+            url: that of the request; only its query counts where `public_url` is set.
+        """
+        if self.public_url:
+            url = self.public_url + "".join(url.partition("?")[1:])
+        delivery = self.verifier.verify(
+            body, headers, secrets, now=now, tolerance_seconds=self.tolerance_seconds, url=url
+        )
+        header = self.verifier.scheme.id_header
+        if header and not delivery.id:
+            raise WebhookError("missing_header", f"the header {header} is missing or empty")
+        if header and not _is_header_id(delivery.id or ""):
+            raise WebhookError("malformed_header", f"the header {header} is not 1-256 printable characters")
+        return delivery
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """What makes a delivery the same one again; None where nothing does, and then it must not be
+        deduplicated.
+
+        The provider's id; without one, a hash of the time and the body where the time is signed. Never the
+        body alone: two equal events at different times are two events.
+        """
+        if delivery.id or delivery.timestamp is None:
+            return delivery.id
+        return "sha256:" + hashlib.sha256(b"%d." % delivery.timestamp + delivery.body).hexdigest()
+
+    def handshake(self, delivery: Delivery, secret: str) -> Any:
+        """The JSON to answer a challenge or a ping with, instead of handling it; None for a real event."""
+        answer = self.verifier.scheme.handshake
+        return answer(delivery, self.verifier.keys(secret)[0]) if answer else None

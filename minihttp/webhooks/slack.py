@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""Slack: `v0=` and HMAC-SHA256 of `v0:timestamp:body`; answers the `url_verification` challenge.
+
+Source: docs.slack.dev, "Verifying requests from Slack" and "The Events API".
+"""
+
+from __future__ import annotations
+
+from .delivery import Delivery
+from .hmac_scheme import HMACScheme
+from .keys import Key
+from .verifier import Verifier
+
+
+def _answer_challenge(delivery: Delivery, key: Key) -> object:
+    if delivery.value_at("type") != "url_verification":
+        return None
+    return {"challenge": delivery.value_at("challenge")}
+
+
+SCHEME = HMACScheme(
+    name="slack",
+    signature_header="X-Slack-Signature",
+    timestamp_header="X-Slack-Request-Timestamp",
+    prefix="v0=",
+    signed="v0:{timestamp}:{body}",
+    id_paths=("event_id",),
+    event_paths=("event.type", "type"),
+    form_field="payload",
+    handshake=_answer_challenge,
+    kept_headers=("x-slack-retry-num", "x-slack-retry-reason"),
+)
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider

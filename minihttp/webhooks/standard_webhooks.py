@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`, as OpenAI, Polar, GitLab's
+signing token.
+
+HMAC-SHA256 of `id.timestamp.body`, base64, in a space-separated list of `v1,…`; other versions are ignored.
+Ids hold no dot, so that the signed text has one reading. Source: github.com/standard-webhooks,
+spec/standard-webhooks.md.
+"""
+
+from __future__ import annotations
+
+from .hmac_scheme import HMACScheme
+from .verifier import Verifier
+
+SCHEME = HMACScheme(
+    name="standard-webhooks",
+    signature_header="webhook-signature",
+    timestamp_header="webhook-timestamp",
+    id_header="webhook-id",
+    encoding="base64",
+    separator=" ",
+    prefix="v1,",
+    signed="{id}.{timestamp}.{body}",
+    key_encoding="base64",
+    event_paths=("type",),
+)
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""Svix: `svix-id`, `svix-timestamp`, `svix-signature`, or the three `webhook-*` headers of a white-labelled
+sender.
+
+HMAC-SHA256 of `id.timestamp.body`, base64, in a space-separated list of `v1,…`. The first complete family of
+headers decides; they are never mixed. Source: docs.svix.com/receiving/verifying-payloads/how-manual.
+"""
+
+from __future__ import annotations
+
+from . import standard_webhooks
+from .verifier import Verifier
+
+SCHEME = standard_webhooks.SCHEME._replace(
+    name="svix",
+    signature_header="svix-signature",
+    timestamp_header="svix-timestamp",
+    id_header="svix-id",
+    families=(("webhook-signature", "webhook-timestamp", "webhook-id"),),
+)
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
