@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""The command line: one file a verb, and one message and an exit code for every mistake.
+
+A verb is a module of this package whose name does not begin with `_`. It holds `HELP`, one line;
+`configure(parser)`, which adds its arguments; and `run(args)`, which returns the exit code. Only the verb
+that was asked for is imported. `args.environ` is the environment, `.env` included. What several verbs need
+is at the end of this file.
+
+Exit codes: 0 done, 1 a mistake in the app, its settings or its data, 2 a mistake in the command, 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError
+from ..loader import load_target
+from ..settings import Settings, add_flags, read_env_file, resolve
+
+if TYPE_CHECKING:
+    from ..app import App
+
+_PROGRAM = __name__.rpartition(".")[0]
+_USUAL_PLACES = (("backend/http.py", "backend"), ("app.py", "app.py"), ("http.py", "."))  # file -> target
+
+
+def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | None = None) -> int:
+    """Runs one command and returns its exit code.
+
+    Args:
+        argv: the arguments after the program's name; those of the process if absent. environ: the
+            environment, to which `.env` of the current folder is added without overriding; `os.environ` if
+            absent.
+    """
+    environ = os.environ if environ is None else environ
+    try:
+        for name, value in read_env_file().items():
+            environ.setdefault(name, value)
+        arguments = list(sys.argv[1:] if argv is None else argv) or _usual_command(environ)
+        args = _parser(arguments[:1]).parse_args(arguments)
+        args.environ = environ
+        return int(args.run(args))
+    except ConfigurationError as error:
+        print(f"{_PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    except SystemExit as stop:  # argparse, after it has printed help (0) or a mistake (2)
+        return stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `… | head`; the write at exit must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _verbs() -> list[str]:
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def _parser(first: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(_PROGRAM, description="HTTP actions as plain Python.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    names = _verbs()
+    for name in first if first and first[0] in names else names:
+        verb = importlib.import_module(f".{name}", __name__)
+        command = commands.add_parser(name, help=verb.HELP, description=verb.HELP)
+        verb.configure(command)
+        command.set_defaults(run=verb.run)
+    return parser
+
+
+def _usual_command(environ: MutableMapping[str, str]) -> list[str]:
+    """What no arguments mean: serve the app of the current folder, else help."""
+    for file, target in _USUAL_PLACES:
+        if os.path.isfile(file):
+            return ["serve", target]
+    return ["--help"]
+
+
+# ---------------------------------------------------------------- for the verbs
+
+
+def add_app_arguments(parser: argparse.ArgumentParser) -> None:
+    """`TARGET`, and the flags that say where its data is."""
+    parser.add_argument(
+        "target", metavar="TARGET", help="module:app, a module, a file, or a folder with http.py"
+    )
+    add_flags(parser, "data", "files")
+
+
+def add_json_flag(parser: argparse.ArgumentParser) -> None:
+    """`--json`, for `print_rows`."""
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings in force for a verb: flags, then the environment, then the file of the current folder."""
+    return resolve(vars(args), args.environ)
+
+
+def load_app(args: argparse.Namespace) -> App:
+    """The app of `args.target`, with the settings in force, not yet opened."""
+    app = load_target(args.target)
+    app.configure(**settings_of(args).for_app())
+    return app
+
+
+@contextmanager
+def opened_app(args: argparse.Namespace) -> Iterator[App]:
+    """The app of `args.target` with its storage open and no worker; closed at the end."""
+    app = load_app(args)
+    app.open()
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def print_rows(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
+    """Prints rows of equal keys as a table, control characters escaped, or as one JSON object a line."""
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, default=str))
+        return
+    rows = list(rows)
+    if not rows:
+        return
+    lines = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    text = "-" if value is None else str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""`routes`: what an app answers: method, path, handler, and where the handler is written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import add_app_arguments, add_json_flag, load_app, print_rows
+
+if TYPE_CHECKING:
+    from ..app import App
+
+HELP = "list the routes of an app"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_app_arguments(parser)
+    add_json_flag(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    print_rows(route_rows(load_app(args)), args.json)
+    return 0
+
+
+def route_rows(app: App) -> list[dict[str, Any]]:
+    """One row a route, in the router's order."""
+    rows = []
+    for path, method, handler in app.http.routes():
+        route = app.http.find(path, method)
+        name = getattr(handler, "__qualname__", type(handler).__name__)
+        place = _relative(route.location) if route is not None else None
+        rows.append({"method": method, "path": path, "handler": name, "location": place})
+    return rows
+
+
+def _relative(location: str) -> str:
+    """`file:line` as seen from the current folder, where that is shorter."""
+    path, _, line = location.rpartition(":")
+    return min(location, f"{os.path.relpath(path)}:{line}", key=len) if path else location

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""Finds the app that a person named: a module, a file or a folder becomes an `App`.
+
+`load_target` takes what is typed on a command line, `load_package` a folder laid out as in Convex
+(`http.py`, `schema.py`, `crons.py`, and functions in every other module). Every mistake on the way is one
+`ConfigurationError`: what was looked for, where, and what is near; an exception inside the user's code
+shows the user's frames only. Knows nothing of servers, settings or storage.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import traceback
+from difflib import get_close_matches
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .app import App
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_NAMES = ("app", "http")  # what a target without `:name` is searched for, in this order
+
+
+class Package(NamedTuple):
+    """A backend folder, loaded.
+
+    Attributes:
+        http: the router that `http.py` exports.
+        schema: the `Schema` of `schema.py`, or None.
+        crons: the `Crons` of `crons.py`, or None.
+        modules: every module by its wire name, such as `items` or `admin/users`.
+    """
+
+    http: Any
+    schema: Any
+    crons: Any
+    modules: dict[str, ModuleType]
+
+
+def load_target(target: str) -> App:
+    """The app that `target` names.
+
+    Args:
+        target: `module:name`, `module`, `path/to/file.py` (also with `:name`), or a folder that holds
+            `http.py`. Without a name, an `app` is taken, else an `http` router.
+
+    Raises:
+        ConfigurationError: nothing is there, it is no app, or its code raises when imported.
+    """
+    from .app import App
+    from .http.router import HttpRouter
+
+    place, colon, name = target.partition(":")
+    if not colon and os.path.isdir(place):
+        return App.from_package(place)
+    module = _import_target(place)
+    if colon:
+        found = _attribute(module, name, target)
+    else:
+        found = next((vars(module)[n] for n in _NAMES if n in vars(module)), None)
+        if found is None:
+            raise ConfigurationError(f"{_label(module)} has no `app` (an App) and no `http` (an HttpRouter)")
+    if isinstance(found, App):
+        return found
+    if isinstance(found, HttpRouter):
+        return App(found, modules=[module])
+    raise ConfigurationError(
+        f"{target!r} is of type {type(found).__name__}; it must be an App or an HttpRouter"
+    )
+
+
+def load_package(folder_or_package: str) -> Package:
+    """The modules of a backend folder, imported as one package, so that `from . import items` works in them.
+
+    Args:
+        folder_or_package: the path of a folder, or the dotted name of a package that can be imported.
+
+    Raises:
+        ConfigurationError: there is no such folder, it has no `http.py` with an `http`, or its code raises.
+    """
+    if os.path.isdir(folder_or_package):
+        package = _import_folder(os.path.realpath(folder_or_package))
+    else:
+        package = _import_module(folder_or_package)
+    folders = list(getattr(package, "__path__", ()))
+    if not folders:
+        raise ConfigurationError(f"{folder_or_package!r} is a single module, not a folder or a package")
+    modules = {
+        wire_name: _import_module(f"{package.__name__}.{wire_name.replace('/', '.')}")
+        for wire_name in _wire_names(folders[0])
+    }
+    if "http" not in modules:
+        raise ConfigurationError(f"{folders[0]} has no http.py; it must hold `http = HttpRouter()`")
+    http, schema, crons = (_export(modules.get(name), name) for name in ("http", "schema", "crons"))
+    return Package(http, schema, crons, modules)
+
+
+def user_frames(error: BaseException) -> str:
+    """The traceback of `error` as text, without the frames of minihttp and of the import machinery."""
+    if isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception_only(type(error), error)).rstrip()
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
+    lines = [*traceback.format_list(frames), *traceback.format_exception_only(type(error), error)]
+    return "".join(lines).rstrip()
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_HERE, "<frozen importlib")) or "/importlib/" in filename
+
+
+def _import_target(place: str) -> ModuleType:
+    if place.endswith(".py"):
+        path = os.path.realpath(place)
+        if not os.path.isfile(path):
+            raise ConfigurationError(f"there is no file {place!r} in {os.getcwd()}{_nearest_file(path)}")
+        return _import_file(path)
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())  # `python -m` does this, the console script does not
+    return _import_module(place)
+
+
+def _import_file(path: str) -> ModuleType:
+    folder, name = os.path.dirname(path), os.path.basename(path)[:-3]
+    loaded = sys.modules.get(name)
+    if (loaded is not None and getattr(loaded, "__file__", None) != path) or name in sys.stdlib_module_names:
+        name = "_" + name  # http.py is the name of a module of the standard library
+    if name in sys.modules:
+        return sys.modules[name]
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    return _execute(spec)
+
+
+def _import_folder(folder: str) -> ModuleType:
+    name = re.sub(r"\W", "_", os.path.basename(folder))
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        if folder in [os.path.realpath(p) for p in getattr(loaded, "__path__", ())]:
+            return loaded
+        raise ConfigurationError(f"folder {folder} has the name of another module, {name!r}; rename it")
+    init = os.path.join(folder, "__init__.py")
+    if os.path.isfile(init):
+        spec = spec_from_file_location(name, init, submodule_search_locations=[folder])
+        assert spec is not None
+    else:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [folder]
+    return _execute(spec)
+
+
+def _execute(spec: ModuleSpec) -> ModuleType:
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        if spec.loader is not None:
+            spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[spec.name]
+        raise _explained(error, spec.name) from None
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise ConfigurationError(_not_found(name, error.name)) from None
+        raise _explained(error, name) from None
+    except BaseException as error:
+        raise _explained(error, name) from None
+
+
+def _explained(error: BaseException, name: str) -> BaseException:
+    """What to raise for an exception that left the user's code: KeyboardInterrupt stays itself."""
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    if isinstance(error, ConfigurationError):
+        return type(error)(f"{_where(error.__traceback__)}{error}")
+    return ConfigurationError(f"cannot import {name!r}:\n{user_frames(error)}")
+
+
+def _where(tb: TracebackType | None) -> str:
+    """`file:line: ` of the deepest frame of the user's own code, or nothing."""
+    frames = [f for f in traceback.extract_tb(tb) if not _is_ours(f.filename)]
+    return f"{os.path.relpath(frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
+
+
+def _not_found(name: str, missing: str) -> str:
+    parent, _, leaf = missing.rpartition(".")
+    spec = find_spec(parent) if parent else None
+    folders = list(spec.submodule_search_locations or ()) if spec else [p or os.getcwd() for p in sys.path]
+    places = folders[:1] if not parent else folders
+    known = [f[:-3] if f.endswith(".py") else f for p in places if os.path.isdir(p) for f in os.listdir(p)]
+    near = get_close_matches(leaf, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"no module named {missing!r} in {', '.join(places)} or in the installed packages{hint}"
+
+
+def _nearest_file(path: str) -> str:
+    folder = os.path.dirname(path)
+    files = os.listdir(folder) if os.path.isdir(folder) else []
+    near = get_close_matches(os.path.basename(path), files, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _attribute(module: ModuleType, name: str, target: str) -> Any:
+    if name not in vars(module):
+        near = get_close_matches(name, list(vars(module)), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"{_label(module)} has no {name!r}, which {target!r} names{hint}")
+    return vars(module)[name]
+
+
+def _export(module: ModuleType | None, name: str) -> Any:
+    if module is None:
+        return None
+    if name not in vars(module):
+        raise ConfigurationError(f"{_label(module)} does not export `{name}`")
+    return vars(module)[name]
+
+
+def _label(module: ModuleType) -> str:
+    return os.path.relpath(module.__file__) if module.__file__ else module.__name__
+
+
+def _wire_names(folder: str) -> list[str]:
+    """The modules below `folder` as `name` or `sub/name`, without those that begin with `_` or `test_`."""
+    names = []
+    for parent, subfolders, files in os.walk(folder):
+        subfolders[:] = sorted(s for s in subfolders if s.isidentifier() and not s.startswith("_"))
+        for file in sorted(files):
+            stem, extension = os.path.splitext(file)
+            if extension == ".py" and stem.isidentifier() and not stem.startswith(("_", "test_")):
+                names.append(os.path.relpath(os.path.join(parent, stem), folder).replace(os.sep, "/"))
+    return names

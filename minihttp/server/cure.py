@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Waitress, cured: a channel that does not make the main loop spin while a handler answers.
+
+Stock waitress counts a response as pending before it sends it. Meanwhile the channel looks writable but is
+locked, so the main loop spins, takes the interpreter from the handlers, and throughput collapses with many
+connections. The cured channel
+
+* sends first and queues what the kernel did not take;
+* sends the head and the first bytes of the body in one call;
+* stays readable while one request is served, so that the main loop need not be woken to hear of the next one;
+* wakes the main loop only when there is something for it to do (`_Doorbell`);
+* still answers a client that has closed its sending half (RFC 9112 §9.6 lets it wait for the reply).
+
+`is_known` says whether the installed waitress is one that this was tested with; otherwise `server/` uses
+the stock one. Knows nothing of apps, signals or logs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Any
+
+import waitress
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.task import WSGITask
+
+TESTED_VERSIONS = ("3.0.1", "3.0.2")
+ADJUSTMENTS = {"channel_request_lookahead": 1}  # what the cured channel needs besides itself
+_NEVER = float("inf")
+_MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
+
+
+def is_known() -> bool:
+    """Whether the installed waitress is one of `TESTED_VERSIONS`, by the name of its metadata folder."""
+    beside = os.listdir(os.path.dirname(os.path.dirname(os.path.abspath(waitress.__file__))))
+    versions = [m[1] for m in (re.fullmatch(r"waitress-([0-9.]+)\.dist-info", name) for name in beside) if m]
+    return bool(versions) and all(version in TESTED_VERSIONS for version in versions)
+
+
+class CuredTask(WSGITask):  # type: ignore[misc]
+    """A response whose head waits for the first piece of its body."""
+
+    def write(self, data: bytes) -> None:
+        if self.wrote_header or len(data) > _MAX_JOINED_BYTES:
+            super().write(data)
+            return
+        held: list[bytes] = []
+        self.channel.held = held
+        try:
+            super().write(data)
+        finally:
+            self.channel.held = None
+        self.channel.write_soon(b"".join(held))
+
+
+class _Doorbell:
+    """What a cured channel sees as its server: it rings only when the main loop has work with the channel."""
+
+    __slots__ = ("active_channels", "add_task", "adj", "application", "channel", "server")
+
+    def __init__(self, server: Any, channel: CuredChannel) -> None:
+        self.server, self.channel = server, channel
+        self.adj, self.application = server.adj, server.application  # read in every request
+        self.active_channels, self.add_task = server.active_channels, server.add_task
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.server, name)
+
+    def pull_trigger(self) -> None:
+        channel = self.channel
+        if channel.parked or channel.total_outbufs_len or channel.will_close or channel.close_when_flushed:
+            self.server.pull_trigger()
+
+
+class CuredChannel(HTTPChannel):  # type: ignore[misc]
+    """One connection.
+
+    Attributes:
+        held: the pieces that `CuredTask.write` holds back, or None.
+        parked: the main loop may be waiting without listening to this connection.
+        half_closed: the client has sent its last byte.
+        head_since: Unix seconds at which an unfinished request head began.
+    """
+
+    task_class = CuredTask
+    held: list[bytes] | None = None
+    parked = False
+    half_closed = False
+    head_since = _NEVER
+
+    def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
+        super().__init__(_Doorbell(server, self), sock, addr, adj, map=map)
+
+    def readable(self) -> bool:
+        self.parked = True  # before looking: a handler that changes the answer meanwhile sees it and rings
+        if self.half_closed or not super().readable():
+            return False
+        self.parked = False
+        return True
+
+    def handle_read(self) -> None:
+        try:
+            data = self.socket.recv(self.adj.recv_bytes)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.handle_close()
+            return
+        if data:
+            self.last_activity = now = time.time()
+            self.received(data)
+            in_head = self.request is not None and not self.request.headers_finished
+            self.head_since = min(self.head_since, now) if in_head else _NEVER
+            return
+        with self.requests_lock:
+            self.half_closed = True
+            busy = bool(self.requests)
+            self.close_when_flushed = not busy
+        if not busy and not self.total_outbufs_len:
+            self.handle_close()
+
+    def write_soon(self, data: Any) -> int:
+        if self.held is not None:
+            self.held.append(data)
+            return len(data)
+        if not self.connected:
+            raise ClientDisconnected
+        if type(data) is not bytes or not data:
+            return int(super().write_soon(data))
+        with self.outbuf_lock:
+            sent = 0
+            if not self.total_outbufs_len:
+                try:
+                    sent = self.send(data, do_close=False)
+                except OSError:  # the stock way below meets the same error and knows what to do
+                    pass
+            if sent < len(data):
+                super().write_soon(data[sent:] if sent else data)
+            else:
+                self.last_activity = time.time()
+        return len(data)
+
+    def service(self) -> None:
+        super().service()
+        if self.half_closed:
+            with self.requests_lock:
+                self.close_when_flushed = self.close_when_flushed or not self.requests
+            self.server.pull_trigger()

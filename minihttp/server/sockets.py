@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The listening socket, and how many connections the process has descriptors for.
+
+A port in use is a `ConfigurationError` that names the process which holds it, where /proc tells. Knows
+nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from ..errors import ConfigurationError
+
+_SPARE_DESCRIPTORS = 32  # the database, files being served, logs, the loop's own pipe
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A TCP socket bound to `host` and `port` (0: the system chooses), not yet listening; IPv4 before IPv6.
+
+    Raises:
+        ConfigurationError: an unknown host, a port in use, or no right to it; the message names the address.
+    """
+    where = f"{host}:{port}"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"cannot listen on {where}: {error}") from None
+    family, kind, protocol, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()  # only this finds a second listener on Linux when both set SO_REUSEADDR
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"cannot listen on {where}: {_reason(error, port)}") from None
+    return listener
+
+
+def _reason(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        holder = _holder(port)
+        return "the port is in use" + (f" by {holder}" if holder else "") + "; choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"no right to use port {port}; below 1024 it needs a privilege"
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
+def _holder(port: int) -> str | None:
+    """`pid 123 (name)` of the process that listens on `port`, or None where /proc does not tell."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as lines:
+                rows = [line.split() for line in lines][1:]
+        except OSError:
+            continue
+        inodes |= {
+            f"socket:[{row[9]}]"
+            for row in rows
+            if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+        }
+    for pid in filter(str.isdigit, os.listdir("/proc") if inodes else ()):
+        try:
+            if any(os.readlink(entry.path) in inodes for entry in os.scandir(f"/proc/{pid}/fd")):
+                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
+                    return f"pid {pid} ({name.read().strip()})"
+        except OSError:  # another user's process, or one that has just ended
+            continue
+    return None
+
+
+def descriptor_limit() -> int | None:
+    """How many file descriptors this process may open; None where there is no such limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def affordable_connections(wanted: int, threads: int) -> int:
+    """`wanted` connections, or as many as there are file descriptors for.
+
+    Out of descriptors, waitress spins and does not answer.
+
+    Raises:
+        ConfigurationError: not even ten connections can be had.
+    """
+    limit = descriptor_limit()
+    if limit is None:
+        return wanted
+    affordable = limit - threads - _SPARE_DESCRIPTORS - 1
+    if affordable < 10:
+        raise ConfigurationError(
+            f"the limit of {limit} open files is too low for {threads} threads; raise `ulimit -n`"
+        )
+    return min(wanted, affordable)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Tasks that know their request's id, and report what they served: one `Served` a request.
+
+They work with any waitress: the cure is mixed in from `cure.py` where it applies. Knows nothing of formats
+or counters.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from random import getrandbits
+from typing import Any, NamedTuple
+
+from waitress.task import ErrorTask, Task, WSGITask
+
+from .cure import CuredTask
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # what a proxy may hand us to be written into our log
+
+
+class Served(NamedTuple):
+    """One answered request.
+
+    Attributes:
+        started: Unix seconds, when a handler thread took it.
+        method: as sent; `-` when the head could not be read.
+        route: the pattern that matched, or None.
+        path: as sent, percent-encoded, without the query.
+        status: of the reply.
+        seconds: until the last byte was with the socket or its buffer.
+        body_bytes: of the reply.
+        request_id: as in `X-Request-Id`, or None when the application was not reached.
+        client: the peer's address, or the one that the trusted proxy gave.
+        complete: False when the reply was cut half-way.
+    """
+
+    started: float
+    method: str
+    route: str | None
+    path: str
+    status: int
+    seconds: float
+    body_bytes: int
+    request_id: str | None
+    client: str
+    complete: bool
+
+
+class _Reporting(Task):  # type: ignore[misc]
+    """What both kinds of tasks share. `channel.server` has `draining`, `report` and `trusted_proxy`."""
+
+    environ: dict[str, Any] | None = None
+    body_bytes = 0
+
+    def build_response_header(self) -> bytes:
+        if self.channel.server.draining:
+            self.set_close_on_finish()  # so that the client does not send its next request here
+        head: bytes = super().build_response_header()
+        return head
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.body_bytes += len(data)
+
+    def service(self) -> None:
+        report = self.channel.server.report
+        if report is None:
+            super().service()
+            return
+        began, complete = time.perf_counter(), False
+        try:
+            super().service()
+            complete = True
+        finally:
+            if self.wrote_header:  # if not, waitress answers 500 by another task, which reports
+                report(self._served(time.perf_counter() - began, complete))
+
+    def _served(self, seconds: float, complete: bool) -> Served:
+        request, environ = self.request, self.environ or {}
+        path = getattr(request, "request_uri", "-")
+        is_file = not self.body_bytes and self.has_body and environ.get("REQUEST_METHOD") != "HEAD"
+        return Served(
+            self.start_time,
+            getattr(request, "command", "-"),
+            environ.get("minihttp.route"),
+            path if "?" not in path else path[: path.index("?")],
+            int(self.status[:3]),
+            seconds,
+            (is_file and self.content_length) or self.body_bytes,
+            environ.get("minihttp.request_id"),
+            environ.get("REMOTE_ADDR") or self.channel.addr[0],
+            complete,
+        )
+
+
+class _Application(_Reporting, WSGITask):  # type: ignore[misc]
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        trusted = self.channel.server.trusted_proxy
+        given = environ.get("HTTP_X_REQUEST_ID", "") if trusted in (self.channel.addr[0], "*") else ""
+        environ["minihttp.request_id"] = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(64):016x}"
+        return environ
+
+
+class StockTask(_Application):
+    """A request for the application, as waitress answers it."""
+
+
+class CuredReportingTask(_Application, CuredTask):
+    """A request for the application, on a cured channel."""
+
+
+class RefusalTask(_Reporting, ErrorTask):  # type: ignore[misc]
+    """A request that waitress refuses by itself: 400, 413, 431, 501, in plain text."""

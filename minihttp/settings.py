@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""The settings of the command line: one table, and where each value in force came from.
+
+A flag wins over a `MINIHTTP_*` environment variable, that over `minihttp.toml` (or `[tool.minihttp]` of
+`pyproject.toml`), that over the default. What is in none of the tables is an error with a suggestion.
+`.env` is read here too and never overrides the environment. Knows nothing of what a setting does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+PREFIX = "MINIHTTP_"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")
+    return value
+
+
+def _switch(value: Any) -> bool:
+    word = str(value).lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError("true or false")
+    return word in _TRUE
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        if (
+            isinstance(value, bool)
+            or not re.fullmatch(r"[0-9]{1,9}", str(value))
+            or not low <= int(value) <= high
+        ):
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(value)
+
+    return convert
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", str(value)):
+        raise ValueError("a number of seconds")
+    return float(value)
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if value not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return str(value)
+
+    return convert
+
+
+class Setting(NamedTuple):
+    """One setting; `convert` makes its value of a text, or raises a ValueError that says the rule."""
+
+    default: Any
+    convert: Callable[[Any], Any]
+    help: str
+
+
+SETTINGS: dict[str, Setting] = {
+    "host": Setting("127.0.0.1", _text, "address to listen on; 0.0.0.0 for every interface"),
+    "port": Setting(8080, _whole(0, 65535), "port to listen on; 0 lets the system choose"),
+    "threads": Setting(8, _whole(1, 1000), "handlers that run at the same time"),
+    "connections": Setting(
+        None,
+        _whole(1, 100_000),
+        "clients connected at the same time; 1000, or what the limit of open files allows",
+    ),
+    "grace": Setting(30.0, _seconds, "seconds that requests in flight and jobs may take after SIGTERM"),
+    "data": Setting(None, _text, "data directory or database URL; the app's own if absent"),
+    "files": Setting(None, _text, "directory or URL of the stored files; beside the data if absent"),
+    "workers": Setting(None, _whole(0, 1000), "job threads; the app's own if absent, 0 for none"),
+    "origin": Setting(None, _text, "public URL of the app, such as https://api.example.com, for links"),
+    "trusted_proxy": Setting(
+        None, _text, "address of the proxy whose X-Forwarded-* and X-Request-Id are believed"
+    ),
+    "development": Setting(False, _switch, "show errors of the app in replies"),
+    "metrics": Setting(False, _switch, "answer /_/metrics"),
+    "log_format": Setting("auto", _one_of("auto", "text", "json"), "text, json, or auto: text on a terminal"),
+    "log_level": Setting("info", _one_of("debug", "info", "warning", "error"), "least level that is logged"),
+}
+APP_SETTINGS = ("data", "files", "workers", "origin", "development")  # what `App.configure` takes
+
+
+class Settings:
+    """The settings in force.
+
+    Attributes:
+        values: name -> value, for every name of `SETTINGS`.
+        origins: name -> where it came from: `default`, `--port`, `MINIHTTP_PORT` or a file's name.
+    """
+
+    def __init__(self, layers: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        self.values = {name: setting.default for name, setting in SETTINGS.items()}
+        self.origins = dict.fromkeys(SETTINGS, "default")
+        for form, layer in layers:
+            for name, value in layer.items():
+                self._put(name, value, form)
+
+    def _put(self, name: str, value: Any, form: str) -> None:
+        origin = form.format(flag=name.replace("_", "-"), name=name.upper())
+        if name not in SETTINGS:
+            near = get_close_matches(name, SETTINGS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"{origin}: there is no setting {name!r}{hint}")
+        try:
+            self.values[name] = SETTINGS[name].convert(value)
+        except ValueError as rule:
+            raise ConfigurationError(f"{origin}: {name} must be {rule}, not {value!r}") from None
+        self.origins[name] = origin
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def for_app(self) -> dict[str, Any]:
+        """The keywords of `App.configure`: only what somebody set; otherwise the app's own choice stands."""
+        return {name: self.values[name] for name in APP_SETTINGS if self.origins[name] != "default"}
+
+
+def add_flags(parser: ArgumentParser, *names: str) -> None:
+    """Gives `parser` a flag for each setting named: `--log-format FORMAT`, and `--metrics` for a switch."""
+    for name in names:
+        setting = SETTINGS[name]
+        kind: dict[str, Any] = (
+            {"action": "store_true"} if setting.convert is _switch else {"metavar": "VALUE"}
+        )
+        default = "" if setting.default in (None, False) else f" (default {setting.default})"
+        help_text = setting.help + default
+        parser.add_argument("--" + name.replace("_", "-"), dest=name, default=None, help=help_text, **kind)
+
+
+def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: str = ".") -> Settings:
+    """The settings in force.
+
+    Args:
+        flags: what argparse found; None is a flag that was not given, other names are left alone.
+        environ: environment variables; those that begin with `MINIHTTP_` count.
+        folder: where `minihttp.toml` or `pyproject.toml` may be.
+
+    Raises:
+        ConfigurationError: an unknown name, or a value that breaks its rule; it says which and where.
+    """
+    path, table = _file_table(folder)
+    variables = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
+    given = {k: v for k, v in flags.items() if k in SETTINGS and v is not None}
+    table = {name.replace("-", "_"): value for name, value in table.items()}
+    return Settings([(path, table), (PREFIX + "{name}", variables), ("--{flag}", given)])
+
+
+def _file_table(folder: str) -> tuple[str, dict[str, Any]]:
+    for file, keys in (("minihttp.toml", ()), ("pyproject.toml", ("tool", "minihttp"))):
+        path = os.path.join(folder, file)
+        if not os.path.isfile(path):
+            continue
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+        if keys and "[tool.minihttp" not in text:
+            continue
+        table = _parse_toml(text, file)
+        for key in keys:
+            table = table.get(key, {})
+        return file, table
+    return "", {}
+
+
+def _parse_toml(text: str, file: str) -> dict[str, Any]:
+    try:
+        tomllib: Any = importlib.import_module("tomllib")
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            f"{file} needs Python 3.11 or newer, which reads TOML; use {PREFIX}* variables or flags"
+        ) from None
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+        return table
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file} is not valid TOML: {error}") from None
+
+
+_ENV_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)")
+
+
+def read_env_file(path: str = ".env") -> dict[str, str]:
+    """The variables of a `.env` file; none if there is no such file.
+
+    A line is `NAME=value`, `export NAME="value"`, a `# comment` or blank.
+
+    Raises:
+        ConfigurationError: a line that is none of these.
+    """
+    if not os.path.isfile(path):
+        return {}
+    found: dict[str, str] = {}
+    with open(path, encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            match = _ENV_LINE.fullmatch(line.strip())
+            if match is None:
+                raise ConfigurationError(f"{path}:{number}: a line must be NAME=value or a comment")
+            found[match[1]] = _unquoted(match[2])
+    return found
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] in "'\"" and value[-1] == value[0]:
+        return value[1:-1]
+    return re.split(r"[ \t]#", value, maxsplit=1)[0].rstrip()
