@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The body of a request as a counting stream: it never gives more than the limit, nor silently less than was
+announced.
+
+Content-Length is a claim that is checked, and bytes are counted as they come (CVE-2026-33034). Knows nothing
+of what the bytes mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import HTTPError
+
+BLOCK_BYTES = 128 * 1024
+_WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`convex.md` §2.1 Q6)
+_MAX_LENGTH_DIGITS = 18
+
+
+class Body:
+    """A binary stream, read once: `read`, `readline`, iteration by lines.
+
+    Attributes:
+        count: the bytes read so far.
+
+    Raises:
+        HTTPError: while reading, 413 past the limit and 400 when the client sends less than it announced.
+    """
+
+    __slots__ = ("_input", "_left", "_limit_bytes", "count")
+
+    def __init__(self, stream: Any, length_bytes: int | None, limit_bytes: int) -> None:
+        """
+        Args:
+            stream: `wsgi.input`.
+            length_bytes: what Content-Length says; None where the server ends the stream itself.
+            limit_bytes: the most that is read.
+        """
+        if length_bytes is not None and length_bytes > limit_bytes:
+            raise _too_large(limit_bytes)
+        self._input = stream
+        self._left = length_bytes
+        self._limit_bytes = limit_bytes
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, all that is left by default; b"" at the end."""
+        if size is None or size < 0:
+            if self._left is None:
+                return b"".join(iter(lambda: self._take(self._input.read, BLOCK_BYTES), b""))
+            if not self._left:
+                return b""
+            data = self._take(self._input.read, self._left)
+            return data if not self._left else b"".join([data, *iter(lambda: self.read(BLOCK_BYTES), b"")])
+        return self._take(self._input.read, size)
+
+    def readline(self, size: int = -1) -> bytes:
+        """One line with its line feed, or at most `size` bytes of it; b"" at the end."""
+        return self._take(self._input.readline, BLOCK_BYTES if size is None or size < 0 else size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def _take(self, read: Any, size: int) -> bytes:
+        room = self._limit_bytes - self.count + 1 if self._left is None else self._left
+        wanted = min(size, room)
+        if wanted <= 0:
+            return b""
+        try:
+            data: bytes = read(wanted)
+        except OSError as error:
+            raise HTTPError(400, "The connection broke while the request body was read") from error
+        self.count += len(data)
+        if self._left is None:
+            if self.count > self._limit_bytes:
+                raise _too_large(self._limit_bytes)
+        elif not data:
+            raise HTTPError(400, f"The request body ended {self._left} bytes before its Content-Length")
+        else:
+            self._left -= len(data)
+        return data
+
+
+def open_body(environ: dict[str, Any], limit_bytes: int) -> Body:
+    """The body of a request; an empty one for GET, HEAD and OPTIONS.
+
+    Raises:
+        HTTPError: 400 for a malformed Content-Length, 413 for one beyond the limit, 415 for a compressed body
+            (CVE-2025-69223: nothing is ever decompressed).
+    """
+    if environ["REQUEST_METHOD"] in _WITHOUT_BODY:
+        return Body(None, 0, limit_bytes)
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "")
+    if encoding and encoding.strip().lower() != "identity":
+        raise HTTPError(415, f"Content-Encoding {encoding[:100]!a} is not supported; send the body as it is")
+    length = environ.get("CONTENT_LENGTH")
+    if not length:  # without a length only a server that ends the stream itself can be read from
+        return Body(environ["wsgi.input"], None if environ.get("wsgi.input_terminated") else 0, limit_bytes)
+    if not (length.isascii() and length.isdigit()):
+        raise HTTPError(400, f"Content-Length {length[:100]!a} is not a decimal number of bytes")
+    if len(length) > _MAX_LENGTH_DIGITS:
+        raise _too_large(limit_bytes)
+    return Body(environ["wsgi.input"], int(length), limit_bytes)
+
+
+def _too_large(limit_bytes: int) -> HTTPError:
+    return HTTPError(
+        413, f"The request body is larger than the limit of {limit_bytes} bytes", code="ContentTooLarge"
+    )

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""CORS as one rule object (WHATWG Fetch §3.2): which origins may read replies, and the answer to a preflight.
+
+A rule only adds headers: a request from another origin still runs, its reply stays unreadable to the page.
+Knows no routes; whoever routes says which methods a path has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import ConfigurationError
+from .headers import Headers
+from .response import Response
+
+_is_origin = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?").fullmatch
+_is_subdomains = re.compile(r"\*(?:\.[a-z0-9_-]+)+").fullmatch
+_https_host = re.compile(r"https://([a-z0-9._-]+)(?::[0-9]{1,5})?").fullmatch
+
+
+class Cors:
+    """Which origins may use a route, for `HttpRouter(cors=…)` and `route(cors=…)`.
+
+    Args:
+        origins: `["*"]` for any; exact origins such as `"https://a.example:8443"` (or `"null"`);
+            `"*.bar.com"` for bar.com and all its sub-domains over https, on any port.
+        methods: what a preflight allows; by default all methods that the path has.
+        headers: request header names that a preflight allows.
+        expose: reply header names that scripts may read.
+        credentials: whether cookies and Authorization may be sent; not together with `"*"`.
+        max_age_seconds: how long a browser may keep the preflight's answer.
+
+    Raises:
+        ConfigurationError: an origin that no browser could send, or credentials for any origin.
+    """
+
+    __slots__ = ("_any", "_domains", "_origins", "_preflight", "_simple", "methods")
+
+    def __init__(
+        self,
+        origins: Iterable[str],
+        *,
+        methods: Iterable[str] | None = None,
+        headers: Iterable[str] = ("Content-Type", "Authorization"),
+        expose: Iterable[str] = (),
+        credentials: bool = False,
+        max_age_seconds: int = 86400,
+    ) -> None:
+        names = [origins] if isinstance(origins, str) else list(origins)
+        for origin in names:
+            if origin not in ("*", "null") and not _is_origin(origin) and not _is_subdomains(origin):
+                raise ConfigurationError(
+                    f"origin {origin!r} is neither '*', 'scheme://host' without a path, nor '*.domain'"
+                )
+        self._any = "*" in names
+        if credentials and self._any:
+            raise ConfigurationError(
+                "credentials=True needs a list of origins: '*' would let every site act as the user"
+            )
+        self._origins = frozenset(names)
+        self._domains = tuple(name[1:] for name in names if name.startswith("*."))
+        self.methods = None if methods is None else tuple(methods)
+        expose = ", ".join(expose)
+        self._simple = [("Access-Control-Allow-Credentials", "true")] * credentials
+        self._simple += [("Access-Control-Expose-Headers", expose)] * bool(expose)
+        self._preflight = Headers(
+            [
+                ("Access-Control-Allow-Headers", ", ".join(headers)),
+                ("Access-Control-Max-Age", str(max_age_seconds)),
+            ]
+        ).items()
+
+    def allows(self, origin: str) -> bool:
+        """Whether a page of this origin may read replies; compared exactly, never by prefix or suffix."""
+        if self._any or origin in self._origins:
+            return not origin.startswith("*")
+        match = _https_host(origin) if self._domains else None
+        return match is not None and f".{match[1]}".endswith(self._domains)
+
+    def apply(self, headers: Headers, origin: str | None) -> None:
+        """Add the rule's fields to a reply, a handler's own Allow-Origin giving way to them.
+
+        Args:
+            headers: the reply's; `Vary` keeps what it has and gains `Origin`.
+            origin: the request's Origin header, or None.
+        """
+        vary = headers.get_all("Vary")
+        if not any(name.strip().lower() in ("origin", "*") for line in vary for name in line.split(",")):
+            headers.set("Vary", ", ".join([*vary, "Origin"]))
+        if origin is None:
+            return
+        headers.delete("Access-Control-Allow-Origin")
+        if self.allows(origin):
+            headers.set("Access-Control-Allow-Origin", origin)
+            for name, value in self._simple:
+                headers.set(name, value)
+
+    def preflight(self, environ: dict[str, Any], methods: Iterable[str]) -> Response:
+        """The 204 that answers an OPTIONS request.
+
+        Args:
+            environ: the WSGI environ.
+            methods: those that the path has.
+        """
+        response = Response(status=204, headers=self._preflight)
+        response.headers.set("Access-Control-Allow-Methods", ", ".join(self.methods or methods))
+        self.apply(response.headers, environ.get("HTTP_ORIGIN"))
+        return response

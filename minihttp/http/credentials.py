@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""Bearer tokens and API keys: taken from a request, made, and turned into the digest that is stored.
+
+A secret is shown once and kept as its SHA-256 (at 128 random bits and more, no slow hash is needed); a
+look-up by digest compares nothing byte by byte. Knows no database: who owns a digest is the app's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+from ..errors import HTTPError
+from .request import Request
+
+_bearer = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE).fullmatch  # RFC 6750 §2.1
+
+
+def bearer_token(request: Request) -> str:
+    """The token of `Authorization: Bearer …`.
+
+    Raises:
+        HTTPError: 401 with `WWW-Authenticate: Bearer` when it is missing or malformed.
+    """
+    match = _bearer(request.headers.get("Authorization", ""))
+    if match is None:
+        raise HTTPError(
+            401,
+            "Missing or invalid Authorization header",
+            headers=[("WWW-Authenticate", "Bearer")],
+            code="Unauthorized",
+        )
+    return match[1]
+
+
+def api_key(request: Request, header: str = "X-API-Key") -> str:
+    """The API key of a request; HTTPError 401 when there is none."""
+    key = request.headers.get(header, "").strip()
+    if not key:
+        raise HTTPError(401, "Missing API key", code="Unauthorized")
+    return key
+
+
+def new_token(prefix: str = "") -> tuple[str, str]:
+    """A new random token (256 bits, URL-safe) after `prefix`, and its digest: show the one, store the
+    other."""
+    token = prefix + secrets.token_urlsafe(32)
+    return token, digest(token)
+
+
+def digest(token: str) -> str:
+    """The SHA-256 of a token in hex: what is stored and looked up."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

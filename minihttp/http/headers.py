@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""Header fields: `Headers` of a reply (ordered, checked), `RequestHeaders` (a view over a WSGI environ),
+parameters.
+
+Names are compared without case, repeats are kept. Knows the syntax of fields (RFC 9110 §5), not what any of
+them means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar, Union
+
+T = TypeVar("T")
+Pair = tuple[str, str]
+HeaderSource = Union["Headers", Mapping[str, str], Iterable[Pair]]
+
+is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_is_value = re.compile(r"[\x20-\x7e\x80-\xff]*").fullmatch
+_is_media_type = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
+# One `; name=value`; no quantifier is nested in another, so a hostile value costs one pass (CVE-2024-24762).
+_match_parameter = re.compile(
+    r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:\"([^\"]*)\"|([^\";,\s]*)))?"
+).match
+
+
+def check_field(name: str, value: str) -> Pair:
+    """The pair itself, if it can be sent as one header field.
+
+    Raises:
+        ValueError: the name is no token, or the value holds CR, LF, NUL, another control character (a tab
+            too) or something outside latin-1 (RFC 9110 §5.1 and §5.5; CVE-2016-9964: such a value forges
+            further fields).
+    """
+    if not isinstance(name, str) or not is_token(name):
+        raise ValueError(f"header name {name!r} is not a token of letters, digits and !#$%&'*+-.^_`|~")
+    if not isinstance(value, str) or not _is_value(value):
+        raise ValueError(f"value {value!r} of header {name} is not latin-1 text without control characters")
+    return name, value
+
+
+def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
+    """`Text/HTML; charset="utf-8"` → `("text/html", {"charset": "utf-8"})`; names in lower case.
+
+    A backslash is an ordinary character: no boundary and no charset holds one, and browsers never escape with
+    it in form data (WHATWG HTML, multipart/form-data encoding algorithm).
+
+    Raises:
+        ValueError: an open quote, text after a quoted value, a repeated parameter.
+    """
+    main = value.partition(";")[0]
+    parameters: dict[str, str] = {}
+    position, end = len(main), len(value)
+    while position < end:
+        match = _match_parameter(value, position)
+        if match is None:
+            if not value[position:].strip(" \t"):
+                break
+            raise ValueError(f"malformed parameter at {value[position : position + 40]!r}")
+        name, quoted, plain = match.groups()
+        if name is not None:
+            if name.lower() in parameters:
+                raise ValueError(f"parameter {name!r} is given twice")
+            parameters[name.lower()] = plain if quoted is None else quoted
+        position = match.end()
+    return main.strip(" \t").lower(), parameters
+
+
+def parse_media_type(value: str) -> tuple[str, dict[str, str]]:
+    """The media type (lower case) and parameters of a Content-Type value; `("", {})` when it is not one valid
+    type.
+
+    Two Content-Type fields joined by a comma are not one type, so `text/plain, application/json` never passes
+    for JSON (CVE-2014-3137).
+    """
+    try:
+        media_type, parameters = parse_parameters(value)
+    except ValueError:
+        return "", {}
+    return (media_type, parameters) if _is_media_type(media_type) else ("", {})
+
+
+class Headers:
+    """The header fields of a reply: ordered, compared without case, repeats allowed, every field checked when
+    added.
+
+    Args:
+        source: a mapping, (name, value) pairs or other Headers.
+
+    Raises:
+        ValueError: a name or value that must not be sent, see `check_field`.
+    """
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, source: HeaderSource = ()) -> None:
+        pairs = source.items() if isinstance(source, (Headers, Mapping)) else source
+        self._pairs = [check_field(name, value) for name, value in pairs]
+
+    @classmethod
+    def over(cls, pairs: list[Pair]) -> Headers:
+        """Headers that read and change `pairs` itself, whose fields have been checked before."""
+        headers = cls.__new__(cls)
+        headers._pairs = pairs
+        return headers
+
+    def get(self, name: str, default: T | None = None) -> str | T | None:
+        """The first value of `name`, or `default`."""
+        return next(iter(self.get_all(name)), default)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of `name`, in order."""
+        wanted = name.lower()
+        return [value for key, value in self._pairs if key.lower() == wanted]
+
+    def set(self, name: str, value: str) -> None:
+        """Replace all fields of this name by one."""
+        field = check_field(name, value)
+        self.delete(name)
+        self._pairs.append(field)
+
+    def append(self, name: str, value: str) -> None:
+        """Add one more field; those of the same name stay."""
+        self._pairs.append(check_field(name, value))
+
+    def delete(self, name: str) -> None:
+        """Remove all fields of this name; none is no error."""
+        wanted = name.lower()
+        self._pairs[:] = [pair for pair in self._pairs if pair[0].lower() != wanted]
+
+    def items(self) -> list[Pair]:
+        """All fields as (name, value) pairs, in order."""
+        return list(self._pairs)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.get_all(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __repr__(self) -> str:
+        return f"Headers({self._pairs!r})"
+
+
+class RequestHeaders(Mapping[str, str]):
+    """The header fields of a request, read from its WSGI environ when asked for; a Mapping without case.
+
+    A server joins repeated fields before WSGI sees them, so each name has one value, in latin-1. A name with
+    an underscore is never found: in an environ it could not be told from one with a hyphen (CVE-2015-0219).
+    """
+
+    __slots__ = ("_environ",)
+    _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        upper = name.upper()
+        bare = self._BARE.get(upper)
+        if bare is not None and self._environ.get(bare):  # "" is how CGI writes "absent"
+            return self._environ[bare]
+        if bare is not None or "_" in upper:
+            raise KeyError(name)
+        return self._environ["HTTP_" + upper.replace("-", "_")]
+
+    def get_all(self, name: str) -> list[str]:
+        """The value of `name` as a list of one, or an empty list."""
+        return [self[name]] if name in self else []
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._environ:
+            if key.startswith("HTTP_"):
+                yield key[5:].replace("_", "-").title()
+        for name in ("Content-Type", "Content-Length"):
+            if self._environ.get(self._BARE[name.upper()]):
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"RequestHeaders({dict(self)!r})"

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: MIT
+"""multipart/form-data (RFC 7578, RFC 2046 §5.1) as a stream: fields into memory, files into one spool.
+
+Each block is searched for the delimiter once with `bytes.find`; only bytes that may begin one are carried
+over, so a body costs one pass whatever it holds. Names and file names follow WHATWG HTML: `%22`, `%0D` and
+`%0A` are the only escapes, `filename*` and Content-Transfer-Encoding are ignored (RFC 7578 §4.2 and §4.7). A
+broken or truncated form is an error, never a form with fewer fields. Knows nothing of requests, and of file
+names only that they are text.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from ..errors import HTTPError, StorageFullError, StorageUnavailableError
+from ..limits import Limits
+from .body import BLOCK_BYTES
+from .fields import Fields
+from .headers import Headers, is_token, parse_parameters
+
+_SPOOL_MEMORY_BYTES = 256 * 1024  # of all files of a form together; beyond it they are on disk
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_is_boundary = re.compile(
+    r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]"
+).fullmatch  # RFC 2046 §5.1.1
+_has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_is_padding = re.compile(rb"[ \t]*").fullmatch
+_MAX_PADDING_BYTES = 128
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class FilePart:
+    """An uploaded file, read like a binary file: a window on the spool of its form.
+
+    Attributes:
+        filename: as the client wrote it, perhaps with a path; never to be used as one.
+        content_type: as the client says, `application/octet-stream` by default.
+        size: in bytes.
+        headers: the header fields of the part.
+    """
+
+    __slots__ = ("_position", "_spool", "_start", "content_type", "filename", "headers", "size")
+
+    def __init__(self, filename: str, headers: Headers, spool: Spool) -> None:
+        self.filename = filename
+        self.headers = headers
+        self.content_type: str = headers.get("Content-Type") or "application/octet-stream"
+        self.size = 0
+        self._spool: Spool | None = spool
+        self._start = spool.size
+        self._position = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most `size` bytes, all that is left by default; b"" at the end."""
+        return self._take("read", size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """One line with its line feed, or at most `size` bytes of it; b"" at the end."""
+        return self._take("readline", size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to `offset` bytes from the start, the position (1) or the end (2), and return the new
+        position."""
+        position = offset + (0, self._position, self.size)[whence]
+        if position < 0:
+            raise ValueError(f"cannot seek to {position}, before the start of the file")
+        self._position = position
+        return position
+
+    def tell(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        """Forget the file; its bytes go with the form."""
+        self._spool = None
+
+    def _take(self, method: str, size: int | None) -> bytes:
+        if self._spool is None:
+            raise ValueError("read of a closed file part")
+        left = max(self.size - self._position, 0)
+        wanted = left if size is None or size < 0 else min(size, left)
+        data = self._spool.take(method, self._start + self._position, wanted) if wanted else b""
+        self._position += len(data)
+        return data
+
+    def __repr__(self) -> str:
+        return f"<FilePart {self.filename!r} {self.content_type} {self.size} bytes>"
+
+
+class Spool:
+    """The bytes of all files of one form, one after the other: in memory at first, then in one temporary
+    file."""
+
+    __slots__ = ("_file", "on_disk", "size")
+
+    def __init__(self) -> None:
+        self._file: Any = io.BytesIO()
+        self.on_disk = False
+        self.size = 0
+
+    def write(self, data: memoryview) -> None:
+        """Append. StorageFullError or StorageUnavailableError when the disk refuses."""
+        try:
+            if not self.on_disk and self.size + len(data) > _SPOOL_MEMORY_BYTES:
+                self._move_to_disk()
+            self._file.write(data)
+        except OSError as error:
+            self.close()
+            kind = StorageFullError if error.errno in _NO_SPACE else StorageUnavailableError
+            raise kind(f"an uploaded form cannot be spooled: {error}") from error
+        self.size += len(data)
+
+    def take(self, method: str, position: int, size: int) -> bytes:
+        self._file.seek(position)
+        data: bytes = getattr(self._file, method)(size)
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _move_to_disk(self) -> None:
+        import tempfile
+
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
+        file.write(self._file.getbuffer())
+        self._file = file
+        self.on_disk = True
+
+
+Value = str | FilePart
+
+
+class FormData(Fields[Value]):
+    """The fields of a form: `get`, `get_all`, `in`, `items`; a value is text or a `FilePart`."""
+
+    __slots__ = ("_spool",)
+
+    def __init__(self, pairs: Iterable[tuple[str, Value]], spool: Spool | None = None) -> None:
+        super().__init__(pairs)
+        self._spool = spool
+
+    @property
+    def closable(self) -> bool:
+        """Whether there is a temporary file to be freed."""
+        return self._spool is not None and self._spool.on_disk
+
+    def close(self) -> None:
+        """Free the files."""
+        if self._spool is not None:
+            self._spool.close()
+
+
+def parse_multipart(stream: Readable, boundary: str, limits: Limits) -> FormData:
+    """The fields and files of a multipart form.
+
+    Args:
+        stream: the body; it is read to its end.
+        boundary: the parameter of Content-Type.
+        limits: `max_form_parts`, `max_part_headers`, `max_part_header_bytes`, `max_form_field_bytes`; the
+            limit of the whole form is the stream's own.
+
+    Raises:
+        HTTPError: 400 for a form that is broken or cut off, 413 past a limit.
+        StorageUnavailableError: the temporary file cannot be written.
+    """
+    if not _is_boundary(boundary):
+        raise HTTPError(
+            400,
+            f"The multipart boundary {boundary[:100]!a} is missing or not 1 to 70 characters of RFC 2046",
+        )
+    spool = Spool()
+    try:
+        return FormData(_read_parts(_Scanner(stream, boundary.encode()), spool, limits), spool)
+    except BaseException:
+        spool.close()
+        raise
+
+
+def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits) -> Iterator[tuple[str, Value]]:
+    scanner.copy_to_delimiter(lambda data: None)  # the preamble
+    count = 0
+    while scanner.another_part():
+        count += 1
+        if count > limits.max_form_parts:
+            raise HTTPError(413, f"The form has more than {limits.max_form_parts} parts")
+        headers = _parse_headers(scanner.header_lines(limits), limits)
+        name, filename = _disposition(headers)
+        if filename is None:
+            yield name, _read_field(scanner, name, limits)
+        else:
+            file = FilePart(filename, headers, spool)
+            scanner.copy_to_delimiter(spool.write)
+            file.size = spool.size - file._start
+            yield name, file
+    scanner.skip_epilogue()
+
+
+def _read_field(scanner: _Scanner, name: str, limits: Limits) -> str:
+    value = bytearray()
+
+    def add(data: memoryview) -> None:
+        if len(value) + len(data) > limits.max_form_field_bytes:
+            raise HTTPError(
+                413, f"The form field {name[:100]!a} is larger than {limits.max_form_field_bytes} bytes"
+            )
+        value.extend(data)
+
+    scanner.copy_to_delimiter(add)
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise HTTPError(400, f"The form field {name[:100]!a} is not UTF-8") from None
+
+
+def _parse_headers(lines: list[bytes], limits: Limits) -> Headers:
+    if len(lines) > limits.max_part_headers:
+        raise HTTPError(413, f"A form part has more than {limits.max_part_headers} headers")
+    headers = Headers()
+    for line in lines:
+        try:
+            name, colon, value = line.decode("utf-8").partition(":")
+            if not colon or not is_token(name) or _has_control(value):
+                raise ValueError
+            headers._pairs.append((name, value.strip(" \t")))
+        except ValueError:
+            raise HTTPError(400, f"Malformed header in a form part: {line[:100]!a}") from None
+    return headers
+
+
+def _disposition(headers: Headers) -> tuple[str, str | None]:
+    """(name, file name or None) of a part; the file name of a part without a name is an error too."""
+    values = headers.get_all("Content-Disposition")
+    try:
+        kind, parameters = parse_parameters(values[0] if len(values) == 1 else "")
+    except ValueError as error:
+        raise HTTPError(400, f"Malformed Content-Disposition in a form part: {str(error)!a}") from None
+    if kind != "form-data" or "name" not in parameters:
+        raise HTTPError(400, "A form part must have one Content-Disposition: form-data with a name")
+    filename = parameters.get("filename")
+    return _unescape(parameters["name"]), None if filename is None else _unescape(filename)
+
+
+def _unescape(text: str) -> str:
+    if "%" not in text:
+        return text
+    return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+
+
+class _Scanner:
+    """A multipart body in blocks, cut at its delimiters."""
+
+    __slots__ = ("_block", "_delimiter", "_position", "_read")
+
+    def __init__(self, stream: Readable, boundary: bytes) -> None:
+        self._read = stream.read
+        self._delimiter = b"\r\n--" + boundary
+        self._block = b"\r\n"  # so that a delimiter at the very start is found like any other
+        self._position = 0
+
+    def copy_to_delimiter(self, write: Callable[[memoryview], None]) -> None:
+        """Hand all bytes before the next delimiter to `write`, and stop behind it."""
+        delimiter = self._delimiter
+        while True:
+            block, position = self._block, self._position
+            index = block.find(delimiter, position)
+            if index >= 0:
+                write(memoryview(block)[position:index])
+                self._position = index + len(delimiter)
+                return
+            # A delimiter holds one CR, its first byte: only the block's last CR may begin one that goes on.
+            end = block.rfind(b"\r", max(position, len(block) - len(delimiter) + 1))
+            if end < 0 or not delimiter.startswith(block[end:]):
+                end = len(block)
+            if end > position:
+                write(memoryview(block)[position:end])
+            self._position = end
+            self._more()
+
+    def another_part(self) -> bool:
+        """Whether the delimiter just passed opens a part; False for the one that closes the form."""
+        self._fill(2)
+        if self._block.startswith(b"--", self._position):
+            self._position += 2
+            return False
+        end = self._find(
+            b"\r\n", _MAX_PADDING_BYTES, 400, "A multipart boundary is followed by more than a line end"
+        )
+        if not _is_padding(self._block, self._position, end):
+            raise HTTPError(400, "A multipart boundary is followed by more than a line end")
+        self._position = end
+        return True
+
+    def header_lines(self, limits: Limits) -> list[bytes]:
+        """The header lines of a part, from the line end before them; stops behind the blank line."""
+        max_bytes = limits.max_part_header_bytes
+        end = self._find(
+            b"\r\n\r\n", max_bytes, 413, f"The headers of a form part are larger than {max_bytes} bytes"
+        )
+        lines = self._block[self._position + 2 : end].split(b"\r\n")
+        self._position = end + 4
+        dashes = self._delimiter[2:]
+        self._fill(len(dashes))
+        if self._block.startswith(dashes, self._position):
+            raise HTTPError(400, "The data of a form part begins with the multipart boundary")
+        return lines
+
+    def skip_epilogue(self) -> None:
+        """Read to the end, so that a body cut off or too large is noticed."""
+        rest = self._block[self._position :] or self._read(BLOCK_BYTES)
+        if rest[:1] not in (b"", b"\r", b"\n", b" ", b"\t"):
+            raise HTTPError(400, "The closing multipart boundary is followed by more than a line end")
+        while rest:
+            rest = self._read(BLOCK_BYTES)
+
+    def _find(self, marker: bytes, max_bytes: int, status: int, complaint: str) -> int:
+        """Where `marker` stands, at most `max_bytes` ahead."""
+        searched = 0
+        while True:
+            limit = self._position + max_bytes + len(marker)
+            index = self._block.find(marker, self._position + searched, limit)
+            if index >= 0:
+                return index
+            if len(self._block) >= limit:
+                raise HTTPError(status, complaint)
+            searched = max(len(self._block) - self._position - len(marker) + 1, 0)
+            self._more()
+
+    def _fill(self, size: int) -> None:
+        while len(self._block) - self._position < size:
+            self._more()
+
+    def _more(self) -> None:
+        """Add a block behind what has not been consumed."""
+        data = self._read(BLOCK_BYTES)
+        if not data:
+            raise HTTPError(400, "The form ends before its closing boundary")
+        kept = self._block[self._position :]
+        self._block = kept + data if kept else data
+        self._position = 0

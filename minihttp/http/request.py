@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""One request, read from its WSGI environ as far as a handler asks, and no further.
+
+Making a `Request` stores five references; query, headers, body and the rest are worked out when they are
+first used. All that a stranger can get wrong is an `HTTPError`. Knows routes only as what says where its
+prefix and parameters are.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..errors import HTTPError
+from ..limits import DEFAULT_LIMITS, Limits
+from .body import Body, open_body
+from .fields import QueryParams, parse_urlencoded
+from .headers import RequestHeaders, parse_media_type
+from .strict_json import parse_json
+from .target import check_host, percent_decode, percent_encode
+
+if TYPE_CHECKING:
+    from .multipart import FormData
+    from .router import Route
+
+T = TypeVar("T")
+
+# What `text()` decodes: never whatever codec a stranger names (some are quadratic, some are not text).
+_CHARSETS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "latin1": "latin-1",
+    "windows-1252": "cp1252",
+    "utf-16": "utf-16",
+}
+
+
+class lazy(Generic[T]):
+    """A property worked out when it is first read, and then a plain attribute."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self.make = make
+        self.name = make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        if instance is None:
+            return self  # type: ignore[return-value]
+        value = instance.__dict__[self.name] = self.make(instance)
+        return value
+
+
+class Request:
+    """What a handler gets.
+
+    Args:
+        environ: the WSGI environ (PEP 3333).
+        path: the raw path, as `raw_path(environ)` gives it.
+        route: the route that matched, or None.
+        limits: the app's limits.
+
+    Attributes:
+        method: as sent, `"HEAD"` too where the GET handler answers it.
+        path: percent-encoded, as it was sent.
+        closable: whether `close()` has anything to do.
+    """
+
+    __slots__ = ("__dict__", "closable", "environ", "limits", "method", "path", "route")
+
+    def __init__(
+        self, environ: dict[str, Any], path: str, route: Route | None = None, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.path = path
+        self.route = route
+        self.limits = limits
+        self.closable = False
+
+    # ------------------------------------------------------------ the target
+
+    @lazy
+    def tail(self) -> str:
+        """What follows the prefix of the route, percent-decoded; `""` where the route has none."""
+        length = self.route.prefix_chars if self.route else 0
+        return percent_decode(self.path[length:]) if length else ""
+
+    @lazy
+    def path_params(self) -> dict[str, str]:
+        """The `{name}` segments of the route's pattern, percent-decoded."""
+        if self.route is None or not self.route.parameters:
+            return {}
+        segments = self.path.split("/")
+        return {name: percent_decode(segments[number]) for name, number in self.route.parameters}
+
+    @lazy
+    def query(self) -> QueryParams:
+        """The query's fields; HTTPError 400 for too many, or one that is not percent-encoded UTF-8."""
+        text = self.environ.get("QUERY_STRING", "")
+        return QueryParams(parse_urlencoded(text, "query", self.limits.max_query_fields))
+
+    @lazy
+    def url(self) -> str:
+        """The whole URL, from the scheme, the checked Host header, the raw path and the raw query.
+
+        The scheme is the server's: forwarded headers count only where the server was told to trust a proxy.
+        """
+        environ = self.environ
+        base = percent_encode(environ.get("SCRIPT_NAME", ""), "latin-1", encode_percent=True)
+        query = environ.get("QUERY_STRING", "")
+        return (
+            f"{environ['wsgi.url_scheme']}://{check_host(environ)}{base}{self.path}"
+            f"{'?' if query else ''}{percent_encode(query, 'latin-1').replace('%3F', '?')}"
+        )
+
+    # ------------------------------------------------------------ the head
+
+    @lazy
+    def headers(self) -> RequestHeaders:
+        """The header fields: a Mapping without case."""
+        return RequestHeaders(self.environ)
+
+    @lazy
+    def media_type(self) -> str:
+        """The media type of Content-Type in lower case, without parameters; `""` if absent or not one valid
+        type."""
+        return self._content_type[0]
+
+    @lazy
+    def charset(self) -> str | None:
+        """The charset parameter of Content-Type in lower case, or None."""
+        charset = self._content_type[1].get("charset")
+        return charset and charset.lower()
+
+    @lazy
+    def _content_type(self) -> tuple[str, dict[str, str]]:
+        return parse_media_type(self.environ.get("CONTENT_TYPE", ""))
+
+    @lazy
+    def id(self) -> str:
+        """The request's id in replies and logs: the server's, or 16 random hex digits."""
+        found: str | None = self.environ.get("minihttp.request_id")
+        if found is None:
+            found = self.environ["minihttp.request_id"] = os.urandom(8).hex()
+        return found
+
+    @lazy
+    def remote_addr(self) -> str:
+        """The peer's address; a proxy's, unless the server was told to trust it."""
+        return self.environ.get("REMOTE_ADDR", "")  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------ the body
+
+    @lazy
+    def body(self) -> Body:
+        """The body as a stream, to be read once; limited by the route's `max_body` or the app's
+        `max_body_bytes`."""
+        limit = (self.route and self.route.max_body_bytes) or self.limits.max_body_bytes
+        return open_body(self.environ, limit)
+
+    def bytes(self) -> bytes:
+        """The whole body; may be called again, and before or after `text()` and `json()`.
+
+        Raises:
+            HTTPError: 400, 413 or 415, see `Body`.
+            RuntimeError: when the body was read as a stream before.
+        """
+        data: bytes | None = self.__dict__.get("_bytes")
+        if data is None:
+            if self.body.count:
+                raise RuntimeError("the request body has been read already, as a stream or a form")
+            data = self.__dict__["_bytes"] = self.body.read()
+        return data
+
+    def text(self) -> str:
+        """The body as text in its declared charset, UTF-8 by default.
+
+        Raises:
+            HTTPError: 400 for bytes that are not in that charset, 415 for a charset that is not supported.
+        """
+        name = self.charset or "utf-8"
+        if name not in _CHARSETS:
+            raise HTTPError(415, f"Charset {name[:100]!a} is not supported; send utf-8")
+        try:
+            return self.bytes().decode(_CHARSETS[name])
+        except UnicodeDecodeError as error:
+            raise HTTPError(400, f"The request body is not {name}: see byte {error.start}") from None
+
+    def json(self, expect: type | None = None) -> Any:
+        """The body's JSON value; a top-level object answers a missing `body["field"]` with a 400.
+
+        Args:
+            expect: dict, list, str, int, float or bool: what the top level must be.
+
+        Raises:
+            HTTPError: 415 unless the media type is `application/json` or ends in `+json`; 400 for invalid
+                JSON (with line and column), non-finite numbers, unpaired surrogates, too deep nesting, or
+                another type than expected.
+        """
+        if self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, without parsing
+            media_type = self.media_type
+            if media_type != "application/json" and not media_type.endswith("+json"):
+                shown = ascii(self.environ.get("CONTENT_TYPE", "")[:100])
+                raise HTTPError(
+                    415, f"Content-Type must be application/json, not {shown}", code="UnsupportedMediaType"
+                )
+        return parse_json(self.bytes(), self.limits.max_json_depth, expect)
+
+    def form(self) -> FormData:
+        """The fields of an urlencoded or multipart form; may be called again.
+
+        Raises:
+            HTTPError: 415 for another media type, 400 for a broken or truncated form, 413 past one of the
+                limits.
+        """
+        data: FormData | None = self.__dict__.get("_form")
+        if data is None:
+            data = self.__dict__["_form"] = self._read_form()
+        return data
+
+    def close(self) -> None:
+        """Free the temporary file of an uploaded form."""
+        form: FormData | None = self.__dict__.get("_form")
+        if form is not None:
+            form.close()
+
+    def _read_form(self) -> FormData:
+        from .multipart import FormData, parse_multipart
+
+        media_type, parameters = self._content_type
+        if media_type == "application/x-www-form-urlencoded":
+            text = self.bytes().decode("latin-1")
+            return FormData(parse_urlencoded(text, "form", self.limits.max_form_parts))
+        if media_type != "multipart/form-data":
+            shown = ascii(self.environ.get("CONTENT_TYPE", "")[:100])
+            raise HTTPError(
+                415,
+                f"Content-Type must be multipart/form-data or application/x-www-form-urlencoded, not {shown}",
+            )
+        data: bytes | None = self.__dict__.get("_bytes")
+        if data is None and self.body.count:
+            raise RuntimeError("the request body has been read already, as a stream")
+        form = parse_multipart(
+            self.body if data is None else io.BytesIO(data), parameters.get("boundary", ""), self.limits
+        )
+        self.closable = form.closable
+        return form

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""The router: which handler answers a path and method (`convex.md` §1, `product.md` §2).
+
+Exact paths beat patterns beat the longest prefix, each per method. A look-up is a few dictionary look-ups
+however many routes there are: exact paths by the path, patterns by their literal segments (one dictionary for
+each shape), prefixes by the slashes of the path. Works on raw, percent-encoded paths; knows nothing of
+requests and replies.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from types import EllipsisType
+from typing import Any
+
+from ..errors import RouteError
+from .cors import Cors
+from .target import percent_encode
+
+Handler = Callable[[Any, Any], Any]
+
+_METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
+_RESERVED = ("/.files/", "/api/storage/", "/_/")  # Convex's own, and ours
+_PACKAGE = __name__.rpartition(".http.")[0]
+
+
+class Route:
+    """One registered route.
+
+    Attributes:
+        method: `"GET"` (for HEAD too), `"POST"`, …
+        pattern: the label for logs: the path, `"/api/users/{id}"`, or a prefix with `*`: `"/a/*"`.
+        handler: called as `handler(ctx, request)`.
+        location: `"file:line"` where it was registered.
+        cors: its rule, else the router's, else None.
+        max_body_bytes: its limit of request bodies, or None for the app's.
+        exact: whether it is one whole path, neither a pattern nor a prefix.
+        prefix_chars: the length of a prefix as it stands in raw paths, 0 for others.
+        parameters: (name, number of the segment, the empty one before the first slash being 0) of a pattern.
+    """
+
+    __slots__ = (
+        "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters", "pattern",
+        "prefix_chars",
+    )  # fmt: skip
+
+    def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
+        self.method = method
+        self.pattern = pattern
+        self.handler = handler
+        self.location = location
+        self.cors: Cors | None = None
+        self.max_body_bytes: int | None = None
+        self.exact = False
+        self.prefix_chars = 0
+        self.parameters: tuple[tuple[str, int], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Route {self.method} {self.pattern} at {self.location}>"
+
+
+class WebhookEndpoint:
+    """A webhook route's handler: hands deliveries to whatever inbox the context has."""
+
+    __slots__ = ("handler", "location", "options", "path", "provider")
+
+    def __init__(
+        self, path: str, provider: Any, handler: Any, options: dict[str, Any], location: str
+    ) -> None:
+        self.path = path
+        self.provider = provider
+        self.handler = handler
+        self.options = options
+        self.location = location
+
+    def __call__(self, ctx: Any, request: Any) -> Any:
+        return ctx.receive_webhook(self, request)
+
+
+class _Shape:
+    """The patterns of one method that have their parameters in the same places."""
+
+    __slots__ = ("literals", "mask", "parameters", "routes")
+
+    def __init__(self, mask: tuple[bool, ...]) -> None:
+        self.mask = mask
+        self.parameters = [number for number, is_parameter in enumerate(mask) if is_parameter]
+        self.literals = itemgetter(*[number for number, is_parameter in enumerate(mask) if not is_parameter])
+        self.routes: dict[Any, Route] = {}
+
+
+class _MethodTable:
+    """All routes of one method."""
+
+    __slots__ = ("exact", "longest_prefix_chars", "most_segments", "prefixes", "shapes")
+
+    def __init__(self) -> None:
+        self.exact: dict[str, Route] = {}
+        self.prefixes: dict[str, Route] = {}
+        self.shapes: dict[int, list[_Shape]] = {}  # by the number of segments
+        self.longest_prefix_chars = 0
+        self.most_segments = 0
+
+    def shape(self, mask: tuple[bool, ...]) -> _Shape:
+        """The shape with these parameters, made if need be; of two that fit a path, the earlier literal goes
+        first."""
+        shapes = self.shapes.setdefault(len(mask), [])
+        for shape in shapes:
+            if shape.mask == mask:
+                return shape
+        shapes.append(_Shape(mask))
+        shapes.sort(key=lambda shape: shape.mask)
+        self.most_segments = max(self.most_segments, len(mask))
+        return self.shape(mask)
+
+    def search(self, path: str) -> Route | None:
+        """The pattern or the longest prefix that matches."""
+        if self.most_segments:
+            segments = path.split("/", self.most_segments)
+            for shape in self.shapes.get(len(segments), ()):
+                route = shape.routes.get(shape.literals(segments))
+                if route is not None and all(map(segments.__getitem__, shape.parameters)):
+                    return route
+        # Only as far as the longest prefix reaches: a path of 100,000 slashes costs no more than another.
+        end = path.rfind("/", 0, self.longest_prefix_chars) + 1
+        while end:
+            route = self.prefixes.get(path[:end])
+            if route is not None:
+                return route
+            end = path.rfind("/", 0, end - 1) + 1
+        return None
+
+
+class HttpRouter:
+    """Routes of an app: `route` to register, `find` to look up.
+
+    Args:
+        cors: the rule of all routes that have none of their own.
+        secrets: environment variables that handlers look up with `ctx.secret`: what is missing is said at
+            start.
+        system: whether the paths reserved for the framework may be registered.
+    """
+
+    __slots__ = ("_routes", "_system", "_tables", "cors", "secrets", "webhooks")
+
+    def __init__(
+        self, cors: Cors | None = None, *, secrets: Iterable[str] = (), system: bool = False
+    ) -> None:
+        self.cors = cors
+        self.secrets = tuple(secrets)
+        self.webhooks: list[WebhookEndpoint] = []
+        self._system = system
+        self._routes: list[Route] = []
+        self._tables = {method: _MethodTable() for method in _METHODS}
+        self._tables["HEAD"] = self._tables["GET"]
+
+    def route(
+        self,
+        *,
+        path: str | None = None,
+        path_prefix: str | None = None,
+        method: str | None = None,
+        handler: Handler | EllipsisType | None = ...,
+        cors: Cors | None = None,
+        max_body: int | None = None,
+    ) -> Any:
+        """Register a route; without `handler` this is a decorator. Either way the handler is returned.
+
+        Args:
+            path: an exact path, or a pattern such as `"/users/{id}"`; `{name}` stands for one segment that is
+                not empty.
+            path_prefix: `"/files/"` matches every path that starts with it.
+            method: GET (answers HEAD too), POST, PUT, DELETE, OPTIONS or PATCH.
+            handler: called as `handler(ctx, request)`.
+            cors: a rule for this route; by default the router's.
+            max_body: the limit of its request bodies in bytes; by default the app's.
+
+        Raises:
+            RouteError: `convex.md` §1.1, in its order; the router is left as it was.
+        """
+        if handler is ...:
+            return lambda handler: self.route(
+                path=path,
+                path_prefix=path_prefix,
+                method=method,
+                handler=handler,
+                cors=cors,
+                max_body=max_body,
+            )
+        if not callable(handler):
+            raise RouteError("route requires handler")
+        if not method:
+            raise RouteError("route requires method")
+        if method not in _METHODS:
+            raise RouteError(f"{method!r} is not an allowed HTTP method (like GET, POST, PUT etc.)")
+        if path is not None and path_prefix is not None:
+            raise RouteError("Invalid route: cannot contain both 'path' and 'path_prefix'")
+        if path is None and path_prefix is None:
+            raise RouteError("Invalid route entry: must contain either field 'path' or 'path_prefix'")
+        if max_body is not None and (not isinstance(max_body, int) or max_body < 1):
+            raise RouteError(f"max_body {max_body!r} is not a positive number of bytes")
+        if path is not None:
+            route = Route(method, path, handler, _location())
+            self._add_path(route, path)
+        elif path_prefix is not None:
+            route = Route(method, f"{path_prefix}*", handler, _location())
+            self._add_prefix(route, path_prefix)
+        route.cors = cors or self.cors
+        route.max_body_bytes = max_body
+        self._routes.append(route)
+        return handler
+
+    def webhook(self, path: str, provider: Any, handler: Any, **options: Any) -> None:
+        """Register POST `path` as a webhook endpoint whose deliveries go to the context's inbox.
+
+        Args:
+            provider: such as `stripe.provider(secret="STRIPE_WEBHOOK_SECRET")`.
+            handler: what the inbox runs for each delivery.
+            options: handed on to the inbox.
+        """
+        endpoint = WebhookEndpoint(path, provider, handler, options, _location())
+        self.route(path=path, method="POST", handler=endpoint)
+        self.webhooks.append(endpoint)
+
+    def find(self, path: str, method: str) -> Route | None:
+        """The route of a raw path, or None; HEAD is looked up as GET."""
+        table = self._tables.get(method)
+        if table is None:
+            return None
+        return table.exact.get(path) or table.search(path)
+
+    def allowed_methods(self, path: str) -> list[str]:
+        """The methods that `path` answers, sorted, for `Allow`: HEAD with GET, OPTIONS if routed or answered
+        by CORS."""
+        found = {method: route for method in self._tables if (route := self.find(path, method)) is not None}
+        if any(route.cors for route in found.values()):
+            return sorted({*found, "OPTIONS"})
+        return sorted(found)
+
+    def lookup(self, path: str, method: str) -> tuple[Handler, str, str] | None:
+        """(handler, method, matched pattern) of a path, or None (`convex.md` §1.2)."""
+        route = self.find(percent_encode(path), method)
+        return None if route is None else (route.handler, route.method, route.pattern)
+
+    def routes(self) -> list[tuple[str, str, Handler]]:
+        """(path, method, handler) of all: paths and patterns by path and method, then prefixes by method and
+        prefix."""
+        paths = [route for route in self._routes if not route.prefix_chars]
+        paths.sort(key=lambda route: (route.pattern.encode("utf-16-be"), route.method))  # JavaScript's order
+        prefixes = [route for route in self._routes if route.prefix_chars]
+        prefixes.sort(key=lambda route: (route.method, route.pattern.encode("utf-16-be")))
+        return [(route.pattern, route.method, route.handler) for route in paths + prefixes]
+
+    def _add_path(self, route: Route, path: str) -> None:
+        self._check(path, f"path {path!r}")
+        table = self._tables[route.method]
+        if "{" not in path and "}" not in path:
+            self._claim(
+                table.exact,
+                percent_encode(path),
+                route,
+                f"Path {path!r} for method {route.method} already in use",
+            )
+            route.exact = True
+            return
+        route.parameters = _parameters(path)
+        segments = [percent_encode(segment) for segment in path.split("/")]
+        numbers = {number for _, number in route.parameters}
+        shape = table.shape(tuple(number in numbers for number in range(len(segments))))
+        self._claim(
+            shape.routes,
+            shape.literals(segments),
+            route,
+            f"Path {path!r} for method {route.method} already in use",
+        )
+
+    def _add_prefix(self, route: Route, prefix: str) -> None:
+        if not prefix.startswith("/"):
+            raise RouteError(f"path_prefix {prefix!r} does not start with a /")
+        if not prefix.endswith("/"):
+            raise RouteError(f"path_prefix {prefix} must end with a /")
+        self._check(prefix, f"path_prefix {prefix!r}")
+        if "{" in prefix or "}" in prefix:
+            raise RouteError(f"path_prefix {prefix!r} holds a brace; {{name}} parameters are for 'path'")
+        table = self._tables[route.method]
+        key = percent_encode(prefix)
+        self._claim(table.prefixes, key, route, f"{route.method} path_prefix {prefix} is already defined")
+        table.longest_prefix_chars = max(table.longest_prefix_chars, len(key))
+        route.prefix_chars = len(key)
+
+    def _check(self, path: str, shown: str) -> None:
+        if not path.startswith("/"):
+            raise RouteError(f"{shown} does not start with a /")
+        if not self._system and f"{path}/".startswith(_RESERVED):
+            raise RouteError(f"{shown} is reserved")
+
+    @staticmethod
+    def _claim(routes: dict[Any, Route], key: Any, route: Route, complaint: str) -> None:
+        first = routes.setdefault(key, route)
+        if first is not route:
+            as_other = f" as {first.pattern!r}" if first.pattern != route.pattern else ""
+            raise RouteError(f"{complaint}{as_other}: first at {first.location}, again at {route.location}")
+
+
+def _parameters(path: str) -> tuple[tuple[str, int], ...]:
+    """(name, segment number) of each `{name}` in a pattern; RouteError for what is not one."""
+    found: dict[str, int] = {}
+    for number, segment in enumerate(path.split("/")):
+        if "{" not in segment and "}" not in segment:
+            continue
+        name = segment[1:-1]
+        if segment != f"{{{name}}}" or not name.isidentifier():
+            raise RouteError(f"path {path!r}: {segment!r} is not a whole segment like {{name}}")
+        if name in found:
+            raise RouteError(f"path {path!r}: parameter {name!r} occurs twice")
+        found[name] = number
+    return tuple(found.items())
+
+
+def _location() -> str:
+    """`file:line` of the nearest caller outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{_PACKAGE}."):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

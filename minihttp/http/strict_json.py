@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""JSON from a stranger: RFC 8259 in UTF-8 and nothing else, with every refusal a 400.
+
+The standard library's decoder does the work; what it lets through (NaN, 1e400, lone surrogates, UTF-16) or
+breaks on (depth, long numbers) is checked around it, so that ordinary documents pay almost nothing. Knows
+nothing of requests.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import HTTPError, MissingFieldError
+
+_NAMES = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean"}
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class JSONObject(dict[str, Any]):
+    """A JSON object at the top of a body: `body["name"]` is a 400 "Missing required field: name" when it is
+    missing."""
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> Any:
+        raise MissingFieldError(name)
+
+
+def parse_json(data: bytes, max_depth: int, expect: type | None = None) -> Any:
+    """The value of a JSON text; a top-level object is a `JSONObject`.
+
+    Args:
+        data: the text in UTF-8, without a byte order mark.
+        max_depth: how deep arrays and objects may nest.
+        expect: dict, list, str, int, float or bool, if the top level must be one.
+
+    Raises:
+        HTTPError: 400 for anything else than one valid, finite JSON value of the expected type.
+    """
+    try:
+        text = data.decode("utf-8")
+        value = _decode(text)
+        if text.count("[") + text.count("{") > max_depth:
+            _check_depth(value, max_depth)
+        if "\\ud" in text or "\\uD" in text:
+            _encode(value).encode("utf-8")  # fails for a surrogate that is not one of a pair
+    except json.JSONDecodeError as error:
+        raise HTTPError(
+            400, f"Invalid JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise HTTPError(400, f"Invalid JSON: byte {error.start} is not UTF-8") from None
+    except UnicodeEncodeError:
+        raise HTTPError(400, "Invalid JSON: an unpaired surrogate is not a character") from None
+    except RecursionError:
+        raise HTTPError(400, f"Invalid JSON: nested deeper than {max_depth}") from None
+    except ValueError as error:  # from the hooks below, and int() past 4,300 digits
+        raise HTTPError(400, f"Invalid JSON: {error}") from None
+    if expect is not None and not _fits(value, expect):
+        wanted = _NAMES.get(expect, expect.__name__)
+        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(type(value), 'null')}")
+    return JSONObject(value) if type(value) is dict else value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError(f"number {text[:40]} is out of range")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant).decode
+
+
+def _check_depth(value: Any, max_depth: int) -> None:
+    level = [value]
+    for _ in range(max_depth + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ] if type(value) in (dict, list) else []  # fmt: skip
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {max_depth}")
+
+
+def _fits(value: Any, expect: type) -> bool:
+    """Whether a value has the type; true and false are no numbers, an int is a float's equal."""
+    if expect is float:
+        return type(value) in (int, float)
+    return type(value) is expect

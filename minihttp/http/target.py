@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The request target: the raw path that routing works on, the host, and percent-encoding (RFC 3986).
+
+Routing never decodes: `/a%2Fb` and `/a/b` are two paths, on every server alike. Nothing is merged, redirected
+or normalised; what a careful client never sends is a 400. Knows nothing of routes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..errors import HTTPError
+
+_PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@/"  # RFC 3986 §3.3 pchar and "/", without "%"
+_is_plain = re.compile(f"/[{_PCHAR}]*").fullmatch
+_must_encode = re.compile(f"[^{_PCHAR}%]".encode())
+_must_encode_with_percent = re.compile(f"[^{_PCHAR}]".encode())
+_refused = re.compile(r"[^\x21-\x7e]|#").search
+# %00-%1F and %7F would be control characters to whoever decodes.
+_bad_escape = re.compile(r"%(?![0-9A-Fa-f]{2})|%[01][0-9A-Fa-f]|%7[Ff]").search
+_dot_segment = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|\Z)").search
+# Stricter than RFC 3986's reg-name: a comma is how a server joins two Host fields.
+_is_host = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?").fullmatch
+_MAX_HOST_CHARACTERS = 261  # a domain name of 255 and a port
+
+_HEX = "0123456789abcdefABCDEF"
+_BYTES = {(a + b).encode(): bytes([int(a + b, 16)]) for a in _HEX for b in _HEX}
+
+
+def percent_decode(text: str) -> str:
+    """Decode `%XX` as UTF-8, strictly.
+
+    Args:
+        text: percent-encoded text; characters beyond ASCII stand for single bytes, as WSGI has them.
+
+    Raises:
+        ValueError: a `%` without two hex digits, or bytes that are not UTF-8.
+    """
+    if "%" not in text and text.isascii():
+        return text
+    head, *rest = text.encode("latin-1").split(b"%")
+    try:
+        return b"".join([head, *[_BYTES[part[:2]] + part[2:] for part in rest]]).decode("utf-8")
+    except KeyError as error:
+        raise ValueError(f"%{error.args[0].decode('latin-1')} is not a percent-encoded byte") from None
+
+
+def percent_encode(text: str, encoding: str = "utf-8", *, encode_percent: bool = False) -> str:
+    """Encode what may not stand in a path (a `%` only if asked to); what may is left as it is."""
+    pattern = _must_encode_with_percent if encode_percent else _must_encode
+    return pattern.sub(lambda match: b"%%%02X" % match[0][0], text.encode(encoding)).decode("ascii")
+
+
+def raw_path(environ: dict[str, Any]) -> str:
+    """The path of a request, percent-encoded as the client sent it, below SCRIPT_NAME.
+
+    Taken from REQUEST_URI or RAW_URI where the server gives one of them (waitress, gunicorn), otherwise
+    PATH_INFO is encoded again, and `%2F` cannot be told from `/`.
+
+    Raises:
+        HTTPError: 400 for a path that does not start with `/` (so also for `*` and `host:port`), control
+            characters or bytes beyond ASCII, encoded or raw, a `#`, broken or non-UTF-8 percent-encoding, and
+            dot segments.
+    """
+    target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    if target is None:
+        path = environ.get("PATH_INFO", "")
+    else:
+        path = _path_of_target(target, environ.get("SCRIPT_NAME", ""))
+    if path is not None and _is_plain(path) and "/." not in path:
+        return path  # type: ignore[no-any-return]
+    if target is None or path is None:
+        path = percent_encode(environ.get("PATH_INFO", ""), "latin-1", encode_percent=True)
+    return _checked(path)
+
+
+def _path_of_target(target: str, script_name: str) -> str | None:
+    """The path of an origin-form or absolute-form target, or None if it does not lie below SCRIPT_NAME."""
+    path = target.partition("?")[0]
+    if not path.startswith("/") and "://" in path:
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    if not script_name:
+        return path
+    prefix = percent_encode(script_name, "latin-1", encode_percent=True)
+    return path[len(prefix) :] if (path + "/").startswith(prefix + "/") else None
+
+
+def _checked(path: str) -> str:
+    shown = ascii(path[:100])
+    if not path.startswith("/"):
+        raise HTTPError(400, f"Path {shown} does not start with '/'")
+    if _refused(path):
+        raise HTTPError(400, f"Path {shown} holds a '#', a control character or a byte that is not ASCII")
+    if _bad_escape(path):
+        raise HTTPError(400, f"Path {shown} holds a broken percent-encoding or an encoded control character")
+    if _dot_segment(path):
+        raise HTTPError(400, f"Path {shown} holds a '.' or '..' segment")
+    try:
+        percent_decode(path)
+    except ValueError:
+        raise HTTPError(400, f"Path {shown} is not percent-encoded UTF-8") from None
+    return percent_encode(path)
+
+
+def check_host(environ: dict[str, Any]) -> str:
+    """The authority of a request: its Host header, or the server's own name for an HTTP/1.0 client without
+    one.
+
+    Raises:
+        HTTPError: 400 unless it is one `host` or `host:port` without user information (RFC 9112 §3.2).
+    """
+    host = environ.get("HTTP_HOST")
+    if host is None:
+        if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            raise HTTPError(400, "Missing Host header")
+        return f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if len(host) > _MAX_HOST_CHARACTERS or not _is_host(host):
+        raise HTTPError(400, f"Host {host[:100]!a} is not one host name with an optional port")
+    return host  # type: ignore[no-any-return]
