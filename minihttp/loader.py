@@ -13,19 +13,18 @@ import importlib
 import os
 import re
 import sys
-import traceback
 from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
+from .frames import describe, users_frames
 
 if TYPE_CHECKING:
     from .app import App
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _NAMES = ("app", "http")  # what a target without `:name` is searched for, in this order
 
 
@@ -103,19 +102,6 @@ def load_package(folder_or_package: str) -> Package:
     return Package(http, schema, crons, modules)
 
 
-def user_frames(error: BaseException) -> str:
-    """The traceback of `error` as text, without the frames of minihttp and of the import machinery."""
-    if isinstance(error, SyntaxError):
-        return "".join(traceback.format_exception_only(type(error), error)).rstrip()
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
-    lines = [*traceback.format_list(frames), *traceback.format_exception_only(type(error), error)]
-    return "".join(lines).rstrip()
-
-
-def _is_ours(filename: str) -> bool:
-    return filename.startswith((_HERE, "<frozen importlib")) or "/importlib/" in filename
-
-
 def _import_target(place: str) -> ModuleType:
     if place.endswith(".py"):
         path = os.path.realpath(place)
@@ -186,13 +172,13 @@ def _explained(error: BaseException, name: str) -> BaseException:
     if isinstance(error, KeyboardInterrupt):
         return error
     if isinstance(error, ConfigurationError):
-        return type(error)(f"{_where(error.__traceback__)}{error}")
-    return ConfigurationError(f"cannot import {name!r}:\n{user_frames(error)}")
+        return type(error)(f"{_where(error)}{error}")
+    return ConfigurationError(f"cannot import {name!r}: {describe(error, libraries=False)}")
 
 
-def _where(tb: TracebackType | None) -> str:
-    """`file:line: ` of the deepest frame of the user's own code, or nothing."""
-    frames = [f for f in traceback.extract_tb(tb) if not _is_ours(f.filename)]
+def _where(error: BaseException) -> str:
+    """`file:line: ` of the user's code that raised `error`, or nothing."""
+    frames = users_frames(error)
     return f"{os.path.relpath(frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
 
 

@@ -7,6 +7,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from .. import logs
 from ..errors import ConfigurationError
 from ..settings import add_flags
 from . import load_app, settings_of
@@ -32,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
+    logs.configure(settings["log_format"], settings["log_level"])
     app = load_app(args)
     try:
         from ..server import serve
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         grace_seconds=settings["grace"],
         trusted_proxy=settings["trusted_proxy"],
         max_body_bytes=largest_body_bytes(app),
+        report=logs.access_line,
         ready=lambda server: print(banner(app, server.url), file=sys.stderr, flush=True),
     )
     return 0

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Log lines: text for a terminal, JSON for programs, through the standard `logging`.
+
+`access_line` logs one answered request on the logger `minihttp.access`. What strangers send cannot forge a
+line: control characters are escaped. The path of a request is logged only where no route matched, a query
+or a header never, so that no secret or signature gets here. Knows nothing of servers: it takes what has the
+attributes of `Served`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import threading
+import time
+from collections import deque
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from .frames import describe
+
+if TYPE_CHECKING:
+    from .server import Served
+
+FORMATS = ("auto", "text", "json")
+_ACCESS = logging.getLogger("minihttp.access")
+_MAX_PATH_CHARACTERS = 200
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def configure(form: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
+    """Sends everything that is logged to `stream`.
+
+    Args:
+        form: one of `FORMATS`; "auto" is text on a terminal and JSON otherwise.
+        level: the least level: debug, info, warning or error.
+        stream: standard error if absent.
+    """
+    stream = stream or sys.stderr
+    text = stream.isatty() if form == "auto" else form == "text"
+    handler = BatchingHandler(stream)
+    handler.setFormatter(TextFormatter() if text else JsonFormatter())
+    # A record would look these up each time, and no line shows them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+class BatchingHandler(logging.Handler):
+    """Writes lines in batches, by a thread of its own: a `write` for each request would halve the throughput.
+
+    A line is written within `delay_seconds`, a warning and all before it at once, and the rest when `logging` shuts
+    down.
+    """
+
+    def __init__(self, stream: TextIO, delay_seconds: float = 0.05) -> None:
+        super().__init__()
+        self._stream = stream
+        self._delay_seconds = delay_seconds
+        self._records: deque[logging.LogRecord] = deque()
+        self._waiting = threading.Event()
+        self._writing = threading.Lock()
+        threading.Thread(target=self._write_batches, name="minihttp-log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        elif not self._waiting.is_set():
+            self._waiting.set()
+
+    def flush(self) -> None:
+        """Writes what is pending; a stream that cannot be written to loses it."""
+        with self._writing:
+            lines = []
+            while self._records:
+                lines.append(self.format(self._records.popleft()) + "\n")
+            try:
+                self._stream.write("".join(lines))
+                self._stream.flush()
+            except (OSError, ValueError):
+                pass
+
+    def _write_batches(self) -> None:
+        while self._waiting.wait():
+            time.sleep(self._delay_seconds)
+            self._waiting.clear()
+            self.flush()
+
+
+def access_line(served: Served) -> None:
+    """Logs one answered request at level INFO; the record's `msg` is `served`, which is formatted later."""
+    if _ACCESS.isEnabledFor(logging.INFO):
+        _ACCESS.handle(logging.LogRecord(_ACCESS.name, logging.INFO, "", 0, served, None, None))
+
+
+def _access_text(served: Served) -> str:
+    cut = "" if served.complete else " cut"
+    return (
+        f"{served.method} {served.route or served.path[:_MAX_PATH_CHARACTERS]} {served.status}{cut}"
+        f" {served.seconds * 1000:.1f}ms {served.body_bytes}B {served.request_id or '-'} {served.client}"
+    )
+
+
+def escaped(text: str) -> str:
+    """`text` on one line, whatever a stranger put in it."""
+    if text.isprintable():
+        return text
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+class TextFormatter(logging.Formatter):
+    """`09:30:01 WARNING message`, the level only where it is not INFO; a traceback is indented below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        served = _served_of(record)
+        message = record.getMessage() if served is None else _access_text(served)
+        level = "" if record.levelno == logging.INFO else record.levelname + " "
+        line = f"{_local_time(int(record.created))} {level}{escaped(message)}"
+        error = _error_of(record)
+        if error is None:
+            return line
+        return "\n".join([line, *("    " + escaped(part) for part in describe(error).split("\n"))])
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: `time` (UTC), `level`, `logger`, and the fields of a request or a `message`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "time": f"{_utc(int(record.created))}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        served = _served_of(record)
+        fields.update({"message": record.getMessage()} if served is None else _access_fields(served))
+        error = _error_of(record)
+        if error is not None:
+            fields["error"] = describe(error)
+        return json.dumps(fields)
+
+
+def _access_fields(served: Served) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "method": served.method,
+        "route": served.route,
+        "status": served.status,
+        "ms": round(served.seconds * 1000, 2),
+        "bytes": served.body_bytes,
+        "request_id": served.request_id,
+        "client": served.client,
+    }
+    if served.route is None:
+        fields["path"] = served.path[:_MAX_PATH_CHARACTERS]
+    if not served.complete:
+        fields["cut"] = True
+    return fields
+
+
+def _served_of(record: logging.LogRecord) -> Served | None:
+    return cast("Served", record.msg) if record.name == _ACCESS.name else None
+
+
+@lru_cache(maxsize=4)
+def _local_time(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
+@lru_cache(maxsize=4)
+def _utc(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    return record.exc_info[1] if record.exc_info else None

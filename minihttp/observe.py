@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""What an operator asks a running app: is it alive, is it ready, how is it doing.
+
+`/_/health` answers 200 while the process serves at all. `/_/ready` answers 200 when storage answers, else
+503. `/_/metrics`, off unless asked for, is Prometheus text (exposition format 0.0.4), written by hand. None
+of them says anything of documents or people. `Metrics` takes what has the attributes of `Served`; knows no
+server.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .errors import MinihttpError
+from .http.response import Response
+
+if TYPE_CHECKING:
+    from .app import App
+    from .http.request import Request
+    from .http.router import HttpRouter
+    from .server import Served
+
+_BUCKETS_SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)  # Prometheus's own
+_METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+)  # others are a stranger's words
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_NO_STORE = {"Cache-Control": "no-store"}
+
+Sample = tuple[str, dict[str, str], float]  # suffix of the name, labels, value
+
+
+class Metrics:
+    """Counts requests by method, route and status, and how long they took by route; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: dict[tuple[str, str, int], int] = {}
+        self._seconds: dict[
+            str, tuple[list[int], list[float]]
+        ] = {}  # per route: counts of each bucket; [sum]
+        self._started = time.time()
+
+    def record(self, served: Served) -> None:
+        """Counts one answered request."""
+        route = served.route or ""
+        key = (served.method if served.method in _METHODS else "other", route, served.status)
+        with self._lock:
+            self._requests[key] = self._requests.get(key, 0) + 1
+            if route not in self._seconds:
+                self._seconds[route] = ([0] * (len(_BUCKETS_SECONDS) + 1), [0.0])
+            counts, total = self._seconds[route]
+            counts[bisect_left(_BUCKETS_SECONDS, served.seconds)] += 1
+            total[0] += served.seconds
+
+    def text(self, gauges: Iterable[tuple[str, str, float]] = ()) -> str:
+        """Everything counted, in Prometheus text.
+
+        Args:
+            gauges: further (name, help, value) to show.
+        """
+        with self._lock:
+            requests = dict(self._requests)
+            seconds = {route: (list(counts), total[0]) for route, (counts, total) in self._seconds.items()}
+        lines = _family(
+            "minihttp_requests_total",
+            "counter",
+            "Requests answered.",
+            [
+                ("", {"method": m, "route": r, "status": str(s)}, n)
+                for (m, r, s), n in sorted(requests.items())
+            ],
+        )
+        samples = [sample for route in sorted(seconds) for sample in _histogram(route, *seconds[route])]
+        lines += _family("minihttp_request_seconds", "histogram", "Time to answer a request.", samples)
+        started = ("process_start_time_seconds", "Start of the process in Unix seconds.", self._started)
+        for name, about, value in (started, *gauges):
+            lines += _family(name, "gauge", about, [("", {}, value)])
+        return "\n".join(lines) + "\n"
+
+
+def _histogram(route: str, counts: list[int], total: float) -> Iterator[Sample]:
+    so_far = 0
+    for bound, count in zip((*map(str, _BUCKETS_SECONDS), "+Inf"), counts, strict=True):
+        so_far += count
+        yield "_bucket", {"route": route, "le": bound}, so_far
+    yield "_sum", {"route": route}, total
+    yield "_count", {"route": route}, so_far
+
+
+def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> list[str]:
+    lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
+    for suffix, labels, value in samples:
+        inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        lines.append(f"{name}{suffix}{{{inside}}} {value:.12g}" if inside else f"{name}{suffix} {value:.12g}")
+    return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def add_routes(app: App, router: HttpRouter, metrics: Metrics | None = None) -> None:
+    """Registers `/_/health` and `/_/ready` on `router`, and `/_/metrics` where there are `metrics`."""
+
+    def health(ctx: Any, request: Request) -> Response:
+        return Response.json({"status": "ok"}, headers=_NO_STORE)
+
+    def ready(ctx: Any, request: Request) -> Response:
+        try:
+            if app.is_open:
+                app.database.read(lambda transaction: None)
+        except (MinihttpError, OSError):
+            return Response.json({"status": "storage does not answer"}, status=503, headers=_NO_STORE)
+        return Response.json({"status": "ok"}, headers=_NO_STORE)
+
+    def numbers(ctx: Any, request: Request) -> Response:
+        assert metrics is not None
+        return Response(metrics.text(gauges(app)), headers={"Content-Type": _TEXT, **_NO_STORE})
+
+    router.route(path="/_/health", method="GET", handler=health)
+    router.route(path="/_/ready", method="GET", handler=ready)
+    if metrics is not None:
+        router.route(path="/_/metrics", method="GET", handler=numbers)
+
+
+def gauges(app: App) -> Iterator[tuple[str, str, float]]:
+    """(name, help, value) of what an open app holds: jobs, deliveries, bytes of the database."""
+    if not app.is_open:
+        return
+    for name, file in (("database", "app.db"), ("wal", "app.db-wal")):
+        try:
+            size_bytes = os.stat(os.path.join(app.data, file)).st_size
+        except OSError:
+            continue
+        yield f"minihttp_{name}_bytes", f"Size of {file}.", size_bytes
