@@ -8,7 +8,7 @@ into it. Knows no secrets and no cryptography.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..errors import HTTPError, WebhookError
@@ -35,9 +35,7 @@ def read_headers(headers: Headers, once: Container[str]) -> dict[str, str]:
     Raises:
         WebhookError: `malformed_header`, when one of them does: libraries disagree on which to take.
     """
-    pairs = headers.items() if hasattr(headers, "items") else headers
-    if not isinstance(pairs, Collection):
-        pairs = list(pairs)
+    pairs = [*(headers.items() if hasattr(headers, "items") else headers)]
     lower = str.lower
     try:
         fields = {lower(name): value + "" for name, value in pairs}  # TypeError for anything but text
@@ -78,7 +76,7 @@ class Delivery:
         headers: the header fields by lower-case name.
     """
 
-    __slots__ = ("_id", "_json", "body", "headers", "scheme", "secret_index", "timestamp")
+    __slots__ = ("_json", "body", "headers", "scheme", "secret_index", "timestamp")
 
     def __init__(
         self,
@@ -86,29 +84,25 @@ class Delivery:
         body: bytes,
         headers: dict[str, str],
         secret_index: int,
-        id: str | None,
-        timestamp: int | None,
+        timestamp: int | None = None,
     ) -> None:
         self.scheme = scheme
         self.body = body
         self.headers = headers
         self.secret_index = secret_index
         self.timestamp = timestamp
-        self._id = id
         self._json = _UNREAD
 
     @property
     def id(self) -> str | None:
         """The provider's own delivery id, or None where this delivery has none."""
-        if self._id is None:
-            scheme = self.scheme
-            self._id = self.headers.get(scheme.id_header) if scheme.id_header else self.find(scheme.id_paths)
-        return self._id or None
+        header = self.scheme.id_header
+        return self.headers.get(header.lower()) if header else self.find(self.scheme.id_paths)
 
     @property
     def event_type(self) -> str | None:
         """What happened, in the provider's words: `push`, `checkout.session.completed`, `user.created`."""
-        return self.headers.get(self.scheme.event_header) or self.find(self.scheme.event_paths)
+        return self.headers.get(self.scheme.event_header.lower()) or self.find(self.scheme.event_paths)
 
     def json(self) -> Any:
         """The body as JSON, parsed once; of a form body, its field with the JSON (GitHub's and Slack's

@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from base64 import b64encode
+from binascii import b2a_base64, hexlify
 from collections.abc import Callable, Iterable
+from functools import partial
 from hmac import compare_digest
 from types import EllipsisType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers, read_headers
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _is_timestamp = re.compile(r"[1-9][0-9]{0,11}").fullmatch  # one spelling only; more digits are no date
 _is_id = re.compile(r"[!-\-/-~]{1,256}").fullmatch  # no dot: `id.timestamp.body` must have one reading
 
-_ENCODE: dict[str, Callable[[bytes], bytes]] = {"hex": lambda mac: mac.hex().encode(), "base64": b64encode}
+_ENCODE: dict[str, Callable[[bytes], bytes]] = {"hex": hexlify, "base64": partial(b2a_base64, newline=False)}
 _GRAMMAR = {
     ("hex", "sha1"): "[0-9a-f]{40}",
     ("hex", "sha256"): "[0-9a-f]{64}",
@@ -43,28 +44,21 @@ _GRAMMAR = {
 class Verifier:
     """`verify`, `sign` and `provider` for one scheme; a provider's module gives these three names."""
 
-    __slots__ = ("_before", "_encode", "_families", "_is_signature", "_once", "_prefix", "scheme")
+    __slots__ = ("_before", "_encode", "_is_signature", "_names", "_once", "_prefix", "scheme")
 
     def __init__(self, scheme: HMACScheme) -> None:
         self.scheme = scheme
-        self._before = scheme.signed.removesuffix("{body}")
+        before = scheme.signed.removesuffix("{body}")
+        self._before = before.replace("{id}", "{0}").replace("{timestamp}", "{1}").replace("{url}", "{2}")
         self._prefix = scheme.prefix.encode()
         self._encode = _ENCODE[scheme.encoding]
         grammar = _GRAMMAR.get((scheme.encoding, scheme.algorithm), "[ -~]+")
         self._is_signature = re.compile(re.escape(scheme.prefix) + grammar).fullmatch
-        own = (
-            scheme.signature_header,
-            scheme.timestamp_header,
-            scheme.id_header if "{id}" in scheme.signed else "",
-        )
-        self._families = [
-            tuple(name.lower() for name in family if name) for family in (own, *scheme.families)
-        ]
-        self._once = frozenset(name for family in self._families for name in family) | {
-            scheme.id_header.lower(),
-            scheme.event_header.lower(),
-            "content-type",
-        }
+        signed_id = scheme.id_header if "{id}" in scheme.signed else ""
+        self._names = (scheme.signature_header.lower(), scheme.timestamp_header.lower(), signed_id.lower())
+        more = {name for family in scheme.families for name in family}
+        more |= {scheme.id_header.lower(), scheme.event_header.lower(), "content-type"}
+        self._once = frozenset(more.union(self._names))
 
     def keys(self, secrets: Secrets) -> tuple[Key, ...]:
         """The prepared keys of one secret or several; ConfigurationError for one that cannot be a key."""
@@ -73,7 +67,7 @@ class Verifier:
 
     def kept_headers(self) -> frozenset[str]:
         """Lower-case names of the fields worth keeping with a delivery; a token is a credential: not kept."""
-        secret = self.scheme.signature_header.lower() if self.scheme.algorithm == "token" else ""
+        secret = self._names[0] if self.scheme.algorithm == "token" else ""
         return (self._once | {"user-agent", *self.scheme.kept_headers}) - {secret, ""}
 
     def verify(
@@ -93,9 +87,9 @@ class Verifier:
             headers: `request.headers`, a mapping, or (name, value) pairs; text or bytes, in any case.
             secrets: one secret or several (rotation); any match accepts.
             now: Unix seconds; the system's clock where absent.
-            tolerance_seconds: how far the timestamp may be off, both ways and inclusive, in whole seconds;
-                None turns the check off, absent is the provider's own (mostly 300). Of no effect where no
-                time is signed.
+            tolerance_seconds: how far the timestamp may be off, both ways and inclusive, in whole seconds; None
+                turns the check off, absent is the provider's own (mostly 300). Of no effect where no time is
+                signed.
             url: the public URL of the request, for the providers that sign it.
 
         Raises:
@@ -104,19 +98,29 @@ class Verifier:
         """
         scheme = self.scheme
         keys = self.keys(secrets)
-        tolerance = scheme.tolerance_seconds if tolerance_seconds is ... else tolerance_seconds
-        if tolerance is not None and not tolerance >= 0:
-            raise ConfigurationError(f"tolerance_seconds must be None or at least 0, not {tolerance!r}")
+        if tolerance_seconds is ...:
+            tolerance_seconds = scheme.tolerance_seconds
+        elif tolerance_seconds is not None and not tolerance_seconds >= 0:
+            raise ConfigurationError(
+                f"tolerance_seconds must be None or at least 0, not {tolerance_seconds!r}"
+            )
         fields = read_headers(headers, self._once)
-        given, timestamp, id = self._read(fields)
-        index = self._match(keys, given, self._messages(body, id, timestamp, url))
+        given, id, timestamp = self._read(fields)
+        before = self._before and self._before.format(id, timestamp, url)
+        index = None
+        for message in scheme.contents(body, url) if scheme.contents else (body,):
+            for position, key in enumerate(keys):
+                expected = self._expected(key, before, message)
+                for signature in given:
+                    if compare_digest(expected, signature) and index is None:
+                        index = position
         if index is None:
-            raise self._mismatch(given)
-        delivery = Delivery(scheme, body, fields, index, id, int(timestamp) if timestamp else None)
+            raise self._mismatch(given[0])
+        delivery = Delivery(scheme, body, fields, index, int(timestamp) if timestamp else None)
         if scheme.timestamp_path:
             delivery.timestamp = _body_timestamp(delivery)
-        if tolerance is not None and delivery.timestamp is not None:
-            _check_fresh(delivery.timestamp, time.time() if now is None else now, tolerance)
+        if delivery.timestamp and tolerance_seconds is not None:
+            _check_fresh(delivery.timestamp, time.time() if now is None else now, tolerance_seconds)
         return delivery
 
     def sign(
@@ -144,7 +148,8 @@ class Verifier:
         scheme = self.scheme
         id = id or os.urandom(16).hex()
         stamp = str(int(time.time()) if timestamp is None else timestamp)
-        before, message = next(iter(self._messages(body, id, stamp, url)))
+        message = next(iter(scheme.contents(body, url))) if scheme.contents else body
+        before = self._before.format(id, stamp, url)
         mac = self._expected(self.keys(secret)[0], before, message).decode("latin-1")
         if scheme.fields:
             mac = scheme.separator.join(map("=".join, zip(scheme.fields, (stamp, mac), strict=True)))
@@ -168,100 +173,79 @@ class Verifier:
         Args:
             secret: the name of an environment variable, or several for rotation.
             tolerance_seconds: as in `verify`.
-            public_url: the URL that the provider was given, for providers that sign it; absent is the
-                request's own.
+            public_url: the URL that the provider was given, where it signs it and a proxy hides it.
         """
         from .provider import Provider
 
         return Provider(self, secret, tolerance_seconds, public_url)
 
     def _read(self, fields: dict[str, str]) -> tuple[list[bytes], str | None, str | None]:
-        """The signatures as given, the timestamp and the signed id, each of good grammar."""
-        for names in self._families:
-            values = [fields.get(name) for name in names]
-            if all(values):
-                break
-        else:
-            names = self._families[0]
-            missing = [name for name in names if not fields.get(name)]
-            raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
-        signature, timestamp, id, *_ = (*values, None, None)
-        assert signature is not None
+        """The signatures as given, the signed id and the timestamp, each of good grammar."""
         scheme = self.scheme
-        if id is not None and not _is_id(id):
-            raise WebhookError(
-                "malformed_header", f"{id[:40]!r} is not an id of 1-256 printable characters, no dot"
-            )
-        if scheme.fields:
-            timestamp, given = _split_fields(signature, scheme.separator, scheme.fields)
-        elif scheme.separator:
-            given = [part for part in signature.split(scheme.separator) if part.startswith(scheme.prefix)]
-        else:
+        if scheme.families:
+            self._choose_family(fields)
+        signature_name, timestamp_name, id_name = self._names
+        signature = fields.get(signature_name) or _missing(signature_name)
+        timestamp = id = None
+        if timestamp_name:
+            timestamp = fields.get(timestamp_name) or _missing(timestamp_name)
+        if id_name:
+            id = fields.get(id_name) or _missing(id_name)
+            if not _is_id(id):
+                raise WebhookError(
+                    "malformed_header", f"the id {id[:40]!r} is not printable ASCII without a dot"
+                )
+        if not scheme.separator:
             given = [signature]
+        elif scheme.fields:
+            timestamp, given = _split_fields(signature, scheme.separator, scheme.fields)
+        else:
+            given = [part for part in signature.split(scheme.separator) if part.startswith(scheme.prefix)]
         if timestamp is not None and not _is_timestamp(timestamp):
             raise WebhookError("invalid_timestamp", f"{timestamp[:40]!r} is not a time in Unix seconds")
         if not given:
-            raise WebhookError(
-                "no_signature", f"{scheme.signature_header} has no signature of a known version"
-            )
-        return [text.encode("latin-1", "replace") for text in given], timestamp, id
+            raise WebhookError("no_signature", f"{signature_name} has no signature of a known version")
+        return [text.encode("latin-1", "replace") for text in given], id, timestamp
 
-    def _messages(
-        self, body: bytes, id: str | None, timestamp: str | None, url: str
-    ) -> Iterable[tuple[bytes, bytes]]:
-        """What may have been signed, each in two pieces so that a large body is not copied."""
-        if self.scheme.contents:
-            return [(b"", content) for content in self.scheme.contents(body, url)]
-        return (
-            (
-                self._before.format(id=id, timestamp=timestamp, url=url).encode() if self._before else b"",
-                body,
-            ),
-        )
+    def _choose_family(self, fields: dict[str, str]) -> None:
+        """Read the first complete family of headers under our own names; families are never mixed."""
+        for family in (self._names, *self.scheme.families):
+            values = [fields.get(name, "") for name in family]
+            if all(values):
+                fields.update(zip(self._names, values, strict=True))
+                return
 
-    def _expected(self, key: Key, before: bytes, body: bytes) -> bytes:
+    def _expected(self, key: Key, before: str, message: bytes) -> bytes:
         if self.scheme.algorithm == "token":
             return key.raw
-        return self._prefix + self._encode(key.digest(before, body))
+        return self._prefix + self._encode(key.digest(before.encode("utf-8", "replace"), message))
 
-    def _match(
-        self, keys: tuple[Key, ...], given: list[bytes], messages: Iterable[tuple[bytes, bytes]]
-    ) -> int | None:
-        """The index of the first key that made one of the signatures; it compares all, whichever it is."""
-        matched = None
-        for before, body in messages:
-            for index, key in enumerate(keys):
-                expected = self._expected(key, before, body)
-                for signature in given:
-                    if compare_digest(expected, signature) and matched is None:
-                        matched = index
-        return matched
-
-    def _mismatch(self, given: list[bytes]) -> WebhookError:
-        """A signature that stands alone has a grammar; in a list, whatever does not match is only that."""
-        scheme = self.scheme
-        if scheme.separator or self._is_signature(given[0].decode("latin-1")):
+    def _mismatch(self, signature: bytes) -> WebhookError:
+        """A signature that stands alone has a grammar; in a list, what does not match is only that."""
+        if self.scheme.separator or self._is_signature(signature.decode("latin-1")):
             return WebhookError(
-                "mismatch", "no secret gives the signature: another secret, or the body was changed"
+                "mismatch", "no secret gives this signature: another secret, or a changed body"
             )
-        return WebhookError(
-            "malformed_header", f"{scheme.signature_header} is not a signature of this provider's form"
-        )
+        return WebhookError("malformed_header", f"{self._names[0]} has not the form of a signature")
+
+
+def _missing(name: str) -> NoReturn:
+    raise WebhookError("missing_header", f"the header {name} is missing or empty")
 
 
 def _split_fields(text: str, separator: str, names: tuple[str, str]) -> tuple[str, list[str]]:
-    """Read `t=1,v1=ab,v0=cd`: exactly one timestamp, any number of signatures; further names are ignored."""
+    """Read `t=1,v1=ab,v0=cd`: exactly one timestamp, any number of signatures; other names are ignored."""
     found: dict[str, list[str]] = {name: [] for name in names}
     for element in text.split(separator):
         name, _, value = element.lstrip(" ").partition("=")
-        if not name or _ != "=" or "=" in value:
+        if not name or not _ or "=" in value:
             raise WebhookError("malformed_header", f"{element[:40]!r} is not of the form name=value")
         if name in found:
             found[name].append(value)
     timestamps, signatures = found.values()
     if len(timestamps) != 1:
         raise WebhookError(
-            "malformed_header", f"{len(timestamps)} timestamps {names[0]!r} in the header, not one"
+            "malformed_header", f"there are {len(timestamps)} timestamps {names[0]!r}, not one"
         )
     return timestamps[0], signatures
 

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""GitLab's secret token: `X-Gitlab-Token` is the secret itself and nothing is signed, so TLS is all that
+protects it.
+
+GitLab's newer signing token (`whsec_…`) is `standard_webhooks`. Source: docs.gitlab.com, "Webhooks": "Secret
+tokens" and "Delivery headers"; `Idempotency-Key` (GitLab 17.4) is the same over retries.
+"""
+
+from __future__ import annotations
+
+from .hmac_scheme import HMACScheme
+from .verifier import Verifier
+
+SCHEME = HMACScheme(
+    name="gitlab",
+    signature_header="X-Gitlab-Token",
+    algorithm="token",
+    id_header="Idempotency-Key",
+    event_header="X-Gitlab-Event",
+    kept_headers=("x-gitlab-instance", "x-gitlab-webhook-uuid", "x-gitlab-event-uuid"),
+)
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""Linear: HMAC-SHA256 of the body, hex; the time is in the signed body, in milliseconds, and good for one
+minute.
+
+Source: linear.app/developers/webhooks, "Securing webhooks".
+"""
+
+from __future__ import annotations
+
+from .hmac_scheme import HMACScheme
+from .verifier import Verifier
+
+SCHEME = HMACScheme(
+    name="linear",
+    signature_header="Linear-Signature",
+    timestamp_path="webhookTimestamp",
+    tolerance_seconds=60,
+    id_header="Linear-Delivery",
+    event_header="Linear-Event",
+    event_paths=("type",),
+)
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+"""Square: HMAC-SHA256 of the notification URL and the body, base64; no time is signed.
+
+The URL is the one of the subscription, to the letter: give it as `public_url` behind a proxy.
+Source: developer.squareup.com/docs/webhooks/step3validate.
+"""
+
+from __future__ import annotations
+
+from .hmac_scheme import HMACScheme
+from .verifier import Verifier
+
+SCHEME = HMACScheme(
+    name="square",
+    signature_header="x-square-hmacsha256-signature",
+    encoding="base64",
+    signed="{url}{body}",
+    id_paths=("event_id",),
+    event_paths=("type",),
+    kept_headers=("square-initial-delivery-timestamp", "square-retry-number", "square-retry-reason"),
+)
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""Zoom: `v0=` and HMAC-SHA256 of `v0:timestamp:body`; answers the `endpoint.url_validation` challenge.
+
+Source: developers.zoom.us/docs/api/webhooks, "Verify with Zoom's header" and "Validate your webhook
+    endpoint".
+"""
+
+from __future__ import annotations
+
+from .delivery import Delivery
+from .hmac_scheme import HMACScheme
+from .keys import Key
+from .verifier import Verifier
+
+
+def _answer_challenge(delivery: Delivery, key: Key) -> object:
+    token = delivery.value_at("payload.plainToken")
+    if delivery.event_type != "endpoint.url_validation" or not isinstance(token, str):
+        return None
+    encrypted = key.digest(b"", token.encode("utf-8", "replace")).hex()
+    return {"plainToken": token, "encryptedToken": encrypted}
+
+
+SCHEME = HMACScheme(
+    name="zoom",
+    signature_header="x-zm-signature",
+    timestamp_header="x-zm-request-timestamp",
+    prefix="v0=",
+    signed="v0:{timestamp}:{body}",
+    event_paths=("event",),
+    handshake=_answer_challenge,
+)
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
