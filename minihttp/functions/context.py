@@ -7,14 +7,22 @@ call functions, keep files and schedule. Knows no engine and opens no transactio
 
 from __future__ import annotations
 
+import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import HTTPError
 
 if TYPE_CHECKING:
-    from ..data.documents import Reader, Writer
     from ..data.database import Transaction
+    from ..data.documents import Reader, Writer
+    from ..http.request import Request
+    from ..http.response import Response
+    from ..limits import Limits
     from .registry import Function
     from .runner import Runner
+
+log = logging.getLogger("minihttp")
 
 
 class Call:
@@ -63,6 +71,10 @@ class QueryCtx:
         """Seconds until the deadline, never below 0."""
         return self._transaction.time_left()
 
+    def now(self) -> float:
+        """Unix seconds by the app's clock, the same throughout one transaction."""
+        return self._transaction.now
+
     @property
     def storage(self) -> Any:
         """Files: `get_url` and `get_metadata` (a mutation also has `store`, `delete`, `generate_upload_url`)."""
@@ -102,7 +114,7 @@ class MutationCtx(QueryCtx):
         )
 
 
-class _Outside:
+class OutsideCtx:
     """What actions and handlers share: each `run_*` is a transaction (or an action) of its own."""
 
     __slots__ = ()
@@ -114,6 +126,22 @@ class _Outside:
     def time_left(self) -> float:
         """Seconds until the deadline, never below 0: pass it on as `timeout=` to what you call."""
         return max(0.0, self.deadline - time.monotonic())
+
+    def now(self) -> float:
+        """Unix seconds by the app's clock."""
+        return self._runner.clock()
+
+    def secret(self, name: str) -> str:
+        """The environment variable `name`.
+
+        Raises:
+            HTTPError: 503 when it is missing or empty: a sender will try again, and the log says what to set.
+        """
+        value = self._runner.environment.get(name)
+        if not value:
+            log.error("the environment variable %s is not set", name)
+            raise HTTPError(503, "This endpoint is not configured yet")
+        return value
 
     def run_query(self, function: Function | str, /, **args: Any) -> Any:
         """Run a query on a snapshot of its own and return its result."""
@@ -138,7 +166,7 @@ class _Outside:
         return self._runner.storage(None, self._call)
 
 
-class ActionCtx(_Outside):
+class ActionCtx(OutsideCtx):
     """The context of an action: it may touch the outside world and is no transaction."""
 
     __slots__ = ("_call", "_runner", "deadline")
@@ -147,3 +175,39 @@ class ActionCtx(_Outside):
         self._runner = runner
         self._call = call
         self.deadline = deadline
+
+
+class Host(Protocol):
+    """What a handler's context needs of the app."""
+
+    limits: Limits
+    origin: str
+
+    @property
+    def runner(self) -> Runner: ...
+    @property
+    def inbox(self) -> Any: ...
+
+
+class HandlerCtx(OutsideCtx):
+    """The context of a handler: it calls functions, keeps files and schedules; it has no `db`."""
+
+    __slots__ = ("_app", "_request", "deadline")
+
+    def __init__(self, app: Host, request: Request) -> None:
+        self._app = app
+        self._request = request
+        self.deadline = time.monotonic() + app.limits.action_seconds
+
+    @property
+    def _runner(self) -> Runner:  # type: ignore[override]
+        return self._app.runner  # opened on demand: a handler that calls no function opens no database
+
+    @property
+    def _call(self) -> Call:  # type: ignore[override]
+        return Call(origin=self._app.origin or self._request.origin, request_id=self._request.id)
+
+    def receive_webhook(self, endpoint: Any, request: Request) -> Response:
+        """Take a delivery into the durable inbox: what the route of `http.webhook` calls."""
+        response: Response = self._app.inbox.receive(endpoint, request)
+        return response

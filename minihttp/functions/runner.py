@@ -27,6 +27,7 @@ class Runner:
     Args:
         storage, scheduler: called with the transaction (None outside of one) and the call to make `ctx.storage` and
             `ctx.scheduler`: the rooms above hand themselves in, so that this room need not know them.
+        environment: where `ctx.secret` looks.
     """
 
     def __init__(
@@ -37,12 +38,15 @@ class Runner:
         limits: Limits = DEFAULT_LIMITS,
         storage: Service,
         scheduler: Service,
+        environment: Mapping[str, str],
     ) -> None:
         self.database = database
         self.registry = registry
         self.limits = limits
         self.storage = storage
         self.scheduler = scheduler
+        self.environment = environment
+        self.clock = database.clock
         self.resolve = registry.resolve
 
     def run(
@@ -80,9 +84,10 @@ class Runner:
         *,
         call: Call | None = None,
         kind: str | None = None,
+        public: bool = False,
     ) -> Any:
         """Run a query, or a mutation as a sub-transaction, inside `transaction`."""
-        found = self._admit(function, kind, call, False)
+        found = self._admit(function, kind, call, public)
         call = call or Call()
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")

@@ -1,0 +1,13 @@
+"""A route that browsers of other origins may call: `cors=` answers the preflight and marks every reply, errors too."""
+
+from minihttp import App, Cors, HttpRouter, Response
+
+http = HttpRouter()
+
+
+@http.route(path="/api/data", method="POST", cors=Cors(["*"], headers=["Content-Type", "Authorization"]))
+def data(ctx, request):
+    return Response.json({"success": True, "data": request.json()})
+
+
+app = App(http)

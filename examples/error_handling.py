@@ -1,0 +1,36 @@
+"""Every way a request can be wrong, and what the caller sees: 415, 400, 400, and a 500 that leaks nothing."""
+
+import logging
+
+from minihttp import App, HTTPError, HttpRouter, Response, Schema, Table, internal_mutation, v
+
+schema = Schema(results=Table({"data": v.any()}))
+http = HttpRouter()
+
+
+@http.route(path="/api/process", method="POST")
+def process(ctx, request):
+    if request.media_type != "application/json":
+        raise HTTPError(415, "Content-Type must be application/json")
+    body = request.json(dict)  # 400 with line and column when it is not JSON
+    if body.get("data") is None:
+        raise HTTPError(400, "Missing required field: data")
+    try:
+        result = ctx.run_mutation(handle, data=body["data"])
+    except ZeroDivisionError:
+        logging.exception("processing error")
+        raise HTTPError(500, "Internal server error") from None
+    return Response.json({"success": True, "result": result})
+
+
+@internal_mutation(args={"data": v.any()})
+def handle(ctx, data):
+    ctx.db.insert("results", {"data": data})
+    if data == "divide by zero":
+        return 1 / 0  # the insert above is undone
+    if data == "crash":
+        raise RuntimeError("the password is hunter2")  # goes to the log, never to the caller
+    return data
+
+
+app = App(http, schema=schema, modules=[__name__])

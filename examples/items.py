@@ -1,0 +1,45 @@
+"""Create and read: a mutation, a query, and a list with `limit`.
+
+    curl -X POST …/api/items -H 'Content-Type: application/json' -d '{"name": "pen"}'
+    curl '…/api/items?limit=5'
+"""
+
+from minihttp import App, HTTPError, HttpRouter, Response, Schema, Table, internal_mutation, internal_query, v
+
+schema = Schema(
+    items=Table({"name": v.string(), "description": v.optional(v.string())}).index("by_name", ["name"])
+)
+http = HttpRouter()
+
+
+@internal_mutation(args={"name": v.string(), "description": v.optional(v.string())}, returns=v.id("items"))
+def create(ctx, name, description=None):
+    return ctx.db.insert("items", {"name": name, "description": description})
+
+
+@internal_query(args={"id": v.id("items")})
+def get(ctx, id):
+    return ctx.db.get(id)
+
+
+@internal_query(args={"limit": v.number()})
+def list_items(ctx, limit):
+    return ctx.db.query("items").order("desc").take(limit)
+
+
+@http.route(path="/api/items", method="POST")
+def post_item(ctx, request):
+    body = request.json(dict)
+    item_id = ctx.run_mutation(create, name=body["name"], description=body.get("description"))
+    return Response.json(ctx.run_query(get, id=item_id), status=201)
+
+
+@http.route(path="/api/items", method="GET")
+def get_items(ctx, request):
+    limit = request.query.get("limit", "10")
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
+        raise HTTPError(400, f"limit must be a whole number from 0 to 9999, not {limit!r}")
+    return Response.json(ctx.run_query(list_items, limit=int(limit)))
+
+
+app = App(http, schema=schema, modules=[__name__])

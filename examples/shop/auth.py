@@ -1,0 +1,46 @@
+"""API keys and bearer tokens: digests only, shown once."""
+
+from minihttp import internal_mutation, internal_query, v
+from minihttp.http import credentials
+
+
+@internal_mutation(args={"userId": v.id("users"), "name": v.string()}, returns=v.string())
+def issue_key(ctx, userId, name):
+    key, digest = credentials.new_token("shop_")
+    ctx.db.insert("apiKeys", {"key": digest, "userId": userId, "name": name, "createdAt": ctx.now() * 1000})
+    return key
+
+
+@internal_mutation(args={"key": v.string()}, returns=v.boolean())
+def revoke_key(ctx, key):
+    row = find_key(ctx, credentials.digest(key))
+    if row is None:
+        return False
+    ctx.db.patch(row["_id"], {"revokedAt": ctx.now() * 1000})
+    return True
+
+
+@internal_mutation(args={"digest": v.string()}, returns=v.boolean())
+def validate_api_key(ctx, digest):
+    row = find_key(ctx, digest)
+    if row is None or "revokedAt" in row:
+        return False
+    ctx.db.patch(row["_id"], {"lastUsedAt": ctx.now() * 1000})
+    return True
+
+
+def find_key(ctx, digest):
+    return ctx.db.query("apiKeys").with_index("by_key", lambda q: q.eq("key", digest)).unique()
+
+
+@internal_mutation(args={"userId": v.id("users")}, returns=v.string())
+def issue_token(ctx, userId):
+    token, digest = credentials.new_token()
+    ctx.db.insert("tokens", {"digest": digest, "userId": userId})
+    return token
+
+
+@internal_query(args={"digest": v.string()})
+def validate_token(ctx, digest):
+    token = ctx.db.query("tokens").with_index("by_digest", lambda q: q.eq("digest", digest)).unique()
+    return token and ctx.db.get(token["userId"])

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: MIT
+"""The app: a WSGI callable, and the one place where rooms are put together and errors become replies.
+
+A request goes path → route → handler → reply. Storage, functions and jobs are opened on first use (or by `open`), so an
+app that only routes imports no sqlite3 and makes no data directory. Knows no server: waitress, gunicorn and wsgiref call
+it alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError, RouteError
+from .functions.context import HandlerCtx
+from .http.request import Request
+from .http.response import Response
+from .http.router import HttpRouter, Route
+from .http.target import check_host, raw_path
+from .limits import DEFAULT_LIMITS, Limits
+from .replies import error_reply, reply
+
+if TYPE_CHECKING:
+    from .data.database import Database
+    from .data.schema import Schema
+    from .files.storage import FileStore
+    from .functions.registry import Function
+    from .functions.runner import Runner
+    from .jobs.crons import Crons
+    from .jobs.inbox import Inbox
+    from .jobs.worker import Jobs
+
+StartResponse = Callable[..., Any]
+Modules = Iterable["str | ModuleType"] | Mapping[str, "str | ModuleType"]
+
+_OURS = ("/api/", "/_/")  # where the framework's own routes are; they beat a user's pattern or prefix route
+
+
+class Parts:
+    """What an opened app is made of."""
+
+    __slots__ = ("database", "files", "inbox", "jobs", "runner")
+
+    database: Database
+    files: FileStore
+    runner: Runner
+    jobs: Jobs
+    inbox: Inbox
+
+
+class App:
+    """An app: routes, functions, documents, files and jobs behind one WSGI callable.
+
+    Args:
+        http: the router.
+        schema: the tables; without it documents are free of form.
+        modules: where functions are written: module names or modules, or a mapping of wire name to module.
+        crons: the cron jobs.
+        data: the data directory, or the URL of a document store (`postgresql://…`), or ":memory:".
+        files: "filesystem" or "sqlite" in the data directory, or a URL (`s3://bucket`).
+        origin: scheme and authority for URLs made outside of a request, such as "https://api.example.com".
+        limits: other limits than the default ones.
+        function_api: whether `/api/query` and its siblings are served.
+        admin_key: opens `/api/function` and internal functions to its holder; by default MINIHTTP_ADMIN_KEY.
+        development: whether callers of the function API see messages, frames and log lines of a failed call.
+        workers: how many jobs may run side by side in this process; 0 runs none.
+        clock: Unix seconds.
+        environment: where webhook secrets are looked up; by default `os.environ`.
+
+    Raises:
+        ConfigurationError: for settings that cannot be; mistakes in schema, functions and crons show in `open`.
+    """
+
+    def __init__(
+        self,
+        http: HttpRouter | None = None,
+        *,
+        schema: Schema | None = None,
+        modules: Modules = (),
+        crons: Crons | None = None,
+        data: str | os.PathLike[str] = "data",
+        files: str | None = None,
+        origin: str = "",
+        limits: Limits | None = None,
+        function_api: bool = True,
+        admin_key: str | None = None,
+        development: bool = False,
+        workers: int = 4,
+        clock: Callable[[], float] = time.time,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        if http is not None and not isinstance(http, HttpRouter):
+            raise ConfigurationError(f"App(http) takes an HttpRouter, not {http!r}")
+        self.http = http if http is not None else HttpRouter()
+        self.schema = schema
+        self.modules = modules
+        self.crons = crons
+        self.limits = limits or DEFAULT_LIMITS
+        self.clock = clock
+        self.environment = os.environ if environment is None else environment
+        self.data: str = os.fspath(data)
+        self.files_url = files
+        self.origin = origin
+        self.function_api = function_api
+        self.admin_key = admin_key
+        self.development = development
+        self.workers = workers
+        self._parts: Parts | None = None
+        self._opening = threading.RLock()
+        self._system = HttpRouter(system=True)
+        self._has_work = bool(modules) or schema is not None or crons is not None
+        self._wired = False
+
+    @classmethod
+    def from_package(cls, package: str | os.PathLike[str], **settings: Any) -> App:
+        """The app of a folder with `http.py`, and beside it `schema.py`, `crons.py` and modules of functions.
+
+        Args:
+            package: the folder's path, or the name of an importable package.
+            settings: as for `App`.
+
+        Raises:
+            ConfigurationError: for a folder without `http.py`, or an `http.py` without `http`.
+        """
+        from .loader import load_package
+
+        found = load_package(os.fspath(package))
+        return cls(found.http, schema=found.schema, crons=found.crons, modules=found.modules, **settings)
+
+    # ------------------------------------------------------------ WSGI
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        if not self._wired:
+            self._wire()
+        request: Request | None = None
+        route: Route | None = None
+        try:
+            path = raw_path(environ)
+            route = self.http.find(path, environ["REQUEST_METHOD"])
+            if (route is None or not route.exact) and path.startswith(_OURS):
+                route = self._system.find(path, environ["REQUEST_METHOD"]) or route
+            if route is None:
+                response = self._unrouted(path, environ)
+            else:
+                environ["minihttp.route"] = route.pattern
+                check_host(environ)
+                request = Request(environ, path, route, self.limits)
+                result = route.handler(HandlerCtx(self, request), request)
+                response = result if result.__class__ is Response else _as_response(result, route)
+        except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
+            response = error_reply(error, environ)
+        cors = route.cors if route is not None and route.cors is not None else self.http.cors
+        if cors is not None:
+            cors.apply(response.headers, environ.get("HTTP_ORIGIN"))
+        if request is not None and request.closable:
+            return _Closing(response(environ, start_response), request.close)
+        return response(environ, start_response)
+
+    def _wire(self) -> None:
+        """Once, before the first request: the framework's own routes; storage too where the app has work for it."""
+        with self._opening:
+            if self._wired:
+                return
+            self._add_system_routes()
+            if self._has_work or self.http.webhooks:
+                self.open()
+                self.start()
+            self._wired = True
+
+    def _add_system_routes(self) -> None:
+        from .function_api import MIRROR, FunctionApi
+
+        for method in ("GET", "POST"):
+            self._system.route(path_prefix="/api/storage/", method=method, handler=self._storage, cors=MIRROR)
+        if self.function_api:
+            FunctionApi(self).add_routes(self._system)
+        taken = {(path, method) for path, method, _ in self._system.routes()}
+        for route in self.http.routes():
+            if tuple(route[:2]) in taken:
+                found = self.http.find(route[0], route[1])
+                raise RouteError(
+                    f"{route[1]} {route[0]} is taken by the function API"
+                    f" ({found.location if found else '?'}); App(function_api=False) frees it"
+                )
+
+    def _storage(self, ctx: HandlerCtx, request: Request) -> Response:
+        return self.files.handle(request)
+
+    def _unrouted(self, path: str, environ: dict[str, Any]) -> Response:
+        """404, 405 with Allow, or the answer to a CORS preflight."""
+        allowed = self.http.allowed_methods(path) or self._system.allowed_methods(path)
+        method = environ["REQUEST_METHOD"]
+        if not allowed:
+            return reply(404, "Not found", environ)
+        if method == "OPTIONS" and environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"):
+            router = self.http if self.http.allowed_methods(path) else self._system
+            for name in allowed:
+                route = router.find(path, name)
+                cors = (route and route.cors) or self.http.cors
+                if cors is not None:
+                    environ["minihttp.route"] = route.pattern if route else path
+                    return cors.preflight(environ, allowed)
+        message = f"{method} is not allowed here; allowed: {', '.join(allowed)}"
+        return reply(405, message, environ, [("Allow", ", ".join(allowed))])
+
+    # ------------------------------------------------------------ life
+
+    def configure(self, **settings: Any) -> App:
+        """Change settings before the app is opened: what a command line does with its flags.
+
+        Raises:
+            ConfigurationError: for an unknown setting, or once the app is open.
+        """
+        if self._parts is not None:
+            raise ConfigurationError("the app is open already: configure() comes before open()")
+        names = {"files": "files_url", "data": "data"}
+        for name, value in settings.items():
+            if name not in _SETTINGS:
+                raise ConfigurationError(f"{name!r} is not a setting of App; known: {', '.join(_SETTINGS)}")
+            setattr(self, names.get(name, name), os.fspath(value) if name == "data" else value)
+        return self
+
+    def open(self) -> App:
+        """Open storage, check the schema and register the functions; a second call does nothing.
+
+        Raises:
+            ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each naming
+                the value and the place.
+        """
+        with self._opening:
+            if self._parts is None:
+                self._parts = self._assemble()
+        return self
+
+    def _assemble(self) -> Parts:
+        from .backends import open_documents, open_files
+        from .data.database import Database
+        from .files.storage import FILE_TABLES, FileStore
+        from .functions.registry import Registry
+        from .functions.runner import Runner
+        from .jobs.inbox import INBOX_TABLES, Inbox
+        from .jobs.worker import JOB_TABLES, Jobs
+
+        registry = Registry()
+        named = self.modules.items() if isinstance(self.modules, Mapping) else ((None, m) for m in self.modules)
+        for name, module in named:
+            registry.add_module(module, name)
+        documents_url, files_url = storage_urls(self.data, self.files_url)
+        parts = Parts()
+        system = {**FILE_TABLES, **JOB_TABLES, **INBOX_TABLES}
+        backend = open_documents(documents_url)
+        try:
+            parts.database = Database(backend, self.schema, system=system, limits=self.limits, clock=self.clock)
+            blobs = open_files(files_url)
+        except BaseException:
+            backend.close()
+            raise
+        parts.files = FileStore(blobs, parts.database, clock=self.clock, limits=self.limits, origin=self.origin)
+        parts.runner = Runner(
+            parts.database,
+            registry,
+            limits=self.limits,
+            storage=parts.files.storage,
+            scheduler=lambda transaction, call: parts.jobs.scheduler(transaction, call),
+            environment=self.environment,
+        )
+        parts.jobs = Jobs(
+            parts.database,
+            parts.runner,
+            clock=self.clock,
+            limits=self.limits,
+            crons=self.crons,
+            workers=self.workers,
+        )
+        parts.inbox = Inbox(
+            parts.database,
+            parts.runner,
+            parts.jobs,
+            endpoints=self.http.webhooks,
+            environment=self.environment,
+            clock=self.clock,
+        )
+        parts.files.sweep()
+        return parts
+
+    def start(self) -> None:
+        """Start the worker threads, unless `workers` is 0."""
+        if self.workers > 0:
+            self.jobs.start()
+
+    def close(self, grace_seconds: float = 30.0) -> None:
+        """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
+        with self._opening:
+            parts, self._parts, self._wired = self._parts, None, False
+            self._system = HttpRouter(system=True)
+        if parts is not None:
+            parts.jobs.stop(grace_seconds)
+            parts.files.close()
+            parts.database.close()
+
+    def __enter__(self) -> App:
+        self.open()
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ parts, opened on demand
+
+    @property
+    def parts(self) -> Parts:
+        parts = self._parts
+        if parts is None:
+            self.open()
+            parts = self._parts
+            assert parts is not None
+        return parts
+
+    @property
+    def database(self) -> Database:
+        return self.parts.database
+
+    @property
+    def files(self) -> FileStore:
+        return self.parts.files
+
+    @property
+    def runner(self) -> Runner:
+        return self.parts.runner
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.parts.jobs
+
+    @property
+    def inbox(self) -> Inbox:
+        return self.parts.inbox
+
+    def missing_secrets(self) -> list[tuple[str, str]]:
+        """The (path or "", variable name) of every secret that routes and webhooks need and the environment lacks."""
+        wanted = [("", name) for name in self.http.secrets]
+        wanted += [(e.path, name) for e in self.http.webhooks for name in e.provider.secret_names]
+        return [(path, name) for path, name in wanted if not self.environment.get(name)]
+
+    # ------------------------------------------------------------ calls from plain Python
+
+    def run_query(self, function: Function | str, /, **args: Any) -> Any:
+        """Run a query (public or internal) and return its result: `app.run_query("items:get", id=item_id)`."""
+        return self.runner.run(function, args, kind="query")
+
+    def run_mutation(self, function: Function | str, /, **args: Any) -> Any:
+        """Run a mutation as one transaction; when this returns, its effects are durable."""
+        return self.runner.run(function, args, kind="mutation")
+
+    def run_action(self, function: Function | str, /, **args: Any) -> Any:
+        """Run an action in this thread and return its result."""
+        return self.runner.run(function, args, kind="action")
+
+
+_SETTINGS = (
+    "data",
+    "files",
+    "origin",
+    "limits",
+    "function_api",
+    "admin_key",
+    "development",
+    "workers",
+    "clock",
+    "environment",
+)
+
+
+def _as_response(result: Any, route: Route) -> Response:
+    """What a handler returned, as a Response: a dict or a list is JSON."""
+    if isinstance(result, Response):
+        return result
+    if isinstance(result, (dict, list)):
+        return Response.json(result)
+    raise TypeError(
+        f"the handler of {route.method} {route.pattern} ({route.location}) must return a Response, a dict or a"
+        f" list, not {type(result).__name__}"
+    )
+
+
+class _Closing:
+    """A response body that frees the request's spooled files once the server is done with it (PEP 3333 close())."""
+
+    __slots__ = ("_body", "_close")
+
+    def __init__(self, body: Iterable[bytes], close: Callable[[], None]) -> None:
+        self._body = body
+        self._close = close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._close()
+
+
+def storage_urls(data: str, files: str | None) -> tuple[str, str]:
+    """The URLs of the document store and the file store that `App(data=…, files=…)` mean.
+
+    A plain directory holds both: `app.db`, and `files/` or `files.db`. A URL of a document store needs a directory or a
+    URL for files too, else they go to `data/files`.
+    """
+    if data == ":memory:":
+        return "sqlite::memory:", files if files and ":" in files else "sqlite::memory:"
+    is_url = re.match(r"[a-z][a-z0-9+]+:", data) is not None
+    documents = data if is_url else f"sqlite:{os.path.join(data, 'app.db')}"
+    folder = "data" if is_url else data
+    if files is None or files == "filesystem":
+        return documents, f"filesystem:{os.path.join(folder, 'files')}"
+    if files == "sqlite":
+        return documents, f"sqlite:{os.path.join(folder, 'files.db')}"
+    return documents, files

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: MIT
+"""The function API: `/api/query` and its siblings in Convex's wire format, so that Convex's own HTTP clients work.
+
+Serves public functions to anybody and internal ones to the holder of the admin key; to everybody else an internal
+function looks exactly like one that does not exist. Errors of a function are a 200 with `status: "error"`, errors of the
+transport a 4xx with `code` and `message` (`convex.md` §7). Knows no engine and no router but the one it adds routes to.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import struct
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from hmac import compare_digest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import (
+    ApplicationError,
+    ArgumentValidationError,
+    FunctionNotFoundError,
+    HTTPError,
+    MinihttpError,
+    StorageUnavailableError,
+    ValidationError,
+)
+from .functions.context import Call
+from .http.cors import Cors
+from .http.headers import Headers
+from .http.request import Request
+from .http.response import Response
+from .http.router import HttpRouter
+from .values import decode, encode_clean, encode_wire
+
+if TYPE_CHECKING:
+    from .data.database import Database
+    from .functions.context import HandlerCtx
+    from .functions.runner import Runner
+    from .limits import Limits
+
+log = logging.getLogger("minihttp")
+
+_SLACK_BYTES = 2_000  # of the envelope around the arguments, as in Convex
+_LOG_LINES = 256  # a call
+_LOG_LINE_BYTES = 4_096
+
+_FORMATS: dict[str, Callable[[Any], Any]] = {
+    "json": encode_clean,
+    "convex_clean_json": encode_clean,
+    "convex_encoded_json": encode_wire,
+    "convex_json": encode_wire,
+    "export_json": encode_wire,
+}
+_PATH = re.compile(r"[A-Za-z0-9_.\-]+(?:/[A-Za-z0-9_.\-]+)*(?::[A-Za-z_][A-Za-z0-9_]*)?")
+
+
+class _MirrorCors(Cors):
+    """Convex's rule for `/api/*`: any origin, with credentials, asking for any header (`convex.md` §7.5).
+
+    It gives nothing away: the API knows no cookies, only an Authorization header that a page must hold already.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(["*"])
+
+    def apply(self, headers: Headers, origin: str | None) -> None:
+        super().apply(headers, origin)
+        if origin is not None:
+            headers.set("Access-Control-Allow-Credentials", "true")
+
+    def preflight(self, environ: dict[str, Any], methods: Iterable[str]) -> Response:
+        response = super().preflight(environ, methods)
+        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
+        if asked:
+            response.headers.set("Access-Control-Allow-Headers", asked)
+        return response
+
+
+MIRROR = _MirrorCors()
+
+
+class Host(Protocol):
+    """What the function API needs of the app."""
+
+    limits: Limits
+    origin: str
+    development: bool
+    admin_key: str | None
+    environment: Mapping[str, str]
+
+    @property
+    def runner(self) -> Runner: ...
+    @property
+    def database(self) -> Database: ...
+
+
+class _Called:
+    """One call as it stands in a request: which function, with what, answered how."""
+
+    __slots__ = ("args", "encode", "path")
+
+    def __init__(self, body: Mapping[str, Any], default_format: str) -> None:
+        path = body.get("path")
+        if not isinstance(path, str):
+            raise HTTPError(400, "missing field `path`", code="BadJsonBody")
+        if not _PATH.fullmatch(path):
+            raise HTTPError(400, f"{path!r} is not the path of a function", code="BadConvexFunctionIdentifier")
+        name = body.get("format") or default_format
+        if not isinstance(name, str) or name not in _FORMATS:
+            raise HTTPError(400, f"format param must be one of [`json`]. Got {name}", code="BadFormat")
+        self.path = path
+        self.args = body.get("args", {})
+        self.encode = _FORMATS[name]
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments: an object, or the older list of exactly one object."""
+        args = self.args
+        if isinstance(args, list):
+            if len(args) != 1:
+                raise ArgumentValidationError(
+                    "Expected to receive a single object as the function's argument."
+                    f" Instead received {len(args)} arguments"
+                )
+            args = args[0]
+        if not isinstance(args, dict):
+            raise ArgumentValidationError(
+                f"Expected to receive a single object as the function's argument. Instead received {args!r:.100}"
+            )
+        decoded: dict[str, Any] = decode(args)
+        return decoded
+
+
+class FunctionApi:
+    """The handlers of the function API of one app."""
+
+    def __init__(self, app: Host) -> None:
+        self._app = app
+
+    def add_routes(self, router: HttpRouter) -> None:
+        table = {
+            ("POST", "/api/query"): self._kind("query"),
+            ("GET", "/api/query"): self._get_query,
+            ("POST", "/api/mutation"): self._kind("mutation"),
+            ("POST", "/api/action"): self._kind("action"),
+            ("POST", "/api/query_batch"): self._query_batch,
+            ("POST", "/api/query_ts"): self._query_ts,
+            ("POST", "/api/query_at_ts"): self._query_at_ts,
+            ("POST", "/api/function"): self._function,
+            ("POST", "/api/run/"): self._run_path,
+        }
+        for (method, path), handler in table.items():
+            where = {"path_prefix" if path.endswith("/") else "path": path}
+            router.route(
+                **where,
+                method=method,
+                handler=_transport(handler),
+                cors=MIRROR,
+                max_body=self._app.limits.max_args_bytes + _SLACK_BYTES,
+            )
+
+    # ------------------------------------------------------------ handlers
+
+    def _kind(self, kind: str) -> Callable[[Request], Response]:
+        def handler(request: Request) -> Response:
+            return self._answer(_Called(_body(request), _default_format(request)), request, kind)
+
+        return handler
+
+    def _get_query(self, request: Request) -> Response:
+        body: dict[str, Any] = dict(request.query.items())
+        try:
+            body["args"] = json.loads(body.get("args") or "{}")
+        except (ValueError, RecursionError) as error:
+            raise HTTPError(400, f"args is not JSON: {error}", code="BadJsonBody") from None
+        return self._answer(_Called(body, _default_format(request)), request, "query")
+
+    def _run_path(self, request: Request) -> Response:
+        module, _, name = request.tail.rpartition("/")
+        if not module or not name:
+            raise HTTPError(
+                400,
+                "Path or function name not provided in path, e.g. /api/run/messages/list",
+                code="MissingIdentifier",
+            )
+        body = {**_body(request), "path": f"{module}:{name}"}
+        return self._answer(_Called(body, _default_format(request)), request, None)
+
+    def _function(self, request: Request) -> Response:
+        if not self._is_admin(request):
+            raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
+        body = _body(request)
+        if body.get("componentPath"):
+            raise HTTPError(
+                400, f"There is no component {body['componentPath']!r}", code="ComponentNotFound"
+            )
+        return self._answer(_Called(body, _default_format(request)), request, None)
+
+    def _query_batch(self, request: Request) -> Response:
+        queries = _body(request).get("queries")
+        if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
+            raise HTTPError(400, "missing field `queries`", code="BadJsonBody")
+        calls = [_Called(query, _default_format(request)) for query in queries]
+        return Response.json({"results": self._queries(calls, request, None)})
+
+    def _query_ts(self, request: Request) -> Response:
+        timestamp = self._app.database.pin()
+        return Response.json({"ts": base64.b64encode(struct.pack("<Q", timestamp)).decode()})
+
+    def _query_at_ts(self, request: Request) -> Response:
+        body = _body(request)
+        try:
+            (timestamp,) = struct.unpack("<Q", base64.b64decode(body.get("ts"), validate=True))  # type: ignore[arg-type]
+        except (TypeError, ValueError, struct.error):
+            raise HTTPError(400, f"ts {body.get('ts')!r:.50} is not a timestamp", code="BadJsonBody") from None
+        [result] = self._queries([_Called(body, _default_format(request))], request, timestamp)
+        return Response.json(result)
+
+    # ------------------------------------------------------------ running
+
+    def _queries(self, calls: list[_Called], request: Request, at: int | None) -> list[dict[str, Any]]:
+        """Several queries on one snapshot."""
+        runner, public = self._app.runner, not self._is_admin(request)
+        call = self._call(request)
+
+        def run(transaction: Any) -> list[dict[str, Any]]:
+            return [
+                self._outcome(
+                    called,
+                    request,
+                    lambda args, called=called: runner.run_in(
+                        transaction, called.path, args, call=call, kind="query", public=public
+                    ),
+                )
+                for called in calls
+            ]
+
+        return self._app.database.read(run, time_limit_seconds=self._app.limits.query_seconds, at=at)
+
+    def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
+        runner, public = self._app.runner, not self._is_admin(request)
+        call = self._call(request)
+        return Response.json(
+            self._outcome(
+                called,
+                request,
+                lambda args: runner.run(called.path, args, call=call, kind=kind, public=public),
+            )
+        )
+
+    def _outcome(
+        self, called: _Called, request: Request, run: Callable[[dict[str, Any]], Any]
+    ) -> dict[str, Any]:
+        """Run and say how it went; only faults of the machine go on as errors of the transport."""
+        lines = _LogLines() if self._app.development else None
+        try:
+            with lines or _NOTHING:
+                value = run(called.arguments())
+            outcome = {"status": "success", "value": called.encode(value)}
+        except StorageUnavailableError:
+            raise
+        except (Exception, SystemExit) as error:
+            outcome = {"status": "error", "errorMessage": self._message(error, called, request)}
+            if isinstance(error, ApplicationError):
+                outcome["errorData"] = called.encode(error.data)
+        if lines is not None and lines.lines:
+            outcome["logLines"] = lines.lines
+        return outcome
+
+    def _message(self, error: BaseException, called: _Called, request: Request) -> str:
+        head = f"[Request ID: {request.id}] Server Error"
+        if isinstance(error, FunctionNotFoundError):
+            return (
+                f"{head}\nCould not find public function for {called.path!r}."
+                " Is its module named in App(modules=[…])?"
+            )
+        if isinstance(error, MinihttpError) and error.public:
+            return f"{head}\n{error}"
+        log.error("function %s failed request_id=%s", called.path, request.id, exc_info=error)
+        if not self._app.development:
+            return head
+        if isinstance(error, ApplicationError):
+            data = error.data
+            said = data if isinstance(data, str) else json.dumps(encode_wire(data), ensure_ascii=False)
+            return f"{head}\nUncaught ConvexError: {said}\n{_frames(error)}"
+        return f"{head}\nUncaught {type(error).__name__}: {error}\n{_frames(error)}"
+
+    def _call(self, request: Request) -> Call:
+        return Call(origin=self._app.origin or request.origin, request_id=request.id)
+
+    def _is_admin(self, request: Request) -> bool:
+        """Whether the request holds the admin key; a header that proves nothing is refused, as in Convex."""
+        header = request.headers.get("Authorization")
+        if header is None:
+            return False
+        scheme, space, value = header.partition(" ")
+        if not space:
+            raise HTTPError(401, "The Authorization header has no credentials", code="InvalidHeaderFailure")
+        if scheme == "Bearer":
+            raise HTTPError(401, "No auth provider found matching the given token", code="NoAuthProvider")
+        key = self._app.admin_key or self._app.environment.get("MINIHTTP_ADMIN_KEY")
+        given = value.partition(":")[0].encode("latin-1", "replace")
+        if scheme != "Convex" or not key or not compare_digest(given, key.encode()):
+            raise HTTPError(401, "The Authorization header is not valid here", code="InvalidAuthHeader")
+        return True
+
+
+def _transport(handler: Callable[[Request], Response]) -> Callable[[HandlerCtx, Request], Response]:
+    """Errors of the transport are `{code, message}`, not minihttp's own `{error}`."""
+
+    def guarded(ctx: HandlerCtx, request: Request) -> Response:
+        try:
+            return handler(request)
+        except (HTTPError, ValidationError) as error:
+            return Response.json({"code": error.code, "message": str(error)}, status=error.status)
+        except StorageUnavailableError as error:
+            log.error("%s request_id=%s", error, request.id)
+            message = "No space left to store this" if error.status == 507 else "Storage is not available now"
+            return Response.json({"code": error.code, "message": message}, status=error.status)
+
+    return guarded
+
+
+def _body(request: Request) -> dict[str, Any]:
+    try:
+        body: dict[str, Any] = request.json(dict)
+    except HTTPError as error:
+        if error.status == 413:
+            raise
+        message = (
+            "Expected request with `Content-Type: application/json`" if error.status == 415 else error.message
+        )
+        raise HTTPError(400, message, code="BadJsonBody") from None
+    return body
+
+
+def _default_format(request: Request) -> str:
+    """Convex's clients name the format; a caller without their header gets plain JSON."""
+    return "json" if request.headers.get("Convex-Client") is None else "convex_encoded_json"
+
+
+def _frames(error: BaseException) -> str:
+    """The app's own frames, innermost first."""
+    here = str(Path(__file__).parent)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(here)]
+    return "".join(f"    at {f.name} ({Path(f.filename).name}:{f.lineno})\n" for f in reversed(frames))
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+_NOTHING = _Nothing()
+
+
+class _LogLines(logging.Handler):
+    """Collects what one call logs (through `logging`, in this thread) as Convex's log lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._thread = threading.get_ident()
+
+    def __enter__(self) -> None:
+        logging.getLogger().addHandler(self)
+
+    def __exit__(self, *error: object) -> None:
+        logging.getLogger().removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread and len(self.lines) < _LOG_LINES:
+            self.lines.append(f"[{_LEVELS.get(record.levelno, 'LOG')}] {record.getMessage()!r}"[:_LOG_LINE_BYTES])
+
+
+_LEVELS = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARN", logging.ERROR: "ERROR"}

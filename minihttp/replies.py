@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""The one place where errors become replies: JSON `{"error": …}`, nosniff, and the request's id.
+
+A `MinihttpError` says its own status and whether its message is for strangers; anything else is a 500 whose traceback
+goes to the log only, under the same request id. Knows no routes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import ApplicationError, HTTPError, MinihttpError, StorageUnavailableError, WebhookError
+from .http.request import request_id
+from .http.response import Response
+
+log = logging.getLogger("minihttp")
+
+
+def reply(
+    status: int,
+    message: str,
+    environ: dict[str, Any],
+    headers: Iterable[tuple[str, str]] = (),
+    **more: Any,
+) -> Response:
+    """`{"error": message, …}` with the headers that every error reply has."""
+    response = Response.json({"error": message, **more}, status=status)
+    for name, value in headers:
+        response.headers.append(name, value)
+    response.headers.set("X-Content-Type-Options", "nosniff")
+    response.headers.set("X-Request-Id", request_id(environ))
+    return response
+
+
+def error_reply(error: BaseException, environ: dict[str, Any]) -> Response:
+    """The reply for an exception that a handler let out; what the author must know is logged."""
+    if isinstance(error, HTTPError):
+        return reply(error.status, error.message, environ, error.headers)
+    if isinstance(error, WebhookError):
+        log.warning("webhook refused: %s (%s) request_id=%s", error.reason, error, request_id(environ))
+        return reply(400, "Webhook verification failed", environ)
+    if isinstance(error, StorageUnavailableError):
+        log.error("%s request_id=%s", error, request_id(environ))
+        message = "No space left to store this" if error.status == 507 else "Storage is not available now"
+        return reply(error.status, message, environ, [("Retry-After", "5")])
+    if isinstance(error, MinihttpError) and error.public:
+        return reply(error.status, str(error), environ)
+    log.error(
+        "%s %s failed: %s request_id=%s",
+        environ.get("REQUEST_METHOD"),
+        environ.get("minihttp.route", "?"),
+        type(error).__name__,
+        request_id(environ),
+        exc_info=error,
+    )
+    if isinstance(error, ApplicationError):
+        from .values import encode_clean
+
+        return reply(500, "Application error", environ, data=encode_clean(error.data))
+    return reply(500, "Internal server error", environ)

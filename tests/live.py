@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""An app on a real socket, for tests: in a thread of this process, or as `python -m minihttp serve` in one of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from minihttp.server import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: dict[str, str]  # by lower-case name
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Client:
+    """One HTTP/1.1 connection at a time to one server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.host, self.port = urlsplit(url).hostname, urlsplit(url).port
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send a request; `body` may be bytes, an iterable of bytes (sent chunked), or a value to send as JSON."""
+        headers = dict(headers or {})
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            fields = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, fields, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Reply:
+        return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def post(self, path: str, body: Any = b"", headers: Mapping[str, str] | None = None) -> Reply:
+        return self.request("POST", path, body, headers)
+
+
+@contextmanager
+def live(app: Any, **settings: Any) -> Iterator[Client]:
+    """Serve a WSGI callable on a port of its own, in a thread, drained at the end."""
+    server = Server(app, port=0, **{"grace_seconds": 5.0, **settings})
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield Client(server.url)
+    finally:
+        server.stop()
+        thread.join()
+
+
+class Process:
+    """`python -m minihttp serve TARGET` as a process; `client` talks to it."""
+
+    def __init__(self, target: str | Path, data: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "minihttp", "serve", str(target), "--port", "0", "--data", str(data)]
+        self.log = open(data.parent / f"{data.name}.log", "a+b")  # noqa: SIM115  (closed by kill)
+        start = self.log.seek(0, os.SEEK_END)
+        self.popen = subprocess.Popen(
+            [*command, *options],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        self.client = Client(self._wait_for_url(start))
+
+    def _wait_for_url(self, start: int) -> str:
+        while True:
+            text = self.output(start)
+            found = re.search(r"http://[0-9.]+:[0-9]+", text)
+            if found:
+                return found[0]
+            try:
+                self.popen.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+            raise AssertionError(f"the server ended with {self.popen.returncode}:\n{self.output(start)}")
+
+    def output(self, start: int = 0) -> str:
+        with open(self.log.name, "rb") as file:
+            file.seek(start)
+            return file.read().decode(errors="replace")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.popen.kill()
+        self.popen.wait()
+        self.log.close()
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self.popen.terminate()
+        code = self.popen.wait(60)
+        self.log.close()
+        return code

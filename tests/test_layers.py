@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""The import law of ARCHITECTURE.md, held by reading every import of every file."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "minihttp"
+STORAGE = ROOT / "storage_backends"
+
+# A room may import the rooms of its own floor and below that are listed for it, and itself.
+GROUND = {"errors", "limits", "values"}
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "limits": {"errors"},
+    "values": {"errors", "limits"},
+    "http": GROUND - {"values"},
+    "webhooks": GROUND - {"values"},
+    "data": GROUND,
+    "files": GROUND | {"http", "data"},
+    "functions": GROUND | {"http", "data", "files"},
+    "jobs": GROUND | {"http", "webhooks", "data", "files", "functions"},
+    "backends": GROUND | {"data", "files"},
+    "replies": GROUND | {"http"},
+}
+_BELOW_APP = set(ROOMS)
+ROOMS["function_api"] = _BELOW_APP
+ROOMS["settings"] = GROUND
+ROOMS["observe"] = _BELOW_APP
+ROOMS["loader"] = _BELOW_APP | {"app"}
+ROOMS["app"] = _BELOW_APP | {"function_api", "loader", "observe", "settings"}
+ROOMS["testing"] = _BELOW_APP | {"app"}
+ROOMS["server"] = _BELOW_APP | {"app", "observe", "settings"}
+ROOMS["cli"] = set(ROOMS) | {"server"}
+ROOMS["__main__"] = {"cli"}
+
+WAITRESS_ROOM = "server"
+DRIVERS = {"postgres": {"psycopg", "psycopg_pool"}, "s3": {"boto3", "botocore"}}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    """The room of a file: the folder or module right below minihttp/."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, int, str, str]]:
+    """(line, level, module, name) of every import in a file, wherever it stands."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, 0, alias.name, ""
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield node.lineno, node.level, node.module or "", alias.name
+
+
+def target_room(path: Path, level: int, module: str, name: str) -> str:
+    """The room that a relative import reaches; "" for the package itself."""
+    base = path.relative_to(PACKAGE).parts[:-1]
+    parts = [*base[: len(base) - (level - 1)], *filter(None, module.split(".")), name]
+    return parts[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in ROOMS, f"{room} has no place in the house: add it to ROOMS and to ARCHITECTURE.md"
+    for line, level, module, name in imports(path):
+        if level == 0:
+            top = module.partition(".")[0]
+            allowed = top in sys.stdlib_module_names or (top == "waitress" and room == WAITRESS_ROOM)
+            # tomllib is stdlib from 3.11 on
+            assert allowed or top == "tomllib", f"{path}:{line} imports {module}"
+        else:
+            reached = target_room(path, level, module, name)
+            if reached == "__version__":
+                continue
+            assert reached == room or reached in ROOMS[room], f"{path}:{line}: {room} may not import {reached}"
+
+
+def test_the_law_knows_every_room() -> None:
+    there = {room_of(path) for path in FILES} - {"__init__"}
+    assert there <= set(ROOMS)
+    drawing = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    for room in there - {"__main__"}:
+        assert f"{room}/" in drawing or f"{room}.py" in drawing, f"ARCHITECTURE.md does not show {room}"
+
+
+@pytest.mark.parametrize("path", sorted(STORAGE.glob("*.py")), ids=lambda p: p.name)
+def test_backends_know_nobody(path: Path) -> None:
+    for line, level, module, _ in imports(path):
+        top = module.partition(".")[0]
+        assert level == 0, f"{path}:{line}: a backend imports no other backend"
+        allowed = top in sys.stdlib_module_names or top in DRIVERS.get(path.stem, set())
+        assert allowed, f"{path}:{line} imports {module}"
+
+
+def test_no_circles_between_modules() -> None:
+    """No module imports itself by way of others when it is loaded (imports inside functions are deferred on purpose)."""
+    names = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in FILES}
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        graph[name] = set()
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = path.relative_to(PACKAGE).parts[:-1]
+                parts = [*base[: len(base) - (node.level - 1)], *filter(None, (node.module or "").split("."))]
+                for alias in node.names:
+                    for candidate in (".".join([*parts, alias.name]), ".".join(parts)):
+                        if candidate in names:
+                            graph[name].add(candidate)
+                            break
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"circle: {' -> '.join([*trail, name])}"
+        if name in done:
+            return
+        for other in graph[name]:
+            visit(other, (*trail, name))
+        done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_the_router_alone_imports_no_database() -> None:
+    program = "import sys, minihttp; minihttp.HttpRouter(); minihttp.Response.json({}); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "minihttp.http.router" in loaded
+    unwanted = {"sqlite3", "waitress", "asyncio", "email", "urllib.request", "http.client", "minihttp.data"}
+    assert not unwanted & set(loaded)
+
+
+def test_nothing_makes_requests_to_the_outside() -> None:
+    """SSRF by construction: no HTTP client below the command line (webhooks send and --forward are the user's wish)."""
+    for path in FILES:
+        if room_of(path) == "cli" or path.name == "forward.py":
+            continue
+        for line, level, module, name in imports(path):
+            called = f"{module}.{name}"
+            assert level or not called.startswith(("urllib.request", "http.client")), f"{path}:{line}"
+
+
+def test_every_file_says_its_licence() -> None:
+    for path in [*FILES, *STORAGE.glob("*.py")]:
+        assert path.read_text("utf-8").startswith("# SPDX-License-Identifier: MIT\n"), path
