@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT
+"""The database: takes in the schema, runs transactions, and turns the engine's faults into our errors.
+
+The one place that knows both the engine (`backend.py`) and the tables. Knows no functions and no HTTP.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ..errors import (
+    CallError,
+    DataDirectoryError,
+    DeadlineError,
+    MinihttpError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+from ..limits import DEFAULT_LIMITS, Limits
+from . import ids
+from .backend import DocumentBackend, Writing
+from .catalog import Migration, TableInfo, Tables, user_tables
+from .schema import Schema, Table
+from .transaction import Hook, Transaction
+
+__all__ = ["Database", "Transaction"]
+T = TypeVar("T")
+PUBLIC_SYSTEM_TABLES = ("_storage", "_scheduled_functions")
+
+
+class Database:
+    """Documents in one engine, under one schema.
+
+    Args:
+        backend: the engine; the database closes it.
+        schema: the user's tables; without one every table is allowed and nothing is checked.
+        system: the framework's tables, by names that begin with `_`.
+        limits: of one transaction and of one document.
+        clock: Unix seconds.
+
+    Raises:
+        SchemaError: when stored documents do not match the schema; nothing is changed then.
+        DataDirectoryError: when the engine cannot work.
+    """
+
+    def __init__(
+        self,
+        backend: DocumentBackend,
+        schema: Schema | None = None,
+        *,
+        system: Mapping[str, Table] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._backend = backend
+        self._thread = threading.local()
+        self.schema = schema
+        self.limits = limits
+        self.clock = clock
+        self.ids = ids.IdMaker(clock)
+        user, strict = user_tables(schema)
+        unchecked = frozenset() if strict else frozenset(user)
+        declared = {**user, **(system or {})}
+        tables, self.secret = self._prepare(declared, unchecked)
+        self.user_tables = Tables(_pick(tables, user), system=False, open=not strict)
+        self.system_tables = Tables(_pick(tables, system or {}), system=True, open=False)
+        public = {name: tables.get(name) or TableInfo(name) for name in PUBLIC_SYSTEM_TABLES}
+        self.public_system_tables = Tables(public, system=True, open=False)
+
+    def _prepare(
+        self, declared: Mapping[str, Table], unchecked: frozenset[str]
+    ) -> tuple[dict[str, TableInfo], bytes]:
+        def run(engine: Writing) -> tuple[dict[str, TableInfo], bytes]:
+            migration = Migration(engine, self.ids)
+            return migration.run(declared, unchecked), migration.secret()
+
+        try:
+            return self._backend.write(run, None)
+        except self._backend.Fault as fault:
+            raise DataDirectoryError(f"The database cannot be opened: {fault.strerror or fault}") from fault
+
+    # -- transactions
+
+    def read(self, run: Callable[[Transaction], T], *, time_limit_seconds: float | None = None) -> T:
+        """Run `run(transaction)` on one snapshot and return its result.
+
+        Raises:
+            DeadlineError, StorageUnavailableError, and whatever `run` raises.
+        """
+        deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+
+        def body() -> tuple[Transaction, T]:
+            with self._backend.read(deadline) as engine:
+                transaction = Transaction(self, engine, writable=False, time_limit_seconds=time_limit_seconds)
+                return transaction, transaction.run(run)
+
+        transaction, result = self._guarded(body, time_limit_seconds)
+        _call(transaction.hooks(committed=True))
+        return result
+
+    def write(self, run: Callable[[Transaction], T], *, time_limit_seconds: float | None = None) -> T:
+        """Run `run(transaction)` as one serializable transaction; when this returns, it is durable.
+
+        `run` may be run again when the engine asks for it. If it raises, nothing of it is written.
+
+        Raises:
+            DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
+        """
+        attempts: list[Transaction] = []
+
+        def body(engine: Writing) -> T:
+            transaction = Transaction(self, engine, writable=True, time_limit_seconds=time_limit_seconds)
+            attempts.append(transaction)
+            return transaction.run(run)
+
+        committed = False
+        try:
+            result = self._guarded(lambda: self._backend.write(body, time_limit_seconds), time_limit_seconds)
+            committed = True
+        finally:
+            for attempt in attempts:
+                _call(attempt.hooks(committed=committed and attempt is attempts[-1]))
+        return result
+
+    def _guarded(self, call: Callable[[], T], time_limit_seconds: float | None) -> T:
+        if getattr(self._thread, "busy", False):
+            raise CallError(
+                "A transaction is already open in this thread; use its ctx instead of opening another"
+            )
+        self._thread.busy = True
+        try:
+            return call()
+        except self._backend.Fault as fault:
+            raise _error(fault, time_limit_seconds) from fault
+        finally:
+            self._thread.busy = False
+
+    # -- the rest
+
+    def statistics(self) -> dict[str, Any]:
+        """The engine's numbers, for metrics and `doctor`."""
+        return self._backend.statistics()
+
+    def close(self) -> None:
+        """Close the engine; what was acknowledged is on disk already."""
+        self._backend.close()
+
+
+def _pick(tables: Mapping[str, TableInfo], names: Mapping[str, Table]) -> dict[str, TableInfo]:
+    return {name: tables[name] for name in names}
+
+
+def _error(fault: OSError, time_limit_seconds: float | None) -> MinihttpError:
+    if fault.errno == errno.ETIME:
+        limit = f" (maximum duration: {time_limit_seconds:g} s)" if time_limit_seconds is not None else ""
+        return DeadlineError(f"Function execution timed out{limit}")
+    kind = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
+    return kind(f"The database failed: {fault.strerror or fault}")
+
+
+def _call(hooks: list[Hook]) -> None:
+    for hook in hooks:
+        try:
+            hook()
+        except Exception:
+            import logging
+
+            logging.getLogger("minihttp").exception("a hook of a transaction failed")

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""`ctx.db`: reading and writing documents (`convex.md` §4.1).
+
+A Reader has no `insert`: what may not be done is not there. Every write is checked here: the table's name, the
+schema, the rules of values, the limits; and its index entries are worked out. Knows the engine only as `backend.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DocumentError, LimitError, ValidationError
+from ..values import dumps, show
+from . import ids
+from .catalog import Document, TableInfo, Tables, make_document
+from .query import Query
+
+if TYPE_CHECKING:
+    from .transaction import Meter, Transaction
+
+_SYSTEM_FIELDS = ("_id", "_creationTime")
+
+
+class Reader:
+    """Documents, for reading. Every call counts against the transaction's limits and its deadline."""
+
+    def __init__(self, transaction: Transaction, tables: Tables, meter: Meter) -> None:
+        self._transaction = transaction
+        self._tables = tables
+        self._meter = meter
+
+    def get(self, *where: str) -> Document | None:
+        """`get(id)` or `get(table, id)`: the document, or None if there is none (any more).
+
+        Raises:
+            DocumentError: for what is not an id, or not one of that table.
+        """
+        return self._read(self._document_id("get", where))
+
+    def query(self, table: str) -> Query:
+        """A query over the documents of a table; a table that does not exist is empty."""
+        return Query(self._transaction, self._tables.named(table), self._meter)
+
+    def normalize_id(self, table: str, text: object) -> str | None:
+        """The text, if it has the form of an id of that table, else None."""
+        info = self._tables.named(table)
+        return str(text) if ids.is_id(text) and str(text).startswith(info.tag) else None
+
+    @property
+    def system(self) -> Reader:
+        """`_storage` and `_scheduled_functions`, for reading."""
+        return Reader(self._transaction, self._transaction.database.public_system_tables, self._meter)
+
+    def _document_id(self, operation: str, where: tuple[Any, ...]) -> str:
+        if not 1 <= len(where) <= 2:
+            raise TypeError(f"db.{operation} takes an id, or a table and an id")
+        id = where[-1]
+        if not isinstance(id, str):
+            got = type(id).__name__
+            raise DocumentError(
+                "InvalidArgument",
+                f"Invalid argument `id` for `db.{operation}`, expected string but got '{got}': {show(id)}",
+            )
+        if not ids.is_id(id):
+            raise DocumentError(
+                "InvalidArgument",
+                f"Invalid argument `id` for `db.{operation}`: Unable to decode ID: {show(id)}",
+            )
+        if len(where) == 2:
+            table = self._tables.named(where[0])
+            if not id.startswith(table.tag):
+                other = ids.table_of(id) or "?"
+                raise DocumentError(
+                    "InvalidTable", f'expected to be an Id<"{table.name}">, got Id<"{other}"> instead.'
+                )
+        return id
+
+    def _read(self, id: str) -> Document | None:
+        self._meter.read_range()
+        row = self._transaction.engine.get(id)
+        if row is None or not self._tables.admits(row[0]):
+            return None
+        self._meter.read(len(row[1]))
+        return make_document(id, row[1])
+
+
+class Writer(Reader):
+    """Documents, for reading and writing."""
+
+    def insert(self, table: str, document: Document) -> str:
+        """Store a new document and return its id.
+
+        Raises:
+            ValidationError: when it does not match the schema or is not made of Convex values.
+            DocumentError: for a table that may not be written.
+            LimitError: when it is too large, or the transaction has written too much.
+        """
+        info = self._tables.writable(table)
+        fields = self._fields("insert", document)
+        id = self._transaction.database.ids.make(info.tag)
+        self._store(info, id, fields, None)
+        return id
+
+    def patch(self, *where_and_fields: Any) -> None:
+        """`patch(id, fields)` or `patch(table, id, fields)`: set some fields; UNSET removes one.
+
+        A None removes an optional field whose validator does not accept null. Objects and arrays are replaced whole.
+
+        Raises:
+            DocumentError: for no such document; otherwise as `insert`.
+        """
+        info, old, fields = self._change("patch", "Update", where_and_fields)
+        kept = {name: value for name, value in old.items() if name not in _SYSTEM_FIELDS}
+        self._store(info, old["_id"], {**kept, **fields}, old)
+
+    def replace(self, *where_and_document: Any) -> None:
+        """`replace(id, document)` or `replace(table, id, document)`: the whole document, except its id and time.
+
+        Raises:
+            DocumentError: for no such document; otherwise as `insert`.
+        """
+        info, old, fields = self._change("replace", "Replace", where_and_document)
+        self._store(info, old["_id"], fields, old)
+
+    def delete(self, *where: str) -> None:
+        """`delete(id)` or `delete(table, id)`.
+
+        Raises:
+            DocumentError: for no such document.
+        """
+        info, old = self._existing("delete", "Delete", where)
+        self._meter.write(0)
+        self._transaction.engine.delete(old["_id"], info.entries(old))
+
+    def _change(
+        self, operation: str, verb: str, arguments: tuple[Any, ...]
+    ) -> tuple[TableInfo, Document, Document]:
+        if len(arguments) < 2:
+            raise TypeError(f"db.{operation} takes an id and a value, or a table, an id and a value")
+        info, old = self._existing(operation, verb, arguments[:-1])
+        return info, old, self._fields(operation, arguments[-1], old)
+
+    def _existing(self, operation: str, verb: str, where: tuple[Any, ...]) -> tuple[TableInfo, Document]:
+        id = self._document_id(operation, where)
+        self._meter.read_range()
+        row = self._transaction.engine.get(id)
+        if row is None or not (self._tables.admits(row[0]) or row[0].startswith("_")):
+            raise DocumentError("DocumentNotFound", f"{verb} on nonexistent document ID {id}")
+        self._meter.read(len(row[1]))
+        return self._tables.writable(row[0]), make_document(id, row[1])
+
+    def _fields(self, operation: str, document: Any, old: Document | None = None) -> Document:
+        """The document without its system fields, which may only be given as they are."""
+        if not isinstance(document, dict):
+            raise ValidationError(f"db.{operation} takes a document as a dict, not {show(document)}")
+        reserved = [name for name in document if isinstance(name, str) and name.startswith("_")]
+        for name in reserved:
+            if name not in _SYSTEM_FIELDS or old is None:
+                raise ValidationError(
+                    f"Field name {show(name)} starts with '_', which is reserved for system fields (db.{operation})"
+                )
+            if document[name] != old[name]:
+                raise ValidationError(
+                    f"db.{operation} cannot change {name} from {show(old[name])} to {show(document[name])}"
+                )
+        return {name: document[name] for name in document if name not in reserved} if reserved else document
+
+    def _store(self, info: TableInfo, id: str, fields: Document, old: Document | None) -> None:
+        json = dumps(self._checked(info, fields), self._meter.limits)
+        size_bytes = len(json) if json.isascii() else len(json.encode())
+        limit = self._meter.limits.max_document_bytes
+        if size_bytes > limit:
+            raise LimitError(
+                "DocumentTooLarge", f"Document is too large ({size_bytes} bytes > maximum size {limit})"
+            )
+        self._meter.write(size_bytes)
+        engine = self._transaction.engine
+        if not info.indexes:
+            engine.put(id, info.name, json, (), ())
+            return
+        add = info.entries(make_document(id, json))
+        if old is None:
+            engine.put(id, info.name, json, add, ())
+        else:
+            gone = info.entries(old)
+            engine.put(
+                id,
+                info.name,
+                json,
+                [entry for entry in add if entry not in gone],
+                [entry for entry in gone if entry not in add],
+            )
+
+    def _checked(self, info: TableInfo, fields: Document) -> Document:
+        if info.validator is None:
+            return fields
+        try:
+            checked: Document = info.validator.check(fields)
+        except ValidationError as error:
+            raise ValidationError(
+                f'Failed to insert or update a document in table "{info.name}" because it does not match the schema: '
+                f"{error}"
+            ) from None
+        return checked

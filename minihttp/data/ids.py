@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Document ids: 32 characters of base32hex that carry their table and their creation time.
+
+6 characters of the table (30 bits of its name's SHA-256), 11 of the creation time in microseconds, 15 random. The
+alphabet `0-9a-v` sorts like the number it spells, so id order within a table is creation order. Knows no documents.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b32hexencode
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import sha256
+from threading import Lock
+from typing import Final
+
+ID_LENGTH: Final = 32
+TAG_LENGTH: Final = 6
+TIME_END: Final = 17
+MAX_MICROSECONDS: Final = 32 ** (TIME_END - TAG_LENGTH)
+ABOVE: Final = "w"  # sorts above every character of an id: `prefix + ABOVE` ends the range of a prefix
+_RANDOM_BITS: Final = 5 * (ID_LENGTH - TIME_END)
+_is_id = re.compile(f"[0-9a-v]{{{ID_LENGTH}}}", re.ASCII).fullmatch
+_declared: dict[str, str] = {}
+
+
+@lru_cache(maxsize=1024)
+def table_tag(table: str) -> str:
+    """The first 6 characters of every id of a table."""
+    return b32hexencode(sha256(table.encode()).digest()[:5])[:TAG_LENGTH].decode().lower()
+
+
+def declare(table: str) -> str:
+    """The tag of a table that the app's code names, remembered so that messages can name it (`table_of`)."""
+    return _declared.setdefault(table_tag(table), table) and table_tag(table)
+
+
+def table_of(id: str) -> str | None:
+    """The declared table that an id belongs to, or None."""
+    return _declared.get(id[:TAG_LENGTH])
+
+
+def is_id(text: object) -> bool:
+    """Whether a value has the form of an id (of whatever table)."""
+    return isinstance(text, str) and _is_id(text) is not None
+
+
+def microseconds(id: str) -> int:
+    """The creation time of a document in microseconds since the epoch."""
+    return int(id[TAG_LENGTH:TIME_END], 32)
+
+
+def time_text(microseconds: int) -> str:
+    """The 11 characters of a creation time inside an id."""
+    return b32hexencode((microseconds << 25).to_bytes(10, "big"))[:11].decode().lower()
+
+
+class IdMaker:
+    """Makes ids whose creation times strictly increase, also when the clock stands still or goes back.
+
+    Args:
+        clock: Unix seconds.
+        randomness: n -> n random bytes.
+    """
+
+    def __init__(self, clock: Callable[[], float], randomness: Callable[[int], bytes] = os.urandom) -> None:
+        self._clock = clock
+        self._randomness = randomness
+        self._lock = Lock()
+        self._last = 0
+
+    def make(self, tag: str) -> str:
+        """A new id of the table with that tag."""
+        with self._lock:
+            self._last = now = max(int(self._clock() * 1_000_000), self._last + 1)
+        random = int.from_bytes(self._randomness(10), "big") >> 80 - _RANDOM_BITS
+        number = (now << _RANDOM_BITS | random) & (1 << 130) - 1
+        return tag + b32hexencode((number << 30).to_bytes(20, "big"))[:26].decode().lower()

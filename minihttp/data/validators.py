@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT
+"""`v`: what a value must look like, and the sentence when it does not.
+
+`validator.check(value)` returns the value in its stored form: an int for `v.int64()` is an Int64, absent fields are
+gone. The first lines of the messages are Convex's (`crates/common/src/schemas/validator.rs`). A `str(validator)` is
+its text in those messages, and its identity. Knows documents only as values; nothing of databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import SchemaError, ValidationError
+from ..values import MAX_EXACT_INT, UNSET, Int64, copy, show
+from . import ids
+
+
+class Mismatch(ValidationError):
+    """A value that does not match; containers add their part of the path while it passes."""
+
+    def __init__(self, first_line: str, **details: object) -> None:
+        super().__init__(first_line)
+        self.path: list[str] = []
+        self.details = details
+
+    def sentence(self, path: str) -> str:
+        path += "".join(reversed(self.path))
+        lines = [f"{name}: {text}" for name, text in self.details.items()]
+        return "\n".join([str(self.args[0]), *([f"Path: {path}"] if path else []), *lines])
+
+
+class Validator:
+    """One rule for one value. Made by `v`; compared and shown by its text."""
+
+    text = "v.any()"
+    accepts_null = False
+    is_optional = False
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Validator) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def check(self, value: Any, path: str = "") -> Any:
+        """The value in its stored form.
+
+        Args:
+            value: any object.
+            path: where the value stands, for the message.
+
+        Raises:
+            ValidationError: naming the rule, the path, the value and the validator.
+        """
+        try:
+            return self.match(value)
+        except Mismatch as mismatch:
+            raise ValidationError(mismatch.sentence(path)) from None
+
+    def match(self, value: Any) -> Any:
+        """As `check`, raising Mismatch: what containers call."""
+        raise NotImplementedError
+
+    def mismatch(self, value: Any) -> Mismatch:
+        return Mismatch("Value does not match validator.", Value=show(value), Validator=self)
+
+    def as_optional(self) -> Validator:
+        """`v.optional(self)`."""
+        return Optional(self)
+
+
+class Scalar(Validator):
+    """A value of one type, tested and put in stored form by a function that returns UNSET for any other."""
+
+    def __init__(self, text: str, accept: Callable[[Any], Any], *, accepts_null: bool = False) -> None:
+        self.text = text
+        self._accept = accept
+        self.accepts_null = accepts_null
+
+    def match(self, value: Any) -> Any:
+        accepted = self._accept(value)
+        if accepted is UNSET:
+            raise self.mismatch(value)
+        return accepted
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float):
+        return value
+    if not isinstance(value, int) or isinstance(value, (bool, Int64)):
+        return UNSET
+    if not -MAX_EXACT_INT <= value <= MAX_EXACT_INT:
+        raise Mismatch(
+            f"Integer {show(value)} is beyond ±2^53, where a number is not exact; use v.int64() for it.",
+            Validator="v.number()",
+        )
+    return value
+
+
+def _int64(value: Any) -> Any:
+    return Int64(value) if isinstance(value, int) and not isinstance(value, bool) else UNSET
+
+
+def _bytes(value: Any) -> Any:
+    return bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else UNSET
+
+
+def _instance(kind: type) -> Callable[[Any], Any]:
+    return lambda value: value if isinstance(value, kind) else UNSET
+
+
+class Id(Validator):
+    def __init__(self, table: str) -> None:
+        if not isinstance(table, str):
+            raise SchemaError(f"v.id(tableName) requires a string, not {show(table)}")
+        self.table = table
+        self.text = f'v.id("{table}")'
+        self._tag = ids.declare(table)
+
+    def match(self, value: Any) -> Any:
+        if not ids.is_id(value):
+            raise self.mismatch(value)
+        if not value.startswith(self._tag):
+            other = ids.table_of(value)
+            source = f"table `{other}`" if other else "another table"
+            raise Mismatch(
+                f'Found ID "{value}" from {source}, which does not match the table name in validator `{self}`.'
+            )
+        return value
+
+
+class Literal(Validator):
+    def __init__(self, value: str | int | float | bool) -> None:
+        if not isinstance(value, (str, int, float)):
+            raise SchemaError(f"v.literal(value) must be a string, number, or boolean, not {show(value)}")
+        self.value = value
+        self._kind = _literal_kind(value)
+        self.text = f"v.literal({show(value)})"
+
+    def match(self, value: Any) -> Any:
+        if _literal_kind(value) is self._kind and value == self.value:
+            return self.value
+        raise Mismatch(f"`{show(value)}` does not match literal validator `{self}`.")
+
+
+def _literal_kind(value: Any) -> Any:
+    """The Convex type of a literal: 1 and 1.0 are one number, True is none, Int64(1) is another."""
+    return next((kind for kind in _LITERAL_KINDS if isinstance(value, kind)), None)
+
+
+_LITERAL_KINDS = (bool, Int64, (int, float), str)
+
+
+class Array(Validator):
+    def __init__(self, element: Validator) -> None:
+        self.element = _required(element, "v.array()")
+        self.text = f"v.array({element})"
+
+    def match(self, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise self.mismatch(value)
+        match, out = self.element.match, []
+        try:
+            for item in value:
+                out.append(match(item))
+        except Mismatch as mismatch:
+            mismatch.path.append(f"[{len(out)}]")
+            raise
+        return out
+
+
+class Object(Validator):
+    """An object with exactly these fields."""
+
+    def __init__(self, fields: Mapping[str, Validator]) -> None:
+        for name, field in fields.items():
+            _validator(field, "v.object()", f" (field {show(name)})")
+            if not (isinstance(name, str) and name.isascii() and name.isprintable()) or name[:1] in ("", "$"):
+                raise SchemaError(
+                    f"v.object() field name {show(name)} must be printable ASCII and not begin with $"
+                )
+        self.fields = dict(fields)
+        self.text = "v.object({" + ", ".join(f"{name}: {fields[name]}" for name in sorted(fields)) + "})"
+
+    def match(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise self.mismatch(value)
+        out = {}
+        for name, field in self.fields.items():
+            item = value.get(name, UNSET)
+            if item is UNSET or (item is None and field.is_optional and not field.accepts_null):
+                if not field.is_optional:
+                    raise self._missing(name, value)
+                continue
+            try:
+                out[name] = field.match(item)
+            except Mismatch as mismatch:
+                mismatch.path.append(f".{name}")
+                raise
+        for name in value.keys() - self.fields.keys():
+            if value[name] is not UNSET:
+                raise Mismatch(
+                    f"Object contains extra field `{name}` that is not in the validator.",
+                    Object=show(value),
+                    Validator=self,
+                )
+        return out
+
+    def _missing(self, name: str, value: Any) -> Mismatch:
+        return Mismatch(
+            f"Object is missing the required field `{name}`. Consider wrapping the field validator in "
+            "`v.optional(...)` if this is expected.",
+            Object=show(value),
+            Validator=self,
+        )
+
+    def omit(self, *names: str) -> Object:
+        """The same object without some fields."""
+        self._known(names)
+        return Object({name: field for name, field in self.fields.items() if name not in names})
+
+    def pick(self, *names: str) -> Object:
+        """The same object with only some fields."""
+        self._known(names)
+        return Object({name: self.fields[name] for name in names})
+
+    def partial(self) -> Object:
+        """The same object, every field optional."""
+        return Object({name: field.as_optional() for name, field in self.fields.items()})
+
+    def extend(self, fields: Mapping[str, Validator]) -> Object:
+        """The same object with more fields; one of the same name is replaced."""
+        return Object({**self.fields, **fields})
+
+    def _known(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if name not in self.fields:
+                raise SchemaError(f"{self} has no field {show(name)}")
+
+
+class Record(Validator):
+    def __init__(self, keys: Validator, values: Validator) -> None:
+        self.keys = _validator(keys, "v.record()")
+        self.values = _validator(values, "v.record()")
+        if keys.is_optional or values.is_optional:
+            raise SchemaError("Record validator cannot have optional values")
+        self.text = f"v.record({keys}, {values})"
+
+    def match(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise self.mismatch(value)
+        out = {}
+        for name, item in value.items():
+            if item is not UNSET:
+                out[self._key(name)] = self._item(name, item)
+        return out
+
+    def _key(self, name: Any) -> Any:
+        try:
+            if not isinstance(name, str) or name[:1] in ("$", "_"):
+                raise Mismatch(f"Record key {show(name)} must be a string that does not begin with $ or _.")
+            return self.keys.match(name)
+        except Mismatch as mismatch:
+            mismatch.path.append(".keys()")
+            raise
+
+    def _item(self, name: Any, item: Any) -> Any:
+        try:
+            return self.values.match(item)
+        except Mismatch as mismatch:
+            mismatch.path.append(".values()")
+            raise
+
+
+class Union(Validator):
+    """The first member that matches; with no member nothing does."""
+
+    def __init__(self, *members: Validator) -> None:
+        self.members = tuple(_required(member, "v.union()") for member in members)
+        self.accepts_null = any(member.accepts_null for member in members)
+        self.text = f"v.union({', '.join(map(str, members))})"
+
+    def match(self, value: Any) -> Any:
+        for member in self.members:
+            try:
+                return member.match(value)
+            except ValidationError:
+                continue
+        raise self.mismatch(value)
+
+
+class Optional(Validator):
+    """A field that may be absent."""
+
+    is_optional = True
+
+    def __init__(self, inner: Validator) -> None:
+        self.inner: Validator = _validator(inner, "v.optional()")
+        if isinstance(inner, Optional):
+            self.inner = inner.inner
+        self.accepts_null = inner.accepts_null
+        self.text = f"v.optional({self.inner})"
+
+    def match(self, value: Any) -> Any:
+        return self.inner.match(value)
+
+    def as_optional(self) -> Validator:
+        return self
+
+
+def _validator(value: Any, where: str, detail: str = "") -> Validator:
+    if not isinstance(value, Validator):
+        raise SchemaError(f"{where} entries must be validators{detail}, not {show(value)}")
+    return value
+
+
+def _required(value: Any, where: str) -> Validator:
+    if _validator(value, where).is_optional:
+        raise SchemaError(f"{where} entries cannot be optional: {value}")
+    return value  # type: ignore[no-any-return]
+
+
+class v:
+    """The validators: `v.string()`, `v.object({"name": v.string()})`, `v.id("users")` …"""
+
+    @staticmethod
+    def null() -> Validator:
+        return Scalar("v.null()", lambda value: value if value is None else UNSET, accepts_null=True)
+
+    @staticmethod
+    def number() -> Validator:
+        """A float64: an int or a float, never a bool; an int beyond ±2^53 is refused."""
+        return Scalar("v.number()", _number)
+
+    float64 = number
+
+    @staticmethod
+    def int64() -> Validator:
+        """A 64-bit integer, stored as Int64; a plain int is taken too."""
+        return Scalar("v.int64()", _int64)
+
+    bigint = int64
+
+    @staticmethod
+    def boolean() -> Validator:
+        return Scalar("v.boolean()", _instance(bool))
+
+    @staticmethod
+    def string() -> Validator:
+        return Scalar("v.string()", _instance(str))
+
+    @staticmethod
+    def bytes() -> Validator:
+        return Scalar("v.bytes()", _bytes)
+
+    @staticmethod
+    def any() -> Validator:
+        """Any Convex value."""
+        return Scalar("v.any()", copy, accepts_null=True)
+
+    id = Id
+    literal = Literal
+    array = Array
+    object = Object
+    record = Record
+    union = Union
+    optional = Optional
+
+    @staticmethod
+    def nullable(inner: Validator) -> Validator:
+        """`v.union(inner, v.null())`."""
+        return Union(inner, v.null())

@@ -1,0 +1,463 @@
+# SPDX-License-Identifier: MIT
+"""Documents in one SQLite file, durable at every acknowledgement (WAL, synchronous=FULL).
+
+One write connection behind a lock, shared by concurrent writers: a writer that sees others waiting hands the open
+transaction over instead of committing, the last one out commits for all, and nobody is acknowledged before that.
+Readers are `query_only` connections that never checkpoint. An flock'ed file beside the database keeps a second
+process out (SQLite before 3.51.3 can corrupt a WAL that two connections reset at once).
+
+Knows two tables, `documents` and `entries`; no schema, no values, nothing of minihttp. A person reads it with
+`sqlite3 app.db 'SELECT id, json FROM documents WHERE "table" = "items"'`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from math import inf
+from time import monotonic
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_FORMAT = 1  # PRAGMA user_version
+_TABLES = (
+    'CREATE TABLE documents (id TEXT PRIMARY KEY, "table" TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID',
+    'CREATE TABLE entries ("index" INTEGER, key BLOB, id TEXT, PRIMARY KEY ("index", key, id)) WITHOUT ROWID',
+)
+_PROGRESS_STEPS = (
+    10_000  # virtual machine instructions between two looks at the clock, well under a millisecond
+)
+_BUSY_SECONDS = 5.0
+_MAX_IDLE_READERS = 8
+_MAX_BATCH = 64  # mutations that share one COMMIT
+_MAX_BATCH_SECONDS = 0.05
+_ORPHAN_SECONDS = 0.25
+_MAX_WAL_BYTES = 64 * 1024 * 1024
+
+
+# ---------------------------------------------------------------- connections and faults, shared by every store here
+
+
+class Fault(OSError):
+    """A failure of the engine: `errno` says which, the text is SQLite's."""
+
+
+_ERRNO_OF_MESSAGE = {  # SQLite's own texts: sqlite_errorcode came with Python 3.11
+    "is full": errno.ENOSPC,
+    "readonly": errno.EROFS,
+    "is locked": errno.EAGAIN,
+    "interrupted": errno.ETIME,
+    "malformed": errno.EILSEQ,
+    "not a database": errno.EILSEQ,
+}
+
+
+def fault(error: sqlite3.Error) -> Fault:
+    """SQLite's error as a Fault."""
+    text = str(error)
+    number = next((number for part, number in _ERRNO_OF_MESSAGE.items() if part in text), errno.EIO)
+    return Fault(number, text)
+
+
+def connect(path: str, **pragmas: object) -> sqlite3.Connection:
+    """Open a connection in autocommit mode (transactions are begun by hand) with the given pragmas.
+
+    Raises:
+        Fault: if the file cannot be opened, or is no SQLite database.
+    """
+    try:
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for name, value in pragmas.items():
+                connection.execute(f"PRAGMA {name} = {value}").fetchall()
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise fault(error) from error
+    return connection
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable: a new file can vanish with the power until its directory is synced."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock(path: str) -> int:
+    """Take the exclusive lock file of a database for this process; returns its descriptor (close it to release).
+
+    Raises:
+        Fault: EAGAIN, naming the directory and the process that has it.
+    """
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "?"
+        os.close(descriptor)
+        directory = os.path.dirname(path)
+        raise Fault(errno.EAGAIN, f"directory {directory} is in use by process {owner}") from None
+    return descriptor
+
+
+# ---------------------------------------------------------------- documents
+
+
+class _Reading:
+    """A connection and what may be read through it; it belongs to one thread at a time."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.deadline = inf
+        connection.set_progress_handler(lambda: monotonic() > self.deadline, _PROGRESS_STEPS)
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        try:
+            return self.connection.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise fault(error) from error
+
+    def get(self, id: str) -> tuple[str, str] | None:
+        rows = self.execute('SELECT "table", json FROM documents WHERE id = ?', (id,))
+        return rows[0] if rows else None
+
+    def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
+        return self.execute(_SCAN[reverse], (start, stop, limit))
+
+    def scan_index(
+        self, index: int, start: tuple[bytes, str], stop: tuple[bytes, str], *, reverse: bool, limit: int
+    ) -> list[tuple[bytes, str, str]]:
+        return self.execute(_SCAN_INDEX[reverse], (index, *start, *stop, limit))
+
+
+_SCAN = [
+    f"SELECT id, json FROM documents WHERE id >= ? AND id < ? ORDER BY id {direction} LIMIT ?"
+    for direction in ("ASC", "DESC")
+]
+_SCAN_INDEX = [
+    'SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id WHERE e."index" = ? '
+    "AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?) "
+    f"ORDER BY e.key {direction}, e.id {direction} LIMIT ?"
+    for direction in ("ASC", "DESC")
+]
+
+
+class _Writing(_Reading):
+    """The one write connection inside a transaction."""
+
+    def _write(self, sql: str, parameters: Iterable[Sequence[object]]) -> None:
+        if (
+            not self.connection.in_transaction
+        ):  # some faults roll everything back: nothing may follow on its own
+            raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
+        try:
+            self.connection.executemany(sql, parameters)
+        except sqlite3.Error as error:
+            raise fault(error) from error
+
+    def put(
+        self,
+        id: str,
+        table: str,
+        json: str,
+        add: Iterable[tuple[int, bytes]],
+        remove: Iterable[tuple[int, bytes]],
+    ) -> None:
+        self._remove_entries(id, remove)
+        self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", ((id, table, json),))
+        self.add_entries([(index, key, id) for index, key in add])
+
+    def delete(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
+        self._remove_entries(id, remove)
+        self._write("DELETE FROM documents WHERE id = ?", ((id,),))
+
+    def drop_index(self, index: int) -> None:
+        self._write('DELETE FROM entries WHERE "index" = ?', ((index,),))
+
+    def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
+
+    def _remove_entries(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
+        rows = [(index, key, id) for index, key in remove]
+        if rows:
+            self._write('DELETE FROM entries WHERE "index" = ? AND key = ? AND id = ?', rows)
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        self.execute("SAVEPOINT nested")
+        try:
+            yield
+        except BaseException:
+            if self.connection.in_transaction:
+                self.execute("ROLLBACK TO nested")
+                self.execute("RELEASE nested")
+            raise
+        self.execute("RELEASE nested")
+
+
+class _Batch:
+    """The mutations that share one COMMIT, and what became of it."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.opened = monotonic()
+        self.settled = threading.Event()
+        self.fault: OSError | None = None
+
+    def is_full(self) -> bool:
+        return self.size >= _MAX_BATCH or monotonic() - self.opened > _MAX_BATCH_SECONDS
+
+    def settle(self, fault: OSError | None) -> None:
+        self.fault = fault
+        self.settled.set()
+
+
+class DocumentBackend:
+    """Documents in the SQLite file `location`, or in memory (`":memory:"`: one connection, reads wait for writes).
+
+    Raises:
+        Fault: if the file is locked by another process (EAGAIN), corrupt or of another program (EILSEQ), or cannot be
+            made.
+    """
+
+    Fault = Fault
+
+    def __init__(self, location: str) -> None:
+        self._path = location
+        self._in_memory = location == ":memory:"
+        self._turn = threading.Lock()  # whoever holds it uses the write connection
+        self._counter = threading.Lock()
+        self._waiting = 0
+        self._batch: _Batch | None = None
+        self._idle: list[_Reading] = []
+        self._closed = False
+        self._commits = self._mutations = 0
+        self._wal_limit_bytes = _MAX_WAL_BYTES
+        self._lock_descriptor = -1 if self._in_memory else self._prepare()
+        try:
+            self._writing = self._open()
+        except BaseException:
+            self._unlock()
+            raise
+
+    # -- opening and closing
+
+    def _prepare(self) -> int:
+        try:
+            directory = os.path.dirname(os.path.abspath(self._path))
+            os.makedirs(directory, exist_ok=True)
+            return lock(os.path.join(directory, os.path.basename(self._path) + ".lock"))
+        except Fault:
+            raise
+        except OSError as error:
+            raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
+
+    def _open(self) -> _Writing:
+        writing = _Writing(connect(self._path, synchronous="FULL", journal_size_limit=_MAX_WAL_BYTES))
+        try:
+            [(version,)] = writing.execute("PRAGMA user_version")
+            if version != _FORMAT:
+                self._create(writing, version)
+            if not self._in_memory:
+                writing.execute("PRAGMA journal_mode = WAL")
+        except BaseException:
+            writing.connection.close()
+            raise
+        return writing
+
+    def _create(self, writing: _Writing, version: int) -> None:
+        if version or writing.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
+            raise Fault(errno.EILSEQ, f"{self._path} is the database of another program or a newer version")
+        writing.execute("PRAGMA journal_mode = WAL")  # before the tables: the change is not transactional
+        for statement in ("BEGIN IMMEDIATE", *_TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
+            writing.execute(statement)
+        if not self._in_memory:
+            directory = os.path.dirname(os.path.abspath(self._path))
+            sync_directory(directory)
+            sync_directory(os.path.dirname(directory))
+
+    def _unlock(self) -> None:
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1
+
+    def close(self) -> None:
+        with self._turn:
+            if not self._closed:
+                self._closed = True
+                while self._idle:
+                    self._idle.pop().connection.close()
+                self._writing.connection.close()  # the last connection out writes the WAL back into the database
+                self._unlock()
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "database_bytes": self._size(""),
+            "wal_bytes": self._size("-wal"),
+            "commits": self._commits,
+            "mutations": self._mutations,
+        }
+
+    def _size(self, suffix: str) -> int:
+        try:
+            return os.stat(self._path + suffix).st_size
+        except OSError:
+            return 0
+
+    # -- reading
+
+    def read(self, deadline: float | None) -> AbstractContextManager[_Reading]:
+        return _SharedSnapshot(self, deadline) if self._in_memory else _Snapshot(self, deadline)
+
+    def _reader(self) -> _Reading:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            if self._closed:
+                raise Fault(errno.EIO, "the database is closed") from None
+            return _Reading(connect(self._path, query_only="ON", wal_autocheckpoint=0, synchronous="FULL"))
+
+    def _release(self, reading: _Reading) -> None:
+        if self._closed or len(self._idle) >= _MAX_IDLE_READERS:
+            reading.connection.close()
+        else:
+            self._idle.append(reading)
+
+    # -- writing
+
+    def write(self, run: Callable[[_Writing], T], deadline_seconds: float | None) -> T:
+        with self._counter:
+            self._waiting += 1
+        with self._turn:
+            with self._counter:
+                self._waiting -= 1
+            if self._closed:
+                raise Fault(errno.EIO, "the database is closed")
+            batch, result, error = self._join(run, deadline_seconds)
+        while not batch.settled.wait(_ORPHAN_SECONDS):
+            with self._turn:  # whoever was to commit never came (an exception while it waited for its turn)
+                if self._batch is batch:
+                    self._commit(batch)
+        if batch.fault is not None:
+            raise Fault(*batch.fault.args) from batch.fault
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]
+
+    def _join(
+        self, run: Callable[[_Writing], T], deadline_seconds: float | None
+    ) -> tuple[_Batch, T | None, BaseException | None]:
+        """Run a mutation in the open batch or in a new one, and commit unless somebody else is about to.
+
+        Returns the batch, and the mutation's result or its error, both to be told once the batch is settled.
+        """
+        writing, batch = self._writing, self._batch
+        if batch is None:
+            batch = _Batch()
+            writing.execute("BEGIN IMMEDIATE")
+            self._batch = batch
+        writing.deadline = inf if deadline_seconds is None else monotonic() + deadline_seconds
+        result: T | None = None
+        error: BaseException | None = None
+        try:
+            if batch.size:
+                with writing.nested():
+                    result = run(writing)
+            else:
+                result = run(writing)
+        except BaseException as raised:
+            error = raised
+        writing.deadline = inf
+        batch.size += 1
+        self._after(batch, error)
+        return batch, result, error
+
+    def _after(self, batch: _Batch, error: BaseException | None) -> None:
+        if not self._writing.connection.in_transaction:
+            lost = Fault(errno.EIO, "the transaction was rolled back by a fault")
+            self._settle(batch, error if isinstance(error, Fault) else lost)
+        elif error is not None and batch.size == 1:
+            self._roll_back(batch, None)
+        elif not self._waiting or self._in_memory or batch.is_full():
+            self._commit(batch)
+
+    def _commit(self, batch: _Batch) -> None:
+        try:
+            self._writing.execute("COMMIT")
+        except Fault as error:
+            self._roll_back(batch, error)
+            return
+        self._commits += 1
+        self._mutations += batch.size
+        self._settle(batch, None)
+        self._trim_wal()
+
+    def _roll_back(self, batch: _Batch, error: OSError | None) -> None:
+        try:
+            if self._writing.connection.in_transaction:
+                self._writing.execute("ROLLBACK")
+        finally:
+            self._settle(batch, error)
+
+    def _settle(self, batch: _Batch, error: OSError | None) -> None:
+        self._batch = None
+        batch.settle(error)
+
+    def _trim_wal(self) -> None:
+        """Start the write-ahead log anew when long or overlapping readers kept SQLite from doing so."""
+        size = self._size("-wal")
+        if size > self._wal_limit_bytes:
+            [(busy, _, _)] = self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._wal_limit_bytes = 2 * size if busy else _MAX_WAL_BYTES
+
+
+class _Snapshot:
+    """A read transaction on a connection of its own."""
+
+    def __init__(self, backend: DocumentBackend, deadline: float | None) -> None:
+        self._backend = backend
+        self._deadline = inf if deadline is None else deadline
+
+    def __enter__(self) -> _Reading:
+        self._reading = reading = self._backend._reader()
+        reading.deadline = self._deadline
+        reading.execute("BEGIN")
+        return reading
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._reading.deadline = inf
+        try:
+            self._reading.execute("ROLLBACK")
+        except Fault:
+            self._reading.connection.close()
+        else:
+            self._backend._release(self._reading)
+
+
+class _SharedSnapshot(_Snapshot):
+    """A read transaction on the only connection there is."""
+
+    def __enter__(self) -> _Reading:
+        self._backend._turn.acquire()
+        self._reading = self._backend._writing
+        self._reading.deadline = self._deadline
+        return self._reading
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._reading.deadline = inf
+        self._backend._turn.release()
