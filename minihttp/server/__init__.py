@@ -10,77 +10,22 @@ documents: any WSGI callable will do.
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
-from waitress import wasyncore
-from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
-
-from ..limits import DEFAULT_LIMITS, KIB, MIB
-from . import cure
+from ..limits import DEFAULT_LIMITS
+from .listener import Listener, log
 from .sockets import affordable_connections, bind
-from .tasks import CuredReportingTask, RefusalTask, Served, StockTask
+from .tasks import Served
 
 __all__ = ["Served", "Server", "bind", "serve"]
 
-log = logging.getLogger("minihttp.server")
-
-EXPRESS_PATHS = frozenset(
-    ("/_/health", "/_/ready", "/_/metrics")
-)  # a thread of their own: see `_Listener.add_task`
 DRAIN_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_FORWARDED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"}
-_SLACK_BYTES = 64 * KIB  # the app's own 413 (JSON) comes before waitress's (text) for a small excess
-_FIXED = {  # each measured or reasoned in docs/serving.md
-    "ident": "minihttp",  # no version: ASVS 13.4.6
-    "recv_bytes": 64 * KIB,
-    "outbuf_overflow": 1 * MIB,
-    "inbuf_overflow": 512 * KIB,
-    "max_request_header_size": 64 * KIB,
-    "channel_timeout": 30,
-    "cleanup_interval": 5,
-    "asyncore_use_poll": True,
-    "log_socket_errors": False,  # a client that leaves is no event
-}
-
-
-class _Listener(TcpWSGIServer):  # type: ignore[misc]
-    """waitress's server, with what its channels and tasks ask of it."""
-
-    draining = False
-
-    def __init__(self, app: Any, sock: socket.socket, adj: Adjustments, sockets: Any, report: Any) -> None:
-        self.report = report
-        self.trusted_proxy = adj.trusted_proxy
-        self.express = ThreadedTaskDispatcher()
-        self.express.set_thread_count(1)
-        info = (sock.family, sock.type, sock.proto, sock.getsockname())
-        super().__init__(app, sockets, _sock=sock, adj=adj, bind_socket=False, sockinfo=info)
-
-    def add_task(self, channel: Any) -> None:
-        """Queues a request; probes have a thread of their own, which answers while all others are busy."""
-        is_probe = getattr(channel.requests[0], "path", "") in EXPRESS_PATHS
-        (self.express if is_probe else self.task_dispatcher).add_task(channel)
-
-    def maintenance(self, now: float) -> None:
-        """Closes idle connections, and those whose request head has been arriving for too long."""
-        super().maintenance(now)
-        oldest = now - self.adj.channel_timeout
-        for channel in self.active_channels.values():
-            if not channel.requests and getattr(channel, "head_since", now) < oldest:
-                channel.will_close = True
-
-    def stop_listening(self) -> None:
-        """Closes the listening socket and leaves the connections."""
-        self.accepting = False
-        wasyncore.dispatcher.close(self)
+_DEFAULT_CONNECTIONS = 1000
+_THREADS_END_SECONDS = 1.0  # idle threads end at once; one that is busy after the grace is abandoned
 
 
 class Server:
@@ -97,6 +42,7 @@ class Server:
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
         report: called with a `Served` after each request, in the thread that served it.
+        cured: False for waitress's stock channels.
 
     Raises:
         ConfigurationError: the address cannot be used, or the descriptors do not suffice.
@@ -115,38 +61,25 @@ class Server:
         grace_seconds: float = 30.0,
         trusted_proxy: str | None = None,
         report: Callable[[Served], None] | None = None,
+        cured: bool = True,
     ) -> None:
-        affordable = affordable_connections(connections or 1000, threads)
+        affordable = affordable_connections(connections or _DEFAULT_CONNECTIONS, threads)
         if connections and affordable < connections:
-            log.warning(
-                "%d connections: the limit of open files allows no more (wanted %d)", affordable, connections
-            )
-        self.listener = listener or bind(host, port)
-        self.host, self.port = self.listener.getsockname()[:2]
+            log.warning("the limit of open files allows %d connections, not %d", affordable, connections)
+        sock = listener or bind(host, port)
+        self.host, self.port = sock.getsockname()[:2]
         self.grace_seconds = grace_seconds
         self._deadline: float | None = None
-        cured = cure.is_known()
-        settings: dict[str, Any] = {**_FIXED, **(cure.ADJUSTMENTS if cured else {})}
-        if trusted_proxy:
-            settings.update(trusted_proxy=trusted_proxy, trusted_proxy_headers=_FORWARDED)
-        adj = Adjustments(
-            sockets=[self.listener],
+        self._listener = Listener(
+            app,
+            sock,
             threads=threads,
-            connection_limit=affordable,
-            max_request_body_size=max_body_bytes + _SLACK_BYTES,
-            server_name=self.host,
-            **settings,
+            connections=affordable,
+            max_body_bytes=max_body_bytes,
+            trusted_proxy=trusted_proxy,
+            report=report,
+            cured=cured,
         )
-        logging.getLogger("waitress.queue").setLevel(
-            logging.ERROR
-        )  # a line for each request that waits: 6-23 %
-        self._sockets: dict[int, Any] = {}
-        self._server = _Listener(app, self.listener, adj, self._sockets, report)
-        self._server.channel_class = _CuredChannel if cured else _StockChannel
-        if not cured:
-            log.warning(
-                "this waitress is unknown: serving with its stock channels, slower with many connections"
-            )
 
     @property
     def url(self) -> str:
@@ -155,60 +88,33 @@ class Server:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def run(self) -> None:
-        """Serves until `stop`, then drains and frees everything."""
-        channels = self._server.active_channels
+        """Serves until `stop`, drains, and frees everything."""
         try:
             while self._deadline is None:
-                wasyncore.loop(1.0, use_poll=True, map=self._sockets, count=1)
-            self._server.stop_listening()
-            while (left := self._deadline - time.monotonic()) > 0:
-                for channel in [c for c in channels.values() if not _is_busy(c)]:
-                    channel.handle_close()
-                if not channels:
-                    break
-                wasyncore.loop(min(left, 1.0), use_poll=True, map=self._sockets, count=1)
-            if channels:
-                log.warning(
-                    "%d requests were cut: they took longer than %g s", len(channels), self.grace_seconds
-                )
+                self._listener.turn(1.0)
+            self._listener.stop_listening()
+            while (busy := self._listener.close_idle()) and self.seconds_left:
+                self._listener.turn(min(self.seconds_left, 1.0))
+            if busy:
+                log.warning("%d requests took longer than %g s and were cut", busy, self.grace_seconds)
         finally:
-            self._close()
+            self.close()
 
     def stop(self) -> None:
         """Begins the drain; returns at once."""
         if self._deadline is None:
-            self._server.draining = True
+            self._listener.draining = True
             self._deadline = time.monotonic() + self.grace_seconds
-            self._server.pull_trigger()
+            self._listener.pull_trigger()
+
+    def close(self) -> None:
+        """Frees socket, threads and connections of a server that does not run."""
+        self._listener.close_all(_THREADS_END_SECONDS)
 
     @property
     def seconds_left(self) -> float:
         """What is left of the grace; all of it before `stop`."""
         return self.grace_seconds if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-
-    def _close(self) -> None:
-        self._server.stop_listening()
-        for dispatcher in (self._server.express, self._server.task_dispatcher):
-            dispatcher.shutdown(timeout=min(1.0, self.seconds_left))
-        for channel in list(self._server.active_channels.values()):
-            channel.handle_close()
-        self._server.trigger.close()
-
-
-class _StockChannel(HTTPChannel):  # type: ignore[misc]
-    task_class = StockTask
-    error_task_class = RefusalTask
-
-
-class _CuredChannel(cure.CuredChannel):
-    task_class = CuredReportingTask
-    error_task_class = RefusalTask
-
-
-def _is_busy(channel: Any) -> bool:
-    """Whether a drain waits for it: a request is being served, answered, or its body is on the way."""
-    arriving = channel.request is not None and channel.request.headers_finished
-    return bool(channel.requests or channel.total_outbufs_len or arriving)
 
 
 def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings: Any) -> None:
@@ -217,8 +123,8 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
     Runs in the main thread, which alone may set signal handlers.
 
     Args:
-        app: an `App`, which is opened and started before the first request and closed after the last; or
-            any WSGI callable.
+        app: an `App`, which is opened and started before the first request and closed after the last; or any
+            WSGI callable.
         ready: called with the `Server` once it listens and the app is open.
         settings: as for `Server`.
 
@@ -241,11 +147,9 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
             ready(server)
         server.run()
     finally:
-        server.listener.close()
-        close = getattr(app, "close", None)
-        if close is not None:
-            close(server.seconds_left)
+        server.close()
+        getattr(app, "close", _nothing)(server.seconds_left)
 
 
-def _nothing() -> None:
-    """What a WSGI callable that is no `App` does to open and start."""
+def _nothing(*arguments: Any) -> None:
+    """What a WSGI callable that is no `App` does to open, start and close."""

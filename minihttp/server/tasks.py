@@ -7,6 +7,7 @@ or counters.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from random import getrandbits
@@ -17,6 +18,7 @@ from waitress.task import ErrorTask, Task, WSGITask
 from .cure import CuredTask
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # what a proxy may hand us to be written into our log
+_MAX_MESSAGE_CHARACTERS = 200  # waitress quotes what was sent
 
 
 class Served(NamedTuple):
@@ -112,4 +114,14 @@ class CuredReportingTask(_Application, CuredTask):
 
 
 class RefusalTask(_Reporting, ErrorTask):  # type: ignore[misc]
-    """A request that waitress refuses by itself: 400, 413, 431, 501, in plain text."""
+    """A request that the server refuses by itself (400, 413, 431, 501), in the form of the app's errors."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        body = json.dumps({"error": f"{error.reason}: {error.body}"[:_MAX_MESSAGE_CHARACTERS]}).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.response_headers.append(("X-Content-Type-Options", "nosniff"))
+        self.content_length = len(body)
+        self.set_close_on_finish()
+        self.write(body)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""Waitress's server, put together: strict parser, reporting tasks, cured channels, and a thread for probes.
+
+Knows nothing of signals and of when to stop; `Server` runs its loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from ..limits import KIB, MIB
+from . import cure
+from .strict import StrictParser
+from .tasks import CuredReportingTask, RefusalTask, Served, StockTask
+
+log = logging.getLogger("minihttp.server")
+
+PROBES = frozenset(("/_/health", "/_/ready", "/_/metrics"))
+_FORWARDED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"}
+_SLACK_BYTES = 64 * KIB  # so that a small excess reaches the app, which knows the limit of the route
+_FIXED = {  # the reasons and the numbers are in docs/serving.md
+    "ident": "minihttp",  # no version: ASVS 13.4.6
+    "recv_bytes": 64 * KIB,
+    "outbuf_overflow": 1 * MIB,
+    "inbuf_overflow": 512 * KIB,
+    "max_request_header_size": 64 * KIB,
+    "channel_timeout": 30,
+    "cleanup_interval": 5,
+    "asyncore_use_poll": True,
+    "log_socket_errors": False,  # a client that leaves is no event
+}
+
+
+class _StockChannel(HTTPChannel):  # type: ignore[misc]
+    parser_class = StrictParser
+    task_class = StockTask
+    error_task_class = RefusalTask
+
+
+class _CuredChannel(cure.CuredChannel):
+    parser_class = StrictParser
+    task_class = CuredReportingTask
+    error_task_class = RefusalTask
+
+
+class Listener(TcpWSGIServer):  # type: ignore[misc]
+    """A listening socket with its connections and threads.
+
+    Args:
+        app: a WSGI callable.
+        sock: bound.
+        threads: handlers that run at the same time.
+        connections: clients connected at the same time.
+        max_body_bytes: the largest request body of any route.
+        trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
+        report: called with a `Served` after each request, in the thread that served it.
+        cured: False for waitress's stock channels.
+
+    Attributes:
+        draining: whether replies say `Connection: close`.
+        sockets: what `wasyncore.loop` takes as its map.
+    """
+
+    draining = False
+
+    def __init__(
+        self,
+        app: Any,
+        sock: socket.socket,
+        *,
+        threads: int,
+        connections: int,
+        max_body_bytes: int,
+        trusted_proxy: str | None,
+        report: Callable[[Served], None] | None,
+        cured: bool,
+    ) -> None:
+        if cured and not cure.is_known():
+            log.warning("served by the stock channels of this unknown waitress, slow with many connections")
+            cured = False
+        settings: dict[str, Any] = {**_FIXED, **(cure.ADJUSTMENTS if cured else {})}
+        if trusted_proxy:
+            settings.update(trusted_proxy=trusted_proxy, trusted_proxy_headers=_FORWARDED)
+        adjustments = Adjustments(
+            sockets=[sock],
+            threads=threads,
+            connection_limit=connections,
+            max_request_body_size=max_body_bytes + _SLACK_BYTES,
+            server_name=sock.getsockname()[0],
+            **settings,
+        )
+        self.report, self.trusted_proxy = report, trusted_proxy
+        self.channel_class = _CuredChannel if cured else _StockChannel
+        self.probes = ThreadedTaskDispatcher()
+        self.probes.set_thread_count(1)
+        self.sockets: dict[int, Any] = {}
+        # A line for each request that has to wait costs 6 to 23 % of the throughput.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        info = (sock.family, sock.type, sock.proto, sock.getsockname())
+        super().__init__(app, self.sockets, _sock=sock, adj=adjustments, bind_socket=False, sockinfo=info)
+
+    def add_task(self, channel: Any) -> None:
+        """Queues a request; probes have a thread of their own, which answers while all others are busy."""
+        is_probe = getattr(channel.requests[0], "path", "") in PROBES
+        (self.probes if is_probe else self.task_dispatcher).add_task(channel)
+
+    def maintenance(self, now: float) -> None:
+        """Closes idle connections, and those whose request head has been arriving for too long."""
+        super().maintenance(now)
+        oldest = now - self.adj.channel_timeout
+        for channel in self.active_channels.values():
+            if not channel.requests and getattr(channel, "head_since", now) < oldest:
+                channel.will_close = True
+
+    def turn(self, timeout_seconds: float) -> None:
+        """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""
+        wasyncore.loop(timeout_seconds, use_poll=True, map=self.sockets, count=1)
+
+    def stop_listening(self) -> None:
+        """Closes the listening socket and leaves the connections."""
+        self.accepting = False
+        wasyncore.dispatcher.close(self)
+
+    def close_idle(self) -> int:
+        """Closes the connections on which nothing is served, sent or uploaded; returns how many are left."""
+        for channel in list(self.active_channels.values()):
+            arriving = channel.request is not None and channel.request.headers_finished
+            if not (channel.requests or channel.total_outbufs_len or arriving):
+                channel.handle_close()
+        return len(self.active_channels)
+
+    def close_all(self, timeout_seconds: float) -> None:
+        """Ends threads and connections, waiting for handlers that run at most so long."""
+        self.stop_listening()
+        for dispatcher in (self.probes, self.task_dispatcher):
+            dispatcher.shutdown(timeout=timeout_seconds)
+        for channel in list(self.active_channels.values()):
+            channel.handle_close()
+        self.trigger.close()

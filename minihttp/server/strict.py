@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""A request parser that refuses what waitress lets through and RFC 9112 forbids.
+
+Two fields where one may be (a second Host or Content-Type steers one of two readers), any doubt about where
+the body ends (request smuggling), and versions that are not HTTP/1. Each is a 400, and the connection is
+closed. Knows nothing of applications.
+"""
+
+from __future__ import annotations
+
+import re
+
+from waitress.parser import HTTPRequestParser, ParsingError
+
+_SINGLE_FIELDS = re.compile(
+    rb"\n(host|content-type|content-length|transfer-encoding|authorization|expect)[ \t]*:", re.IGNORECASE
+)
+_PLAIN_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r", re.IGNORECASE)
+_VERSIONS = ("1.0", "1.1")
+
+
+class StrictParser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads one request; a `ParsingError` becomes the 400."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        header_plus += b"\r\n"
+        names = [name.lower() for name in _SINGLE_FIELDS.findall(header_plus)]
+        if len(set(names)) < len(names):
+            raise ParsingError(f"{max(names, key=names.count).decode('ascii')} is there twice")
+        if b"transfer-encoding" in names and b"content-length" in names:  # RFC 9112 §6.1
+            raise ParsingError("both transfer-encoding and content-length are there")
+        if b"\n " in header_plus or b"\n\t" in header_plus:  # RFC 9112 §5.2
+            raise ParsingError("a header field is folded over several lines")
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # int() of more than 4,300 digits
+            raise ParsingError("content-length is too long") from None
+        if self.version not in _VERSIONS:
+            raise ParsingError("the version of HTTP must be 1.0 or 1.1")
+        if b"transfer-encoding" in names and not (self.chunked and _PLAIN_CHUNKED.search(header_plus)):
+            raise ParsingError("transfer-encoding must be chunked, once, in HTTP/1.1")
