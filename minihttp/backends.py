@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError, DataDirectoryError
@@ -22,6 +23,7 @@ _split_url = re.compile(
 ).fullmatch  # a scheme has two letters or more: C:\data is a path
 _parent, _, _ = (__package__ or "").rpartition(".")
 _HOME = f"{_parent}.storage_backends".lstrip(".")
+_HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 
 
 def open_documents(url: str) -> DocumentBackend:
@@ -53,14 +55,24 @@ def _open(url: str, kind: str, default: str) -> Any:
 
 
 def _find(scheme: str, kind: str) -> Any:
-    name = f"{_HOME}.{scheme}"
+    """The class, from `<scheme>.py` or from the file beside it that has the other half of the backend."""
+    half = _HALVES[kind]
+    backend = _load(scheme)
+    if backend is None:
+        raise ConfigurationError(f"there is no storage backend {scheme!r}")
+    for module in (backend, _load(f"{scheme}_{half}")):
+        if hasattr(module, kind):
+            return getattr(module, kind)
+    raise ConfigurationError(f"storage backend {scheme!r} keeps no {half}")
+
+
+def _load(name: str) -> ModuleType | None:
+    full_name = f"{_HOME}.{name}"
     try:
-        return getattr(importlib.import_module(name), kind)
+        return importlib.import_module(full_name)
     except ModuleNotFoundError as missing:
-        if missing.name and name.startswith(missing.name):
-            raise ConfigurationError(f"there is no storage backend {scheme!r} ({name} is missing)") from None
+        if missing.name and full_name.startswith(missing.name):
+            return None
         raise ConfigurationError(
-            f"storage backend {scheme!r} needs the package {missing.name!r}, which is not installed"
+            f"storage backend {name!r} needs the package {missing.name!r}, which is not installed"
         ) from None
-    except AttributeError:
-        raise ConfigurationError(f"storage backend {scheme!r} has no {kind}") from None

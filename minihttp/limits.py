@@ -23,7 +23,9 @@ class Limits:
     """
 
     # -- requests
-    max_body_bytes: int = 20 * MIB  # Convex's documented request size; waitress spools this much per request to disk
+    max_body_bytes: int = (
+        20 * MIB
+    )  # Convex's documented request size; waitress spools this much per request to disk
     max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep
     max_form_parts: int = 1_000  # CVE-2023-25577: every part costs memory, files and fields alike
     max_part_headers: int = 8  # CVE-2026-42561: browsers send two or three
@@ -43,6 +45,8 @@ class Limits:
     max_scheduled_total_bytes: int = 16 * MIB  # of one mutation
     job_result_seconds: float = 7 * 86_400.0  # Convex keeps the rows of ended jobs 7 days
     job_lease_seconds: float = 60.0  # after it another process may take over an action; renewed while it runs
+    # -- files
+    upload_url_seconds: float = 3_600.0  # Convex: an upload URL is good for an hour, any number of times
     # -- documents (convex.md §3.5)
     max_document_bytes: int = 1 * MIB
     max_document_fields: int = 1_024

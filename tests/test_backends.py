@@ -24,6 +24,13 @@ def test_files_in_a_folder(tmp_path: Path, scheme: str) -> None:
     assert (tmp_path / "files" / "00" / ("0" * 32)).read_bytes() == b"x"
 
 
+def test_files_in_sqlite(tmp_path: Path) -> None:
+    backend = open_files(f"sqlite:{tmp_path}/files.db")
+    backend.put("0" * 32, [b"x"])
+    backend.close()
+    assert (tmp_path / "files.db").exists()
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -38,7 +45,7 @@ def test_unknown_backend(url: str, message: str) -> None:
 
 
 def test_backend_of_the_other_kind() -> None:
-    with pytest.raises(ConfigurationError, match="'filesystem' has no DocumentBackend"):
+    with pytest.raises(ConfigurationError, match="'filesystem' keeps no documents"):
         open_documents("filesystem:data")
 
 

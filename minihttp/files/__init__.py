@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Files: `ctx.storage`, their metadata rows, upload URLs and serving, on any engine that fits `backend.py`."""
+"""Files: `ctx.storage`, metadata documents, upload URLs and serving, on any engine that fits `backend.py`."""

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""`ctx.storage`: what queries, mutations, and actions and handlers may do with files (`convex.md` §5).
+
+The class is the permission: a query's has no `store`. Knows no backend; `storage.py` has the blobs.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from ..errors import DocumentError
+from .signing import UPLOAD, sign
+
+if TYPE_CHECKING:
+    from ..data.documents import Writer
+    from ..data.transaction import Transaction
+    from .backend import Blob
+    from .storage import FileStore
+
+T = TypeVar("T")
+Document = dict[str, Any]
+_BLOCK_BYTES = 256 * 1024
+
+
+class StorageReader:
+    """Files as a query sees them."""
+
+    __slots__ = ("_origin", "_store", "_transaction")
+
+    def __init__(self, store: FileStore, origin: str, transaction: Transaction | None) -> None:
+        self._store = store
+        self._origin = origin
+        self._transaction = transaction
+
+    def get_url(self, id: str, *, expires_in: float | None = None) -> str | None:
+        """The URL at which anybody who has it can read the file, or None when there is no such file.
+
+        Args:
+            id: what `store` returned.
+            expires_in: seconds; the URL is then signed and good until they have passed. Without it the URL is
+                good for as long as the file is there: its 128 random bits are the secret.
+        """
+        document = self._find(id)
+        if document is None:
+            return None
+        if expires_in is None:
+            key = document["key"]
+            uuid = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:]))
+            return f"{self._origin}/api/storage/{uuid}"
+        expires_at = int(self._store.clock() + expires_in)
+        token = sign(self._store.database.secret, id, expires_at)
+        return f"{self._origin}/api/storage/{id}?token={token}"
+
+    def get_metadata(self, id: str) -> Document | None:
+        """`{"storageId", "sha256" (hex), "size" (bytes), "contentType" (or None)}`, or None."""
+        document = self._find(id)
+        if document is None:
+            return None
+        return {
+            "storageId": id,
+            "sha256": base64.b64decode(document["sha256"]).hex(),
+            "size": int(document["size"]),
+            "contentType": document.get("contentType"),
+        }
+
+    def _find(self, id: str) -> Document | None:
+        return self._read(lambda transaction: find_by_id(transaction, id))
+
+    def _read(self, run: Callable[[Transaction], T]) -> T:
+        assert self._transaction is not None
+        return run(self._transaction)
+
+
+class StorageWriter(StorageReader):
+    """Files as a mutation sees them: what it stores and deletes takes effect with its transaction."""
+
+    __slots__ = ()
+
+    def store(
+        self, source: Any, *, content_type: str | None = None, sha256: str | bytes | None = None
+    ) -> str:
+        """Store a file and return its id.
+
+        Args:
+            source: bytes, a binary file (`request.body`, a file part of a form), or an iterable of bytes.
+            content_type: what the file is served as, printable ASCII.
+            sha256: the digest that the bytes must have, in base64, in hex or as 32 bytes.
+
+        Raises:
+            HTTPError: 400 for another digest or a bad content type; nothing is kept.
+            StorageFullError, StorageUnavailableError: the store failed; nothing is kept.
+            TypeError: for a source of another type, text among them.
+        """
+        store, transaction = self._store, self._transaction
+        assert transaction is not None
+        document = store.put(source, content_type, sha256)
+        key = document["key"]
+        transaction.after_rollback(lambda: store.discard(key))
+        transaction.after_commit(lambda: store.settle(key))
+        return system_writer(transaction).insert("_storage", document)
+
+    def delete(self, id: str) -> None:
+        """Delete a file; its bytes go once that is committed.
+
+        Raises:
+            DocumentError: there is no such file.
+        """
+        store, transaction = self._store, self._transaction
+        assert transaction is not None
+        document = find_by_id(transaction, id)
+        if document is None:
+            raise DocumentError("FileNotFound", f"storage id {id!r} not found")
+        system_writer(transaction).delete(id)
+        transaction.after_commit(lambda: store.discard(document["key"]))
+
+    def generate_upload_url(self) -> str:
+        """A URL that takes a file by POST, any number of times, for an hour (`limits.upload_url_seconds`)."""
+        expires_at = int(self._store.clock() + self._store.limits.upload_url_seconds)
+        token = sign(self._store.database.secret, UPLOAD, expires_at)
+        return f"{self._origin}/api/storage/upload?token={token}"
+
+
+class Storage(StorageWriter):
+    """Files as actions and handlers see them: each call is a transaction of its own."""
+
+    __slots__ = ()
+
+    def get(self, id: str) -> StoredFile | None:
+        """Open a file for reading, or None when there is no such file.
+
+        Raises:
+            StorageUnavailableError: its bytes are missing or cannot be read.
+        """
+        document = self._find(id)
+        return None if document is None else StoredFile(self._store, document)
+
+    def store(
+        self, source: Any, *, content_type: str | None = None, sha256: str | bytes | None = None
+    ) -> str:
+        """Store a file and return its id; arguments and errors as in a mutation."""
+        store = self._store
+        document = store.put(source, content_type, sha256)
+        try:  # not by the hooks of the transaction: it may run twice, and the blob is put once
+            id = store.database.write(
+                lambda transaction: system_writer(transaction).insert("_storage", document)
+            )
+        except BaseException:
+            store.discard(document["key"])
+            raise
+        store.settle(document["key"])
+        return id
+
+    def delete(self, id: str) -> None:
+        """Delete a file; raises as in a mutation."""
+        store = self._store
+        store.database.write(lambda transaction: store.writer(transaction).delete(id))
+
+    def _read(self, run: Callable[[Transaction], T]) -> T:
+        return self._store.database.read(run)
+
+
+class StoredFile:
+    """A stored file, open for reading like a binary file; also what `Response(body)` takes.
+
+    Attributes:
+        size: bytes. content_type: as stored, or None. sha256: in hex.
+    """
+
+    __slots__ = ("_blob", "_store", "content_type", "sha256", "size")
+
+    def __init__(self, store: FileStore, document: Document) -> None:
+        self._store = store
+        self._blob: Blob = store.open(document)
+        self.size = int(document["size"])
+        self.content_type: str | None = document.get("contentType")
+        self.sha256 = base64.b64decode(document["sha256"]).hex()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, or all that are left.
+
+        Raises:
+            StorageUnavailableError: bytes are missing: the file was deleted meanwhile, or is damaged.
+        """
+        with self._store.faults("read a file"):
+            return self._blob.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move, as in a file."""
+        return self._blob.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._blob.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._blob.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(_BLOCK_BYTES), b"")
+
+    def __enter__(self) -> StoredFile:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def system_writer(transaction: Transaction) -> Writer:
+    """The system tables of a transaction that writes."""
+    return cast("Writer", transaction.system)
+
+
+def find_by_id(transaction: Transaction, id: Any) -> Document | None:
+    """The document of a file; an id that is none, or one of another table, names no file."""
+    system = transaction.system
+    found: Document | None = None
+    if isinstance(id, str) and system.normalize_id("_storage", id) == id:
+        found = system.get(id)
+    return found
+
+
+def find_by_key(transaction: Transaction, key: str) -> Document | None:
+    """The document of a blob."""
+    query = transaction.system.query("_storage").with_index("by_key", lambda q: q.eq("key", key))
+    found: Document | None = query.first()
+    return found

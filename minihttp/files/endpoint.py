@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""`/api/storage/…`: takes uploads, and serves files by UUID or by signed URL (`convex.md` §5 F1-F9).
+
+`POST upload?token=…`, `GET <uuid>`, `GET <id>?token=…`. Errors are Convex's `{"code", "message"}`.
+What a reply with a file looks like is in `serving.py`; CORS is the app's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..errors import HTTPError, StorageUnavailableError
+from ..http.response import Response
+from .access import find_by_id, find_by_key
+from .serving import MAX_AGE_SECONDS, serve
+from .signing import UPLOAD, check
+
+if TYPE_CHECKING:
+    from ..http.request import Request
+    from .backend import Blob
+    from .storage import FileStore
+
+PREFIX = "/api/storage/"
+_is_uuid = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+_is_id = re.compile(r"[0-9a-v]{32}").fullmatch
+_match_digest = re.compile(r"sha-256=([A-Za-z0-9+/]{43}=)", re.IGNORECASE).fullmatch
+
+
+def handle(store: FileStore, request: Request) -> Response:
+    """Answer a GET, HEAD or POST below `/api/storage/`.
+
+    Raises:
+        StorageFullError, StorageUnavailableError: an upload could not be stored.
+    """
+    name = request.path.removeprefix(PREFIX)
+    try:
+        return _upload(store, request, name) if request.method == "POST" else _download(store, request, name)
+    except HTTPError as error:
+        headers = {"X-Content-Type-Options": "nosniff", **dict(error.headers)}
+        return Response.json({"code": error.code, "message": error.message}, error.status, headers)
+
+
+def _upload(store: FileStore, request: Request, name: str) -> Response:
+    if name != UPLOAD:
+        raise HTTPError(
+            405, "a file is read by GET", headers=[("Allow", "GET, HEAD")], code="MethodNotAllowed"
+        )
+    check(store.database.secret, UPLOAD, request.query.get("token"), store.clock())
+    claim = request.headers.get("Digest")
+    digest = _match_digest(claim) if claim else None
+    if claim and not digest:
+        raise HTTPError(400, f"Digest {claim[:100]!a} is not sha-256=<base64>", code="BadHeader")
+    content_type = request.headers.get("Content-Type")
+    id = store.outside().store(request.body, content_type=content_type, sha256=digest and digest[1])
+    return Response.json({"storageId": id})
+
+
+def _download(store: FileStore, request: Request, name: str) -> Response:
+    document, max_age_seconds = _find(store, request, name)
+    if document is None:
+        raise HTTPError(404, f"there is no file {name}", code="FileNotFound")
+
+    def open_range(start: int, stop: int) -> Blob:
+        try:
+            return store.open(document, start, stop)
+        except StorageUnavailableError:  # logged there; a stranger is told no more than of a deleted file
+            raise HTTPError(404, f"there is no file {name}", code="FileNotFound") from None
+
+    return serve(request, document, open_range, max_age_seconds)
+
+
+def _find(store: FileStore, request: Request, name: str) -> tuple[dict[str, Any] | None, int]:
+    """The document that a URL names, and how long its reply may be kept."""
+    if _is_uuid(name):
+        key = name.replace("-", "")
+        return store.database.read(lambda transaction: find_by_key(transaction, key)), MAX_AGE_SECONDS
+    if _is_id(name):
+        now = store.clock()
+        expires_at = check(store.database.secret, name, request.query.get("token"), now)
+        document = store.database.read(lambda transaction: find_by_id(transaction, name))
+        return document, min(MAX_AGE_SECONDS, int(expires_at - now))
+    raise HTTPError(400, f"{name[:100]!a} is not the name of a file", code="InvalidStoragePath")
