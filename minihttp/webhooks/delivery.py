@@ -62,7 +62,13 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a JSON value")
 
 
-_decode_json = json.JSONDecoder(parse_constant=_refuse_constant).decode  # RFC 8259 §6: no NaN, no Infinity
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if value - value == 0 else _refuse_constant(text[:40])
+
+
+# RFC 8259 §6 has no NaN and no Infinity; Python reads 1e400 as one.
+_decode_json = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant).decode
 _UNREAD: Any = object()
 
 

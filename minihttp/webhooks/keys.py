@@ -24,7 +24,7 @@ _XOR = {pad: bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C)}  
 
 
 class Key(NamedTuple):
-    """A secret, ready to sign: two hash states, and the raw bytes for schemes that only compare a token."""
+    """A secret, ready to sign: the hash states after both pads; `raw` is for schemes that compare a token."""
 
     inner: Hash
     outer: Hash
@@ -47,7 +47,7 @@ def prepare(secrets: str | bytes | tuple[str | bytes, ...], algorithm: str, enco
 
     Args:
         secrets: one or several, as the provider shows them.
-        algorithm: of hashlib: `sha256`, `sha1`, `sha512`.
+        algorithm: of hashlib: `sha256`, `sha1`, `sha512`; "token" makes keys that cannot sign.
         encoding: how text becomes key bytes: `utf-8` verbatim, or `base64` after an optional `whsec_`.
 
     Raises:
@@ -91,6 +91,8 @@ def _from_base64(secret: str) -> bytes:
 
 
 def _key(raw: bytes, algorithm: str) -> Key:
+    if algorithm == "token":
+        algorithm = "sha256"
     start = hashlib.new(algorithm)
     key = raw if len(raw) <= start.block_size else hashlib.new(algorithm, raw).digest()
     padded = key.ljust(start.block_size, b"\0")

@@ -87,9 +87,8 @@ class Verifier:
             headers: `request.headers`, a mapping, or (name, value) pairs; text or bytes, in any case.
             secrets: one secret or several (rotation); any match accepts.
             now: Unix seconds; the system's clock where absent.
-            tolerance_seconds: how far the timestamp may be off, both ways and inclusive, in whole seconds; None
-                turns the check off, absent is the provider's own (mostly 300). Of no effect where no time is
-                signed.
+            tolerance_seconds: how far the timestamp may be off, both ways and inclusive, in whole seconds.
+                None turns the check off; absent is the provider's own, mostly 300.
             url: the public URL of the request, for the providers that sign it.
 
         Raises:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+
+from minihttp.webhooks import stripe
+from tests.contracts.webhooks import NOW, TimedWebhookContract
+
+
+class TestStripe(TimedWebhookContract):
+    module = stripe
+
+    def test_signed_as_the_documentation_computes_it(self) -> None:
+        """docs.stripe.com/webhooks, "Verify webhook signatures manually"; stripe/dotnet-vector is a row."""
+        mac = hmac.new(self.secret.encode(), b"%d." % NOW + self.body, hashlib.sha256).hexdigest()
+        assert self.sign() == {"Stripe-Signature": f"t={NOW},v1={mac}"}
+
+    def test_the_whole_secret_text_is_the_key(self) -> None:
+        assert self.refuse(self.sign(), secrets=self.secret.removeprefix("whsec_")) == "mismatch"
+
+    def test_id_and_type_come_from_the_body(self) -> None:
+        body = b'{"id": "evt_1", "type": "checkout.session.completed"}'
+        delivery = self.verify(self.sign(body), body)
+        assert (delivery.id, delivery.event_type) == ("evt_1", "checkout.session.completed")
+        for body in (b"[]", b"no json", b'{"id": 5, "type": null}', b'{"id": ""}'):
+            delivery = self.verify(self.sign(body), body)
+            assert (delivery.id, delivery.event_type) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("change", "verdict"),
+        [
+            (lambda t, v: f"{t},{v},v0=63f3a72374a7", "ok"),  # test mode adds a v0
+            (lambda t, v: f"{t}, {v}", "ok"),
+            (lambda t, v: f"{v},{t}", "ok"),
+            (lambda t, v: f"{t},v1={'0' * 64},{v}", "ok"),  # while a secret is rolled
+            (lambda t, v: f"{t},{v},x=y,x=z", "ok"),
+            (lambda t, v: f"{t},{v},", "malformed_header"),
+            (lambda t, v: f"{t},{v},junk", "malformed_header"),
+            (lambda t, v: f"{t},{v}=x", "malformed_header"),
+            (lambda t, v: f"{t},v1", "malformed_header"),
+            (lambda t, v: f"{t},=,{v}", "malformed_header"),
+            (lambda t, v: f"{t},{t},{v}", "malformed_header"),
+            (lambda t, v: v, "malformed_header"),
+            (lambda t, v: t, "no_signature"),
+            (lambda t, v: f"{t},{v.replace('v1', 'v0')}", "no_signature"),
+            (lambda t, v: f"{t},{v.upper().replace('V1', 'v1')}", "mismatch"),
+            (lambda t, v: f"{t},v1=", "mismatch"),
+            (lambda t, v: f"{t},v1=é", "mismatch"),
+            (lambda t, v: f"t=,{v}", "invalid_timestamp"),
+        ],
+    )
+    def test_the_header_is_read_strictly(self, change, verdict) -> None:
+        stamp, signature = self.sign()["Stripe-Signature"].split(",")
+        headers = {"Stripe-Signature": change(stamp, signature)}
+        assert (self.verify(headers) and "ok" if verdict == "ok" else self.refuse(headers)) == verdict
+
+    def test_an_event_without_an_id_is_known_by_its_time_and_body(self) -> None:
+        provider = stripe.provider(secret="STRIPE_WEBHOOK_SECRET")
+        first = self.verify(self.sign())
+        again = self.verify(self.sign())
+        later = self.verify(self.sign(timestamp=NOW + 1))
+        assert provider.delivery_id(first) == provider.delivery_id(again)
+        assert provider.delivery_id(first) != provider.delivery_id(later)
+
+    def test_a_provider_has_its_own_tolerance(self) -> None:
+        provider = stripe.provider(secret="S", tolerance_seconds=None)
+        assert provider.verify(self.body, self.sign(), [self.secret], now=NOW * 2).timestamp == NOW

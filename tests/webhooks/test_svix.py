@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from minihttp.errors import ConfigurationError
+from minihttp.webhooks import clerk, standard_webhooks, svix
+from tests.contracts.webhooks import NOW, TimedWebhookContract
+
+
+class StandardContract(TimedWebhookContract):
+    """What Svix, Clerk and Standard Webhooks share."""
+
+    def test_published_vector(self) -> None:
+        """svix-webhooks, every language's test of `sign`."""
+        headers = self.sign(b'{"test": 2432232314}', id="msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp=1614265330)
+        assert headers[self.signature_header] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+    def test_an_id_with_a_dot_is_refused_even_when_signed(self) -> None:
+        """`id.timestamp.body` would have a second reading: x + T2.{…} is also x.T1 + {…}."""
+        for id in ("a.b", ".", "a b", "é", "a" * 257, "a\n"):
+            assert self.refuse(self.sign(id=id)) == "malformed_header"
+
+    def test_the_resplit_attack_is_refused(self) -> None:
+        body = b"%d.{}" % (NOW + 1)
+        first = self.sign(body, id="x")
+        resplit = self.sign(b"{}", id=f"x.{NOW}", timestamp=NOW + 1)
+        assert first[self.signature_header] == resplit[self.signature_header]
+        assert self.refuse(resplit, b"{}") == "malformed_header"
+
+    @pytest.mark.parametrize(
+        ("change", "verdict"),
+        [
+            (lambda v: f"v1a,AAAA {v}", "ok"),
+            (lambda v: f"{v}  v2,x", "ok"),
+            (lambda v: f" {v} ", "ok"),
+            (lambda v: v.replace("v1,", "v2,"), "no_signature"),
+            (lambda v: v.removeprefix("v1,"), "no_signature"),
+            (lambda v: " ", "no_signature"),
+            (lambda v: f"{v},x", "mismatch"),
+            (lambda v: f"{v}=", "mismatch"),
+            (lambda v: v.rstrip("="), "mismatch"),
+            (lambda v: v.replace("v1,", "v1,!!"), "mismatch"),
+            (lambda v: "v1,", "mismatch"),
+            (lambda v: "v1,é", "mismatch"),
+            (lambda v: v.replace(" ", "\t") + "\t" + v, "mismatch"),
+        ],
+    )
+    def test_the_list_is_read_strictly(self, change, verdict) -> None:
+        headers = self.sign()
+        headers[self.signature_header] = change(headers[self.signature_header])
+        assert (self.verify(headers) and "ok" if verdict == "ok" else self.refuse(headers)) == verdict
+
+    def test_id_and_type(self) -> None:
+        body = b'{"type": "user.created", "data": {}}'
+        delivery = self.verify(self.sign(body), body)
+        assert (delivery.id, delivery.event_type) == ("msg_1", "user.created")
+
+    def test_a_secret_is_base64_with_or_without_prefix_and_padding_or_raw_bytes(self) -> None:
+        raw = b"0123456789abcdef0123456789"
+        text = base64.b64encode(raw).decode()
+        headers = self.sign(secret="whsec_" + text)
+        for secret in (text, text.rstrip("="), "whsec_" + text.rstrip("="), raw):
+            assert self.verify(headers, secrets=[secret]).secret_index == 0
+
+    @pytest.mark.parametrize(
+        "secret", ["whsec_", "whsec_%", "w", "whpk_AAAA", "whsk_AAAA", "AAAA AAAA", "AAAA\n", "é"]
+    )
+    def test_a_secret_that_is_no_key_is_a_configuration_error(self, secret: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            self.verify(self.sign(), secrets=[secret])
+        assert len(secret) < 8 or secret not in str(caught.value)
+
+
+class TestSvix(StandardContract):
+    module = svix
+
+    def test_a_complete_family_decides(self) -> None:
+        own = self.sign()
+        unbranded = {name.replace("svix-", "webhook-"): value for name, value in own.items()}
+        assert self.verify(unbranded).id == "msg_1"
+        wrong = {**own, "svix-signature": "v1,wrong"}
+        assert self.refuse({**wrong, **unbranded}) == "mismatch"  # no second chance
+        assert self.verify({**unbranded, "svix-id": "msg_2"}).id == "msg_1"
+        mixed = {"svix-id": "msg_1", "svix-timestamp": str(NOW), "webhook-signature": own["svix-signature"]}
+        assert self.refuse(mixed) == "missing_header"
+        assert self.refuse([*unbranded.items(), ("Webhook-Id", "x")]) == "malformed_header"
+
+
+class TestClerk(StandardContract):
+    module = clerk
+
+    def test_reads_only_its_own_family(self) -> None:
+        headers = {name.replace("svix-", "webhook-"): value for name, value in self.sign().items()}
+        assert self.refuse(headers) == "missing_header"
+
+
+class TestStandardWebhooks(StandardContract):
+    module = standard_webhooks
