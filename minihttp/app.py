@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .jobs.crons import Crons
     from .jobs.inbox import Inbox
     from .jobs.worker import Jobs
+    from .observe import Metrics
 
 StartResponse = Callable[..., Any]
 Modules = Iterable["str | ModuleType"] | Mapping[str, "str | ModuleType"]
@@ -68,6 +69,7 @@ class App:
         function_api: whether `/api/query` and its siblings are served.
         admin_key: opens `/api/function` and internal functions to its holder; by default MINIHTTP_ADMIN_KEY.
         development: whether callers of the function API see messages, frames and log lines of a failed call.
+        metrics: counts requests and opens `/_/metrics`; by default neither.
         workers: how many jobs may run side by side in this process; 0 runs none.
         clock: Unix seconds.
         environment: where webhook secrets are looked up; by default `os.environ`.
@@ -91,6 +93,7 @@ class App:
         admin_key: str | None = None,
         development: bool = False,
         workers: int = 4,
+        metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -110,6 +113,7 @@ class App:
         self.admin_key = admin_key
         self.development = development
         self.workers = workers
+        self.metrics = metrics
         self._parts: Parts | None = None
         self._opening = threading.RLock()
         self._system = HttpRouter(system=True)
@@ -136,11 +140,11 @@ class App:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        if not self._wired:
-            self._wire()
         request: Request | None = None
         route: Route | None = None
         try:
+            if not self._wired:
+                self._wire()
             path = raw_path(environ)
             route = self.http.find(path, environ["REQUEST_METHOD"])
             if (route is None or not route.exact) and path.startswith(_OURS):
@@ -174,10 +178,12 @@ class App:
             self._wired = True
 
     def _add_system_routes(self) -> None:
+        from . import observe
         from .function_api import MIRROR, FunctionApi
 
         for method in ("GET", "POST"):
             self._system.route(path_prefix="/api/storage/", method=method, handler=self._storage, cors=MIRROR)
+        observe.add_routes(self, self._system, self.metrics)
         if self.function_api:
             FunctionApi(self).add_routes(self._system)
         taken = {(path, method) for path, method, _ in self._system.routes()}
@@ -244,7 +250,10 @@ class App:
         from .files.storage import FILE_TABLES, FileStore
         from .functions.registry import Registry
         from .functions.runner import Runner
-        from .jobs.inbox import INBOX_TABLES, Inbox
+        try:
+            from .jobs.inbox import INBOX_TABLES, Inbox
+        except ImportError:
+            INBOX_TABLES, Inbox = {}, lambda *a, **k: None
         from .jobs.worker import JOB_TABLES, Jobs
 
         registry = Registry()
@@ -317,6 +326,11 @@ class App:
     # ------------------------------------------------------------ parts, opened on demand
 
     @property
+    def is_open(self) -> bool:
+        """Whether storage is open."""
+        return self._parts is not None
+
+    @property
     def parts(self) -> Parts:
         parts = self._parts
         if parts is None:
@@ -375,6 +389,7 @@ _SETTINGS = (
     "admin_key",
     "development",
     "workers",
+    "metrics",
     "clock",
     "environment",
 )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ _MAX_BATCH = 64  # mutations that share one COMMIT
 _MAX_BATCH_SECONDS = 0.05
 _ORPHAN_SECONDS = 0.25
 _MAX_WAL_BYTES = 64 * 1024 * 1024
+_MEMORY = "/dev/shm"  # a file system in memory
 
 
 # ---------------------------------------------------------------- connections and faults, shared by every store here
@@ -227,28 +229,37 @@ class _Batch:
         self.settled.set()
 
 
+def _scratch_directory() -> str:
+    import tempfile
+
+    return tempfile.mkdtemp(prefix="minihttp-", dir=_MEMORY if os.path.isdir(_MEMORY) else None)
+
+
 class DocumentBackend:
-    """Documents in the SQLite file `location`, or in memory (`":memory:"`: one connection, reads wait for writes).
+    """Documents in the SQLite file `location`; `":memory:"` is a file of its own that ends with `close`.
 
     Raises:
-        Fault: if the file is locked by another process (EAGAIN), corrupt or of another program (EILSEQ), or cannot be
-            made.
+        Fault: if the file is locked by another process (EAGAIN), corrupt or of another program (EILSEQ), or
+            cannot be made.
     """
 
     Fault = Fault
+    holds_snapshots = True
 
     def __init__(self, location: str) -> None:
-        self._path = location
-        self._in_memory = location == ":memory:"
+        self._scratch = _scratch_directory() if location == ":memory:" else None
+        self._path = os.path.abspath(os.path.join(self._scratch or "", location))
+        self._synchronous = "OFF" if self._scratch else "FULL"
         self._turn = threading.Lock()  # whoever holds it uses the write connection
         self._counter = threading.Lock()
         self._waiting = 0
         self._batch: _Batch | None = None
+        self._refusal: tuple[float, Fault] | None = None
         self._idle: list[_Reading] = []
         self._closed = False
         self._commits = self._mutations = 0
         self._wal_limit_bytes = _MAX_WAL_BYTES
-        self._lock_descriptor = -1 if self._in_memory else self._prepare()
+        self._lock_descriptor = self._prepare()
         try:
             self._writing = self._open()
         except BaseException:
@@ -258,23 +269,22 @@ class DocumentBackend:
     # -- opening and closing
 
     def _prepare(self) -> int:
+        directory = os.path.dirname(self._path)
         try:
-            directory = os.path.dirname(os.path.abspath(self._path))
             os.makedirs(directory, exist_ok=True)
-            return lock(os.path.join(directory, os.path.basename(self._path) + ".lock"))
+            return lock(self._path + ".lock")
         except Fault:
             raise
         except OSError as error:
             raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
 
     def _open(self) -> _Writing:
-        writing = _Writing(connect(self._path, synchronous="FULL", journal_size_limit=_MAX_WAL_BYTES))
+        writing = _Writing(connect(self._path, synchronous=self._synchronous, journal_size_limit=_MAX_WAL_BYTES))
         try:
             [(version,)] = writing.execute("PRAGMA user_version")
             if version != _FORMAT:
                 self._create(writing, version)
-            if not self._in_memory:
-                writing.execute("PRAGMA journal_mode = WAL")
+            writing.execute("PRAGMA journal_mode = WAL")
         except BaseException:
             writing.connection.close()
             raise
@@ -286,10 +296,9 @@ class DocumentBackend:
         writing.execute("PRAGMA journal_mode = WAL")  # before the tables: the change is not transactional
         for statement in ("BEGIN IMMEDIATE", *_TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
             writing.execute(statement)
-        if not self._in_memory:
-            directory = os.path.dirname(os.path.abspath(self._path))
-            sync_directory(directory)
-            sync_directory(os.path.dirname(directory))
+        directory = os.path.dirname(self._path)
+        sync_directory(directory)
+        sync_directory(os.path.dirname(directory))
 
     def _unlock(self) -> None:
         if self._lock_descriptor >= 0:
@@ -300,10 +309,14 @@ class DocumentBackend:
         with self._turn:
             if not self._closed:
                 self._closed = True
+                if self._batch is not None:
+                    self._commit(self._batch)
                 while self._idle:
                     self._idle.pop().connection.close()
                 self._writing.connection.close()  # the last connection out writes the WAL back into the database
                 self._unlock()
+                if self._scratch:
+                    shutil.rmtree(self._scratch)
 
     def statistics(self) -> dict[str, Any]:
         return {
@@ -322,7 +335,7 @@ class DocumentBackend:
     # -- reading
 
     def read(self, deadline: float | None) -> AbstractContextManager[_Reading]:
-        return _SharedSnapshot(self, deadline) if self._in_memory else _Snapshot(self, deadline)
+        return _Snapshot(self, deadline)
 
     def _reader(self) -> _Reading:
         try:
@@ -330,7 +343,7 @@ class DocumentBackend:
         except IndexError:
             if self._closed:
                 raise Fault(errno.EIO, "the database is closed") from None
-            return _Reading(connect(self._path, query_only="ON", wal_autocheckpoint=0, synchronous="FULL"))
+            return _Reading(connect(self._path, query_only="ON", wal_autocheckpoint=0, synchronous=self._synchronous))
 
     def _release(self, reading: _Reading) -> None:
         if self._closed or len(self._idle) >= _MAX_IDLE_READERS:
@@ -341,6 +354,7 @@ class DocumentBackend:
     # -- writing
 
     def write(self, run: Callable[[_Writing], T], deadline_seconds: float | None) -> T:
+        arrived = monotonic()
         with self._counter:
             self._waiting += 1
         with self._turn:
@@ -348,6 +362,8 @@ class DocumentBackend:
                 self._waiting -= 1
             if self._closed:
                 raise Fault(errno.EIO, "the database is closed")
+            if self._refusal is not None and arrived < self._refusal[0]:
+                raise Fault(*self._refusal[1].args)  # who waited with the one that was refused need not wait again
             batch, result, error = self._join(run, deadline_seconds)
         while not batch.settled.wait(_ORPHAN_SECONDS):
             with self._turn:  # whoever was to commit never came (an exception while it waited for its turn)
@@ -368,9 +384,7 @@ class DocumentBackend:
         """
         writing, batch = self._writing, self._batch
         if batch is None:
-            batch = _Batch()
-            writing.execute("BEGIN IMMEDIATE")
-            self._batch = batch
+            self._batch = batch = self._begin()
         writing.deadline = inf if deadline_seconds is None else monotonic() + deadline_seconds
         result: T | None = None
         error: BaseException | None = None
@@ -387,13 +401,21 @@ class DocumentBackend:
         self._after(batch, error)
         return batch, result, error
 
+    def _begin(self) -> _Batch:
+        try:
+            self._writing.execute("BEGIN IMMEDIATE")
+        except Fault as error:
+            self._refusal = (monotonic(), error)
+            raise
+        return _Batch()
+
     def _after(self, batch: _Batch, error: BaseException | None) -> None:
         if not self._writing.connection.in_transaction:
             lost = Fault(errno.EIO, "the transaction was rolled back by a fault")
             self._settle(batch, error if isinstance(error, Fault) else lost)
         elif error is not None and batch.size == 1:
             self._roll_back(batch, None)
-        elif not self._waiting or self._in_memory or batch.is_full():
+        elif not self._waiting or batch.is_full():
             self._commit(batch)
 
     def _commit(self, batch: _Batch) -> None:
@@ -447,17 +469,3 @@ class _Snapshot:
             self._reading.connection.close()
         else:
             self._backend._release(self._reading)
-
-
-class _SharedSnapshot(_Snapshot):
-    """A read transaction on the only connection there is."""
-
-    def __enter__(self) -> _Reading:
-        self._backend._turn.acquire()
-        self._reading = self._backend._writing
-        self._reading.deadline = self._deadline
-        return self._reading
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._reading.deadline = inf
-        self._backend._turn.release()

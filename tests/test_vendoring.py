@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.live import ROOT
+import minihttp
+import storage_backends
 
 APP = """
 from acme.vendor.web import App, HttpRouter, Response, Schema, Table, mutation, query, v
@@ -70,8 +71,8 @@ def test_copied_under_another_name(tmp_path: Path) -> None:
     (tmp_path / "acme" / "__init__.py").touch()
     (vendor / "__init__.py").touch()
     without_caches = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "minihttp", vendor / "web", ignore=without_caches)
-    shutil.copytree(ROOT / "storage_backends", vendor / "storage_backends", ignore=without_caches)
+    shutil.copytree(Path(minihttp.__file__).parent, vendor / "web", ignore=without_caches)
+    shutil.copytree(Path(storage_backends.__file__).parent, vendor / "storage_backends", ignore=without_caches)
     (tmp_path / "acme_app.py").write_text(APP)
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
     run = {"cwd": tmp_path, "env": env, "capture_output": True, "text": True}

@@ -24,6 +24,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from . import ids
 from .backend import DocumentBackend, Writing
 from .catalog import Migration, TableInfo, Tables, user_tables
+from .pins import Pins
 from .schema import Schema, Table
 from .transaction import Hook, Transaction
 
@@ -62,6 +63,7 @@ class Database:
         self.limits = limits
         self.clock = clock
         self.ids = ids.IdMaker(clock)
+        self._pins = Pins(lambda: backend.read(None), backend.holds_snapshots, clock)
         user, strict = user_tables(schema)
         unchecked = frozenset() if strict else frozenset(user)
         declared = {**user, **(system or {})}
@@ -85,8 +87,17 @@ class Database:
 
     # -- transactions
 
-    def read(self, run: Callable[[Transaction], T], *, time_limit_seconds: float | None = None) -> T:
+    def read(
+        self,
+        run: Callable[[Transaction], T],
+        *,
+        time_limit_seconds: float | None = None,
+        at: int | None = None,
+    ) -> T:
         """Run `run(transaction)` on one snapshot and return its result.
+
+        Args:
+            at: the timestamp of a pinned snapshot; by default the newest state.
 
         Raises:
             DeadlineError, StorageUnavailableError, and whatever `run` raises.
@@ -94,7 +105,7 @@ class Database:
         deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
 
         def body() -> tuple[Transaction, T]:
-            with self._backend.read(deadline) as engine:
+            with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
                 transaction = Transaction(self, engine, writable=False, time_limit_seconds=time_limit_seconds)
                 return transaction, transaction.run(run)
 
@@ -111,6 +122,7 @@ class Database:
             DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
         """
         attempts: list[Transaction] = []
+        self._pins.release_stale()
 
         def body(engine: Writing) -> T:
             transaction = Transaction(self, engine, writable=True, time_limit_seconds=time_limit_seconds)
@@ -139,6 +151,10 @@ class Database:
         finally:
             self._thread.busy = False
 
+    def pin(self) -> int:
+        """Keep the present state readable for a while; returns its timestamp in nanoseconds, for `read(at=…)`."""
+        return self._guarded(self._pins.pin, None)
+
     # -- the rest
 
     def statistics(self) -> dict[str, Any]:
@@ -147,6 +163,7 @@ class Database:
 
     def close(self) -> None:
         """Close the engine; what was acknowledged is on disk already."""
+        self._pins.close()
         self._backend.close()
 
 

@@ -97,6 +97,7 @@ class Transaction:
         system: the system tables: a Writer in a write transaction, else a Reader; not held to document limits.
         writable: whether this is a write transaction.
         deadline: when it must have ended, on `time.monotonic()`; infinity without a limit.
+        now: Unix seconds by the app's clock, the same throughout.
         notes: a place for other rooms to keep what they know of this transaction.
     """
 
@@ -113,6 +114,7 @@ class Transaction:
         self.reader = Reader(self, database.user_tables, meter)
         self.db = Writer(self, database.user_tables, meter) if writable else self.reader
         self.system = view(self, database.system_tables, Meter(SYSTEM_LIMITS))
+        self.now = database.clock()
         self.notes: dict[Any, Any] = {}
         self._after_commit: list[Hook] = []
         self._after_rollback: list[Hook] = []
