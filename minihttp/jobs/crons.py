@@ -29,6 +29,8 @@ _ITEM = re.compile(
     r"(?:(?P<star>\*)|(?P<low>[0-9a-z]{1,3})(?:-(?P<high>[0-9a-z]{1,3}))?)(?:/(?P<step>[0-9]{1,2}))?"
 )
 _UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
+_HELD_SECONDS = 3 * 3600
+_NextRun = Callable[[float, "float | None"], float]
 _SEARCH_DAYS = 366 * 8 + 1  # 29 February comes back after eight years at the latest, around 2100
 
 
@@ -118,12 +120,7 @@ class Cron:
     __slots__ = ("_next", "args", "function", "name", "schedule")
 
     def __init__(
-        self,
-        name: str,
-        function: Any,
-        args: Mapping[str, Any],
-        schedule: dict[str, Any],
-        next_run: Callable[[float, float | None], float],
+        self, name: str, function: Any, args: Mapping[str, Any], schedule: dict[str, Any], next_run: _NextRun
     ) -> None:
         self.name, self.function, self.args, self.schedule = name, function, dict(args), schedule
         self._next = next_run
@@ -136,6 +133,15 @@ class Cron:
             previous: the time of its last scheduled run; runs missed since then are left out.
         """
         return self._next(now, previous)
+
+    def replan(self, planned: float, now: float) -> float:
+        """The planned next run, or an earlier one if the clock went back too far to wait for it.
+
+        An interval keeps its beat. A clock schedule holds still for up to three hours, as Vixie's cron
+        does, so that 08:00 does not come twice when a clock is corrected.
+        """
+        held = 0 if self.schedule["type"] == "interval" else _HELD_SECONDS
+        return planned if self._next(now + held, planned) >= planned else self._next(now, planned)
 
 
 class Crons:
@@ -243,7 +249,7 @@ class Crons:
         function: Any,
         args: Mapping[str, Any] | None,
         schedule: dict[str, Any],
-        next_run: Callable[[float, float | None], float],
+        next_run: _NextRun,
     ) -> None:
         if not isinstance(name, str) or not re.fullmatch(r"[ -~]*", name):
             raise CronError(

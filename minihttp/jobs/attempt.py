@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""One attempt at one job: claim it, run it, write down how it ended.
+
+A mutation runs in the transaction that marks its job as done: effects and state share one commit, so it
+takes effect exactly once. An action is claimed in one commit, run, and ended in another: a process that
+dies in between leaves a row `inProgress`, which `recover` fails, or lets wait for its next attempt if the
+caller gave a retry policy. Knows no threads and no order: `worker.py` decides who runs what, and when.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import FunctionNotFoundError, StorageUnavailableError
+from ..functions.context import Call
+from .diary import Diary, Row
+from .retry import Drop, Retry
+
+if TYPE_CHECKING:
+    from ..data.database import Transaction
+    from ..functions.runner import Runner
+
+T = TypeVar("T")
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OURS = (_PACKAGE + os.sep, os.path.join(os.path.dirname(_PACKAGE), "storage_backends") + os.sep)
+_MAX_ERROR_CHARACTERS = 8_192
+_MAX_PAUSE_SECONDS = 10.0
+_RECOVERED_AT_ONCE = 100  # a transaction holds the one write lock
+
+
+class Interrupted(Exception):
+    """The process ended while the action ran."""
+
+
+class Attempts:
+    """Runs jobs, one call each; safe to call from many threads.
+
+    Args:
+        pause: waits so many seconds, and returns true when there is no use in going on (the worker is
+            stopped).
+    """
+
+    def __init__(self, diary: Diary, runner: Runner, pause: Callable[[float], bool]) -> None:
+        self._diary = diary
+        self._runner = runner
+        self._pause = pause
+        self._owner = secrets.token_hex(8)
+        self._running: set[str] = set()
+
+    def run(self, job_id: str, name: str) -> bool:
+        """Run a job if it is pending and due; whatever it raises, SystemExit too, is written down as its
+        failure.
+
+        Returns:
+            Whether it ran.
+
+        Raises:
+            StorageUnavailableError: when the database fails; a job that has not begun then stays as it was.
+        """
+        try:
+            kind = self._runner.resolve(name).kind
+        except FunctionNotFoundError as error:
+            return self._write(self._failing(job_id, "pending", error))
+        return self._run_action(job_id) if kind == "action" else self._run_mutation(job_id)
+
+    def _run_mutation(self, job_id: str) -> bool:
+        def run(transaction: Transaction) -> bool:
+            row = self._diary.due(transaction, job_id)
+            if row is None:
+                return False
+            value = self._runner.run_in(transaction, row["name"], row["args"][0], call=Call(job_id=job_id))
+            self._diary.settle(transaction, row, "success", returnValue=value)
+            return True
+
+        try:
+            return self._write(run, time_limit_seconds=self._diary.limits.mutation_seconds)
+        except StorageUnavailableError:
+            raise
+        except BaseException as error:
+            if _is_ctrl_c(error):
+                raise
+            return self._write(self._failing(job_id, "pending", error))
+
+    def _run_action(self, job_id: str) -> bool:
+        def claim(transaction: Transaction) -> Row | None:
+            row = self._diary.due(transaction, job_id)
+            if row is not None:
+                self._diary.claim(transaction, row, self._owner)
+            return row
+
+        self._running.add(job_id)
+        try:
+            row = self._write(claim)
+            if row is None:
+                return False
+            try:
+                value = self._runner.run(row["name"], row["args"][0], call=Call(job_id=job_id))
+            except BaseException as error:
+                self._persist(self._failing(job_id, "inProgress", error))
+                if _is_ctrl_c(error):
+                    raise
+            else:
+                self._persist(self._succeeding(job_id, value))
+            return True
+        finally:
+            self._running.discard(job_id)
+
+    # ------------------------------------------------------------ writing down the end
+
+    def _write(self, run: Callable[[Transaction], T], **options: Any) -> T:
+        return self._diary.database.write(run, **options)
+
+    def _persist(self, run: Callable[[Transaction], T]) -> T:
+        """Write what has happened and cannot be taken back: while the database fails, again and again."""
+        seconds = 0.1
+        while True:
+            try:
+                return self._write(run)
+            except StorageUnavailableError:
+                if self._pause(seconds):
+                    raise
+                seconds = min(seconds * 2, _MAX_PAUSE_SECONDS)
+
+    def _mine(self, transaction: Transaction, job_id: str, kind: str) -> Row | None:
+        """The row of a job that still is in the state in which this attempt left it, else None."""
+        row = self._diary.find(transaction, job_id)
+        if row is None or row["state"]["kind"] != kind:
+            return None
+        return row if kind == "pending" or row["owner"] == self._owner else None
+
+    def _succeeding(self, job_id: str, value: Any) -> Callable[[Transaction], None]:
+        def write(transaction: Transaction) -> None:
+            row = self._mine(transaction, job_id, "inProgress")
+            if row is not None:
+                self._diary.settle(transaction, row, "success", returnValue=value)
+
+        return write
+
+    def _failing(self, job_id: str, kind: str, error: BaseException) -> Callable[[Transaction], bool]:
+        def write(transaction: Transaction) -> bool:
+            row = self._mine(transaction, job_id, kind)
+            if row is not None:
+                self._fail(transaction, row, error)
+            return row is not None
+
+        return write
+
+    def _fail(self, transaction: Transaction, row: Row, error: BaseException) -> None:
+        """Let the job wait for its next attempt, or end it."""
+        attempts = row["attempts"] + (row["state"]["kind"] == "pending")
+        asked = error if isinstance(error, Retry) else None
+        policy = Retry(**row["retry"]) if "retry" in row else asked
+        text = describe(error)
+        if policy is None or attempts >= policy.max_attempts or isinstance(error, Drop):
+            self._diary.settle(transaction, row, "failed", error=text)
+        else:
+            pause = asked if asked is not None and asked.after is not None else policy
+            delay = pause.delay_seconds(attempts)
+            self._diary.postpone(transaction, row, delay, attempts=attempts, lastError=text)
+
+    # ------------------------------------------------------------ what other processes left behind
+
+    def renew(self) -> None:
+        """Renew the leases of the actions that run here."""
+        running = list(self._running)
+
+        def write(transaction: Transaction) -> None:
+            for job_id in running:
+                row = self._mine(transaction, job_id, "inProgress")
+                if row is not None:
+                    self._diary.renew(transaction, row)
+
+        if running:
+            self._write(write)
+
+    def recover(self, *, alone: bool) -> None:
+        """Fail, or let wait for their next attempt, the actions whose process is gone.
+
+        Args:
+            alone: whether no other process runs jobs of this database: then all that does not run here is
+                lost;
+                otherwise what has outlived its lease.
+        """
+        error = Interrupted("the process ended while the action ran; what it did until then is not undone")
+
+        def lost(transaction: Transaction) -> list[Row]:
+            until_ms = None if alone else self._diary.now_ms()
+            limit = _RECOVERED_AT_ONCE + len(self._running)
+            rows = self._diary.first(transaction, "inProgress", limit, until_ms)
+            return [row for row in rows if row["_id"] not in self._running]
+
+        def write(transaction: Transaction) -> None:
+            for row in lost(transaction):
+                self._fail(transaction, row, error)
+
+        while self._diary.database.read(lost):
+            self._write(write)
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
+def describe(error: BaseException) -> str:
+    """An error as text for the diary: its type, its message, and the frames of the app's own code."""
+    import traceback
+
+    try:
+        message = str(error)
+    except Exception as problem:
+        message = f"(its message cannot be shown: {type(problem).__name__})"
+    lines = [f"{type(error).__name__}: {message}" if message else type(error).__name__]
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(_OURS):
+            lines.append(f"    at {frame.name} ({frame.filename}:{frame.lineno})")
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode()[:_MAX_ERROR_CHARACTERS]

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""The diary: jobs as documents of `_scheduled_functions`, and every change of state that a row may make.
+
+Each method writes into a transaction that somebody else opened, so that a job's state and its effects share
+one commit. The one index is by (`queue`, `dueTime`): `queue` is the state, for a pending job "pending:" and
+its lane, and `dueTime` is when the row next wants attention: its start, the end of its lease, or its
+removal. Knows no threads and runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..data.schema import Table
+from ..data.validators import v
+from ..errors import DocumentError
+
+if TYPE_CHECKING:
+    from ..data.database import Database, Transaction
+    from ..limits import Limits
+
+JOBS = "_scheduled_functions"
+CRONS = "_cron_jobs"
+RATE_LIMITS = "_rate_limits"
+JOB_TABLES: dict[str, Table] = {
+    JOBS: Table(v.any()).index("by_queue", ["queue", "dueTime"]),
+    CRONS: Table(v.any()).index("by_name", ["name"]),
+    RATE_LIMITS: Table(v.any()).index("by_key", ["key"]).index("by_full_time", ["fullTime"]),
+}
+"""The system tables of this room. Of a job, Convex's fields are `name`, `args` (a list of one object),
+`scheduledTime` and `completedTime` (milliseconds) and `state` (`kind`, and `error` when failed)."""
+
+DONE = ("success", "failed", "canceled")
+PENDING = "pending:"
+_AFTER_PENDING = "pending;"  # ";" follows ":"
+_PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
+
+Row = dict[str, Any]
+
+
+def new_row(name: str, args: Mapping[str, Any], lane: str, due_ms: float, **options: Any) -> Row:
+    """A pending job.
+
+    Args:
+        name: of the function.
+        args: its arguments.
+        lane: what it waits in: "mutation", "action", or "pool:" and the name of a pool.
+        due_ms: when it is to run, in milliseconds since the epoch.
+        options: `retry` (a policy), `onComplete` (name and args), `maxParallel` (of its lane).
+    """
+    row = {"name": name, "args": [args], "scheduledTime": due_ms, "attempts": 0, "lane": lane, **options}
+    return row | _pending(lane, due_ms)
+
+
+def _pending(lane: str, due_ms: float) -> Row:
+    return {"state": {"kind": "pending"}, "queue": PENDING + lane, "dueTime": due_ms}
+
+
+class Diary:
+    """Reads and writes the rows of jobs.
+
+    Args:
+        wake: called after the commit of each new pending job with its due time in milliseconds.
+    """
+
+    def __init__(
+        self, database: Database, limits: Limits, clock: Callable[[], float], wake: Callable[[float], None]
+    ) -> None:
+        self.database = database
+        self.limits = limits
+        self._clock = clock
+        self._wake = wake
+
+    def now_ms(self) -> float:
+        return self._clock() * 1000
+
+    # ------------------------------------------------------------ states
+
+    def add(self, transaction: Transaction, row: Row) -> str:
+        """Write a new job and return its id."""
+        job_id: str = transaction.system.insert(JOBS, row)
+        transaction.after_commit(lambda: self._wake(row["dueTime"]))
+        return job_id
+
+    def claim(self, transaction: Transaction, row: Row, owner: str) -> None:
+        """Mark a job as being run by `owner`, until its lease ends."""
+        state = {"state": {"kind": "inProgress"}, "queue": "inProgress", "dueTime": self._lease_end_ms()}
+        transaction.system.patch(row["_id"], {**state, "owner": owner, "attempts": row["attempts"] + 1})
+
+    def renew(self, transaction: Transaction, row: Row) -> None:
+        """Begin the lease of a running job again."""
+        transaction.system.patch(row["_id"], {"dueTime": self._lease_end_ms()})
+
+    def postpone(self, transaction: Transaction, row: Row, delay_seconds: float, **changes: Any) -> None:
+        """Let a job wait for its next attempt."""
+        due_ms = self.now_ms() + delay_seconds * 1000
+        transaction.system.patch(row["_id"], {**_pending(row["lane"], due_ms), **changes})
+        transaction.after_commit(lambda: self._wake(due_ms))
+
+    def settle(self, transaction: Transaction, row: Row, kind: str, **outcome: Any) -> None:
+        """Bring a job to its end, and schedule its `on_complete` in the same transaction.
+
+        Args:
+            kind: "success", "failed" or "canceled".
+            outcome: `returnValue` of a success, `error` of a failure.
+        """
+        now = self.now_ms()
+        begun = row["state"]["kind"] == "inProgress" or kind == "canceled"
+        changes = {
+            "state": {"kind": kind} | ({"error": outcome["error"]} if "error" in outcome else {}),
+            "queue": kind,
+            "dueTime": now + self.limits.job_result_seconds * 1000,
+            "completedTime": now,
+            "attempts": row["attempts"] + (not begun),
+        }
+        if outcome.get("returnValue") is not None:
+            changes["result"] = outcome["returnValue"]
+        transaction.system.patch(row["_id"], changes)
+        callback = row.get("onComplete")
+        if callback is not None:
+            args = {**callback["args"], "job_id": row["_id"], "result": {"kind": kind, **outcome}}
+            self.add(transaction, new_row(callback["name"], args, "mutation", now))
+
+    def _lease_end_ms(self) -> float:
+        return self.now_ms() + self.limits.job_lease_seconds * 1000
+
+    def outlived(self, transaction: Transaction) -> list[Row]:
+        """Some of the ended jobs whose time to be kept is over."""
+        now = self.now_ms()
+        return [row for kind in DONE for row in self.first(transaction, kind, _PRUNED_AT_ONCE, now)]
+
+    def prune(self, transaction: Transaction) -> None:
+        """Remove what `outlived` finds."""
+        for row in self.outlived(transaction):
+            transaction.system.delete(row["_id"])
+
+    # ------------------------------------------------------------ looking
+
+    def find(self, transaction: Transaction, job_id: str) -> Row | None:
+        """A job by its id, or None when it has been removed.
+
+        Raises:
+            DocumentError: for what is no id of a job.
+        """
+        if transaction.system.normalize_id(JOBS, job_id) is None:
+            raise DocumentError("InvalidTable", f"{job_id!r} is not the id of a scheduled function")
+        return transaction.system.get(job_id)
+
+    def due(self, transaction: Transaction, job_id: str) -> Row | None:
+        """A job by its id if it is pending and due, else None."""
+        row: Row | None = transaction.system.get(job_id)
+        ready = row is not None and row["state"]["kind"] == "pending" and row["dueTime"] <= self.now_ms()
+        return row if ready else None
+
+    def first(
+        self, transaction: Transaction, queue: str, limit: int, until_ms: float | None = None
+    ) -> list[Row]:
+        """At most `limit` rows of a queue in due order, up to a due time."""
+
+        def wanted(q: Any) -> Any:
+            rows = q.eq("queue", queue)
+            return rows if until_ms is None else rows.lte("dueTime", until_ms)
+
+        return list(transaction.system.query(JOBS).with_index("by_queue", wanted).take(limit))
+
+    def lanes(self, transaction: Transaction) -> Iterator[str]:
+        """The lanes in which jobs are waiting: one seek each, however many jobs there are."""
+        last = PENDING
+        while True:
+
+            def following(q: Any, last: str = last) -> Any:
+                return q.gt("queue", last).lt("queue", _AFTER_PENDING)
+
+            row = transaction.system.query(JOBS).with_index("by_queue", following).first()
+            if row is None:
+                return
+            last = row["queue"]
+            yield last.removeprefix(PENDING)

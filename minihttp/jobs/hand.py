@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""The hand: one thread that looks for due jobs, and N threads that run them.
+
+The looker reads due rows into lanes, in due order; it is woken after the commit of each new job that is due
+before its next look, and looks at least once a second, which is how it notices a clock that jumps and jobs
+of other processes. What it reads are candidates only: a job is claimed in the transaction that runs it, so
+a stale one does no harm. Knows nothing of rows' states and of functions: `attempt.py` runs a job.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ..errors import StorageUnavailableError
+from .diary import Diary, Row
+
+if TYPE_CHECKING:
+    from ..data.database import Transaction
+
+log = logging.getLogger("minihttp.jobs")
+
+_LOOK_SECONDS = 1.0
+_READ_AHEAD = 64  # candidates of one lane; more would only grow stale
+_MAX_PAUSE_SECONDS = 10.0
+
+
+class _Lane:
+    """Jobs that share a limit: those of a pool, or all other actions, or all other mutations.
+
+    Attributes:
+        waiting: candidates in due order.
+        running: how many of them run now, at most `limit`.
+        more: whether the last look left due jobs behind in the diary.
+    """
+
+    __slots__ = ("limit", "more", "running", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Row] = deque()
+        self.running = 0
+        self.limit = 1
+        self.more = False
+
+
+class Hand:
+    """Worker threads, from `start` to `stop`.
+
+    One of them is kept for mutations, which are short: other lanes together get at most `workers - 1` (one
+    of one), so that due mutations never wait behind long actions.
+
+    Args:
+        run: runs one job by id and function name, and says whether it ran.
+        keep_house: called at each look; returns when it wants to be called next, in milliseconds since the
+            epoch. workers: how many jobs may run side by side. stopped: set when the threads are to end.
+    """
+
+    def __init__(
+        self,
+        diary: Diary,
+        run: Callable[[str, str], bool],
+        keep_house: Callable[[], float],
+        workers: int,
+        stopped: threading.Event,
+    ) -> None:
+        self._diary = diary
+        self._run = run
+        self._keep_house = keep_house
+        self._workers = workers
+        self._stopped = stopped
+        self._changed = threading.Condition()
+        self._lanes: dict[str, _Lane] = {}
+        self._known: set[str] = set()
+        self._news = threading.Event()
+        self._next_look_ms = math.inf
+        names = ["minihttp-jobs", *(f"minihttp-job-{n}" for n in range(1, workers + 1))]
+        targets = [self._look_out, *[self._work] * workers]
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in zip(targets, names, strict=True)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def alive(self) -> bool:
+        """Whether the threads run: after a fork they do so in the parent only."""
+        return self._threads[0].is_alive()
+
+    def wake(self, due_ms: float) -> None:
+        """Look again, if a job with this due time could matter before the next look."""
+        if due_ms <= self._next_look_ms and not self._news.is_set():
+            self._news.set()
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """Let the running jobs end; returns whether all of them did in time."""
+        deadline = time.monotonic() + timeout_seconds
+        with self._changed:
+            self._stopped.set()
+            self._news.set()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    # ------------------------------------------------------------ looking
+
+    def _look_out(self) -> None:
+        while not self._stopped.is_set():
+            self._news.clear()
+            self._next_look_ms = math.inf  # while it looks, any new job is news
+            next_ms = math.inf
+            try:
+                next_ms = min(self._keep_house(), self._fill())
+            except StorageUnavailableError as error:
+                log.warning("jobs: the database does not answer: %s", error)
+            except Exception:
+                log.exception("jobs: looking for due jobs failed")
+            self._next_look_ms = next_ms
+            until_next = (next_ms - self._diary.now_ms()) / 1000
+            self._news.wait(max(0.0, min(until_next, _LOOK_SECONDS)))
+
+    def _fill(self) -> float:
+        """Take due jobs into the lanes; returns when the next one is due, in milliseconds since the epoch."""
+        found = self._diary.database.read(self._candidates)
+        now = self._diary.now_ms()
+        next_ms = math.inf
+        with self._changed:
+            for name, rows, complete in found:
+                lane = self._lanes.setdefault(name, _Lane())
+                due = [row for row in rows if row["dueTime"] <= now]
+                lane.more = not complete and len(due) == len(rows)
+                if len(due) < len(rows):
+                    next_ms = min(next_ms, rows[len(due)]["dueTime"])
+                self._enter(lane, [row for row in due if row["_id"] not in self._known])
+        return next_ms
+
+    def _candidates(self, transaction: Transaction) -> list[tuple[str, list[Row], bool]]:
+        """Of each lane that has room: its name, its first rows, and whether these are all."""
+        limit = _READ_AHEAD + len(self._known)
+        found = []
+        for name in self._diary.lanes(transaction):
+            lane = self._lanes.get(name)
+            if lane is None or len(lane.waiting) <= self._workers:
+                rows = self._diary.first(transaction, f"pending:{name}", limit)
+                found.append((name, rows, len(rows) < limit))
+        return found
+
+    def _enter(self, lane: _Lane, rows: Iterable[Row]) -> None:
+        for row in rows:
+            lane.limit = row.get("maxParallel", self._workers)
+            lane.waiting.append(row)
+            self._known.add(row["_id"])
+            self._changed.notify()
+
+    # ------------------------------------------------------------ running
+
+    def _work(self) -> None:
+        failures = 0
+        while True:
+            lane, row = self._take()
+            if row is None:
+                return
+            ran = False
+            try:
+                ran = self._run(row["_id"], row["name"])
+                failures = 0
+            except StorageUnavailableError as error:
+                failures += 1
+                log.warning("jobs: %s has to wait, the database does not answer: %s", row["name"], error)
+            except BaseException:  # the last resort: a thread that dies would take all later jobs with it
+                failures += 1
+                log.exception("jobs: running %s failed", row["name"])
+            self._give_back(lane, row, ran)
+            if failures:
+                self._stopped.wait(min(_MAX_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10)))
+
+    def _take(self) -> tuple[_Lane, Row | None]:
+        """The next candidate and its lane; waits for one, and gives None at the end."""
+        with self._changed:
+            while not self._stopped.is_set():
+                lane = self._next_lane()
+                if lane is not None:
+                    lane.running += 1
+                    return lane, lane.waiting.popleft()
+                self._changed.wait()
+        return _Lane(), None
+
+    def _next_lane(self) -> _Lane | None:
+        """Of the lanes below their limits, the one whose first job has been due the longest."""
+        mutations = self._lanes.get("mutation")
+        others = sum(lane.running for lane in self._lanes.values() if lane is not mutations)
+        others_full = others >= max(1, self._workers - 1)
+        ready = [
+            lane
+            for lane in self._lanes.values()
+            if lane.waiting and lane.running < lane.limit and (lane is mutations or not others_full)
+        ]
+        return min(ready, key=lambda lane: lane.waiting[0]["dueTime"], default=None)
+
+    def _give_back(self, lane: _Lane, row: Row, ran: bool) -> None:
+        with self._changed:
+            lane.running -= 1
+            self._known.discard(row["_id"])
+            if not ran or (lane.more and len(lane.waiting) <= self._workers):
+                self._news.set()
+            self._changed.notify()

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""`RateLimit`: a token bucket or a fixed window, kept in the transaction of the mutation that asks.
+
+What a mutation takes is given back if it raises, and two mutations never take the same token. The rules are
+those of Convex's rate-limiter component (`convex.md` §9.2). Knows no requests and no users: a key is a
+text.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ..errors import ConfigurationError, HTTPError
+from .diary import RATE_LIMITS
+
+if TYPE_CHECKING:
+    from ..data.database import Transaction
+    from ..functions.context import MutationCtx, QueryCtx
+
+_PRUNED_AT_ONCE = 100
+
+
+class Allowance(NamedTuple):
+    """The answer of a rate limit.
+
+    Attributes:
+        ok: whether it was allowed.
+        retry_after: seconds until it would be; 0 when it was.
+    """
+
+    ok: bool
+    retry_after: float
+
+
+class RateLimitedError(HTTPError):
+    """More was asked than a rate limit allows: 429 with Retry-After (RFC 6585 §4)."""
+
+    def __init__(self, key: str, retry_after: float) -> None:
+        seconds = max(1, math.ceil(retry_after))
+        headers = [("Retry-After", str(seconds))]
+        message = f"Too many requests; try again in {seconds} s"
+        super().__init__(429, message, headers=headers, code="RateLimited")
+        self.key = key
+        self.retry_after = retry_after
+
+
+class RateLimit:
+    """At most `rate` in `period_seconds`, in bursts of up to `capacity`.
+
+        logins = RateLimit(rate=10, period_seconds=60)
+
+        @mutation
+        def log_in(ctx, user, password):
+            logins.require(ctx, f"login:{user}")
+
+    Args:
+        rate: how many tokens come in one period.
+        period_seconds: the length of the period.
+        capacity: how many tokens can be saved up; by default `rate`.
+        kind: a "token bucket" fills up steadily; a "fixed window" gets its tokens at the start of each
+            period,
+            counted from the epoch.
+
+    Raises:
+        ConfigurationError: for a number that is not positive, or another kind.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        period_seconds: float,
+        capacity: float | None = None,
+        *,
+        kind: Literal["token bucket", "fixed window"] = "token bucket",
+    ) -> None:
+        self.rate = _positive("rate", rate)
+        self.period_seconds = _positive("period_seconds", period_seconds)
+        self.capacity = _positive("capacity", rate if capacity is None else capacity)
+        if kind not in ("token bucket", "fixed window"):
+            raise ConfigurationError(f"RateLimit kind must be 'token bucket' or 'fixed window', not {kind!r}")
+        # A token bucket is a window that is as short as one token takes, and need not begin on the beat.
+        self._on_the_beat = kind == "fixed window"
+
+    def take(self, ctx: MutationCtx, key: str, count: float = 1) -> Allowance:
+        """Take `count` tokens of `key`, or none if there are not as many.
+
+        Args:
+            ctx: of the mutation; the taking is undone with it.
+            key: what is limited, such as `f"login:{user_id}"`; all limits share one space of keys.
+            count: how many, at most the capacity.
+        """
+        transaction = ctx._transaction
+        now, row, value = self._look(transaction, key, count)
+        allowance = self._judge(now, value, count)
+        if allowance.ok:
+            value -= count
+        if allowance.ok or (
+            row is not None and row["time"] > now
+        ):  # the clock went back: begin anew from here
+            full_after = (self.capacity - value) / self.rate * self.period_seconds
+            state = {
+                "key": key,
+                "value": value,
+                "time": now,
+                "fullTime": now + full_after + self.period_seconds,
+            }
+            if row is None:
+                transaction.system.insert(RATE_LIMITS, state)
+            else:
+                transaction.system.patch(row["_id"], state)
+        return allowance
+
+    def require(self, ctx: MutationCtx, key: str, count: float = 1) -> None:
+        """Take tokens or raise.
+
+        Raises:
+            RateLimitedError: when there are not enough; a handler that lets it out answers 429 with
+                Retry-After.
+        """
+        allowance = self.take(ctx, key, count)
+        if not allowance.ok:
+            raise RateLimitedError(key, allowance.retry_after)
+
+    def check(self, ctx: QueryCtx, key: str, count: float = 1) -> Allowance:
+        """What `take` would answer now; takes nothing."""
+        now, _, value = self._look(ctx._transaction, key, count)
+        return self._judge(now, value, count)
+
+    def reset(self, ctx: MutationCtx, key: str) -> None:
+        """Fill up a key, for example after a right password."""
+        row = _row(ctx._transaction, key)
+        if row is not None:
+            ctx._transaction.system.delete(row["_id"])
+
+    def _look(
+        self, transaction: Transaction, key: str, count: float
+    ) -> tuple[float, dict[str, Any] | None, float]:
+        """The time, the row of a key, and how many tokens it has by now."""
+        if not isinstance(count, (int, float)) or not 0 <= count <= self.capacity:
+            raise ConfigurationError(
+                f"count must be a number from 0 to the capacity {self.capacity}, not {count!r}"
+            )
+        now, row = transaction.database.clock(), _row(transaction, key)
+        if row is None:
+            return now, None, self.capacity
+        periods = max(0.0, self._periods(now) - self._periods(row["time"]))
+        return now, row, min(self.capacity, row["value"] + periods * self.rate)
+
+    def _periods(self, seconds: float) -> float:
+        periods = seconds / self.period_seconds
+        return math.floor(periods) if self._on_the_beat else periods
+
+    def _judge(self, now: float, value: float, count: float) -> Allowance:
+        if value >= count:
+            return Allowance(True, 0.0)
+        periods = (count - value) / self.rate
+        if self._on_the_beat:
+            periods = math.floor(now / self.period_seconds) + math.ceil(periods) - now / self.period_seconds
+        return Allowance(False, periods * self.period_seconds)
+
+
+def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
+    if not isinstance(key, str):
+        raise ConfigurationError(f"the key of a rate limit must be a text, not {key!r}")
+    found: dict[str, Any] | None = (
+        transaction.system.query(RATE_LIMITS).with_index("by_key", lambda q: q.eq("key", key)).unique()
+    )
+    return found
+
+
+def outlived(transaction: Transaction, now: float) -> list[dict[str, Any]]:
+    """Some of the rows that say no more than no row would: their buckets are full again."""
+    query = transaction.system.query(RATE_LIMITS).with_index("by_full_time", lambda q: q.lte("fullTime", now))
+    return list(query.take(_PRUNED_AT_ONCE))
+
+
+def _positive(name: str, value: float) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (math.isfinite(value) and value > 0):
+        raise ConfigurationError(f"RateLimit {name} must be a positive number, not {value!r}")
+    return value

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""`ctx.scheduler`: writes down what is to run later, or takes it back.
+
+In a mutation every call is part of its transaction; elsewhere it is a transaction of its own and takes
+effect at once. What a call asks for is checked here (`convex.md` §6 J7), arguments against `args` only when
+the job runs (J9). Knows no threads: `worker.py` is told of a new job after its commit, and finds it in the
+diary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CallError, ConfigurationError, LimitError, ScheduleError
+from ..values import dumps, show
+from .diary import DONE, Diary, Row, new_row
+from .retry import Retry
+
+if TYPE_CHECKING:
+    from ..data.database import Transaction
+    from ..functions.context import Call
+    from ..functions.registry import Function
+    from ..functions.runner import Runner
+
+_FIVE_YEARS_SECONDS = 5 * 366 * 86_400.0  # Convex's InvalidScheduledFunctionDelay
+
+
+class Scheduler:
+    """Schedules functions and cancels them.
+
+    `fn` is a mutation or an action of the app, public or internal, or its name "module:function". A scheduled
+    mutation takes effect exactly once. A scheduled action is run at most once, unless
+    `with_options(retry=…)` asks for more. A job has no caller: it does not inherit who scheduled it.
+    """
+
+    __slots__ = ("_call", "_diary", "_options", "_runner", "_transaction")
+
+    def __init__(
+        self,
+        diary: Diary,
+        runner: Runner,
+        transaction: Transaction | None,
+        call: Call | None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._diary = diary
+        self._runner = runner
+        self._transaction = transaction
+        self._call = call
+        self._options = options or {}
+
+    def with_options(
+        self,
+        *,
+        retry: Retry | None = None,
+        on_complete: Function | str | None = None,
+        context: Any = None,
+        pool: str | None = None,
+        max_parallel: int = 1,
+    ) -> Scheduler:
+        """A scheduler whose jobs have these options; the keywords of `run_after` stay the function's own.
+
+        Args:
+            retry: run the function again when it fails; an action then runs at least once, not at most once.
+            on_complete: a mutation that runs exactly once when the job has ended, as
+                `on_complete(ctx, job_id, result)`, where `result` is `{"kind": "success", "returnValue": …}`,
+                `{"kind": "failed", "error": text}` or `{"kind": "canceled"}`.
+            context: passed to `on_complete` as its argument `context`, if it is not None.
+            pool: a name; of all jobs of one pool at most `max_parallel` run side by side in a process.
+
+        Raises:
+            ConfigurationError: for an option of the wrong type or range.
+            FunctionNotFoundError: when `on_complete` is no function of the app.
+        """
+        options: dict[str, Any] = {}
+        if retry is not None:
+            if not isinstance(retry, Retry):
+                raise ConfigurationError(f"retry must be a Retry, not {retry!r}")
+            options["retry"] = retry.policy
+        if on_complete is not None:
+            callback = self._named(on_complete)
+            if callback.kind != "mutation":
+                raise ConfigurationError(f"on_complete must be a mutation, not {callback}")
+            options["onComplete"] = {
+                "name": callback.name,
+                "args": {} if context is None else {"context": context},
+            }
+        if pool is not None:
+            if not isinstance(pool, str) or not pool:
+                raise ConfigurationError(f"pool must be a name, not {pool!r}")
+            if not isinstance(max_parallel, int) or isinstance(max_parallel, bool) or max_parallel < 1:
+                raise ConfigurationError(f"max_parallel must be a positive integer, not {max_parallel!r}")
+            options |= {"lane": f"pool:{pool}", "maxParallel": max_parallel}
+        return Scheduler(self._diary, self._runner, self._transaction, self._call, options)
+
+    def run_after(self, delay: float | timedelta, fn: Function | str, /, **args: Any) -> str:
+        """Run a function after a delay in seconds; 0 is as soon as this transaction has committed.
+
+        Returns:
+            The id of the job, a document of `_scheduled_functions`.
+
+        Raises:
+            ScheduleError: for a delay that is negative, no number, or above five years.
+            FunctionNotFoundError, LimitError, ValidationError: for no such function; too many jobs of one
+            mutation or
+                too large arguments; arguments that are no Convex values.
+        """
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        _check_seconds("delay", seconds, delay)
+        if seconds < 0:
+            raise ScheduleError(f"the delay of a scheduled function must be non-negative, not {show(delay)}")
+        if seconds > _FIVE_YEARS_SECONDS:
+            raise ScheduleError(
+                f"a function can be scheduled at most five years ahead, not {show(delay)} seconds"
+            )
+        return self._schedule(self._diary.now_ms() + seconds * 1000, fn, args)
+
+    def run_at(self, moment: datetime | float, fn: Function | str, /, **args: Any) -> str:
+        """Run a function at a moment: an aware datetime, or Unix seconds; a past moment is now.
+
+        Returns and raises as `run_after`.
+        """
+        if isinstance(moment, datetime):
+            if moment.utcoffset() is None:
+                raise ScheduleError(
+                    f"run_at needs an aware datetime such as datetime.now(timezone.utc), not {show(moment)}"
+                )
+            seconds = moment.timestamp()
+        else:
+            seconds = moment
+        _check_seconds("moment", seconds, moment)
+        if abs(seconds - self._diary.now_ms() / 1000) > _FIVE_YEARS_SECONDS:
+            raise ScheduleError(f"a function can be scheduled at most five years away, not at {show(moment)}")
+        return self._schedule(seconds * 1000, fn, args)
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job: a pending one never runs, one that has ended stays as it is.
+
+        An action in progress goes on, but what it schedules from now on is canceled with it (J6).
+
+        Raises:
+            CallError: when a scheduled mutation cancels itself.
+            DocumentError: for what is not an id of a job.
+        """
+        self._write(lambda transaction: self._cancel(transaction, job_id))
+
+    # ------------------------------------------------------------ writing
+
+    def _write(self, run: Callable[[Transaction], Any]) -> Any:
+        return self._diary.database.write(run) if self._transaction is None else run(self._transaction)
+
+    def _named(self, fn: Function | str) -> Function:
+        return self._runner.registry.named(fn)
+
+    def _schedule(self, due_ms: float, fn: Function | str, args: dict[str, Any]) -> str:
+        found = self._named(fn)
+        if found.kind == "query":
+            raise CallError(f"Cannot schedule a query, only a mutation or an action: {found.name}")
+        limit, size = self._diary.limits.max_scheduled_args_bytes, len(dumps(args).encode()) if args else 2
+        if size > limit:
+            raise LimitError(
+                "ScheduledFunctionArgumentsTooLarge",
+                f"The arguments of {found.name} take {size} bytes, the limit of a scheduled call is {limit}.",
+            )
+        options = {"lane": found.kind, **self._options}
+        row = new_row(found.name, args, due_ms=due_ms, **options)
+        return self._write(lambda transaction: self._add(transaction, row, size))
+
+    def _add(self, transaction: Transaction, row: Row, size: int) -> str:
+        self._count(transaction, size)
+        job_id = self._diary.add(transaction, row)
+        if self._parent_is_canceled(transaction):
+            self._diary.settle(transaction, {**row, "_id": job_id}, "canceled")
+        return job_id
+
+    def _count(self, transaction: Transaction, size: int) -> None:
+        """Count what this transaction schedules against the limits of one mutation."""
+        limits = self._diary.limits
+        count, total = transaction.notes.get(Scheduler, (0, 0))
+        count, total = transaction.notes[Scheduler] = count + 1, total + size
+        if count > limits.max_scheduled:
+            raise LimitError(
+                "TooManyFunctionsScheduled",
+                f"Too many functions scheduled by this mutation (limit: {limits.max_scheduled})",
+            )
+        if total > limits.max_scheduled_total_bytes:
+            raise LimitError(
+                "ScheduledFunctionsArgumentsTooLarge",
+                f"The functions scheduled by this mutation take {total} bytes of arguments, the limit is"
+                f" {limits.max_scheduled_total_bytes}.",
+            )
+
+    def _parent_is_canceled(self, transaction: Transaction) -> bool:
+        """Whether this runs in a job that was cancelled meanwhile: then what it schedules never runs (J6)."""
+        if self._call is None or self._call.job_id is None:
+            return False
+        parent = transaction.system.get(self._call.job_id)
+        return parent is not None and parent["state"]["kind"] == "canceled"
+
+    def _cancel(self, transaction: Transaction, job_id: str) -> None:
+        row = self._diary.find(transaction, job_id)
+        if row is None or row["state"]["kind"] in DONE:
+            return
+        if row["state"]["kind"] == "pending" and self._call is not None and self._call.job_id == job_id:
+            raise CallError("A mutation cannot cancel itself")
+        self._diary.settle(transaction, row, "canceled")
+
+
+def _check_seconds(what: str, seconds: Any, given: object) -> None:
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        wanted = (
+            "a number of seconds or a timedelta" if what == "delay" else "an aware datetime or Unix seconds"
+        )
+        raise ScheduleError(f"the {what} of a scheduled function must be {wanted}, not {show(given)}")
+    if not -math.inf < seconds < math.inf:
+        raise ScheduleError(f"the {what} of a scheduled function must be a finite number, not {show(given)}")

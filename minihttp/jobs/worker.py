@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""`Jobs`: durable work put together: who writes jobs down, who runs them, and the chores in between.
+
+Knows no rows and no threads itself: `diary.py` and `attempt.py` have the one, `hand.py` the other.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+from ..limits import DEFAULT_LIMITS, Limits
+from .attempt import Attempts
+from .cron_runs import CronRuns
+from .crons import Crons
+from .diary import JOB_TABLES, JOBS, PENDING, Diary
+from .hand import Hand
+from .scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from ..data.database import Database, Transaction
+    from ..functions.context import Call
+    from ..functions.runner import Runner
+
+__all__ = ["JOB_TABLES", "Jobs"]
+
+
+class Jobs:
+    """The jobs of one app.
+
+    Args:
+        database: where they are kept, with `JOB_TABLES` among its system tables.
+        runner: runs their functions.
+        clock: Unix seconds; may jump.
+        crons: the cron jobs.
+        workers: how many jobs may run side by side once it is started.
+        alone: whether no other process runs jobs of this database: then actions that were running when the
+            last
+            process died are failed at once, else when their lease ends.
+
+    Raises:
+        ConfigurationError: for fewer than 0 workers; CronError: for a cron that cannot run.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        *,
+        clock: Callable[[], float] = time.time,
+        limits: Limits = DEFAULT_LIMITS,
+        crons: Crons | None = None,
+        workers: int = 4,
+        alone: bool = True,
+    ) -> None:
+        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
+            raise ConfigurationError(f"workers must be an integer from 0, not {workers!r}")
+        self._database = database
+        self._runner = runner
+        self._limits = limits
+        self._workers = workers
+        self._alone = alone
+        self._stopped = threading.Event()
+        self._stopped.set()
+        self._hand: Hand | None = None
+        self._starting = threading.Lock()
+        self.diary = Diary(database, limits, clock, self._wake)
+        self._attempts = Attempts(self.diary, runner, self._stopped.wait)
+        self._crons = CronRuns(self.diary, runner, crons)
+        self._next_chores = -math.inf
+
+    def scheduler(self, transaction: Transaction | None = None, call: Call | None = None) -> Scheduler:
+        """What `ctx.scheduler` is: of a mutation with its transaction, of anybody else without."""
+        return Scheduler(self.diary, self._runner, transaction, call)
+
+    # ------------------------------------------------------------ running
+
+    def run_due(self) -> int:
+        """Run all jobs that are due now, one after the other in this thread; returns how many ran.
+
+        Jobs that these schedule are left for the next call.
+        """
+        self._do_chores()
+        self._crons.tick()
+        due = self._database.read(self._due)
+        return sum(self._attempts.run(job_id, name) for _, job_id, name in sorted(due))
+
+    def _due(self, transaction: Transaction) -> list[tuple[float, str, str]]:
+        now = self.diary.now_ms()
+        found = []
+        for lane in self.diary.lanes(transaction):
+            rows = transaction.system.query(JOBS).with_index(
+                "by_queue", lambda q, lane=lane: q.eq("queue", PENDING + lane).lte("dueTime", now)
+            )
+            found += [(row["dueTime"], row["_id"], row["name"]) for row in rows]
+        return found
+
+    def start(self) -> None:
+        """Start the worker threads, unless they run or there are to be none; also in a forked child."""
+        with self._starting:
+            if self._workers and (self._hand is None or not self._hand.alive()):
+                self._stopped.clear()
+                self._next_chores = -math.inf
+                run, keep_house = self._attempts.run, self._keep_house
+                self._hand = Hand(self.diary, run, keep_house, self._workers, self._stopped)
+                self._hand.start()
+
+    def stop(self, timeout_seconds: float = 30.0) -> bool:
+        """Take no further jobs, and wait for those that run.
+
+        Returns:
+            Whether all ended in time. An action that did not is failed (or retried) by the next process.
+        """
+        with self._starting:
+            hand, self._hand = self._hand, None
+        return hand is None or hand.stop(timeout_seconds)
+
+    def _wake(self, due_ms: float) -> None:
+        hand = self._hand
+        if hand is not None:
+            hand.wake(due_ms)
+
+    def _keep_house(self) -> float:
+        """Chores and crons; returns when the next cron is due, in milliseconds since the epoch."""
+        now = time.monotonic()
+        if now >= self._next_chores:
+            self._next_chores = now + self._limits.job_lease_seconds / 3
+            self._do_chores()
+        return self._crons.tick()
+
+    def _do_chores(self) -> None:
+        if not self._alone:
+            self._attempts.renew()
+        self._attempts.recover(alone=self._alone)
+        while self._database.read(self.diary.outlived):
+            self._database.write(self.diary.prune)
