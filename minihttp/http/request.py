@@ -9,8 +9,8 @@ prefix and parameters are.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
+from random import getrandbits
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import HTTPError
@@ -38,6 +38,14 @@ _CHARSETS = {
     "windows-1252": "cp1252",
     "utf-16": "utf-16",
 }
+
+
+def request_id(environ: dict[str, Any]) -> str:
+    """The id of a request in replies and logs: the server's, or 16 hex digits made now and kept."""
+    found: str | None = environ.get("minihttp.request_id")
+    if found is None:
+        found = environ["minihttp.request_id"] = f"{getrandbits(64):016x}"
+    return found
 
 
 class lazy(Generic[T]):
@@ -70,7 +78,8 @@ class Request:
         closable: whether `close()` has anything to do.
     """
 
-    __slots__ = ("__dict__", "closable", "environ", "limits", "method", "path", "route")
+    __slots__ = ("__dict__", "environ", "limits", "method", "path", "route")
+    closable = False
 
     def __init__(
         self, environ: dict[str, Any], path: str, route: Route | None = None, limits: Limits = DEFAULT_LIMITS
@@ -80,15 +89,15 @@ class Request:
         self.path = path
         self.route = route
         self.limits = limits
-        self.closable = False
 
     # ------------------------------------------------------------ the target
 
     @lazy
     def tail(self) -> str:
         """What follows the prefix of the route, percent-decoded; `""` where the route has none."""
-        length = self.route.prefix_chars if self.route else 0
-        return percent_decode(self.path[length:]) if length else ""
+        if self.route is None or not self.route.prefix_chars:
+            return ""
+        return percent_decode(self.path[self.route.prefix_chars :])
 
     @lazy
     def path_params(self) -> dict[str, str]:
@@ -96,7 +105,9 @@ class Request:
         if self.route is None or not self.route.parameters:
             return {}
         segments = self.path.split("/")
-        return {name: percent_decode(segments[number]) for name, number in self.route.parameters}
+        if "%" in self.path:
+            segments = [percent_decode(segment) for segment in segments]
+        return {name: segments[number] for name, number in self.route.parameters}
 
     @lazy
     def query(self) -> QueryParams:
@@ -110,13 +121,18 @@ class Request:
 
         The scheme is the server's: forwarded headers count only where the server was told to trust a proxy.
         """
-        environ = self.environ
-        base = percent_encode(environ.get("SCRIPT_NAME", ""), "latin-1", encode_percent=True)
-        query = environ.get("QUERY_STRING", "")
+        query = self.environ.get("QUERY_STRING", "")
         return (
-            f"{environ['wsgi.url_scheme']}://{check_host(environ)}{base}{self.path}"
+            f"{self.origin}{self.path}"
             f"{'?' if query else ''}{percent_encode(query, 'latin-1').replace('%3F', '?')}"
         )
+
+    @lazy
+    def origin(self) -> str:
+        """What comes before the path in URLs of this app: scheme, authority, and where it is mounted."""
+        environ = self.environ
+        base = percent_encode(environ.get("SCRIPT_NAME", ""), "latin-1", encode_percent=True)
+        return f"{environ['wsgi.url_scheme']}://{check_host(environ)}{base}"
 
     # ------------------------------------------------------------ the head
 
@@ -144,10 +160,7 @@ class Request:
     @lazy
     def id(self) -> str:
         """The request's id in replies and logs: the server's, or 16 random hex digits."""
-        found: str | None = self.environ.get("minihttp.request_id")
-        if found is None:
-            found = self.environ["minihttp.request_id"] = os.urandom(8).hex()
-        return found
+        return request_id(self.environ)
 
     @lazy
     def remote_addr(self) -> str:

@@ -20,7 +20,6 @@ _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in H
 _JSON_TYPE = ("Content-Type", "application/json")
 _TEXT_TYPE = ("Content-Type", "text/plain;charset=UTF-8")
 _BYTES_TYPE = ("Content-Type", "application/octet-stream")
-_WITHOUT_BODY = (204, 304)  # RFC 9110 §6.4.1
 _encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 Body = Any  # str | bytes | bytearray | memoryview | None | a binary file | Iterable[bytes]
@@ -43,23 +42,31 @@ class Response:
     __slots__ = ("_pairs", "body", "status")
 
     def __init__(self, body: Body = b"", status: int = 200, headers: HeaderSource | None = None) -> None:
+        default_type = _TEXT_TYPE
+        if isinstance(body, str):
+            body = body.encode()
+        elif body is None or body == b"":
+            body = b""
+        else:
+            body, default_type = _as_body(body), _BYTES_TYPE
+        self._fill(body, status, default_type, headers)
+
+    def _fill(self, body: Any, status: int, default_type: Pair, headers: HeaderSource | None) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"response status {status!r} is outside the range 200-599")
         self.status = status
-        self._pairs: list[Pair] = [] if headers is None else Headers(headers)._pairs
-        default_type = _BYTES_TYPE
-        if body is None or isinstance(body, str) or body == b"":
-            body, default_type = (body or "").encode(), _TEXT_TYPE
-        elif isinstance(body, (bytearray, memoryview)):
-            body = bytes(body)
-        elif not isinstance(body, bytes) and not _is_stream(body):
-            raise TypeError(
-                "a response body is text, bytes, a file or an iterable of bytes, not"
-                f" {type(body).__name__}; Response.json(value) sends JSON"
-            )
         self.body = body
-        if not self._has("content-type"):
-            self._pairs.append(default_type)
+        if headers is None:
+            self._pairs = [default_type]
+        else:
+            own = Headers(headers)
+            if "Content-Type" not in own:
+                own.append(*default_type)
+            self._pairs = own._pairs
+            if "Content-Length" in own:
+                return
+        if body.__class__ is bytes:
+            self._pairs.append(("Content-Length", str(len(body))))
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: HeaderSource | None = None) -> Response:
@@ -69,14 +76,11 @@ class Response:
             ValueError: for NaN or an infinity, which JSON cannot say, and as `Response`.
             TypeError: for a value that JSON has no form for.
         """
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ValueError(f"response status {status!r} is outside the range 200-599")
         response = cls.__new__(cls)
-        response.body = _encode_json(value).encode()
-        response.status = status
-        response._pairs = [_JSON_TYPE]
         if headers is not None:
-            response._pairs += [pair for pair in Headers(headers)._pairs if pair[0].lower() != "content-type"]
+            headers = Headers(headers)
+            headers.delete("Content-Type")
+        response._fill(_encode_json(value).encode(), status, _JSON_TYPE, headers)
         return response
 
     @classmethod
@@ -93,30 +97,31 @@ class Response:
         self, environ: dict[str, Any], start_response: Callable[[str, list[Pair]], Any]
     ) -> Iterable[bytes]:
         """Send the reply (PEP 3333); HEAD, 204 and 304 send no body."""
-        status, body, pairs = self.status, self.body, self._pairs
+        status, body = self.status, self.body
         line = _STATUS_LINES.get(status) or f"{status} Unknown"
-        if status in _WITHOUT_BODY:
-            unsent = ("content-type", "content-length")
-            start_response(line, [pair for pair in pairs if pair[0].lower() not in unsent])
-            return _closed(body)
-        size = len(body) if body.__class__ is bytes else _remaining_bytes(body)
-        if size is None or self._has("content-length"):
-            start_response(line, [*pairs])
-        else:
-            start_response(line, [*pairs, ("Content-Length", str(size))])
-        if environ["REQUEST_METHOD"] == "HEAD":
-            return _closed(body)
-        if body.__class__ is bytes:
-            return (body,)
+        if body.__class__ is not bytes or status == 204 or status == 304:
+            return self._send_unusual(line, environ, start_response)
+        start_response(line, [*self._pairs])
+        return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
+
+    def _send_unusual(self, line: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """A stream, a file, or no body at all."""
+        body, headers = self.body, Headers.over([*self._pairs])
+        bodiless = self.status in (204, 304)  # RFC 9110 §6.4.1
+        if bodiless:
+            headers.delete("Content-Type")
+            headers.delete("Content-Length")
+        elif "Content-Length" not in headers and (size := _remaining_bytes(body)) is not None:
+            headers.append("Content-Length", str(size))
+        start_response(line, headers._pairs)
+        if bodiless or environ["REQUEST_METHOD"] == "HEAD":
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+            return ()
         if hasattr(body, "read"):
             return environ.get("wsgi.file_wrapper", _FileBlocks)(body, _BLOCK_BYTES)  # type: ignore[no-any-return]
         return body  # type: ignore[no-any-return]
-
-    def _has(self, wanted: str) -> bool:
-        for name, _ in self._pairs:  # noqa: SIM110 - any() would cost a generator on every request
-            if len(name) == len(wanted) and name.lower() == wanted:
-                return True
-        return False
 
 
 class _FileBlocks:
@@ -130,19 +135,19 @@ class _FileBlocks:
         return iter(lambda: self.file.read(self.block_bytes), b"")
 
     def close(self) -> None:
-        _closed(self.file)
+        if hasattr(self.file, "close"):
+            self.file.close()
 
 
-def _is_stream(body: Any) -> bool:
-    return hasattr(body, "read") or (isinstance(body, Iterable) and not isinstance(body, dict))
-
-
-def _closed(body: Any) -> tuple[bytes, ...]:
-    """Close a body that will not be sent."""
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
-    return ()
+def _as_body(body: Any) -> Any:
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    if hasattr(body, "read") or (isinstance(body, Iterable) and not isinstance(body, dict)):
+        return body
+    raise TypeError(
+        f"a response body is text, bytes, a file or an iterable of bytes, not {type(body).__name__};"
+        " Response.json(value) sends JSON"
+    )
 
 
 def _remaining_bytes(body: Any) -> int | None:

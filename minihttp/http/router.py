@@ -94,10 +94,11 @@ class _Shape:
 class _MethodTable:
     """All routes of one method."""
 
-    __slots__ = ("exact", "longest_prefix_chars", "most_segments", "prefixes", "shapes")
+    __slots__ = ("exact", "last_segment", "longest_prefix_chars", "most_segments", "prefixes", "shapes")
 
     def __init__(self) -> None:
         self.exact: dict[str, Route] = {}
+        self.last_segment: dict[str, Route] = {}  # "/users/{id}", the commonest shape, by "/users/"
         self.prefixes: dict[str, Route] = {}
         self.shapes: dict[int, list[_Shape]] = {}  # by the number of segments
         self.longest_prefix_chars = 0
@@ -117,11 +118,18 @@ class _MethodTable:
 
     def search(self, path: str) -> Route | None:
         """The pattern or the longest prefix that matches."""
+        end = path.rfind("/") + 1
+        route = self.last_segment.get(path[:end])
+        if route is not None and end < len(path):
+            return route
         if self.most_segments:
             segments = path.split("/", self.most_segments)
             for shape in self.shapes.get(len(segments), ()):
                 route = shape.routes.get(shape.literals(segments))
-                if route is not None and all(map(segments.__getitem__, shape.parameters)):
+                if route is None:
+                    continue
+                # A parameter can only be empty beside two slashes or behind the last one.
+                if ("//" not in path and path[-1] != "/") or all(map(segments.__getitem__, shape.parameters)):
                     return route
         # Only as far as the longest prefix reaches: a path of 100,000 slashes costs no more than another.
         end = path.rfind("/", 0, self.longest_prefix_chars) + 1
@@ -153,8 +161,7 @@ class HttpRouter:
         self.webhooks: list[WebhookEndpoint] = []
         self._system = system
         self._routes: list[Route] = []
-        self._tables = {method: _MethodTable() for method in _METHODS}
-        self._tables["HEAD"] = self._tables["GET"]
+        self._tables: dict[str, _MethodTable] = {}  # of the methods in use; HEAD has GET's
 
     def route(
         self,
@@ -234,9 +241,15 @@ class HttpRouter:
     def allowed_methods(self, path: str) -> list[str]:
         """The methods that `path` answers, sorted, for `Allow`: HEAD with GET, OPTIONS if routed or answered
         by CORS."""
-        found = {method: route for method in self._tables if (route := self.find(path, method)) is not None}
-        if any(route.cors for route in found.values()):
-            return sorted({*found, "OPTIONS"})
+        found = []
+        cors = False
+        for method, table in self._tables.items():
+            route = table.exact.get(path) or table.search(path)
+            if route is not None:
+                found.append(method)
+                cors = cors or route.cors is not None
+        if cors and "OPTIONS" not in found:
+            found.append("OPTIONS")
         return sorted(found)
 
     def lookup(self, path: str, method: str) -> tuple[Handler, str, str] | None:
@@ -255,26 +268,20 @@ class HttpRouter:
 
     def _add_path(self, route: Route, path: str) -> None:
         self._check(path, f"path {path!r}")
-        table = self._tables[route.method]
+        table = self._table(route.method)
+        complaint = f"Path {path!r} for method {route.method} already in use"
         if "{" not in path and "}" not in path:
-            self._claim(
-                table.exact,
-                percent_encode(path),
-                route,
-                f"Path {path!r} for method {route.method} already in use",
-            )
+            self._claim(table.exact, percent_encode(path), route, complaint)
             route.exact = True
             return
         route.parameters = _parameters(path)
         segments = [percent_encode(segment) for segment in path.split("/")]
-        numbers = {number for _, number in route.parameters}
+        numbers = [number for _, number in route.parameters]
+        if numbers == [len(segments) - 1]:
+            self._claim(table.last_segment, "/".join([*segments[:-1], ""]), route, complaint)
+            return
         shape = table.shape(tuple(number in numbers for number in range(len(segments))))
-        self._claim(
-            shape.routes,
-            shape.literals(segments),
-            route,
-            f"Path {path!r} for method {route.method} already in use",
-        )
+        self._claim(shape.routes, shape.literals(segments), route, complaint)
 
     def _add_prefix(self, route: Route, prefix: str) -> None:
         if not prefix.startswith("/"):
@@ -284,11 +291,18 @@ class HttpRouter:
         self._check(prefix, f"path_prefix {prefix!r}")
         if "{" in prefix or "}" in prefix:
             raise RouteError(f"path_prefix {prefix!r} holds a brace; {{name}} parameters are for 'path'")
-        table = self._tables[route.method]
+        table = self._table(route.method)
         key = percent_encode(prefix)
         self._claim(table.prefixes, key, route, f"{route.method} path_prefix {prefix} is already defined")
         table.longest_prefix_chars = max(table.longest_prefix_chars, len(key))
         route.prefix_chars = len(key)
+
+    def _table(self, method: str) -> _MethodTable:
+        if method not in self._tables:
+            self._tables[method] = _MethodTable()
+            if method == "GET":
+                self._tables["HEAD"] = self._tables["GET"]
+        return self._tables[method]
 
     def _check(self, path: str, shown: str) -> None:
         if not path.startswith("/"):

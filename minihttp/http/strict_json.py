@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import HTTPError, MissingFieldError
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean"}
+_INFINITIES = frozenset([float("inf"), float("-inf")])
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -43,7 +44,7 @@ def parse_json(data: bytes, max_depth: int, expect: type | None = None) -> Any:
         value = _decode(text)
         if text.count("[") + text.count("{") > max_depth:
             _check_depth(value, max_depth)
-        if "\\ud" in text or "\\uD" in text:
+        if "\\" in text and ("\\ud" in text or "\\uD" in text):
             _encode(value).encode("utf-8")  # fails for a surrogate that is not one of a pair
     except json.JSONDecodeError as error:
         raise HTTPError(
@@ -65,7 +66,7 @@ def parse_json(data: bytes, max_depth: int, expect: type | None = None) -> Any:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if value - value != 0:
+    if value in _INFINITIES:
         raise ValueError(f"number {text[:40]} is out of range")
     return value
 

@@ -8,6 +8,7 @@ or normalised; what a careful client never sends is a 400. Knows nothing of rout
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from ..errors import HTTPError
@@ -16,10 +17,12 @@ _PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@/"  # RFC 3986 §3.3 pchar and "/", withou
 _is_plain = re.compile(f"/[{_PCHAR}]*").fullmatch
 _must_encode = re.compile(f"[^{_PCHAR}%]".encode())
 _must_encode_with_percent = re.compile(f"[^{_PCHAR}]".encode())
-_refused = re.compile(r"[^\x21-\x7e]|#").search
-# %00-%1F and %7F would be control characters to whoever decodes.
-_bad_escape = re.compile(r"%(?![0-9A-Fa-f]{2})|%[01][0-9A-Fa-f]|%7[Ff]").search
-_dot_segment = re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|\Z)").search
+_REFUSED = (
+    (re.compile(r"[^\x21-\x7e]|#").search, "a '#', a space, a control character or a byte that is not ASCII"),
+    (re.compile(r"%(?![0-9A-Fa-f]{2})").search, "a '%' without two hex digits"),
+    (re.compile(r"%[01][0-9A-Fa-f]|%7[Ff]").search, "an encoded control character"),
+    (re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|\Z)").search, "a '.' or '..' segment"),
+)
 # Stricter than RFC 3986's reg-name: a comma is how a server joins two Host fields.
 _is_host = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?").fullmatch
 _MAX_HOST_CHARACTERS = 261  # a domain name of 255 and a port
@@ -64,38 +67,30 @@ def raw_path(environ: dict[str, Any]) -> str:
             dot segments.
     """
     target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
-    if target is None:
-        path = environ.get("PATH_INFO", "")
-    else:
-        path = _path_of_target(target, environ.get("SCRIPT_NAME", ""))
-    if path is not None and _is_plain(path) and "/." not in path:
-        return path  # type: ignore[no-any-return]
-    if target is None or path is None:
-        path = percent_encode(environ.get("PATH_INFO", ""), "latin-1", encode_percent=True)
-    return _checked(path)
+    path: str = environ.get("PATH_INFO", "") if target is None else target.partition("?")[0]
+    if _is_plain(path) and "/." not in path and (target is None or not environ.get("SCRIPT_NAME")):
+        return path
+    sent = None if target is None else _below_script_name(path, environ.get("SCRIPT_NAME", ""))
+    if sent is None:  # no raw target, or one from before a rewrite
+        sent = percent_encode(environ.get("PATH_INFO", ""), "latin-1", encode_percent=True)
+    return _checked(sent)
 
 
-def _path_of_target(target: str, script_name: str) -> str | None:
+def _below_script_name(path: str, script_name: str) -> str | None:
     """The path of an origin-form or absolute-form target, or None if it does not lie below SCRIPT_NAME."""
-    path = target.partition("?")[0]
     if not path.startswith("/") and "://" in path:
         path = "/" + path.partition("://")[2].partition("/")[2]
-    if not script_name:
-        return path
     prefix = percent_encode(script_name, "latin-1", encode_percent=True)
-    return path[len(prefix) :] if (path + "/").startswith(prefix + "/") else None
+    return path[len(prefix) :] if f"{path}/".startswith(f"{prefix}/") else None
 
 
 def _checked(path: str) -> str:
     shown = ascii(path[:100])
     if not path.startswith("/"):
         raise HTTPError(400, f"Path {shown} does not start with '/'")
-    if _refused(path):
-        raise HTTPError(400, f"Path {shown} holds a '#', a control character or a byte that is not ASCII")
-    if _bad_escape(path):
-        raise HTTPError(400, f"Path {shown} holds a broken percent-encoding or an encoded control character")
-    if _dot_segment(path):
-        raise HTTPError(400, f"Path {shown} holds a '.' or '..' segment")
+    for refused, rule in _REFUSED:
+        if refused(path):
+            raise HTTPError(400, f"Path {shown} holds {rule}")
     try:
         percent_decode(path)
     except ValueError:
@@ -111,10 +106,15 @@ def check_host(environ: dict[str, Any]) -> str:
         HTTPError: 400 unless it is one `host` or `host:port` without user information (RFC 9112 §3.2).
     """
     host = environ.get("HTTP_HOST")
-    if host is None:
-        if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
-            raise HTTPError(400, "Missing Host header")
-        return f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if host is not None:
+        return _checked_host(host)
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+        raise HTTPError(400, "Missing Host header")
+    return f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+
+
+@lru_cache(maxsize=64)  # an app has a few names; refused ones are not kept
+def _checked_host(host: str) -> str:
     if len(host) > _MAX_HOST_CHARACTERS or not _is_host(host):
         raise HTTPError(400, f"Host {host[:100]!a} is not one host name with an optional port")
-    return host  # type: ignore[no-any-return]
+    return host
