@@ -88,12 +88,12 @@ def signed(
         payload: bytes to send as they are, or a value to send as compact JSON.
         secret: the signing secret itself.
         now: the sender's clock in Unix seconds.
-        sender: what else the provider's `sign` takes, such as `id=` or `event=`.
+        sender: what else the provider's `sign` takes, such as `id=` or `event_type=`.
 
     Returns:
         The body and the header fields to send it with.
     """
     body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
     module = importlib.import_module(f".webhooks.{provider}", __package__)
-    headers = module.sign(body, secret, **({} if now is None else {"now": now}), **sender)
+    headers = module.sign(body, secret, timestamp=None if now is None else int(now), **sender)
     return body, {"Content-Type": "application/json", **headers}

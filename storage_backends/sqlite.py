@@ -244,7 +244,6 @@ class DocumentBackend:
     """
 
     Fault = Fault
-    holds_snapshots = True
 
     def __init__(self, location: str) -> None:
         self._scratch = _scratch_directory() if location == ":memory:" else None

@@ -72,7 +72,6 @@ class DocumentBackend(Protocol):
     """
 
     Fault: type[OSError]
-    holds_snapshots: bool  # whether a snapshot may stay open while others write
 
     def read(self, deadline: float | None) -> AbstractContextManager[Reading]:
         """Open a snapshot. `deadline` is on `time.monotonic()`: a statement still running then raises Fault(ETIME)."""

@@ -63,7 +63,7 @@ class Database:
         self.limits = limits
         self.clock = clock
         self.ids = ids.IdMaker(clock)
-        self._pins = Pins(lambda: backend.read(None), backend.holds_snapshots, clock)
+        self._pins = Pins(lambda: backend.read(None), clock)
         user, strict = user_tables(schema)
         unchecked = frozenset() if strict else frozenset(user)
         declared = {**user, **(system or {})}

@@ -36,15 +36,13 @@ class Pins:
 
     Args:
         open: makes a snapshot.
-        holds: whether a snapshot may stay open while others write; without it a pin shows the newest state.
         clock: Unix seconds.
     """
 
     def __init__(
-        self, open: Callable[[], AbstractContextManager[Reading]], holds: bool, clock: Callable[[], float]
+        self, open: Callable[[], AbstractContextManager[Reading]], clock: Callable[[], float]
     ) -> None:
         self._open = open
-        self._holds = holds
         self._clock = clock
         self._pins: dict[int, _Pin] = {}
         self._lock = threading.Lock()
@@ -52,11 +50,10 @@ class Pins:
 
     def pin(self) -> int:
         """Pin the present state; returns its timestamp in nanoseconds, greater than any before it."""
-        pin = _Pin(self._open()) if self._holds else None
+        pin = _Pin(self._open())
         with self._lock:
             self._last = timestamp = max(int(self._clock() * 1e9), self._last + 1)
-            if pin is not None:
-                self._pins[timestamp] = pin
+            self._pins[timestamp] = pin
             stale = self._take_stale()
         _close(stale)
         return timestamp
@@ -68,10 +65,6 @@ class Pins:
         Raises:
             DocumentError: `SnapshotTooOld`, when there is none (any more).
         """
-        if not self._holds and timestamp <= self._last:
-            with self._open() as reading:
-                yield reading
-            return
         with self._lock:
             pin = self._pins.get(timestamp)
             if pin is None:

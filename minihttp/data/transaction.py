@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from ..errors import CallError, DeadlineError, LimitError
 from ..limits import Limits
@@ -113,7 +113,8 @@ class Transaction:
         view = Writer if writable else Reader
         self.reader = Reader(self, database.user_tables, meter)
         self.db = Writer(self, database.user_tables, meter) if writable else self.reader
-        self.system = view(self, database.system_tables, Meter(SYSTEM_LIMITS))
+        system = view(self, database.system_tables, Meter(SYSTEM_LIMITS))
+        self.system = cast(Writer, system)  # a Reader in a snapshot; the framework knows which one it has
         self.now = database.clock()
         self.notes: dict[Any, Any] = {}
         self._after_commit: list[Hook] = []
