@@ -9,13 +9,12 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DocumentError
 from .signing import UPLOAD, sign
 
 if TYPE_CHECKING:
-    from ..data.documents import Writer
     from ..data.transaction import Transaction
     from .backend import Blob
     from .storage import FileStore
@@ -100,7 +99,7 @@ class StorageWriter(StorageReader):
         key = document["key"]
         transaction.after_rollback(lambda: store.discard(key))
         transaction.after_commit(lambda: store.settle(key))
-        return system_writer(transaction).insert("_storage", document)
+        return transaction.system.insert("_storage", document)
 
     def delete(self, id: str) -> None:
         """Delete a file; its bytes go once that is committed.
@@ -113,7 +112,7 @@ class StorageWriter(StorageReader):
         document = find_by_id(transaction, id)
         if document is None:
             raise DocumentError("FileNotFound", f"storage id {id!r} not found")
-        system_writer(transaction).delete(id)
+        transaction.system.delete(id)
         transaction.after_commit(lambda: store.discard(document["key"]))
 
     def generate_upload_url(self) -> str:
@@ -145,7 +144,7 @@ class Storage(StorageWriter):
         document = store.put(source, content_type, sha256)
         try:  # not by the hooks of the transaction: it may run twice, and the blob is put once
             id = store.database.write(
-                lambda transaction: system_writer(transaction).insert("_storage", document)
+                lambda transaction: transaction.system.insert("_storage", document)
             )
         except BaseException:
             store.discard(document["key"])
@@ -207,11 +206,6 @@ class StoredFile:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def system_writer(transaction: Transaction) -> Writer:
-    """The system tables of a transaction that writes."""
-    return cast("Writer", transaction.system)
 
 
 def find_by_id(transaction: Transaction, id: Any) -> Document | None:

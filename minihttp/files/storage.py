@@ -25,7 +25,7 @@ from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DataDirectoryError, HTTPError, StorageFullError, StorageUnavailableError
 from ..limits import DEFAULT_LIMITS, Limits
-from .access import Storage, StorageReader, StorageWriter, find_by_key, system_writer
+from .access import Storage, StorageReader, StorageWriter, find_by_key
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
@@ -198,7 +198,7 @@ class FileStore:
                 "the file store holds files of which this database knows nothing: was the database lost or"
                 " replaced? Put it back, or move the files away"
             )
-        self.database.write(lambda transaction: system_writer(transaction).insert("_file_stores", {}))
+        self.database.write(lambda transaction: transaction.system.insert("_file_stores", {}))
 
 
 def _without_document(transaction: Transaction, *, keys: Iterable[str]) -> list[str]:

@@ -154,15 +154,16 @@ class Diary:
         return row if ready else None
 
     def first(
-        self, transaction: Transaction, queue: str, limit: int, until_ms: float | None = None
+        self, transaction: Transaction, queue: str, limit: int | None = None, until_ms: float | None = None
     ) -> list[Row]:
-        """At most `limit` rows of a queue in due order, up to a due time."""
+        """The rows of a queue in due order, at most `limit`, up to a due time."""
 
         def wanted(q: Any) -> Any:
             rows = q.eq("queue", queue)
             return rows if until_ms is None else rows.lte("dueTime", until_ms)
 
-        return list(transaction.system.query(JOBS).with_index("by_queue", wanted).take(limit))
+        query = transaction.system.query(JOBS).with_index("by_queue", wanted)
+        return query.collect() if limit is None else query.take(limit)
 
     def lanes(self, transaction: Transaction) -> Iterator[str]:
         """The lanes in which jobs are waiting: one seek each, however many jobs there are."""

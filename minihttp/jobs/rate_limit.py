@@ -141,7 +141,7 @@ class RateLimit:
             raise ConfigurationError(
                 f"count must be a number from 0 to the capacity {self.capacity}, not {count!r}"
             )
-        now, row = transaction.database.clock(), _row(transaction, key)
+        now, row = transaction.now, _row(transaction, key)
         if row is None:
             return now, None, self.capacity
         periods = max(0.0, self._periods(now) - self._periods(row["time"]))

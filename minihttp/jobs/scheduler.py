@@ -167,7 +167,8 @@ class Scheduler:
             )
         options = {"lane": found.kind, **self._options}
         row = new_row(found.name, args, due_ms=due_ms, **options)
-        return self._write(lambda transaction: self._add(transaction, row, size))
+        job_id: str = self._write(lambda transaction: self._add(transaction, row, size))
+        return job_id
 
     def _add(self, transaction: Transaction, row: Row, size: int) -> str:
         self._count(transaction, size)

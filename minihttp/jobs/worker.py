@@ -17,7 +17,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from .attempt import Attempts
 from .cron_runs import CronRuns
 from .crons import Crons
-from .diary import JOB_TABLES, JOBS, PENDING, Diary
+from .diary import JOB_TABLES, PENDING, Diary
 from .hand import Hand
 from .scheduler import Scheduler
 
@@ -93,9 +93,7 @@ class Jobs:
         now = self.diary.now_ms()
         found = []
         for lane in self.diary.lanes(transaction):
-            rows = transaction.system.query(JOBS).with_index(
-                "by_queue", lambda q, lane=lane: q.eq("queue", PENDING + lane).lte("dueTime", now)
-            )
+            rows = self.diary.first(transaction, PENDING + lane, until_ms=now)
             found += [(row["dueTime"], row["_id"], row["name"]) for row in rows]
         return found
 
