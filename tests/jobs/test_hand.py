@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: MIT
+"""The worker threads: at once, in order, side by side, within limits, through faults and clock jumps."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from minihttp.errors import ConfigurationError, StorageUnavailableError
+from storage_backends.sqlite import DocumentBackend
+
+from .conftest import World
+
+PATIENCE_SECONDS = 20
+
+
+class Log:
+    """What happened, in order; `wait_for` waits until so much has."""
+
+    def __init__(self) -> None:
+        self.entries: list = []
+        self._changed = threading.Condition()
+
+    def add(self, entry) -> None:
+        with self._changed:
+            self.entries.append(entry)
+            self._changed.notify_all()
+
+    def wait_for(self, count: int) -> list:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.entries) >= count, PATIENCE_SECONDS), self.entries
+            return list(self.entries)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+def logging_mutation(world: World, log: Log):
+    def note(ctx, n=0):
+        ctx._transaction.after_commit(lambda: log.add(n))
+
+    return world.mutation(note)
+
+
+def test_new_work_is_run_at_once(make_world, log) -> None:
+    world = make_world(clock=time.time)
+    note = logging_mutation(world, log)
+    world.jobs.start()
+    for n in range(5):
+        world.scheduler.run_after(0, note, n=n)
+        log.wait_for(n + 1)
+    world.scheduler.run_after(0.05, note, n=5)
+    assert log.wait_for(6) == [0, 1, 2, 3, 4, 5]
+
+
+def test_work_from_before_the_start_is_run_in_due_order(make_world, log) -> None:
+    world = make_world(workers=1)
+    note = logging_mutation(world, log)
+    for n in (5, 3, 9, 1):
+        world.scheduler.run_at(world.now - n, note, n=n)
+    world.jobs.start()
+    assert log.wait_for(4) == [9, 5, 3, 1]
+
+
+def test_many_jobs_run_once_each(make_world, log) -> None:
+    world = make_world(workers=4)
+    note = logging_mutation(world, log)
+
+    def spread(ctx):
+        for n in range(500):
+            ctx.scheduler.run_after(0, note, n=n)
+
+    world.runner.run(world.mutation(spread), {})
+    world.jobs.start()
+    assert Counter(log.wait_for(500)) == Counter(range(500))
+    assert world.jobs.stop(PATIENCE_SECONDS)
+    states = Counter(row["state"]["kind"] for row in world.rows("_scheduled_functions"))
+    assert states == {"success": 500}
+
+
+def test_two_processes_never_take_one_job(make_world) -> None:
+    """Two workers on one database, as two processes on PostgreSQL are."""
+    world = make_world(workers=3, alone=False)
+
+    def count(ctx, n):
+        ctx.db.insert("counts", {"n": n})
+
+    def act(ctx, n):
+        ctx.run_mutation("work:count", n=n)
+
+    count, act = world.mutation(count), world.action(act)
+
+    def spread(ctx):
+        for n in range(100):
+            ctx.scheduler.run_after(0, count, n=n)
+            ctx.scheduler.run_after(0, act, n=n)
+
+    world.runner.run(world.mutation(spread), {})
+    other = world.make_jobs()
+    world.jobs.start()
+    other.start()
+    for _ in range(PATIENCE_SECONDS * 100):
+        if len(world.rows("counts")) >= 200:
+            break
+        time.sleep(0.01)
+    assert other.stop(PATIENCE_SECONDS) and world.jobs.stop(PATIENCE_SECONDS)
+    assert Counter(row["n"] for row in world.rows("counts")) == Counter([*range(100)] * 2)
+
+
+# ---------------------------------------------------------------- limits
+
+
+def gate_action(world: World, log: Log, gate: threading.Event):
+    def wait(ctx, n=0):
+        log.add(("begun", n))
+        gate.wait(PATIENCE_SECONDS)
+
+    return world.action(wait)
+
+
+def test_long_actions_leave_a_worker_for_mutations(make_world, log) -> None:
+    world, gate = make_world(workers=3), threading.Event()
+    wait, note = gate_action(world, log, gate), logging_mutation(world, log)
+    for n in range(10):
+        world.scheduler.run_after(0, wait, n=n)
+    world.jobs.start()
+    assert sorted(log.wait_for(2)) == [("begun", 0), ("begun", 1)]
+    world.scheduler.run_after(0, note, n="short")
+    assert log.wait_for(3)[2] == "short"
+    gate.set()
+    assert Counter(log.wait_for(11)) == Counter(["short", *(("begun", n) for n in range(10))])
+
+
+def test_a_pool_runs_no_more_than_its_limit_and_blocks_nobody(make_world, log) -> None:
+    world, gate = make_world(workers=4), threading.Event()
+    wait = gate_action(world, log, gate)
+    mail = world.scheduler.with_options(pool="mail", max_parallel=2)
+    for n in range(200):  # more than is read ahead
+        mail.run_after(0, wait, n=n)
+    world.now += 1
+    world.scheduler.run_after(0, wait, n="other")
+    world.jobs.start()
+    assert Counter(log.wait_for(3)) == Counter([("begun", 0), ("begun", 1), ("begun", "other")])
+    gate.set()
+    log.wait_for(201)
+
+
+def test_one_worker_alone_runs_actions_too(make_world, log) -> None:
+    world, gate = make_world(workers=1), threading.Event()
+    gate.set()
+    world.scheduler.run_after(0, gate_action(world, log, gate))
+    world.jobs.start()
+    log.wait_for(1)
+
+
+# ---------------------------------------------------------------- what must not stop it
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError])
+@pytest.mark.parametrize("kind", ["mutation", "action"])
+def test_no_exception_stops_a_worker(make_world, log, kind, error) -> None:
+    world = make_world(workers=1)
+
+    def die(ctx):
+        raise error
+
+    job_id = world.scheduler.run_after(0, getattr(world, kind)(die))
+    world.now += 1
+    world.scheduler.run_after(0, logging_mutation(world, log))
+    world.jobs.start()
+    log.wait_for(1)
+    assert world.state(job_id) == "failed"
+
+
+class Flaky(DocumentBackend):
+    """An engine that fails while `errno` is set."""
+
+    errno = 0
+
+    def write(self, run, deadline_seconds):
+        if self.errno:
+            raise self.Fault(self.errno, os.strerror(self.errno))
+        return super().write(run, deadline_seconds)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOSPC, errno.EIO], ids=["locked", "full", "broken"])
+def test_work_goes_on_when_storage_does(make_world, log, caplog, number) -> None:
+    world = make_world(engine=Flaky)
+    note = logging_mutation(world, log)
+    job_id = world.scheduler.run_after(0, note)
+    world.backend.errno = number
+    world.jobs.start()
+    for _ in range(PATIENCE_SECONDS * 100):
+        if "the database does not answer" in caplog.text:
+            break
+        time.sleep(0.01)
+    assert world.state(job_id) == "pending"
+    with pytest.raises(StorageUnavailableError):
+        world.scheduler.run_after(0, note)
+    world.backend.errno = 0
+    log.wait_for(1)
+
+
+def test_an_action_that_ended_during_a_fault_is_not_lost(make_world, log) -> None:
+    world = make_world(engine=Flaky)
+
+    def act(ctx):
+        world.backend.errno = errno.ENOSPC
+        log.add("acted")
+
+    job_id = world.scheduler.run_after(0, world.action(act))
+    world.jobs.start()
+    log.wait_for(1)
+    world.backend.errno = 0
+    for _ in range(PATIENCE_SECONDS * 100):
+        if world.state(job_id) == "success":
+            break
+        time.sleep(0.01)
+    assert world.state(job_id) == "success" and log.entries == ["acted"]
+
+
+@pytest.mark.parametrize("jump", [7200, -7200])
+def test_a_clock_that_jumps_loses_and_doubles_nothing(make_world, log, jump) -> None:
+    world = make_world(workers=2)
+    note = logging_mutation(world, log)
+    world.scheduler.run_after(3600, note, n="planned")
+    world.jobs.start()
+    world.scheduler.run_after(0, note, n="before")
+    log.wait_for(1)
+    world.now += jump
+    world.scheduler.run_after(0, note, n="after")
+    expected = ["before", "after", "planned"] if jump > 0 else ["before", "after"]
+    assert sorted(log.wait_for(len(expected))) == sorted(expected)
+    world.now += 3600 - min(jump, 0)
+    assert sorted(log.wait_for(3)) == sorted(["before", "after", "planned"])
+    assert world.jobs.stop(PATIENCE_SECONDS)
+    assert len(log.entries) == 3
+
+
+# ---------------------------------------------------------------- start and stop
+
+
+def test_stop_waits_for_what_runs_and_takes_nothing_more(make_world, log) -> None:
+    world, gate = make_world(workers=2), threading.Event()
+    wait = gate_action(world, log, gate)
+    first = world.scheduler.run_after(0, wait)
+    second = world.scheduler.run_after(0, wait)
+    world.jobs.start()
+    log.wait_for(1)
+    assert world.jobs.stop(0.01) is False, "it still runs"
+    gate.set()
+    for _ in range(PATIENCE_SECONDS * 100):
+        if world.state(first) == "success":
+            break
+        time.sleep(0.01)
+    assert (world.state(first), world.state(second)) == ("success", "pending")
+
+
+def test_start_and_stop_again(make_world, log) -> None:
+    world = make_world()
+    note = logging_mutation(world, log)
+    world.jobs.start()
+    world.jobs.start()
+    assert world.jobs.stop(PATIENCE_SECONDS)
+    assert world.jobs.stop(PATIENCE_SECONDS)
+    world.scheduler.run_after(0, note)
+    world.jobs.start()
+    log.wait_for(1)
+
+
+def test_without_workers_nothing_runs_by_itself(make_world, log) -> None:
+    world = make_world(workers=0)
+    before = threading.active_count()
+    world.jobs.start()
+    assert threading.active_count() == before
+    world.scheduler.run_after(0, logging_mutation(world, log))
+    assert log.entries == []
+    assert world.jobs.run_due() == 1
+
+
+@pytest.mark.parametrize("workers", [-1, 1.5, True, "4", None])
+def test_workers_must_be_a_number(world, workers) -> None:
+    with pytest.raises(ConfigurationError, match="workers"):
+        world.make_jobs(workers=workers)
