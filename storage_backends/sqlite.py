@@ -135,8 +135,11 @@ class _Reading:
             raise fault(error) from error
 
     def get(self, id: str) -> tuple[str, str] | None:
-        rows = self.execute('SELECT "table", json FROM documents WHERE id = ?', (id,))
-        return rows[0] if rows else None
+        try:
+            row: tuple[str, str] | None = self.connection.execute(_GET, (id,)).fetchone()
+        except sqlite3.Error as error:
+            raise fault(error) from error
+        return row
 
     def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
         return self.execute(_SCAN[reverse], (start, stop, limit))
@@ -147,6 +150,7 @@ class _Reading:
         return self.execute(_SCAN_INDEX[reverse], (index, *start, *stop, limit))
 
 
+_GET = 'SELECT "table", json FROM documents WHERE id = ?'
 _SCAN = [
     f"SELECT id, json FROM documents WHERE id >= ? AND id < ? ORDER BY id {direction} LIMIT ?"
     for direction in ("ASC", "DESC")
@@ -278,7 +282,9 @@ class DocumentBackend:
             raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
 
     def _open(self) -> _Writing:
-        writing = _Writing(connect(self._path, synchronous=self._synchronous, journal_size_limit=_MAX_WAL_BYTES))
+        writing = _Writing(
+            connect(self._path, synchronous=self._synchronous, journal_size_limit=_MAX_WAL_BYTES)
+        )
         try:
             [(version,)] = writing.execute("PRAGMA user_version")
             if version != _FORMAT:
@@ -342,7 +348,9 @@ class DocumentBackend:
         except IndexError:
             if self._closed:
                 raise Fault(errno.EIO, "the database is closed") from None
-            return _Reading(connect(self._path, query_only="ON", wal_autocheckpoint=0, synchronous=self._synchronous))
+            return _Reading(
+                connect(self._path, query_only="ON", wal_autocheckpoint=0, synchronous=self._synchronous)
+            )
 
     def _release(self, reading: _Reading) -> None:
         if self._closed or len(self._idle) >= _MAX_IDLE_READERS:
@@ -362,7 +370,9 @@ class DocumentBackend:
             if self._closed:
                 raise Fault(errno.EIO, "the database is closed")
             if self._refusal is not None and arrived < self._refusal[0]:
-                raise Fault(*self._refusal[1].args)  # who waited with the one that was refused need not wait again
+                raise Fault(
+                    *self._refusal[1].args
+                )  # who waited with the one that was refused need not wait again
             batch, result, error = self._join(run, deadline_seconds)
         while not batch.settled.wait(_ORPHAN_SECONDS):
             with self._turn:  # whoever was to commit never came (an exception while it waited for its turn)

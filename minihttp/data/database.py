@@ -16,7 +16,6 @@ from ..errors import (
     CallError,
     DataDirectoryError,
     DeadlineError,
-    MinihttpError,
     StorageFullError,
     StorageUnavailableError,
 )
@@ -26,7 +25,7 @@ from .backend import DocumentBackend, Writing
 from .catalog import Migration, TableInfo, Tables, user_tables
 from .pins import Pins
 from .schema import Schema, Table
-from .transaction import Hook, Transaction
+from .transaction import Transaction
 
 __all__ = ["Database", "Transaction"]
 T = TypeVar("T")
@@ -58,7 +57,7 @@ class Database:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backend = backend
-        self._thread = threading.local()
+        self._guard = _Guard(backend.Fault)
         self.schema = schema
         self.limits = limits
         self.clock = clock
@@ -104,13 +103,10 @@ class Database:
         """
         deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
 
-        def body() -> tuple[Transaction, T]:
-            with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
-                transaction = Transaction(self, engine, writable=False, time_limit_seconds=time_limit_seconds)
-                return transaction, transaction.run(run)
-
-        transaction, result = self._guarded(body, time_limit_seconds)
-        _call(transaction.hooks(committed=True))
+        with self._guard, self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
+            transaction = Transaction(self, engine, writable=False, time_limit_seconds=time_limit_seconds)
+            result = transaction.run(run)
+        transaction.call_hooks(committed=True)
         return result
 
     def write(self, run: Callable[[Transaction], T], *, time_limit_seconds: float | None = None) -> T:
@@ -131,29 +127,18 @@ class Database:
 
         committed = False
         try:
-            result = self._guarded(lambda: self._backend.write(body, time_limit_seconds), time_limit_seconds)
+            with self._guard:
+                result = self._backend.write(body, time_limit_seconds)
             committed = True
         finally:
             for attempt in attempts:
-                _call(attempt.hooks(committed=committed and attempt is attempts[-1]))
+                attempt.call_hooks(committed=committed and attempt is attempts[-1])
         return result
-
-    def _guarded(self, call: Callable[[], T], time_limit_seconds: float | None) -> T:
-        if getattr(self._thread, "busy", False):
-            raise CallError(
-                "A transaction is already open in this thread; use its ctx instead of opening another"
-            )
-        self._thread.busy = True
-        try:
-            return call()
-        except self._backend.Fault as fault:
-            raise _error(fault, time_limit_seconds) from fault
-        finally:
-            self._thread.busy = False
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp in nanoseconds, for `read(at=…)`."""
-        return self._guarded(self._pins.pin, None)
+        with self._guard:
+            return self._pins.pin()
 
     # -- the rest
 
@@ -171,19 +156,24 @@ def _pick(tables: Mapping[str, TableInfo], names: Mapping[str, Table]) -> dict[s
     return {name: tables[name] for name in names}
 
 
-def _error(fault: OSError, time_limit_seconds: float | None) -> MinihttpError:
-    if fault.errno == errno.ETIME:
-        limit = f" (maximum duration: {time_limit_seconds:g} s)" if time_limit_seconds is not None else ""
-        return DeadlineError(f"Function execution timed out{limit}")
-    kind = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
-    return kind(f"The database failed: {fault.strerror or fault}")
+class _Guard(threading.local):
+    """Around every transaction: one at a time in a thread (a second would wait for itself), and faults as our errors."""
 
+    def __init__(self, fault: type[OSError]) -> None:
+        self._fault = fault
+        self._busy = False
 
-def _call(hooks: list[Hook]) -> None:
-    for hook in hooks:
-        try:
-            hook()
-        except Exception:
-            import logging
+    def __enter__(self) -> None:
+        if self._busy:
+            raise CallError(
+                "A transaction is open in this thread already: use its ctx instead of opening another"
+            )
+        self._busy = True
 
-            logging.getLogger("minihttp").exception("a hook of a transaction failed")
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._busy = False
+        if isinstance(error, self._fault):
+            if error.errno == errno.ETIME:
+                raise DeadlineError("Function execution timed out") from error
+            refused = StorageFullError if error.errno == errno.ENOSPC else StorageUnavailableError
+            raise refused(f"The database failed: {error.strerror or error}") from error

@@ -35,7 +35,13 @@ class Reader:
         Raises:
             DocumentError: for what is not an id, or not one of that table.
         """
-        return self._read(self._document_id("get", where))
+        id = self._document_id("get", where)
+        self._meter.read_range()
+        row = self._transaction.engine.get(id)
+        if row is None or not self._tables.admits(row[0]):
+            return None
+        self._meter.read(len(row[1]))
+        return make_document(id, row[1])
 
     def query(self, table: str) -> Query:
         """A query over the documents of a table; a table that does not exist is empty."""
@@ -54,17 +60,12 @@ class Reader:
     def _document_id(self, operation: str, where: tuple[Any, ...]) -> str:
         if not 1 <= len(where) <= 2:
             raise TypeError(f"db.{operation} takes an id, or a table and an id")
-        id = where[-1]
-        if not isinstance(id, str):
-            got = type(id).__name__
-            raise DocumentError(
-                "InvalidArgument",
-                f"Invalid argument `id` for `db.{operation}`, expected string but got '{got}': {show(id)}",
-            )
+        id: str = where[-1]
         if not ids.is_id(id):
+            got = type(id).__name__
+            wrong = "Unable to decode ID" if isinstance(id, str) else f"expected string but got '{got}'"
             raise DocumentError(
-                "InvalidArgument",
-                f"Invalid argument `id` for `db.{operation}`: Unable to decode ID: {show(id)}",
+                "InvalidArgument", f"Invalid argument `id` for `db.{operation}`, {wrong}: {show(id)}"
             )
         if len(where) == 2:
             table = self._tables.named(where[0])
@@ -74,14 +75,6 @@ class Reader:
                     "InvalidTable", f'expected to be an Id<"{table.name}">, got Id<"{other}"> instead.'
                 )
         return id
-
-    def _read(self, id: str) -> Document | None:
-        self._meter.read_range()
-        row = self._transaction.engine.get(id)
-        if row is None or not self._tables.admits(row[0]):
-            return None
-        self._meter.read(len(row[1]))
-        return make_document(id, row[1])
 
 
 class Writer(Reader):

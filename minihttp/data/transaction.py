@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
@@ -32,21 +33,12 @@ class Meter:
         error: the first limit that was passed; a transaction that passed one is undone even if its code goes on.
     """
 
-    __slots__ = (
-        "bytes_read",
-        "bytes_written",
-        "documents_read",
-        "documents_written",
-        "error",
-        "limits",
-        "ranges_read",
-    )
+    bytes_read = documents_read = ranges_read = 0
+    bytes_written = documents_written = 0
+    error: LimitError | None = None
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.bytes_read = self.documents_read = self.ranges_read = 0
-        self.bytes_written = self.documents_written = 0
-        self.error: LimitError | None = None
 
     def read(self, size_bytes: int) -> None:
         self.documents_read += 1
@@ -94,7 +86,6 @@ class Transaction:
     Attributes:
         db: what a function sees as `ctx.db`: a Writer in a mutation, else a Reader.
         reader: the same, for reading only.
-        system: the system tables: a Writer in a write transaction, else a Reader; not held to document limits.
         writable: whether this is a write transaction.
         deadline: when it must have ended, on `time.monotonic()`; infinity without a limit.
         now: Unix seconds by the app's clock, the same throughout.
@@ -109,17 +100,18 @@ class Transaction:
         self.database = database
         self.writable = writable
         self.deadline = math.inf if time_limit_seconds is None else monotonic() + time_limit_seconds
-        self.meter = meter = Meter(database.limits)
-        view = Writer if writable else Reader
-        self.reader = Reader(self, database.user_tables, meter)
-        self.db = Writer(self, database.user_tables, meter) if writable else self.reader
-        system = view(self, database.system_tables, Meter(SYSTEM_LIMITS))
-        self.system = cast(Writer, system)  # a Reader in a snapshot; the framework knows which one it has
+        self.meter = Meter(database.limits)
+        self.reader = Reader(self, database.user_tables, self.meter)
+        self.db = Writer(self, database.user_tables, self.meter) if writable else self.reader
         self.now = database.clock()
         self.notes: dict[Any, Any] = {}
-        self._after_commit: list[Hook] = []
-        self._after_rollback: list[Hook] = []
-        self._undone: list[Hook] = []  # of sub-transactions that were rolled back
+        self._hooks: list[tuple[str, Hook]] = []  # ("commit", "rollback" or "always", call)
+
+    @cached_property
+    def system(self) -> Any:
+        """The system tables: a Writer in a write transaction, else a Reader; not held to document limits."""
+        view = Writer if self.writable else Reader
+        return view(self, self.database.system_tables, Meter(SYSTEM_LIMITS))
 
     @property
     def engine(self) -> Writing:
@@ -131,9 +123,9 @@ class Transaction:
         """
         if self._engine is None:
             raise CallError("This transaction has ended; its ctx.db cannot be used any more")
-        self.check_time()
-        engine: Writing = self._engine
-        return engine
+        if monotonic() > self.deadline:
+            raise self.late()
+        return self._engine  # type: ignore[no-any-return]
 
     @property
     def documents_written(self) -> int:
@@ -143,10 +135,6 @@ class Transaction:
         """Seconds until the deadline, 0 after it, infinity without one."""
         return max(0.0, self.deadline - monotonic())
 
-    def check_time(self) -> None:
-        if self.deadline is not math.inf and monotonic() > self.deadline:
-            raise self.late()
-
     def late(self) -> DeadlineError:
         return DeadlineError(
             f"Function execution timed out (maximum duration: {self._time_limit_seconds:g} s)"
@@ -154,35 +142,42 @@ class Transaction:
 
     def nested(self, run: Callable[[], T]) -> T:
         """Run a sub-transaction: if `run` raises, only what it wrote is undone, and its hooks with it."""
-        marks = len(self._after_commit), len(self._after_rollback)
+        mark = len(self._hooks)
         try:
             with self.engine.nested():
                 return run()
         except BaseException:
-            del self._after_commit[marks[0] :]
-            self._undone += self._after_rollback[marks[1] :]
-            del self._after_rollback[marks[1] :]
+            undone = [call for when, call in self._hooks[mark:] if when != "commit"]
+            self._hooks[mark:] = [("always", call) for call in undone]
             raise
 
     def after_commit(self, call: Hook) -> None:
         """Call this once the transaction is durable; what it raises is logged. Never called if it is undone."""
-        self._after_commit.append(call)
+        self._hooks.append(("commit", call))
 
     def after_rollback(self, call: Hook) -> None:
         """Call this once the transaction, or the sub-transaction in which this is said, has been undone."""
-        self._after_rollback.append(call)
+        self._hooks.append(("rollback", call))
 
     def run(self, run: Callable[[Transaction], T]) -> T:
         """Run the body; afterwards the transaction can do nothing more."""
         try:
             result = run(self)
-            self.check_time()
+            if monotonic() > self.deadline:
+                raise self.late()
             if self.meter.error is not None and self.writable:
                 raise self.meter.error
             return result
         finally:
             self._engine = None
 
-    def hooks(self, *, committed: bool) -> list[Hook]:
-        """What is to be called now that the transaction has ended."""
-        return self._undone + (self._after_commit if committed else self._after_rollback)
+    def call_hooks(self, *, committed: bool) -> None:
+        """Call what waited for the end of the transaction, outside of every lock."""
+        for when, call in self._hooks:
+            if when == "always" or committed is (when == "commit"):
+                try:
+                    call()
+                except Exception:
+                    import logging
+
+                    logging.getLogger("minihttp").exception("a hook of a transaction failed")
