@@ -1,6 +1,6 @@
 """A route behind an API key: 401 without one, 403 with a wrong or revoked one. Only digests are stored.
 
-    python -c 'from examples.api_key import app; print(app.run_mutation("examples/api_key:issue", name="laptop"))'
+python -c 'from examples.api_key import app; print(app.run_mutation("examples/api_key:issue", name="laptop"))'
 """
 
 from minihttp import App, HttpRouter, Response, Schema, Table, internal_mutation, internal_query, v

@@ -1,4 +1,6 @@
-"""A route that browsers of other origins may call: `cors=` answers the preflight and marks every reply, errors too."""
+"""A route that browsers of other origins may call: `cors=` answers the preflight and marks every reply,
+errors too.
+"""
 
 from minihttp import App, Cors, HttpRouter, Response
 

@@ -1,4 +1,6 @@
-"""A form, urlencoded or multipart: `curl -F name=Ada -F email=ada@example.com http://127.0.0.1:8080/api/form`."""
+"""A form, urlencoded or multipart: `curl -F name=Ada -F email=ada@example.com
+http://127.0.0.1:8080/api/form`.
+"""
 
 from minihttp import App, HttpRouter, Response
 

@@ -32,7 +32,9 @@ def github_webhook(ctx, request):
 
 @internal_action(args={"event": v.string(), "body": v.bytes(), "signature": v.string()}, returns=v.null())
 def process_webhook(ctx, event, body, signature):
-    delivery = github.verify(body, {"X-Hub-Signature-256": signature}, ctx.secret("GITHUB_WEBHOOK_SECRET"), now=ctx.now())
+    delivery = github.verify(
+        body, {"X-Hub-Signature-256": signature}, ctx.secret("GITHUB_WEBHOOK_SECRET"), now=ctx.now()
+    )
     ctx.run_mutation(store, event=event, payload=delivery.json())
 
 

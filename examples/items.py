@@ -1,7 +1,7 @@
 """Create and read: a mutation, a query, and a list with `limit`.
 
-    curl -X POST …/api/items -H 'Content-Type: application/json' -d '{"name": "pen"}'
-    curl '…/api/items?limit=5'
+curl -X POST …/api/items -H 'Content-Type: application/json' -d '{"name": "pen"}'
+curl '…/api/items?limit=5'
 """
 
 from minihttp import App, HTTPError, HttpRouter, Response, Schema, Table, internal_mutation, internal_query, v

@@ -1,6 +1,6 @@
 """A JSON body, a header and a query parameter.
 
-    curl -X POST 'http://127.0.0.1:8080/api/data?filter=new' -H 'Content-Type: application/json' -d '{"a": 1}'
+curl -X POST 'http://127.0.0.1:8080/api/data?filter=new' -H 'Content-Type: application/json' -d '{"a": 1}'
 """
 
 from minihttp import App, HttpRouter, Response

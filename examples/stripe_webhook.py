@@ -1,6 +1,6 @@
 """A Stripe webhook, verified by hand; the event's type decides which mutation runs.
 
-    STRIPE_WEBHOOK_SECRET=whsec_… python -m minihttp serve examples/stripe_webhook.py
+STRIPE_WEBHOOK_SECRET=whsec_… python -m minihttp serve examples/stripe_webhook.py
 """
 
 from minihttp import (
@@ -41,7 +41,9 @@ def stripe_webhook(ctx, request):
 
 @internal_action(args={"body": v.bytes(), "signature": v.string()}, returns=v.null())
 def verify_and_process(ctx, body, signature):
-    delivery = stripe.verify(body, {"Stripe-Signature": signature}, ctx.secret("STRIPE_WEBHOOK_SECRET"), now=ctx.now())
+    delivery = stripe.verify(
+        body, {"Stripe-Signature": signature}, ctx.secret("STRIPE_WEBHOOK_SECRET"), now=ctx.now()
+    )
     event = delivery.json()
     thing = event["data"]["object"]
     if delivery.event_type == "checkout.session.completed":

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The app: a WSGI callable, and the one place where rooms are put together and errors become replies.
 
-A request goes path → route → handler → reply. Storage, functions and jobs are opened on first use (or by `open`), so an
-app that only routes imports no sqlite3 and makes no data directory. Knows no server: waitress, gunicorn and wsgiref call
-it alike.
+A request goes path → route → handler → reply. Storage, functions and jobs are opened on first use (or by
+`open`), so an app that only routes imports no sqlite3 and makes no data directory. Knows no server: waitress,
+gunicorn and wsgiref call it alike.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class App:
         environment: where webhook secrets are looked up; by default `os.environ`.
 
     Raises:
-        ConfigurationError: for settings that cannot be; mistakes in schema, functions and crons show in `open`.
+        ConfigurationError: for settings that cannot be; mistakes in schema, functions and crons show in
+            `open`.
     """
 
     def __init__(
@@ -167,7 +168,9 @@ class App:
         return response(environ, start_response)
 
     def _wire(self) -> None:
-        """Once, before the first request: the framework's own routes; storage too where the app has work for it."""
+        """Once, before the first request: the framework's own routes; storage too where the app has work for
+        it.
+        """
         with self._opening:
             if self._wired:
                 return
@@ -236,8 +239,8 @@ class App:
         """Open storage, check the schema and register the functions; a second call does nothing.
 
         Raises:
-            ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each naming
-                the value and the place.
+            ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
+                naming the value and the place.
         """
         with self._opening:
             if self._parts is None:
@@ -250,6 +253,7 @@ class App:
         from .files.storage import FILE_TABLES, FileStore
         from .functions.registry import Registry
         from .functions.runner import Runner
+
         try:
             from .jobs.inbox import INBOX_TABLES, Inbox
         except ImportError:
@@ -257,7 +261,9 @@ class App:
         from .jobs.worker import JOB_TABLES, Jobs
 
         registry = Registry()
-        named = self.modules.items() if isinstance(self.modules, Mapping) else ((None, m) for m in self.modules)
+        named = (
+            self.modules.items() if isinstance(self.modules, Mapping) else ((None, m) for m in self.modules)
+        )
         for name, module in named:
             registry.add_module(module, name)
         documents_url, files_url = storage_urls(self.data, self.files_url)
@@ -265,12 +271,16 @@ class App:
         system = {**FILE_TABLES, **JOB_TABLES, **INBOX_TABLES}
         backend = open_documents(documents_url)
         try:
-            parts.database = Database(backend, self.schema, system=system, limits=self.limits, clock=self.clock)
+            parts.database = Database(
+                backend, self.schema, system=system, limits=self.limits, clock=self.clock
+            )
             blobs = open_files(files_url)
         except BaseException:
             backend.close()
             raise
-        parts.files = FileStore(blobs, parts.database, clock=self.clock, limits=self.limits, origin=self.origin)
+        parts.files = FileStore(
+            blobs, parts.database, clock=self.clock, limits=self.limits, origin=self.origin
+        )
         parts.runner = Runner(
             parts.database,
             registry,
@@ -360,7 +370,9 @@ class App:
         return self.parts.inbox
 
     def missing_secrets(self) -> list[tuple[str, str]]:
-        """The (path or "", variable name) of every secret that routes and webhooks need and the environment lacks."""
+        """The (path or "", variable name) of every secret that routes and webhooks need and the environment
+        lacks.
+        """
         wanted = [("", name) for name in self.http.secrets]
         wanted += [(e.path, name) for e in self.http.webhooks for name in e.provider.secret_names]
         return [(path, name) for path, name in wanted if not self.environment.get(name)]
@@ -401,14 +413,14 @@ def _as_response(result: Any, route: Route) -> Response:
         return result
     if isinstance(result, (dict, list)):
         return Response.json(result)
-    raise TypeError(
-        f"the handler of {route.method} {route.pattern} ({route.location}) must return a Response, a dict or a"
-        f" list, not {type(result).__name__}"
-    )
+    label = f"{route.method} {route.pattern} ({route.location})"
+    raise TypeError(f"the handler of {label} must return a Response, a dict or a list, not {result!r:.60}")
 
 
 class _Closing:
-    """A response body that frees the request's spooled files once the server is done with it (PEP 3333 close())."""
+    """A response body that frees the request's spooled files once the server is done with it (PEP 3333
+    close()).
+    """
 
     __slots__ = ("_body", "_close")
 
@@ -431,8 +443,8 @@ class _Closing:
 def storage_urls(data: str, files: str | None) -> tuple[str, str]:
     """The URLs of the document store and the file store that `App(data=…, files=…)` mean.
 
-    A plain directory holds both: `app.db`, and `files/` or `files.db`. A URL of a document store needs a directory or a
-    URL for files too, else they go to `data/files`.
+    A plain directory holds both: `app.db`, and `files/` or `files.db`. A URL of a document store needs a
+    directory or a URL for files too, else they go to `data/files`.
     """
     if data == ":memory:":
         return "sqlite::memory:", files if files and ":" in files else "sqlite::memory:"

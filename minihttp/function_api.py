@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The function API: `/api/query` and its siblings in Convex's wire format, so that Convex's own HTTP clients work.
+"""The function API: `/api/query` and its siblings in Convex's wire format, so that Convex's own HTTP clients
+work.
 
-Serves public functions to anybody and internal ones to the holder of the admin key; to everybody else an internal
-function looks exactly like one that does not exist. Errors of a function are a 200 with `status: "error"`, errors of the
-transport a 4xx with `code` and `message` (`convex.md` §7). Knows no engine and no router but the one it adds routes to.
+Serves public functions to anybody and internal ones to the holder of the admin key; to everybody else an
+internal function looks exactly like one that does not exist. Errors of a function are a 200 with `status:
+"error"`, errors of the transport a 4xx with `code` and `message` (`convex.md` §7). Knows no engine and no
+router but the one it adds routes to.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import struct
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from hmac import compare_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -62,7 +65,8 @@ _PATH = re.compile(r"[A-Za-z0-9_.\-]+(?:/[A-Za-z0-9_.\-]+)*(?::[A-Za-z_][A-Za-z0
 class _MirrorCors(Cors):
     """Convex's rule for `/api/*`: any origin, with credentials, asking for any header (`convex.md` §7.5).
 
-    It gives nothing away: the API knows no cookies, only an Authorization header that a page must hold already.
+    It gives nothing away: the API knows no cookies, only an Authorization header that a page must hold
+    already.
     """
 
     __slots__ = ()
@@ -111,7 +115,9 @@ class _Called:
         if not isinstance(path, str):
             raise HTTPError(400, "missing field `path`", code="BadJsonBody")
         if not _PATH.fullmatch(path):
-            raise HTTPError(400, f"{path!r} is not the path of a function", code="BadConvexFunctionIdentifier")
+            raise HTTPError(
+                400, f"{path!r} is not the path of a function", code="BadConvexFunctionIdentifier"
+            )
         name = body.get("format") or default_format
         if not isinstance(name, str) or name not in _FORMATS:
             raise HTTPError(400, f"format param must be one of [`json`]. Got {name}", code="BadFormat")
@@ -131,7 +137,8 @@ class _Called:
             args = args[0]
         if not isinstance(args, dict):
             raise ArgumentValidationError(
-                f"Expected to receive a single object as the function's argument. Instead received {args!r:.100}"
+                "Expected to receive a single object as the function's argument."
+                f" Instead received {args!r:.100}"
             )
         decoded: dict[str, Any] = decode(args)
         return decoded
@@ -197,9 +204,7 @@ class FunctionApi:
             raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
         body = _body(request)
         if body.get("componentPath"):
-            raise HTTPError(
-                400, f"There is no component {body['componentPath']!r}", code="ComponentNotFound"
-            )
+            raise HTTPError(400, f"There is no component {body['componentPath']!r}", code="ComponentNotFound")
         return self._answer(_Called(body, _default_format(request)), request, None)
 
     def _query_batch(self, request: Request) -> Response:
@@ -218,7 +223,9 @@ class FunctionApi:
         try:
             (timestamp,) = struct.unpack("<Q", base64.b64decode(body.get("ts"), validate=True))  # type: ignore[arg-type]
         except (TypeError, ValueError, struct.error):
-            raise HTTPError(400, f"ts {body.get('ts')!r:.50} is not a timestamp", code="BadJsonBody") from None
+            raise HTTPError(
+                400, f"ts {body.get('ts')!r:.50} is not a timestamp", code="BadJsonBody"
+            ) from None
         [result] = self._queries([_Called(body, _default_format(request))], request, timestamp)
         return Response.json(result)
 
@@ -230,14 +237,9 @@ class FunctionApi:
         call = self._call(request)
 
         def run(transaction: Any) -> list[dict[str, Any]]:
+            how = {"call": call, "kind": "query", "public": public}
             return [
-                self._outcome(
-                    called,
-                    request,
-                    lambda args, called=called: runner.run_in(
-                        transaction, called.path, args, call=call, kind="query", public=public
-                    ),
-                )
+                self._outcome(called, request, partial(runner.run_in, transaction, called.path, **how))
                 for called in calls
             ]
 
@@ -246,13 +248,8 @@ class FunctionApi:
     def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
         runner, public = self._app.runner, not self._is_admin(request)
         call = self._call(request)
-        return Response.json(
-            self._outcome(
-                called,
-                request,
-                lambda args: runner.run(called.path, args, call=call, kind=kind, public=public),
-            )
-        )
+        run = partial(runner.run, called.path, call=call, kind=kind, public=public)
+        return Response.json(self._outcome(called, request, run))
 
     def _outcome(
         self, called: _Called, request: Request, run: Callable[[dict[str, Any]], Any]
@@ -379,7 +376,9 @@ class _LogLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread and len(self.lines) < _LOG_LINES:
-            self.lines.append(f"[{_LEVELS.get(record.levelno, 'LOG')}] {record.getMessage()!r}"[:_LOG_LINE_BYTES])
+            self.lines.append(
+                f"[{_LEVELS.get(record.levelno, 'LOG')}] {record.getMessage()!r}"[:_LOG_LINE_BYTES]
+            )
 
 
 _LEVELS = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARN", logging.ERROR: "ERROR"}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The one place where errors become replies: JSON `{"error": …}`, nosniff, and the request's id.
 
-A `MinihttpError` says its own status and whether its message is for strangers; anything else is a 500 whose traceback
-goes to the log only, under the same request id. Knows no routes.
+A `MinihttpError` says its own status and whether its message is for strangers; anything else is a 500 whose
+traceback goes to the log only, under the same request id. Knows no routes.
 """
 
 from __future__ import annotations

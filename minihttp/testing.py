@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""For tests: the app in memory, a clock that the test moves, jobs run by hand, deliveries signed as their senders do.
+"""For tests: the app in memory, a clock that the test moves, jobs run by hand, deliveries signed as their
+senders do.
 
     clock = testing.Clock()
     with testing.in_memory(app, clock=clock) as app:

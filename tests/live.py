@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""An app on a real socket, for tests: in a thread of this process, or as `python -m minihttp serve` in one of its own."""
+"""An app on a real socket, for tests: in a thread of this process, or as `python -m minihttp serve` in one of
+its own.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Client:
     def request(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Send a request; `body` may be bytes, an iterable of bytes (sent chunked), or a value to send as JSON."""
+        """Send a request; `body` may be bytes, an iterable of bytes (sent chunked), or a value to send as
+        JSON.
+        """
         headers = dict(headers or {})
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
@@ -81,7 +85,9 @@ def live(app: Any, **settings: Any) -> Iterator[Client]:
 class Process:
     """`python -m minihttp serve TARGET` as a process; `client` talks to it."""
 
-    def __init__(self, target: str | Path, data: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, target: str | Path, data: Path, *options: str, env: Mapping[str, str] | None = None
+    ) -> None:
         command = [sys.executable, "-m", "minihttp", "serve", str(target), "--port", "0", "--data", str(data)]
         self.log = open(data.parent / f"{data.name}.log", "a+b")  # noqa: SIM115  (closed by kill)
         start = self.log.seek(0, os.SEEK_END)

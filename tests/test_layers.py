@@ -90,7 +90,9 @@ def test_imports_go_down(path: Path) -> None:
             reached = target_room(path, level, module, name)
             if reached == "__version__":
                 continue
-            assert reached == room or reached in ROOMS[room], f"{path}:{line}: {room} may not import {reached}"
+            assert reached == room or reached in ROOMS[room], (
+                f"{path}:{line}: {room} may not import {reached}"
+            )
 
 
 def test_the_law_knows_every_room() -> None:
@@ -112,7 +114,9 @@ def test_backends_know_nobody(path: Path) -> None:
 
 
 def test_no_circles_between_modules() -> None:
-    """No module imports itself by way of others when it is loaded (imports inside functions are deferred on purpose)."""
+    """No module imports itself by way of others when it is loaded (imports inside functions are deferred on
+    purpose).
+    """
     names = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in FILES}
     graph: dict[str, set[str]] = {}
     for name, path in names.items():
@@ -151,7 +155,9 @@ def test_the_router_alone_imports_no_database() -> None:
 
 
 def test_nothing_makes_requests_to_the_outside() -> None:
-    """SSRF by construction: no HTTP client below the command line (webhooks send and --forward are the user's wish)."""
+    """SSRF by construction: no HTTP client below the command line (webhooks send and --forward are the user's
+    wish).
+    """
     for path in FILES:
         if room_of(path) == "cli" or path.name == "forward.py":
             continue

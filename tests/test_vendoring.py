@@ -72,7 +72,9 @@ def test_copied_under_another_name(tmp_path: Path) -> None:
     (vendor / "__init__.py").touch()
     without_caches = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(minihttp.__file__).parent, vendor / "web", ignore=without_caches)
-    shutil.copytree(Path(storage_backends.__file__).parent, vendor / "storage_backends", ignore=without_caches)
+    shutil.copytree(
+        Path(storage_backends.__file__).parent, vendor / "storage_backends", ignore=without_caches
+    )
     (tmp_path / "acme_app.py").write_text(APP)
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
     run = {"cwd": tmp_path, "env": env, "capture_output": True, "text": True}

@@ -9,9 +9,11 @@ crons = Crons()
 def forget_old_events(ctx):
     """Webhook events older than 90 days go, a few at a time."""
     before = ctx.now() * 1000 - 90 * 86_400_000
-    old = ctx.db.query("webhookEvents").with_index("by_creation_time", lambda q: q.lt("_creationTime", before))
+    old = ctx.db.query("webhookEvents").with_index(
+        "by_creation_time", lambda q: q.lt("_creationTime", before)
+    )
     for event in old.take(100):
         ctx.db.delete(event["_id"])
 
 
-crons.daily("forget old webhook events", forget_old_events, hour_utc=3, minute_utc=30)
+crons.daily("forget old webhook events", hour_utc=3, minute_utc=30, function=forget_old_events)

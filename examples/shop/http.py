@@ -1,6 +1,6 @@
 """The shop's routes: everything the single-file examples show, in one app.
 
-    GITHUB_WEBHOOK_SECRET=… STRIPE_WEBHOOK_SECRET=… CLERK_WEBHOOK_SECRET=… python -m minihttp serve examples/shop
+GITHUB_WEBHOOK_SECRET=… STRIPE_WEBHOOK_SECRET=… CLERK_WEBHOOK_SECRET=… python -m minihttp serve examples/shop
 """
 
 import logging
@@ -78,7 +78,9 @@ def stripe_webhook(ctx, request):
 
 @http.route(path="/webhooks/clerk", method="POST")
 def clerk_webhook(ctx, request):
-    return take_delivery(ctx, request, "svix", ["svix-id", "svix-timestamp", "svix-signature"], "Missing Svix headers")
+    return take_delivery(
+        ctx, request, "svix", ["svix-id", "svix-timestamp", "svix-signature"], "Missing Svix headers"
+    )
 
 
 @http.route(path="/api/protected", method="GET")

@@ -11,6 +11,8 @@ def handle_update(ctx, subscription):
         .unique()
     )
     if row is None:
-        ctx.db.insert("subscriptions", {"subscriptionId": subscription["id"], "status": subscription["status"]})
+        ctx.db.insert(
+            "subscriptions", {"subscriptionId": subscription["id"], "status": subscription["status"]}
+        )
     else:
         ctx.db.patch(row["_id"], {"status": subscription["status"]})

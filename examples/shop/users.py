@@ -1,6 +1,6 @@
 """Users, kept in step with Clerk by their `clerkId`."""
 
-from minihttp import internal_mutation, v
+from minihttp import internal_mutation, internal_query, v
 
 
 def by_clerk_id(ctx, clerk_id):
@@ -26,3 +26,8 @@ def remove(ctx, user):
     row = by_clerk_id(ctx, user["id"])
     if row is not None:
         ctx.db.delete(row["_id"])
+
+
+@internal_query(args={})
+def all(ctx):
+    return ctx.db.query("users").collect()

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from minihttp import internal_action, internal_mutation, v
+from minihttp import internal_action, internal_mutation, internal_query, v
 
 from . import payments, subscriptions, users
 
@@ -21,7 +21,8 @@ REACTIONS = {
 
 
 @internal_action(
-    args={"source": v.string(), "body": v.bytes(), "headers": v.record(v.string(), v.string())}, returns=v.null()
+    args={"source": v.string(), "body": v.bytes(), "headers": v.record(v.string(), v.string())},
+    returns=v.null(),
 )
 def verify_and_process(ctx, source, body, headers):
     provider = import_module(f"minihttp.webhooks.{source}")
@@ -65,3 +66,9 @@ def log(ctx, source, event_type, payload, status, error=None):
             "error": error,
         },
     )
+
+
+@internal_query(args={"cursor": v.nullable(v.string())})
+def page(ctx, cursor):
+    """What was logged, 100 at a time, for whoever holds the admin key."""
+    return ctx.db.query("webhookEvents").paginate(num_items=100, cursor=cursor)

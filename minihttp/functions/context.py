@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Contexts: what a function or a handler may do. What may not be done is not there.
 
-A query reads (`db`, `storage` for URLs); a mutation also writes and schedules; an action and a handler have no `db`: they
-call functions, keep files and schedule. Knows no engine and opens no transaction: `runner.py` does both.
+A query reads (`db`, `storage` for URLs); a mutation also writes and schedules; an action and a handler have
+no `db`: they call functions, keep files and schedule. Knows no engine and opens no transaction: `runner.py`
+does both.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Call:
 
     Attributes:
         depth: how many `ctx.run_*` lie between the outermost call and this one.
-        origin: scheme and authority for URLs made on the way, such as "https://api.example.com"; "" gives paths.
+        origin: scheme and authority for URLs made on the way, such as "https://api.example.com"; "" gives
+            paths.
         request_id: of the request, for logs.
         job_id: of the scheduled job that this call belongs to.
     """
@@ -84,7 +86,8 @@ class QueryCtx:
         """Run a query in this same transaction, which sees what this one sees.
 
         Raises:
-            ArgumentValidationError: when the arguments do not match; CallError: for another kind, or 8 calls deep.
+            ArgumentValidationError: when the arguments do not match; CallError: for another kind, or 8 calls
+                deep.
         """
         return self._runner.run_in(self._transaction, function, args, call=self._call.deeper(), kind="query")
 
@@ -94,7 +97,7 @@ class MutationCtx(QueryCtx):
 
     __slots__ = ()
 
-    db: Writer  # type: ignore[assignment]
+    db: Writer
 
     def __init__(self, runner: Runner, transaction: Transaction, call: Call) -> None:
         self._runner = runner

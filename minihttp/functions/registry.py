@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Functions: what the six decorators make, and the registry that names them `module:function`.
 
-A function's kind and visibility are fixed where it is written; its name is fixed where the app is put together. Knows
-nothing of transactions: `runner.py` calls functions.
+A function's kind and visibility are fixed where it is written; its name is fixed where the app is put
+together. Knows nothing of transactions: `runner.py` calls functions.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _NOT_PLAIN = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
 
 
 class Function:
-    """A query, mutation or action. Calling it with a context runs its code in that context's transaction, unchecked;
-    `ctx.run_query(function, …)` and its siblings check arguments, permission and result.
+    """A query, mutation or action. Calling it with a context runs its code in that context's transaction,
+    unchecked; `ctx.run_query(function, …)` and its siblings check arguments, permission and result.
 
     Attributes:
         kind: "query", "mutation" or "action".
@@ -38,8 +38,6 @@ class Function:
         name: "module:function" once an app has registered it, else the handler's own name.
         location: "file:line" of the handler.
     """
-
-    __slots__ = ("__doc__", "args", "handler", "kind", "location", "name", "public", "returns")
 
     def __init__(
         self, kind: str, public: bool, handler: Callable[..., Any], args: Args, returns: Validator | None
@@ -120,12 +118,18 @@ class _Decorator:
         self, /, *, args: Args = None, returns: Validator | None = None
     ) -> Callable[[Callable[..., Any]], Function]: ...
     def __call__(
-        self, handler: Callable[..., Any] | None = None, /, *, args: Args = None, returns: Validator | None = None
+        self,
+        handler: Callable[..., Any] | None = None,
+        /,
+        *,
+        args: Args = None,
+        returns: Validator | None = None,
     ) -> Any:
         """Make a function.
 
         Args:
-            args: a dict of validators by parameter name, or an object validator; without it anything is accepted.
+            args: a dict of validators by parameter name, or an object validator; without it anything is
+                accepted.
             returns: the validator of the result; without it anything is returned.
 
         Raises:
@@ -167,7 +171,8 @@ class Registry:
 
         Args:
             module: a module or the name of an imported or importable one.
-            name: the wire name of the module, such as `admin/users`; by default its import name with `/` for `.`.
+            name: the wire name of the module, such as `admin/users`; by default its import name with `/` for
+                `.`.
         """
         if isinstance(module, str):
             module = sys.modules.get(module) or __import__(module, fromlist=["*"])
@@ -194,7 +199,8 @@ class Registry:
         return len(self._functions)
 
     def resolve(self, function: Function | str) -> Function:
-        """The function of a name such as `items:get`, `items.js:get` or `admin/users:list`; `items` is `items:default`.
+        """The function of a name such as `items:get`, `items.js:get` or `admin/users:list`; `items` is
+        `items:default`.
 
         Raises:
             FunctionNotFoundError: when there is none.
@@ -210,7 +216,9 @@ class Registry:
         return found
 
     def named(self, function: Function | str) -> Function:
-        """Like `resolve`, and sure to be found again by its name after a restart: what a scheduler may write down."""
+        """Like `resolve`, and sure to be found again by its name after a restart: what a scheduler may write
+        down.
+        """
         found = self.resolve(function)
         if self._functions.get(found.name) is not found:
             raise FunctionNotFoundError(f"{found} is not registered: name its module in App(modules=[…])")

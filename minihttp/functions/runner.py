@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The runner: checks a call, opens the right transaction, runs the function, checks its result.
 
-A query gets a snapshot, a mutation a serializable transaction, an action none. Knows nothing of HTTP, of threads, or of
-who calls: requests, jobs and plain Python code all come through `run`.
+A query gets a snapshot, a mutation a serializable transaction, an action none. Knows nothing of HTTP, of
+threads, or of who calls: requests, jobs and plain Python code all come through `run`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class Runner:
     """Runs the functions of one app.
 
     Args:
-        storage, scheduler: called with the transaction (None outside of one) and the call to make `ctx.storage` and
-            `ctx.scheduler`: the rooms above hand themselves in, so that this room need not know them.
+        storage, scheduler: called with the transaction (None outside of one) and the call to make
+            `ctx.storage` and `ctx.scheduler`: the rooms above hand themselves in, so that this room need not
+            know them.
         environment: where `ctx.secret` looks.
     """
 
@@ -104,18 +105,22 @@ class Runner:
             raise FunctionNotFoundError(f"Could not find function for {function!r}.")
         if kind is not None and kind != found.kind:
             raise CallError(
-                f"Trying to execute {found.name} as {kind.title()}, but it is defined as {found.kind.title()}."
+                f"Trying to execute {found.name} as {kind.title()},"
+                f" but it is defined as {found.kind.title()}."
             )
         if call is not None and call.depth > self.limits.max_call_depth:
             raise CallError(
-                f"Cannot call {found.name}: {call.depth} nested calls, the limit is {self.limits.max_call_depth}"
+                f"Cannot call {found.name}: {call.depth} nested calls,"
+                f" the limit is {self.limits.max_call_depth}"
             )
         return found
 
     def _checked_args(self, function: Function, args: Mapping[str, Any]) -> dict[str, Any]:
         checked = function.check_args(args)
         if checked:
-            self._check_size("arguments", "FunctionArgsTooLarge", checked, self.limits.max_args_bytes, function)
+            self._check_size(
+                "arguments", "FunctionArgsTooLarge", checked, self.limits.max_args_bytes, function
+            )
         return checked
 
     def _finish(self, function: Function, ctx: Any, args: dict[str, Any]) -> Any:

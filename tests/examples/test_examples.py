@@ -112,7 +112,9 @@ def test_cors_preflight_post_and_error(serve: Serve) -> None:
     reply = client.request("POST", "/api/data", {"a": 1}, {"Origin": "https://a.example"})
     assert reply.json() == {"success": True, "data": {"a": 1}}
     assert reply.headers["access-control-allow-origin"] in ("*", "https://a.example")
-    bad = client.request("POST", "/api/data", b"{", {"Origin": "https://a.example", "Content-Type": "application/json"})
+    bad = client.request(
+        "POST", "/api/data", b"{", {"Origin": "https://a.example", "Content-Type": "application/json"}
+    )
     assert bad.status == 400
     assert "access-control-allow-origin" in bad.headers
     assert client.request("PUT", "/api/data", headers={"Origin": "https://a.example"}).status == 405
@@ -188,7 +190,7 @@ def test_clerk_webhook_creates_updates_and_removes(serve: Serve) -> None:
     assert send(clerk_event("user.deleted", deleted=True)) == 200
     assert users() == []
     assert client.post("/webhooks/clerk", b"{}").text == "Missing Svix headers"
-    body, headers = testing.signed("svix", {}, SECRETS["CLERK_WEBHOOK_SECRET"], now=NOW, id="msg_2")
+    _, headers = testing.signed("svix", {}, SECRETS["CLERK_WEBHOOK_SECRET"], now=NOW, id="msg_2")
     assert client.post("/webhooks/clerk", b"{ }", headers).status == 400
 
 
