@@ -87,14 +87,18 @@ class Server:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
-    def run(self) -> None:
-        """Serves until `stop`, drains, and frees everything."""
+    def run(self, turn_seconds: float = 1.0) -> None:
+        """Serves until `stop`, drains, and frees everything.
+
+        Args:
+            turn_seconds: how long the loop may sleep before it looks for connections that have been idle.
+        """
         try:
             while self._deadline is None:
-                self._listener.turn(1.0)
+                self._listener.turn(turn_seconds)
             self._listener.stop_listening()
             while (busy := self._listener.close_idle()) and self.seconds_left:
-                self._listener.turn(min(self.seconds_left, 1.0))
+                self._listener.turn(min(self.seconds_left, turn_seconds))
             if busy:
                 log.warning("%d requests took longer than %g s and were cut", busy, self.grace_seconds)
         finally:

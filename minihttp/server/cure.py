@@ -9,7 +9,8 @@ connections. The cured channel
 * sends the head and the first bytes of the body in one call;
 * stays readable while one request is served, so that the main loop need not be woken to hear of the next one;
 * wakes the main loop only when there is something for it to do (`_Doorbell`);
-* still answers a client that has closed its sending half (RFC 9112 §9.6 lets it wait for the reply).
+* still answers a client that has closed its sending half;
+* reads on for a while after a refusal, so that a client still sending gets to see it (RFC 9112 §9.6).
 
 `is_known` says whether the installed waitress is one that this was tested with; otherwise `server/` uses
 the stock one. Knows nothing of apps, signals or logs.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import time
 from typing import Any
 
@@ -81,6 +83,8 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
         held: the pieces that `CuredTask.write` holds back, or None.
         parked: the main loop may be waiting without listening to this connection.
         half_closed: the client has sent its last byte.
+        refused: the last reply refused a request that may not have been read to its end.
+        lingering: our sending half is closed, and what the client sends is thrown away.
         head_since: Unix seconds at which an unfinished request head began.
     """
 
@@ -88,12 +92,16 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
     held: list[bytes] | None = None
     parked = False
     half_closed = False
+    refused = False
+    lingering = False
     head_since = _NEVER
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         super().__init__(_Doorbell(server, self), sock, addr, adj, map=map)
 
     def readable(self) -> bool:
+        if self.lingering:
+            return True
         self.parked = True  # before looking: a handler that changes the answer meanwhile sees it and rings
         if self.half_closed or not super().readable():
             return False
@@ -108,6 +116,8 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
         except OSError:
             self.handle_close()
             return
+        if data and self.lingering:
+            return  # no activity: the idle timeout, counted from the refusal, ends this
         if data:
             self.last_activity = now = time.time()
             self.received(data)
@@ -142,7 +152,18 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
                 self.last_activity = time.time()
         return len(data)
 
+    def handle_close(self) -> None:
+        if self.refused and self.connected and not self.lingering and not self.half_closed:
+            self.lingering, self.will_close = True, False
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+                return
+            except OSError:  # the client has gone
+                pass
+        super().handle_close()
+
     def service(self) -> None:
+        self.refused = self.requests[0].error is not None
         super().service()
         if self.half_closed:
             with self.requests_lock:

@@ -64,9 +64,10 @@ def _holder(port: int) -> str | None:
         }
     for pid in filter(str.isdigit, os.listdir("/proc") if inodes else ()):
         try:
-            if any(os.readlink(entry.path) in inodes for entry in os.scandir(f"/proc/{pid}/fd")):
-                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
-                    return f"pid {pid} ({name.read().strip()})"
+            folder = f"/proc/{pid}/fd"
+            if any(os.readlink(os.path.join(folder, name)) in inodes for name in os.listdir(folder)):
+                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
+                    return f"pid {pid} ({comm.read().strip()})"
         except OSError:  # another user's process, or one that has just ended
             continue
     return None

@@ -171,6 +171,13 @@ def test_expect_continue(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/big", "/pieces", "/file"])
+def test_a_large_reply_to_the_only_client(server: Server, path: str) -> None:
+    with Connection(server) as client:
+        assert client.get(path).body == BIG
+        assert client.get("/after").body == b"hello /after"
+
+
+@pytest.mark.parametrize("path", ["/big", "/pieces", "/file"])
 def test_a_slow_reader_gets_everything_and_disturbs_nobody(server: Server, path: str) -> None:
     with Connection(server, receive_buffer_bytes=4096) as slow:
         slow.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from minihttp.server import Server
 
 PATIENCE_SECONDS = 20.0  # a test that hangs fails; none waits so long
+NEVER_SECONDS = 1000.0  # the loop is not to turn by itself, so that a wake-up which is missed hangs the test
 
 
 class Reply(NamedTuple):
@@ -27,7 +28,7 @@ class Reply(NamedTuple):
 def running(app: Any, **settings: Any) -> Iterator[Server]:
     """A server for `app` on a free port, in a thread of its own; drained at the end."""
     server = Server(app, port=0, **{"threads": 4, "grace_seconds": PATIENCE_SECONDS, **settings})
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, args=(NEVER_SECONDS,))
     thread.start()
     try:
         yield server
@@ -45,7 +46,11 @@ class Connection:
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.settimeout(PATIENCE_SECONDS)
-        self.socket.connect((server.host, server.port))
+        try:
+            self.socket.connect((server.host, server.port))
+        except OSError:
+            self.socket.close()
+            raise
         self.file = self.socket.makefile("rb")
 
     def __enter__(self) -> Connection:

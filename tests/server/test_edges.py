@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Hostile and odd bytes on a real socket: each gets its status, in JSON, and the server lives on.
+
+A row is (name, what is sent, the statuses of the replies). Whatever could make two readers disagree about
+where a request ends closes the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from minihttp import App, HttpRouter, Limits, Response
+from minihttp.server import Server
+
+from .wire import Connection, exchange, running
+
+http = HttpRouter()
+handled: list[str] = []
+
+
+@http.route(path="/x", method="GET")
+def get_x(ctx: Any, request: Any) -> Response:
+    handled.append("GET")
+    return Response("x", headers={"Content-Type": "text/plain"})
+
+
+@http.route(path="/none", method="GET")
+def none(ctx: Any, request: Any) -> Response:
+    return Response(None, status=204)
+
+
+@http.route(path="/x", method="POST")
+def post_x(ctx: Any, request: Any) -> Response:
+    handled.append("POST")
+    return Response.json({"length": len(request.bytes())})
+
+
+@http.route(path="/json", method="POST")
+def post_json(ctx: Any, request: Any) -> Response:
+    return Response.json({"got": request.json()})
+
+
+@http.route(path="/error", method="GET")
+def error(ctx: Any, request: Any) -> Response:
+    raise RuntimeError("secret detail")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    app = App(http, limits=Limits(max_body_bytes=100_000))
+    with running(app, max_body_bytes=100_000) as server:
+        yield server
+
+
+def request(
+    target: str, *headers: str, method: str = "GET", version: str = " HTTP/1.1", body: bytes = b""
+) -> bytes:
+    return "\r\n".join([f"{method} {target}{version}", *headers, "", ""]).encode("latin-1") + body
+
+
+def get(target: str, *headers: str) -> bytes:
+    return request(target, "Host: a", *headers)
+
+
+def post(*headers: str, body: bytes = b"", version: str = " HTTP/1.1") -> bytes:
+    return request("/x", "Host: a", *headers, method="POST", version=version, body=body)
+
+
+def json_post(*headers: str) -> bytes:
+    return request("/json", "Host: a", "Content-Length: 2", *headers, method="POST", body=b"{}")
+
+
+SMUGGLED = get("/x")
+JSON = "Content-Type: application/json"
+CHUNKED = "Transfer-Encoding: chunked"
+CASES: list[tuple[str, bytes, list[int]]] = [
+    # -- Host (RFC 9112 §3.2)
+    ("no Host", request("/x"), [400]),
+    ("no Host in HTTP/1.0", request("/x", version=" HTTP/1.0"), [200]),
+    ("two Hosts", request("/x", "Host: a", "Host: b"), [400]),
+    ("two equal Hosts", request("/x", "Host: a", "host: a"), [400]),
+    ("Host with user and path", request("/x", "Host: a@b/c?d"), [400]),
+    ("Host with a list", request("/x", "Host: a, b"), [400]),
+    ("empty Host", request("/x", "Host:"), [400]),
+    ("blank before the colon", request("/x", "Host : a"), [400]),
+    # -- Content-Type
+    ("two Content-Types", json_post("Content-Type: text/plain", JSON), [400]),
+    ("joined Content-Types", json_post(f"{JSON}, text/plain"), [415]),
+    ("JSON in a parameter", json_post("Content-Type: text/plain; a=application/json"), [415]),
+    ("compressed", json_post(JSON, "Content-Encoding: gzip"), [415]),
+    # -- where the body ends (RFC 9112 §6): what follows must never be taken for a request
+    ("two lengths", post("Content-Length: 0", "Content-Length: 5", body=b"hello" + SMUGGLED), [400]),
+    ("two equal lengths", post("Content-Length: 5", "Content-Length: 5", body=b"hello" + SMUGGLED), [400]),
+    ("a list of lengths", post("Content-Length: 5, 5", body=b"hello" + SMUGGLED), [400]),
+    ("signed length", post("Content-Length: +5", body=b"hello" + SMUGGLED), [400]),
+    ("negative length", post("Content-Length: -5", body=b"hello" + SMUGGLED), [400]),
+    ("hexadecimal length", post("Content-Length: 0x5", body=b"hello" + SMUGGLED), [400]),
+    ("underscore in length", post("Content-Length: 1_0", body=b"hello" + SMUGGLED), [400]),
+    ("length of 5,000 digits", post("Content-Length: " + "1" * 5000, body=SMUGGLED), [400]),
+    ("length beyond the limit", post("Content-Length: 99999999999", body=SMUGGLED), [413]),
+    ("length and chunks", post("Content-Length: 5", CHUNKED, body=b"0\r\n\r\n" + SMUGGLED), [400]),
+    ("chunked twice", post(CHUNKED, CHUNKED, body=b"0\r\n\r\n" + SMUGGLED), [400]),
+    ("chunked, chunked", post("Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n" + SMUGGLED), [400]),
+    ("gzip, chunked", post("Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n" + SMUGGLED), [501]),
+    ("xchunked", post("Transfer-Encoding: xchunked", body=b"0\r\n\r\n" + SMUGGLED), [501]),
+    ("vertical tab and chunked", post("Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n" + SMUGGLED), [400]),
+    ("chunks in HTTP/1.0", post(CHUNKED, body=b"0\r\n\r\n" + SMUGGLED, version=" HTTP/1.0"), [400]),
+    ("folded Transfer-Encoding", post("Transfer-Encoding:\r\n chunked", body=b"0\r\n\r\n" + SMUGGLED), [400]),
+    ("chunk size is no number", post(CHUNKED, body=b"xyz\r\n" + SMUGGLED), [400]),
+    ("negative chunk size", post(CHUNKED, body=b"-5\r\nhello\r\n0\r\n\r\n" + SMUGGLED), [400]),
+    ("chunk without its end", post(CHUNKED, body=b"2\r\nhello\r\n0\r\n\r\n" + SMUGGLED), [400]),
+    ("body cut short", post("Content-Length: 10", body=b"hello"), []),
+    ("chunks cut short", post(CHUNKED, body=b"5\r\nhel"), []),
+    ("chunks beyond the limit", post(CHUNKED, body=b"100000\r\n" + b"x" * 1048576 + b"\r\n0\r\n\r\n"), [413]),
+    ("a body on GET", request("/x", "Host: a", "Content-Length: 5", body=b"hello" + SMUGGLED), [200, 200]),
+    # -- target
+    ("no slash", get("x"), [400]),
+    ("asterisk", request("*", "Host: a", method="OPTIONS"), [400]),
+    ("CONNECT", request("a:80", "Host: a", method="CONNECT"), [400]),
+    ("absolute form", get("http://a/x"), [200]),
+    ("NUL", get("/%00"), [400]),
+    ("encoded line end", get("/x%0d%0aSet-Cookie:a"), [400]),
+    ("raw control character", get("/\x01"), [400]),
+    ("bytes beyond ASCII", get("/\xe9"), [400]),
+    ("broken percent-encoding", get("/%zz"), [400]),
+    ("not UTF-8", get("/%ff"), [400]),
+    ("dot segments", get("/../x"), [400]),
+    ("encoded dot segments", get("/%2e%2e/x"), [400]),
+    ("two slashes", get("//x"), [404]),
+    ("redirect by slashes", get("//evil.example/%2e%2e"), [400]),
+    # -- the head
+    ("no version", request("/x", version=""), [400]),
+    ("HTTP/2.0", request("/x", "Host: a", version=" HTTP/2.0"), [400]),
+    ("HTTP/0.9", request("/x", "Host: a", version=" HTTP/0.9"), [400]),
+    ("nonsense", b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", [400]),
+    ("bare CR in a header", get("/x", "A: b\rC: d"), [400]),
+    ("bare LF in a header", get("/x", "A: b\nC: d"), [400]),
+    ("NUL in a header", get("/x", "A: \x00"), [400]),
+    ("header without colon", get("/x", "hello"), [400]),
+    ("header of 100 kB", get("/x", "A: " + "b" * 100_000), [431]),
+    ("10,000 headers", get("/x", *[f"A{n}: b" for n in range(10_000)]), [431]),
+    ("blank lines first", b"\r\n\r\n" + get("/x"), [200]),
+    # -- methods and replies
+    ("unknown path", get("/y"), [404]),
+    ("unknown method", request("/x", "Host: a", method="BREW"), [405]),
+    ("lower-case method", request("/x", "Host: a", method="delete"), [400]),
+    ("TRACE", request("/x", "Host: a", "Cookie: secret", method="TRACE"), [405]),
+    ("HEAD", request("/x", "Host: a", method="HEAD"), [200]),
+    ("204", get("/none"), [204]),
+    ("an exception", get("/error"), [500]),
+    ("unknown Expect", get("/x", "Expect: 200-maybe"), [200]),
+    ("three in one packet", get("/x") * 3, [200, 200, 200]),
+    ("a good one, then a bad one", get("/x") + request("/x", "Host: a", "Host: b") + get("/x"), [200, 400]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "statuses"), [row[1:] for row in CASES], ids=[row[0] for row in CASES])
+def test_odd_bytes(server: Server, sent: bytes, statuses: list[int]) -> None:
+    replies = exchange(server, sent)
+    assert [reply.status for reply in replies] == statuses
+    for reply in replies:
+        if reply.status == 204:
+            assert not reply.body and "content-type" not in reply.headers
+        if reply.status >= 400 and sent[:4] != b"HEAD":
+            assert set(json.loads(reply.body)) == {"error"}
+            assert reply.headers["x-content-type-options"] == "nosniff"
+            assert b"secret" not in reply.body
+    assert exchange(server, get("/x"))[0].status == 200
+    assert not {"set-cookie", "location"} & {name for reply in replies for name in reply.headers}
+
+
+@pytest.mark.parametrize(
+    "sent", [row[1] for row in CASES if row[0] in ("body cut short", "chunks cut short")]
+)
+def test_a_handler_never_sees_a_partial_body(server: Server, sent: bytes) -> None:
+    handled.clear()
+    assert exchange(server, sent) == []
+    assert exchange(server, get("/x"))[0].status == 200
+    assert handled == ["GET"]
+
+
+def test_a_body_just_over_the_limit_gets_the_error_of_the_app(server: Server) -> None:
+    (reply,) = exchange(server, post("Content-Length: 100001", body=b"x" * 100_001))
+    assert reply.status == 413 and "100000" in json.loads(reply.body)["error"]
+
+
+def test_a_client_that_sends_on_gets_to_see_its_refusal(server: Server) -> None:
+    with Connection(server) as client:
+        client.send(post("Content-Length: 5000000") + bytes(5_000_000) + SMUGGLED)
+        assert client.read().status == 413
+        assert client.is_closed()
+
+
+def test_expect_is_not_answered_for_a_body_that_is_refused(server: Server) -> None:
+    with Connection(server) as client:
+        client.send(post("Content-Length: 9999999", "Expect: 100-continue"))
+        assert client.read_head().status in (100, 413)
+
+
+def test_connections_that_are_reset_at_once(server: Server) -> None:
+    for _ in range(200):
+        client = Connection(server)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+    assert exchange(server, get("/x"))[0].status == 200
+
+
+def test_slow_clients_disturb_nobody(server: Server) -> None:
+    starts = [b"GET /x HT", post("Content-Length: 9", body=b"hel"), get("/x")[:-2]]
+    slow = [Connection(server) for _ in range(50)]
+    for number, client in enumerate(slow):
+        client.send(starts[number % len(starts)])
+    for _ in range(20):
+        assert exchange(server, get("/x"))[0].status == 200
+    for client in slow:
+        client.close()

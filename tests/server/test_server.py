@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""Drain, probes, reports, the listening socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minihttp.errors import ConfigurationError
+from minihttp.server import Served, Server, bind
+from minihttp.server.sockets import affordable_connections, descriptor_limit
+
+from .wire import PATIENCE_SECONDS, Connection, running
+
+BIG = bytes(15 * 1024 * 1024)
+
+
+class Gated:
+    """An app whose `/gate` waits until the test opens it."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.gate = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/gate":
+            self.entered.release()
+            self.gate.wait(PATIENCE_SECONDS)
+        if path == "/routed":
+            environ["minihttp.route"] = "/{name}"
+        body = BIG if path == "/big" else environ["minihttp.request_id"].encode()
+        start("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+
+def in_flight(server: Server, path: str) -> Connection:
+    client = Connection(server, receive_buffer_bytes=4096)
+    client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return client
+
+
+def test_a_drain_finishes_what_is_in_flight_and_nothing_else() -> None:
+    app = Gated()
+    with running(app) as server:
+        idle = Connection(server)
+        assert idle.get("/x").status == 200
+        download, slow = in_flight(server, "/big"), in_flight(server, "/gate")
+        head = download.read_head()
+        app.entered.acquire()
+        server.stop()
+        assert idle.is_closed()
+        with pytest.raises(ConnectionRefusedError):
+            Connection(server)
+        assert download.file.read(int(head.headers["content-length"])) == BIG
+        app.gate.set()
+        reply = slow.read()
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert slow.is_closed() and download.is_closed()
+        for client in (idle, download, slow):
+            client.close()
+
+
+def test_a_drain_lets_a_body_arrive() -> None:
+    with running(Gated()) as server, Connection(server) as client, Connection(server) as other:
+        client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        assert other.get("/x").status == 200  # by now the head of the first request has been read
+        server.stop()
+        assert other.is_closed()
+        client.send(b"def")
+        assert client.read().status == 200
+
+
+def test_a_drain_ends_with_the_grace() -> None:
+    app = Gated()
+    with running(app, grace_seconds=0.05) as server:
+        client = in_flight(server, "/gate")
+        app.entered.acquire()
+        server.stop()
+        assert client.is_closed()
+        client.close()
+        app.gate.set()
+
+
+def test_probes_are_answered_while_every_thread_is_busy() -> None:
+    app = Gated()
+    with running(app, threads=2) as server:
+        clients = [in_flight(server, "/gate") for _ in range(3)]
+        app.entered.acquire()
+        app.entered.acquire()
+        with Connection(server) as probe:
+            assert probe.get("/_/health").status == 200
+        app.gate.set()
+        for client in clients:
+            assert client.read().status == 200
+            client.close()
+
+
+def test_a_head_that_never_ends_is_cut() -> None:
+    with running(Gated()) as server, Connection(server) as slow, Connection(server) as other:
+        slow.send(b"GET / HTTP/1.1\r\nX: ")
+        assert other.get("/x").status == 200
+        server._listener.maintenance(time.time() + 25)
+        slow.send(b"y")  # activity does not help
+        assert other.get("/x").status == 200
+        server._listener.maintenance(time.time() + 31)
+        server._listener.pull_trigger()
+        assert slow.is_closed()
+
+
+def test_every_request_is_reported_once() -> None:
+    served: list[Served] = []
+    with running(Gated(), report=served.append) as server:
+        with Connection(server) as client:
+            first = client.get("/routed?secret=1")
+            client.get("/big")
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+            assert client.read().status == 400
+    assert [(s.method, s.route, s.path, s.status, s.body_bytes) for s in served[:2]] == [
+        ("GET", "/{name}", "/routed", 200, 16),
+        ("GET", None, "/big", 200, len(BIG)),
+    ]
+    assert served[0].request_id == first.body.decode() and served[0].client == "127.0.0.1"
+    assert (served[2].method, served[2].status, served[2].request_id) == ("-", 400, None)
+    assert len(served) == 3 and all(s.complete and 0 < s.seconds < PATIENCE_SECONDS for s in served)
+
+
+def test_a_reply_that_is_cut_is_reported_so() -> None:
+    def app(environ: dict[str, Any], start: Any) -> Any:
+        start("200 OK", [])
+        yield b"begun"
+        raise RuntimeError("half-way")
+
+    served: list[Served] = []
+    with running(app, report=served.append) as server, Connection(server) as client:
+        with pytest.raises(ConnectionError):
+            client.get("/")
+    assert [(s.status, s.body_bytes, s.complete) for s in served] == [(200, 5, False)]
+
+
+@pytest.mark.parametrize(
+    ("trusted", "given", "taken"),
+    [
+        ("127.0.0.1", "abc-123", True),
+        ("127.0.0.1", "a b", False),
+        ("127.0.0.1", "x" * 129, False),
+        ("192.0.2.1", "abc-123", False),
+        (None, "abc-123", False),
+    ],
+)
+def test_a_request_id_is_taken_from_the_trusted_proxy_only(
+    trusted: str | None, given: str, taken: bool
+) -> None:
+    with running(Gated(), trusted_proxy=trusted) as server, Connection(server) as client:
+        body = client.get("/x", f"X-Request-Id: {given}").body.decode()
+        assert (body == given) is taken and (taken or len(body) == 16)
+
+
+def test_a_port_in_use_names_the_process() -> None:
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    with pytest.raises(ConfigurationError, match=f"{port}: the port is in use") as caught:
+        bind("127.0.0.1", port)
+    if Path("/proc/net/tcp").exists():
+        assert f"pid {os.getpid()}" in str(caught.value)
+    listener.close()
+
+
+def test_an_unknown_host_is_one_sentence() -> None:
+    with pytest.raises(ConfigurationError, match="cannot listen on no.such.host.invalid:80: "):
+        bind("no.such.host.invalid", 80)
+
+
+def test_connections_fit_the_descriptors() -> None:
+    limit = descriptor_limit()
+    assert limit is not None
+    assert affordable_connections(10, 4) == 10
+    assert affordable_connections(10**6, 4) == limit - 4 - 33
+    with pytest.raises(ConfigurationError, match="ulimit -n"):
+        affordable_connections(10, limit)
+
+
+PROGRAM = """
+import sys, threading
+from minihttp.server import serve
+gate = threading.Event()
+class App:
+    def open(self): print("open")
+    def start(self): print("start")
+    def close(self, grace_seconds): print("close", grace_seconds > 0)
+    def __call__(self, environ, start):
+        if environ["PATH_INFO"] == "/wait":
+            print("in", flush=True)
+            gate.wait(0.3)
+        if environ["PATH_INFO"] == "/never":
+            print("in", flush=True)
+            gate.wait()
+        start("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+serve(App(), port=0, ready=lambda server: print(server.port, flush=True))
+print("end")
+"""
+
+
+def start_program() -> tuple[subprocess.Popen[str], Any]:
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    assert [program.stdout.readline() for _ in range(2)] == ["open\n", "start\n"]
+    server = type("Address", (), {"host": "127.0.0.1", "port": int(program.stdout.readline())})
+    return program, server
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_exits_0(number: signal.Signals) -> None:
+    program, server = start_program()
+    with program, Connection(server) as client:
+        assert program.stdout is not None
+        client.send(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert program.stdout.readline() == "in\n"
+        program.send_signal(number)
+        assert client.read().body == b"ok"
+        assert program.stdout.read() == "close True\nend\n"
+        assert program.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_second_signal_exits_at_once() -> None:
+    program, server = start_program()
+    with program, Connection(server) as client:
+        assert program.stdout is not None
+        client.send(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert program.stdout.readline() == "in\n"
+        program.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionRefusedError):  # the first signal was heard
+            while True:
+                Connection(server).close()
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(PATIENCE_SECONDS) == -signal.SIGTERM
