@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: MIT
+"""`ctx.storage`: what is stored is read back, whole or not at all, by the rules of its transaction."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minihttp.errors import (
+    DataDirectoryError,
+    DocumentError,
+    HTTPError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+from minihttp.files.storage import FileStore
+
+DATA = b"What a lovely day for a file." * 1_000
+SHA256 = hashlib.sha256(DATA)
+
+
+def blobs(store: FileStore) -> list[str]:
+    return sorted(key for key, _ in store.backend.list())
+
+
+def documents(store: FileStore) -> list[dict[str, Any]]:
+    return store.database.read(lambda transaction: transaction.system.query("_storage").collect())
+
+
+def read(store: FileStore, id: str) -> bytes:
+    file = store.outside().get(id)
+    assert file is not None
+    with file:
+        return file.read()
+
+
+def is_empty(store: FileStore) -> bool:
+    return documents(store) == [] and blobs(store) == []
+
+
+def as_spooled(data: bytes) -> Any:
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+# ---------------------------------------------------------------- store and get
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        DATA,
+        bytearray(DATA),
+        memoryview(DATA),
+        [DATA[:10], DATA[10:]],
+        lambda: io.BytesIO(DATA),
+        lambda: iter([b"", DATA]),
+        lambda: as_spooled(DATA),
+    ],
+    ids=["bytes", "bytearray", "memoryview", "list", "file", "iterator", "temporary file"],
+)
+def test_store_takes_every_kind_of_source(store: FileStore, source: Any) -> None:
+    storage = store.outside()
+    given = source() if callable(source) else source
+    id = storage.store(given, content_type="text/plain")
+    with storage.get(id) as file:
+        assert (file.size, file.content_type, file.sha256) == (len(DATA), "text/plain", SHA256.hexdigest())
+        assert file.read(4) == b"What"
+        assert file.tell() == 4
+        assert file.seek(0) == 0
+        assert b"".join(file) == DATA
+    if hasattr(given, "close"):
+        given.close()
+
+
+def test_an_empty_file(store: FileStore) -> None:
+    storage = store.outside()
+    id = storage.store(b"")
+    assert read(store, id) == b""
+    assert storage.get_metadata(id) == {
+        "storageId": id,
+        "sha256": hashlib.sha256().hexdigest(),
+        "size": 0,
+        "contentType": None,
+    }
+
+
+def test_the_document(store: FileStore) -> None:
+    id = store.outside().store(DATA, content_type="image/png")
+    [document] = documents(store)
+    assert document["_id"] == id
+    assert document["sha256"] == base64.b64encode(SHA256.digest()).decode()
+    assert (document["size"], document["contentType"]) == (len(DATA), "image/png")
+
+
+def test_equal_bytes_are_two_files(store: FileStore) -> None:
+    storage = store.outside()
+    one, two = storage.store(DATA), storage.store(DATA)
+    assert one != two
+    storage.delete(one)
+    assert storage.get(one) is None
+    assert read(store, two) == DATA
+
+
+@pytest.mark.parametrize("source", ["text", {"a": 1}, 5, None, object()])
+def test_store_refuses_what_is_no_bytes(store: FileStore, source: Any) -> None:
+    with pytest.raises(TypeError, match=r"store\(\) takes bytes.*request\.body"):
+        store.outside().store(source)
+    assert is_empty(store)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        SHA256.digest(),
+        SHA256.hexdigest(),
+        SHA256.hexdigest().upper(),
+        base64.b64encode(SHA256.digest()).decode(),
+        base64.b64encode(SHA256.digest()),
+    ],
+)
+def test_a_right_digest(store: FileStore, claim: Any) -> None:
+    store.outside().store(DATA, sha256=claim)
+    assert len(documents(store)) == 1
+
+
+@pytest.mark.parametrize(
+    ("claim", "code"),
+    [
+        (hashlib.sha256(b"other").hexdigest(), "Sha256Mismatch"),
+        (hashlib.sha256(b"other").digest(), "Sha256Mismatch"),
+        ("", "BadHeader"),
+        ("x" * 64, "BadHeader"),
+        ("zz==", "BadHeader"),
+        ("é" * 44, "BadHeader"),
+        (b"\xff" * 44, "BadHeader"),
+    ],
+)
+def test_a_wrong_digest_keeps_nothing(store: FileStore, claim: Any, code: str) -> None:
+    with pytest.raises(HTTPError) as error:
+        store.outside().store([DATA[:100], DATA[100:]], sha256=claim)
+    assert (error.value.status, error.value.code) == (400, code)
+    assert is_empty(store)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain\r\nSet-Cookie: a=b", "a/b\0", "ü/ö", "x" * 256, "a\tb"])
+def test_a_content_type_that_cannot_be_sent_back(store: FileStore, content_type: str) -> None:
+    with pytest.raises(HTTPError, match="not printable ASCII"):
+        store.outside().store(DATA, content_type=content_type)
+    assert is_empty(store)
+
+
+def test_a_source_that_fails_keeps_nothing(store: FileStore) -> None:
+    def source() -> Iterator[bytes]:
+        yield DATA
+        raise ConnectionResetError("the client left")
+
+    with pytest.raises(ConnectionResetError):
+        store.outside().store(source())
+    assert is_empty(store)
+
+
+# ---------------------------------------------------------------- ids that name no file
+
+
+@pytest.mark.parametrize("id", ["", "nope", "0" * 32, "../../etc/passwd", "\0", "é" * 32, None, 5, ["x"]])
+def test_what_is_no_id_names_no_file(store: FileStore, id: Any) -> None:
+    storage = store.outside()
+    assert storage.get(id) is storage.get_url(id) is storage.get_metadata(id) is None
+    with pytest.raises(DocumentError, match="not found"):
+        storage.delete(id)
+
+
+def test_the_id_of_another_document_names_no_file(store: FileStore) -> None:
+    other = store.database.write(lambda transaction: transaction.db.insert("items", {}))
+    assert store.outside().get_url(other) is None
+
+
+def test_delete_twice(store: FileStore) -> None:
+    storage = store.outside()
+    id = storage.store(DATA)
+    storage.delete(id)
+    assert storage.get(id) is storage.get_url(id) is storage.get_metadata(id) is None
+    assert is_empty(store)
+    with pytest.raises(DocumentError, match=f"storage id '{id}' not found"):
+        storage.delete(id)
+
+
+# ---------------------------------------------------------------- transactions
+
+
+def test_a_mutation_that_stores(store: FileStore) -> None:
+    id = store.database.write(lambda transaction: store.writer(transaction).store(DATA))
+    assert read(store, id) == DATA
+
+
+def test_a_mutation_that_stores_and_raises_leaves_nothing(store: FileStore) -> None:
+    def run(transaction: Any) -> None:
+        id = store.writer(transaction).store(DATA)
+        assert store.writer(transaction).get_url(id)
+        assert len(blobs(store)) == 1
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.database.write(run)
+    assert is_empty(store)
+
+
+def test_a_sub_transaction_that_stores_and_raises_leaves_nothing(store: FileStore) -> None:
+    def inner(transaction: Any) -> None:
+        store.writer(transaction).store(b"inner")
+        raise ZeroDivisionError
+
+    def run(transaction: Any) -> str:
+        with pytest.raises(ZeroDivisionError):
+            transaction.nested(lambda: inner(transaction))
+        return store.writer(transaction).store(DATA)
+
+    id = store.database.write(run)
+    assert [document["_id"] for document in documents(store)] == [id]
+    assert len(blobs(store)) == 1
+    assert read(store, id) == DATA
+
+
+def test_a_mutation_that_deletes_and_raises_leaves_everything(store: FileStore) -> None:
+    id = store.outside().store(DATA)
+
+    def run(transaction: Any) -> None:
+        store.writer(transaction).delete(id)
+        assert store.writer(transaction).get_url(id) is None
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.database.write(run)
+    assert read(store, id) == DATA
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_mutation_that_stores_and_deletes_leaves_nothing(store: FileStore, fails: bool) -> None:
+    def run(transaction: Any) -> None:
+        storage = store.writer(transaction)
+        storage.delete(storage.store(DATA))
+        if fails:
+            raise ZeroDivisionError
+
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            store.database.write(run)
+    else:
+        store.database.write(run)
+    assert is_empty(store)
+
+
+def test_the_context_is_the_permission(store: FileStore) -> None:
+    class Call:
+        origin = "https://files.example"
+
+    def names(storage: Any) -> set[str]:
+        return {name for name in dir(storage) if not name.startswith("_")}
+
+    read = {"get_url", "get_metadata"}
+    write = read | {"store", "delete", "generate_upload_url"}
+    assert store.database.read(lambda transaction: names(store.storage(transaction, Call))) == read
+    assert store.database.write(lambda transaction: names(store.storage(transaction, Call))) == write
+    assert names(store.storage(None, Call)) == write | {"get"}
+    id = store.outside().store(DATA)
+    assert (store.storage(None, Call).get_url(id) or "").startswith("https://files.example/api/storage/")
+
+
+# ---------------------------------------------------------------- a machine that fails
+
+
+def test_bytes_that_are_missing(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
+    storage = store.outside()
+    id = storage.store(DATA)
+    store.backend.delete(blobs(store)[0])
+    with pytest.raises(StorageUnavailableError, match="are missing"):
+        storage.get(id)
+    assert id in caplog.text
+
+
+def test_a_file_deleted_while_it_is_read(store: FileStore) -> None:
+    storage = store.outside()
+    data = os.urandom(1_000_000)
+    id = storage.store(data)
+    with storage.get(id) as file:
+        got = file.read(1_000)
+        storage.delete(id)
+        try:
+            got += file.read()
+        except StorageUnavailableError:
+            assert data.startswith(got)
+        else:
+            assert got == data
+
+
+class FullBackend:
+    """A disk that is full, or broken, however often one tries."""
+
+    class Fault(OSError):
+        pass
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def put(self, key: str, chunks: Any) -> None:
+        for _ in chunks:
+            raise self.Fault(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize(("number", "error"), [(28, StorageFullError), (5, StorageUnavailableError)])
+def test_a_fault_becomes_our_error(store: FileStore, number: int, error: type[Exception]) -> None:
+    full = FileStore(FullBackend(number), store.database)  # type: ignore[arg-type]
+    with pytest.raises(error, match="cannot store a file: "):
+        full.outside().store(DATA)
+    assert documents(store) == []
+
+
+# ---------------------------------------------------------------- the sweep
+
+
+def test_sweep_deletes_what_a_crash_left(place: Any) -> None:
+    store = place.open()
+    assert store.sweep() == 0
+    kept = store.outside().store(DATA)
+    for number in range(1_200):  # more than one batch
+        store.backend.put(f"{number:032x}", [b"orphan"])
+    place.close(store)
+    store = place.open()
+    assert store.sweep() == 1_200
+    assert len(blobs(store)) == 1
+    assert read(store, kept) == DATA
+    place.close(store)
+
+
+def test_sweep_spares_what_is_being_stored(place: Any) -> None:
+    """Even if the clock was set back since the process began, so that new files look old."""
+    store = place.open()
+    store.sweep()
+    store._opened_at += 7_200
+
+    document = store.put(DATA, None, None)  # put, and its transaction has not yet begun
+    assert store.sweep() == 0
+    store.discard(document["key"])
+    id = store.database.write(lambda transaction: store.writer(transaction).store(DATA))
+    assert store.sweep() == 0
+    assert read(store, id) == DATA
+    place.close(store)
+
+
+@pytest.mark.parametrize("loss", ["deleted", "emptied"])
+def test_sweep_refuses_when_the_database_was_lost(place: Any, loss: str) -> None:
+    store = place.open()
+    store.sweep()
+    store.outside().store(DATA)
+    kept = blobs(store)
+    if loss == "emptied":
+        store.database.write(
+            lambda transaction: [
+                transaction.system.delete(row["_id"])
+                for table in ("_storage", "_file_stores")
+                for row in transaction.system.query(table).collect()
+            ]
+        )
+    place.close(store)
+    if loss == "deleted":
+        for path in Path(place.path).glob("app.db*"):
+            path.unlink()
+    store = place.open()
+    for _ in range(2):
+        with pytest.raises(DataDirectoryError, match="was the database lost or replaced"):
+            store.sweep()
+    assert blobs(store) == kept
+    place.close(store)
