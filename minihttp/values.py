@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Documents as data: which Python values are Convex values, how they are written, and how they are ordered.
 
-One walk over a value serves every format; a format is a table from type to the writer of a leaf. Index keys are bytes
-that sort as the values do, so `compare` is a comparison of keys. Sources: Convex's `values/value.ts` for the formats
-and its messages, `crates/value/src/sorting.rs` for the order. Knows no schema, no tables and no database.
+One walk over a value serves every format; a format is a table from type to the writer of a leaf. Index keys
+are bytes that sort as the values do, so `compare` is a comparison of keys. Sources: Convex's
+`values/value.ts` for the formats and its messages, `crates/value/src/sorting.rs` for the order. Knows no
+schema, no tables and no database.
 """
 
 from __future__ import annotations
@@ -156,7 +157,8 @@ def _refuse_field_name(name: Any) -> NoReturn:
         raise _Problem(f"Field name {name} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}.")
     bad = next(c for c in name if not " " <= c <= "~")
     raise _Problem(
-        f"Field name {name} has invalid character '{bad}': Field names can only contain non-control ASCII characters"
+        f"Field name {name} has invalid character '{bad}': "
+        "Field names can only contain non-control ASCII characters"
     )
 
 
@@ -328,7 +330,8 @@ def encode_wire(value: Any) -> Any:
 
 
 def encode_clean(value: Any) -> Any:
-    """A value as JSON data in format `json` (`convex_clean_json`): int64 and bytes as text; cannot be decoded.
+    """A value as JSON data in format `json` (`convex_clean_json`): int64 and bytes as text; cannot be
+    decoded.
 
     Raises:
         ValidationError: for what is not a Convex value, naming it and its path.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Documents in one SQLite file, durable at every acknowledgement (WAL, synchronous=FULL).
 
-One write connection behind a lock, shared by concurrent writers: a writer that sees others waiting hands the open
-transaction over instead of committing, the last one out commits for all, and nobody is acknowledged before that.
-Readers are `query_only` connections that never checkpoint. An flock'ed file beside the database keeps a second
-process out (SQLite before 3.51.3 can corrupt a WAL that two connections reset at once).
+One write connection behind a lock, shared by concurrent writers: a writer that sees others waiting hands the
+open transaction over instead of committing, the last one out commits for all, and nobody is acknowledged
+before that. Readers are `query_only` connections that never checkpoint. An flock'ed file beside the database
+keeps a second process out (SQLite before 3.51.3 can corrupt a WAL that two connections reset at once).
 
 Knows two tables, `documents` and `entries`; no schema, no values, nothing of minihttp. A person reads it with
 `sqlite3 app.db 'SELECT id, json FROM documents WHERE "table" = "items"'`.
@@ -30,19 +30,17 @@ _TABLES = (
     'CREATE TABLE documents (id TEXT PRIMARY KEY, "table" TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID',
     'CREATE TABLE entries ("index" INTEGER, key BLOB, id TEXT, PRIMARY KEY ("index", key, id)) WITHOUT ROWID',
 )
-_PROGRESS_STEPS = (
-    10_000  # virtual machine instructions between two looks at the clock, well under a millisecond
-)
+_PROGRESS_STEPS = 10_000  # instructions of SQLite's machine between two looks at the clock: < 1 ms
 _BUSY_SECONDS = 5.0
 _MAX_IDLE_READERS = 8
 _MAX_BATCH = 64  # mutations that share one COMMIT
 _MAX_BATCH_SECONDS = 0.05
 _ORPHAN_SECONDS = 0.25
 _MAX_WAL_BYTES = 64 * 1024 * 1024
-_MEMORY = "/dev/shm"  # a file system in memory
+_MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
 
 
-# ---------------------------------------------------------------- connections and faults, shared by every store here
+# ---------------------------------------------------------------- connections and faults
 
 
 class Fault(OSError):
@@ -88,7 +86,7 @@ def connect(path: str, **pragmas: object) -> sqlite3.Connection:
 
 
 def sync_directory(path: str) -> None:
-    """Make the names in a directory durable: a new file can vanish with the power until its directory is synced."""
+    """Make the names in a directory durable: until then a new file can vanish with the power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -97,7 +95,8 @@ def sync_directory(path: str) -> None:
 
 
 def lock(path: str) -> int:
-    """Take the exclusive lock file of a database for this process; returns its descriptor (close it to release).
+    """Take the exclusive lock file of a database for this process; returns its descriptor (close it to
+    release).
 
     Raises:
         Fault: EAGAIN, naming the directory and the process that has it.
@@ -152,14 +151,13 @@ class _Reading:
 
 _GET = 'SELECT "table", json FROM documents WHERE id = ?'
 _SCAN = [
-    f"SELECT id, json FROM documents WHERE id >= ? AND id < ? ORDER BY id {direction} LIMIT ?"
-    for direction in ("ASC", "DESC")
+    f"SELECT id, json FROM documents WHERE id >= ? AND id < ? ORDER BY {order} LIMIT ?"  # noqa: S608
+    for order in ("id", "id DESC")
 ]
 _SCAN_INDEX = [
-    'SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id WHERE e."index" = ? '
-    "AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?) "
-    f"ORDER BY e.key {direction}, e.id {direction} LIMIT ?"
-    for direction in ("ASC", "DESC")
+    "SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id "  # noqa: S608
+    f'WHERE e."index" = ? AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?) ORDER BY {order} LIMIT ?'
+    for order in ("e.key, e.id", "e.key DESC, e.id DESC")
 ]
 
 
@@ -318,7 +316,7 @@ class DocumentBackend:
                     self._commit(self._batch)
                 while self._idle:
                     self._idle.pop().connection.close()
-                self._writing.connection.close()  # the last connection out writes the WAL back into the database
+                self._writing.connection.close()  # the last one out writes the log back into the database
                 self._unlock()
                 if self._scratch:
                     shutil.rmtree(self._scratch)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The narrow waist: all that minihttp asks of a document engine.
 
-Two ordered tables: documents by id (JSON text), and index entries `(index number, key bytes, id)` in byte order. An
-engine fits these Protocols by shape; it imports nothing of minihttp. It knows no schema, no validators, no tables
-but a name that it shows to people.
+Two ordered tables: documents by id (JSON text), and index entries `(index number, key bytes, id)` in byte
+order. An engine fits these Protocols by shape; it imports nothing of minihttp. It knows no schema, no
+validators, no tables but a name that it shows to people.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Reading(Protocol):
     def scan_index(
         self, index: int, start: tuple[bytes, str], stop: tuple[bytes, str], *, reverse: bool, limit: int
     ) -> Sequence[IndexRow]:
-        """At most `limit` entries with `start <= (key, id) < stop`, in (key, id) order, joined to their documents."""
+        """At most `limit` entries with `start <= (key, id) < stop`, in that order, with their documents."""
         ...
 
 
@@ -66,22 +66,23 @@ class Writing(Reading, Protocol):
 class DocumentBackend(Protocol):
     """An engine that keeps documents.
 
-    Every failure of its own (disk full, I/O error, lock not obtained, corrupt file, interrupted) it raises as its
-    class `Fault`, a subclass of OSError with `errno`: ENOSPC full, EROFS read-only, EAGAIN locked by somebody else,
-    ETIME interrupted at the deadline, EILSEQ corrupt, EIO anything else.
+    Every failure of its own (disk full, I/O error, lock not obtained, corrupt file, interrupted) it raises as
+    its class `Fault`, a subclass of OSError with `errno`: ENOSPC full, EROFS read-only, EAGAIN locked by
+    somebody else, ETIME interrupted at the deadline, EILSEQ corrupt, EIO anything else.
     """
 
     Fault: type[OSError]
 
     def read(self, deadline: float | None) -> AbstractContextManager[Reading]:
-        """Open a snapshot. `deadline` is on `time.monotonic()`: a statement still running then raises Fault(ETIME)."""
+        """Open a snapshot; a statement that runs at `deadline` (`time.monotonic()`) raises Fault(ETIME)."""
         ...
 
     def write(self, run: Callable[[Writing], T], deadline_seconds: float | None) -> T:
         """Run `run` in a serializable transaction and return its result once it is durable.
 
-        `run` may be run again (the engine's serialization failures); its time limit counts from the start of each
-        run. If `run` raises, nothing is written and the exception goes on. Concurrent calls may share one fsync.
+        `run` may be run again (the engine's serialization failures); its time limit counts from the start of
+        each run. If `run` raises, nothing is written and the exception goes on. Concurrent calls may share
+        one fsync.
         """
         ...
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What is declared, bound to what is stored: tables with their numbered indexes, and how a changed schema is taken in.
+"""What is declared, bound to what is stored: tables with their numbered indexes, and how a changed schema is
+taken in.
 
-Index definitions, the checked validators and the database's secret are documents of three system tables, so an
-engine needs nothing of them. Taking in a schema is one transaction: it is either wholly in force, documents
-checked and indexes filled, or not at all. Knows no transactions of users.
+Index definitions, the checked validators and the database's secret are documents of three system tables, so
+an engine needs nothing of them. Taking in a schema is one transaction: it is either wholly in force,
+documents checked and indexes filled, or not at all. Knows no transactions of users.
 """
 
 from __future__ import annotations
@@ -180,8 +181,7 @@ class Migration:
 
     def _check_table(self, name: str, validator: Validator) -> None:
         for id, json in stored_documents(self._engine, name):
-            try:
-                # A value that only its stored form makes valid (a null dropped, an int widened) does not match.
+            try:  # what `check` has to change (a null it drops, an int it widens) does not match as it is
                 if dumps(validator.check(loads(json))) == json:
                     continue
                 reason = f"its stored form is not that of {validator}"

@@ -136,7 +136,7 @@ class Database:
         return result
 
     def pin(self) -> int:
-        """Keep the present state readable for a while; returns its timestamp in nanoseconds, for `read(at=…)`."""
+        """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""
         with self._guard:
             return self._pins.pin()
 
@@ -157,7 +157,7 @@ def _pick(tables: Mapping[str, TableInfo], names: Mapping[str, Table]) -> dict[s
 
 
 class _Guard(threading.local):
-    """Around every transaction: one at a time in a thread (a second would wait for itself), and faults as our errors."""
+    """Around a transaction: one at a time in a thread (two would block each other), faults as our errors."""
 
     def __init__(self, fault: type[OSError]) -> None:
         self._fault = fault

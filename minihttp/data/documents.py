@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`ctx.db`: reading and writing documents (`convex.md` §4.1).
 
-A Reader has no `insert`: what may not be done is not there. Every write is checked here: the table's name, the
-schema, the rules of values, the limits; and its index entries are worked out. Knows the engine only as `backend.py`.
+A Reader has no `insert`: what may not be done is not there. Every write is checked here: the table's name,
+the schema, the rules of values, the limits; and its index entries are worked out. Knows the engine only as
+`backend.py`.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ class Writer(Reader):
     def patch(self, *where_and_fields: Any) -> None:
         """`patch(id, fields)` or `patch(table, id, fields)`: set some fields; UNSET removes one.
 
-        A None removes an optional field whose validator does not accept null. Objects and arrays are replaced whole.
+        A None removes an optional field whose validator does not accept null. Objects and arrays are replaced
+        whole.
 
         Raises:
             DocumentError: for no such document; otherwise as `insert`.
@@ -107,7 +109,7 @@ class Writer(Reader):
         self._store(info, old["_id"], {**kept, **fields}, old)
 
     def replace(self, *where_and_document: Any) -> None:
-        """`replace(id, document)` or `replace(table, id, document)`: the whole document, except its id and time.
+        """`replace(id, document)` or `replace(table, id, document)`: all of it but its id and time.
 
         Raises:
             DocumentError: for no such document; otherwise as `insert`.
@@ -150,7 +152,8 @@ class Writer(Reader):
         for name in reserved:
             if name not in _SYSTEM_FIELDS or old is None:
                 raise ValidationError(
-                    f"Field name {show(name)} starts with '_', which is reserved for system fields (db.{operation})"
+                    f"Field name {show(name)} starts with '_', which is reserved for system fields"
+                    f" (db.{operation})"
                 )
             if document[name] != old[name]:
                 raise ValidationError(
@@ -191,7 +194,7 @@ class Writer(Reader):
             checked: Document = info.validator.check(fields)
         except ValidationError as error:
             raise ValidationError(
-                f'Failed to insert or update a document in table "{info.name}" because it does not match the schema: '
-                f"{error}"
+                f'Failed to insert or update a document in table "{info.name}" '
+                f"because it does not match the schema: {error}"
             ) from None
         return checked

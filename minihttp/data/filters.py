@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Filter expressions: `lambda q: q.and_(q.eq(q.field("done"), False), q.gt(q.field("n"), 3))` (`convex.md` §4.5).
+"""Filter expressions: `lambda q: q.and_(q.eq(q.field("done"), False), q.gt(q.field("n"), 3))`.
 
-An expression is a function of a document, with a text that tells it from others. Comparison is the total order of all
-values, so a missing field is below everything. Knows no engine.
+An expression is a function of a document, with a text that tells it from others. Comparison is the total
+order of all values, so a missing field is below everything (`convex.md` §4.5). Knows no engine.
 """
 
 from __future__ import annotations

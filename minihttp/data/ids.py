@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Document ids: 32 characters of base32hex that carry their table and their creation time.
 
-6 characters of the table (30 bits of its name's SHA-256), 11 of the creation time in microseconds, 15 random. The
-alphabet `0-9a-v` sorts like the number it spells, so id order within a table is creation order. Knows no documents.
+6 characters of the table (30 bits of its name's SHA-256), 11 of the creation time in microseconds, 15 random.
+The alphabet `0-9a-v` sorts like the number it spells, so id order within a table is creation order. Knows no
+documents.
 """
 
 from __future__ import annotations

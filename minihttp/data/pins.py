@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Pinned snapshots: what lets several queries, in requests of their own, see one and the same state.
 
-A pin holds a snapshot of the engine open under a number. A long snapshot keeps the engine from tidying up behind it, so
-pins are few and short-lived. Knows no documents.
+A pin holds a snapshot of the engine open under a number. A long snapshot keeps the engine from tidying up
+behind it, so pins are few and short-lived. Knows no documents.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Pins:
             if pin is None:
                 raise DocumentError(
                     "SnapshotTooOld",
-                    f"There is no snapshot at {timestamp}: one lasts {PIN_SECONDS:g} s and {MAX_PINS} are kept",
+                    f"No snapshot at {timestamp}: one lasts {PIN_SECONDS:g} s and {MAX_PINS} are kept",
                 )
             pin.users += 1
         try:

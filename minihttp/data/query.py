@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Queries: a chain of `with_index`, `order` and `filter`, then one way to read (`convex.md` §4.2).
 
-Nothing is read before the end of the chain, and not much more than the caller takes: rows come in batches that grow,
-each beginning after the last (key, id), so a transaction may write while it iterates. Knows the engine only as
-`backend.py`.
+Nothing is read before the end of the chain, and not much more than the caller takes: rows come in batches
+that grow, each beginning after the last (key, id), so a transaction may write while it iterates. Knows the
+engine only as `backend.py`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Query:
         index_range = IndexRange(self._table, name)
         if build is not None and build(index_range) is not index_range:
             raise DocumentError(
-                "InvalidIndexRange", f"The function given to with_index({name!r}) must return the range"
+                "InvalidIndexRange", f"The function of with_index({name!r}) must return the range"
             )
         return self._next(_index_name=name, _range=index_range)
 
@@ -129,10 +129,10 @@ class Query:
         """
         found = self._take(2)
         if len(found) > 1:
-            some = ", ".join(document["_id"] for document in found)
+            table, some = self._table.name, ", ".join(document["_id"] for document in found)
             raise DocumentError(
                 "NonUniqueResult",
-                f"unique() query returned more than one result from table {self._table.name}:\n [{some}, ...]",
+                f"unique() query returned more than one result from table {table}:\n [{some}, ...]",
             )
         return found[0] if found else None
 

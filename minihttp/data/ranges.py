@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where a query reads: the range that `with_index` asks for, as bounds in the engine's order.
 
-A range is any number of `eq` on the first fields of an index, then a lower and an upper bound on the next one. Every
-index ends with `_creationTime` and `_id`, which are the document's id; `by_creation_time` and `by_id` have nothing
-else. Knows no documents.
+A range is any number of `eq` on the first fields of an index, then a lower and an upper bound on the next
+one. Every index ends with `_creationTime` and `_id`, which are the document's id; `by_creation_time` and
+`by_id` have nothing else. Knows no documents.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class IndexRange:
         return (start, ""), (stop, "")
 
     def _id_bound(self, field: str, value: Any, *, above: bool) -> str:
-        """The first id that is not below (or, `above`, the first that is above) a value of `_creationTime` or `_id`."""
+        """The first id at or beyond (`above`: beyond) a value of `_creationTime` or `_id`."""
         if field == "_creationTime":
             bisect = bisect_right if above else bisect_left
             found = bisect(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`Schema` and `Table`: which tables there are, what their documents look like, and what is indexed.
 
-Every mistake in a declaration is found here, when the module that declares it is imported. Knows no database: what a
-changed schema does to stored documents is in `catalog.py`.
+Every mistake in a declaration is found here, when the module that declares it is imported. Knows no database:
+what a changed schema does to stored documents is in `catalog.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Table:
     """The documents of one table.
 
     Args:
-        fields: a mapping of field names to validators, or a validator: `v.object(…)`, a `v.union` of them, `v.any()`.
+        fields: a mapping of field names to validators, or a validator: `v.object(…)`, a `v.union` of them,
+            `v.any()`.
     """
 
     def __init__(self, fields: Mapping[str, Validator] | Validator) -> None:
@@ -58,7 +59,8 @@ class Table:
 
         Args:
             name: unique in the table.
-            fields: 1 to 16 field paths such as `"author"` or `"address.city"`; `_creationTime` and `_id` follow of
+            fields: 1 to 16 field paths such as `"author"` or `"address.city"`; `_creationTime` and `_id`
+                follow of
                 themselves.
 
         Raises:
@@ -106,7 +108,8 @@ class Schema:
     """The tables of an app: `Schema(items=Table({...}).index("by_name", ["name"]))`.
 
     Args:
-        schema_validation: False declares indexes only: documents are not checked and undeclared tables are allowed.
+        schema_validation: False declares indexes only: documents are not checked and undeclared tables are
+            allowed.
         tables: each table by its name.
     """
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """One transaction: what may be done in it, for how long, how much, and what happens when it ends.
 
-Its readers and writers reach the engine only through it, so a transaction that has ended or run out of time can do
-nothing more. Time is looked at on every call and before the commit; a loop in pure Python that touches no document
-cannot be interrupted safely, it is undone when it ends. Knows no functions.
+Its readers and writers reach the engine only through it, so a transaction that has ended or run out of time
+can do nothing more. Time is looked at on every call and before the commit; a loop in pure Python that touches
+no document cannot be interrupted safely, it is undone when it ends. Knows no functions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ..errors import CallError, DeadlineError, LimitError
 from ..limits import Limits
@@ -30,7 +30,8 @@ class Meter:
     """Counts what one transaction reads and writes against its limits.
 
     Attributes:
-        error: the first limit that was passed; a transaction that passed one is undone even if its code goes on.
+        error: the first limit that was passed; a transaction that passed one is undone even if its code goes
+            on.
     """
 
     bytes_read = documents_read = ranges_read = 0
@@ -152,7 +153,7 @@ class Transaction:
             raise
 
     def after_commit(self, call: Hook) -> None:
-        """Call this once the transaction is durable; what it raises is logged. Never called if it is undone."""
+        """Call this once the transaction is durable, and never if it is undone; what it raises is logged."""
         self._hooks.append(("commit", call))
 
     def after_rollback(self, call: Hook) -> None:

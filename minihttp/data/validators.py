@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """`v`: what a value must look like, and the sentence when it does not.
 
-`validator.check(value)` returns the value in its stored form: an int for `v.int64()` is an Int64, absent fields are
-gone. The first lines of the messages are Convex's (`crates/common/src/schemas/validator.rs`). A `str(validator)` is
-its text in those messages, and its identity. Knows documents only as values; nothing of databases.
+`validator.check(value)` returns the value in its stored form: an int for `v.int64()` is an Int64, absent
+fields are gone. The first lines of the messages are Convex's (`crates/common/src/schemas/validator.rs`). A
+`str(validator)` is its text in those messages, and its identity. Knows documents only as values; nothing of
+databases.
 """
 
 from __future__ import annotations
@@ -130,7 +131,8 @@ class Id(Validator):
             other = ids.table_of(value)
             source = f"table `{other}`" if other else "another table"
             raise Mismatch(
-                f'Found ID "{value}" from {source}, which does not match the table name in validator `{self}`.'
+                f'Found ID "{value}" from {source}, '
+                f"which does not match the table name in validator `{self}`."
             )
         return value
 
