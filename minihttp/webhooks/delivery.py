@@ -35,7 +35,9 @@ def read_headers(headers: Headers, once: Container[str]) -> dict[str, str]:
     Raises:
         WebhookError: `malformed_header`, when one of them does: libraries disagree on which to take.
     """
-    pairs = [*(headers.items() if hasattr(headers, "items") else headers)]
+    pairs: Any = headers.items() if hasattr(headers, "items") else headers
+    if not hasattr(pairs, "__len__"):
+        pairs = list(pairs)
     lower = str.lower
     try:
         fields = {lower(name): value + "" for name, value in pairs}  # TypeError for anything but text

@@ -15,6 +15,7 @@ SCHEME = HMACScheme(
     name="gitlab",
     signature_header="X-Gitlab-Token",
     algorithm="token",
+    encoding="plain",
     id_header="Idempotency-Key",
     event_header="X-Gitlab-Event",
     kept_headers=("x-gitlab-instance", "x-gitlab-webhook-uuid", "x-gitlab-event-uuid"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from .delivery import Delivery
-    from .keys import Key
+    from .keys import Key, Token
 
 
 class HMACScheme(NamedTuple):
@@ -25,7 +25,7 @@ class HMACScheme(NamedTuple):
     name: str  # as in `webhooks send NAME`
     signature_header: str  # header names are spelled as the provider does; they are read in any case
     algorithm: str = "sha256"  # of hashlib, or "token": the header is the secret itself and nothing is signed
-    encoding: str = "hex"  # of the MAC: "hex" (lower case) or "base64"
+    encoding: str = "hex"  # of the MAC: "hex" (lower case) or "base64"; "plain" for a token
     prefix: str = ""
     separator: str = ""
     fields: tuple[str, str] | None = None
@@ -49,7 +49,7 @@ class HMACScheme(NamedTuple):
     event_header: str = ""
     event_paths: tuple[str, ...] = ()
     form_field: str = ""  # the field of a form body that holds the JSON
-    handshake: Callable[[Delivery, Key], Any] | None = (
+    handshake: Callable[[Delivery, Key | Token], Any] | None = (
         None  # the JSON to answer instead of handling it, or None
     )
     kept_headers: tuple[str, ...] = ()  # worth keeping with a stored delivery, beside those named above

@@ -24,30 +24,41 @@ _XOR = {pad: bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C)}  
 
 
 class Key(NamedTuple):
-    """A secret, ready to sign: the hash states after both pads; `raw` is for schemes that compare a token."""
+    """A secret, ready to sign: the hash states after both pads."""
 
     inner: Hash
     outer: Hash
-    raw: bytes
 
     def digest(self, before: bytes, body: bytes) -> bytes:
         """The HMAC of `before + body`, without joining them."""
-        inner = self.inner.copy()
+        inner, outer = self
+        inner = inner.copy()
         if before:
             inner.update(before)
         inner.update(body)
-        outer = self.outer.copy()
+        outer = outer.copy()
         outer.update(inner.digest())
         return outer.digest()
 
 
+class Token(NamedTuple):
+    """A secret that the provider sends as it is: its "MAC" is itself, whatever the body."""
+
+    raw: bytes
+
+    def digest(self, before: bytes, body: bytes) -> bytes:
+        return self.raw
+
+
 @lru_cache(maxsize=512)
-def prepare(secrets: str | bytes | tuple[str | bytes, ...], algorithm: str, encoding: str) -> tuple[Key, ...]:
+def prepare(
+    secrets: str | bytes | tuple[str | bytes, ...], algorithm: str, encoding: str
+) -> tuple[Key | Token, ...]:
     """Prepare each secret once; the last 512 results are kept.
 
     Args:
         secrets: one or several, as the provider shows them.
-        algorithm: of hashlib: `sha256`, `sha1`, `sha512`; "token" makes keys that cannot sign.
+        algorithm: of hashlib: `sha256`, `sha1`, `sha512`; "token" signs nothing.
         encoding: how text becomes key bytes: `utf-8` verbatim, or `base64` after an optional `whsec_`.
 
     Raises:
@@ -56,7 +67,7 @@ def prepare(secrets: str | bytes | tuple[str | bytes, ...], algorithm: str, enco
     listed = secrets if isinstance(secrets, tuple) else (secrets,)
     if not listed:
         raise ConfigurationError("no webhook secret is given; name at least one")
-    return tuple(_key(_decode(secret, encoding), algorithm) for secret in listed)
+    return tuple(_pad(_decode(secret, encoding), algorithm) for secret in listed)
 
 
 def _decode(secret: str | bytes, encoding: str) -> bytes:
@@ -90,13 +101,13 @@ def _from_base64(secret: str) -> bytes:
     return key
 
 
-def _key(raw: bytes, algorithm: str) -> Key:
+def _pad(raw: bytes, algorithm: str) -> Key | Token:
     if algorithm == "token":
-        algorithm = "sha256"
+        return Token(raw)
     start = hashlib.new(algorithm)
     key = raw if len(raw) <= start.block_size else hashlib.new(algorithm, raw).digest()
     padded = key.ljust(start.block_size, b"\0")
     outer = start.copy()
     start.update(padded.translate(_XOR[0x36]))
     outer.update(padded.translate(_XOR[0x5C]))
-    return Key(start, outer, raw)
+    return Key(start, outer)

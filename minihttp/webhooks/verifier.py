@@ -17,20 +17,26 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from hmac import compare_digest
 from types import EllipsisType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers, read_headers
 from .hmac_scheme import HMACScheme
-from .keys import Key, Secrets, prepare
+from .keys import Key, Secrets, Token, prepare
 
 if TYPE_CHECKING:
     from .provider import Provider
 
-_is_timestamp = re.compile(r"[1-9][0-9]{0,11}").fullmatch  # one spelling only; more digits are no date
-_is_id = re.compile(r"[!-\-/-~]{1,256}").fullmatch  # no dot: `id.timestamp.body` must have one reading
-
-_ENCODE: dict[str, Callable[[bytes], bytes]] = {"hex": hexlify, "base64": partial(b2a_base64, newline=False)}
+_TEMPLATE = {
+    "{id}": r"[!-\-/-~]{1,256}",  # no dot: `id.timestamp.body` must have one reading
+    "{timestamp}": r"[1-9][0-9]{0,11}",  # one spelling only; more digits are no date
+    "{url}": r"(?s:.*)",
+}
+_ENCODE: dict[str, Callable[[bytes], bytes]] = {
+    "hex": hexlify,
+    "base64": partial(b2a_base64, newline=False),
+    "plain": bytes,
+}
 _GRAMMAR = {
     ("hex", "sha1"): "[0-9a-f]{40}",
     ("hex", "sha256"): "[0-9a-f]{64}",
@@ -44,15 +50,19 @@ _GRAMMAR = {
 class Verifier:
     """`verify`, `sign` and `provider` for one scheme; a provider's module gives these three names."""
 
-    __slots__ = ("_before", "_encode", "_is_signature", "_names", "_once", "_prefix", "scheme")
+    __slots__ = ("_before", "_encode", "_is_before", "_is_signature", "_names", "_once", "_prefix", "scheme")
 
     def __init__(self, scheme: HMACScheme) -> None:
         self.scheme = scheme
-        before = scheme.signed.removesuffix("{body}")
-        self._before = before.replace("{id}", "{0}").replace("{timestamp}", "{1}").replace("{url}", "{2}")
+        before = grammar = scheme.signed.removesuffix("{body}")
+        for position, (name, pattern) in enumerate(_TEMPLATE.items()):
+            before = before.replace(name, f"{{{position}}}")
+            grammar = grammar.replace(name, pattern)
+        self._before = before
+        self._is_before = re.compile(grammar).fullmatch
         self._prefix = scheme.prefix.encode()
         self._encode = _ENCODE[scheme.encoding]
-        grammar = _GRAMMAR.get((scheme.encoding, scheme.algorithm), "[ -~]+")
+        grammar = _GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
         self._is_signature = re.compile(re.escape(scheme.prefix) + grammar).fullmatch
         signed_id = scheme.id_header if "{id}" in scheme.signed else ""
         self._names = (scheme.signature_header.lower(), scheme.timestamp_header.lower(), signed_id.lower())
@@ -60,7 +70,7 @@ class Verifier:
         more |= {scheme.id_header.lower(), scheme.event_header.lower(), "content-type"}
         self._once = frozenset(more.union(self._names))
 
-    def keys(self, secrets: Secrets) -> tuple[Key, ...]:
+    def keys(self, secrets: Secrets) -> tuple[Key | Token, ...]:
         """The prepared keys of one secret or several; ConfigurationError for one that cannot be a key."""
         many = secrets if isinstance(secrets, (str, bytes)) else tuple(secrets)
         return prepare(many, self.scheme.algorithm, self.scheme.key_encoding)
@@ -104,22 +114,21 @@ class Verifier:
                 f"tolerance_seconds must be None or at least 0, not {tolerance_seconds!r}"
             )
         fields = read_headers(headers, self._once)
-        given, id, timestamp = self._read(fields)
-        before = self._before and self._before.format(id, timestamp, url)
+        given, before, timestamp = self._read(fields, url)
         index = None
         for message in scheme.contents(body, url) if scheme.contents else (body,):
             for position, key in enumerate(keys):
-                expected = self._expected(key, before, message)
+                expected = self._prefix + self._encode(key.digest(before, message))
                 for signature in given:
                     if compare_digest(expected, signature) and index is None:
                         index = position
         if index is None:
             raise self._mismatch(given[0])
-        delivery = Delivery(scheme, body, fields, index, int(timestamp) if timestamp else None)
+        delivery = Delivery(scheme, body, fields, index, timestamp)
         if scheme.timestamp_path:
-            delivery.timestamp = _body_timestamp(delivery)
-        if delivery.timestamp and tolerance_seconds is not None:
-            _check_fresh(delivery.timestamp, time.time() if now is None else now, tolerance_seconds)
+            timestamp = delivery.timestamp = _body_timestamp(delivery)
+        if timestamp is not None and tolerance_seconds is not None:
+            _check_fresh(timestamp, time.time() if now is None else now, tolerance_seconds)
         return delivery
 
     def sign(
@@ -148,8 +157,9 @@ class Verifier:
         id = id or os.urandom(16).hex()
         stamp = str(int(time.time()) if timestamp is None else timestamp)
         message = next(iter(scheme.contents(body, url))) if scheme.contents else body
-        before = self._before.format(id, stamp, url)
-        mac = self._expected(self.keys(secret)[0], before, message).decode("latin-1")
+        before = self._before.format(id, stamp, url).encode("utf-8", "replace")
+        digest = self.keys(secret)[0].digest(before, message)
+        mac = (self._prefix + self._encode(digest)).decode("latin-1")
         if scheme.fields:
             mac = scheme.separator.join(map("=".join, zip(scheme.fields, (stamp, mac), strict=True)))
         pairs = (
@@ -178,46 +188,40 @@ class Verifier:
 
         return Provider(self, secret, tolerance_seconds, public_url)
 
-    def _read(self, fields: dict[str, str]) -> tuple[list[bytes], str | None, str | None]:
-        """The signatures as given, the signed id and the timestamp, each of good grammar."""
-        scheme = self.scheme
-        if scheme.families:
-            self._choose_family(fields)
+    def _read(self, fields: dict[str, str], url: str) -> tuple[list[bytes], bytes, int | None]:
+        """The signatures as given, what is signed before the body, and the timestamp; all of good grammar."""
         signature_name, timestamp_name, id_name = self._names
-        signature = fields.get(signature_name) or _missing(signature_name)
-        timestamp = id = None
-        if timestamp_name:
-            timestamp = fields.get(timestamp_name) or _missing(timestamp_name)
-        if id_name:
-            id = fields.get(id_name) or _missing(id_name)
-            if not _is_id(id):
-                raise WebhookError(
-                    "malformed_header", f"the id {id[:40]!r} is not printable ASCII without a dot"
-                )
-        if not scheme.separator:
-            given = [signature]
-        elif scheme.fields:
+        signature = fields.get(signature_name)
+        timestamp = fields.get(timestamp_name) if timestamp_name else None
+        id = fields.get(id_name) if id_name else None
+        if not signature or (timestamp_name and not timestamp) or (id_name and not id):
+            self._read_family(fields)
+            return self._read(fields, url)
+        scheme = self.scheme
+        if scheme.fields:
             timestamp, given = _split_fields(signature, scheme.separator, scheme.fields)
-        else:
+        elif scheme.separator:
             given = [part for part in signature.split(scheme.separator) if part.startswith(scheme.prefix)]
-        if timestamp is not None and not _is_timestamp(timestamp):
-            raise WebhookError("invalid_timestamp", f"{timestamp[:40]!r} is not a time in Unix seconds")
+        else:
+            given = [signature]
+        before = self._before and self._before.format(id, timestamp, url)
+        if before and not self._is_before(before):
+            if id and not re.fullmatch(_TEMPLATE["{id}"], id):
+                raise WebhookError("malformed_header", f"the id {id[:40]!r} is not ASCII text without a dot")
+            raise WebhookError("invalid_timestamp", f"{str(timestamp)[:40]!r} is not a time in Unix seconds")
         if not given:
             raise WebhookError("no_signature", f"{signature_name} has no signature of a known version")
-        return [text.encode("latin-1", "replace") for text in given], id, timestamp
+        encoded = [text.encode("latin-1", "replace") for text in given]
+        return encoded, before.encode("utf-8", "replace"), int(timestamp) if timestamp else None
 
-    def _choose_family(self, fields: dict[str, str]) -> None:
-        """Read the first complete family of headers under our own names; families are never mixed."""
-        for family in (self._names, *self.scheme.families):
+    def _read_family(self, fields: dict[str, str]) -> None:
+        """Put another family of headers, if one is complete, under our own names; they are never mixed."""
+        for family in self.scheme.families:
             values = [fields.get(name, "") for name in family]
             if all(values):
-                fields.update(zip(self._names, values, strict=True))
-                return
-
-    def _expected(self, key: Key, before: str, message: bytes) -> bytes:
-        if self.scheme.algorithm == "token":
-            return key.raw
-        return self._prefix + self._encode(key.digest(before.encode("utf-8", "replace"), message))
+                return fields.update(zip(self._names, values, strict=True))
+        missing = [name for name in self._names if name and not fields.get(name)]
+        raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
 
     def _mismatch(self, signature: bytes) -> WebhookError:
         """A signature that stands alone has a grammar; in a list, what does not match is only that."""
@@ -228,20 +232,18 @@ class Verifier:
         return WebhookError("malformed_header", f"{self._names[0]} has not the form of a signature")
 
 
-def _missing(name: str) -> NoReturn:
-    raise WebhookError("missing_header", f"the header {name} is missing or empty")
-
-
 def _split_fields(text: str, separator: str, names: tuple[str, str]) -> tuple[str, list[str]]:
     """Read `t=1,v1=ab,v0=cd`: exactly one timestamp, any number of signatures; other names are ignored."""
-    found: dict[str, list[str]] = {name: [] for name in names}
+    timestamp_name, signature_name = names
+    timestamps, signatures = [], []
     for element in text.split(separator):
-        name, _, value = element.lstrip(" ").partition("=")
-        if not name or not _ or "=" in value:
+        name, equals, value = element.lstrip(" ").partition("=")
+        if not name or not equals or "=" in value:
             raise WebhookError("malformed_header", f"{element[:40]!r} is not of the form name=value")
-        if name in found:
-            found[name].append(value)
-    timestamps, signatures = found.values()
+        if name == signature_name:
+            signatures.append(value)
+        elif name == timestamp_name:
+            timestamps.append(value)
     if len(timestamps) != 1:
         raise WebhookError(
             "malformed_header", f"there are {len(timestamps)} timestamps {names[0]!r}, not one"

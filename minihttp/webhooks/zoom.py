@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from .delivery import Delivery
 from .hmac_scheme import HMACScheme
-from .keys import Key
+from .keys import Key, Token
 from .verifier import Verifier
 
 
-def _answer_challenge(delivery: Delivery, key: Key) -> object:
+def _answer_challenge(delivery: Delivery, key: Key | Token) -> object:
     token = delivery.value_at("payload.plainToken")
     if delivery.event_type != "endpoint.url_validation" or not isinstance(token, str):
         return None

@@ -131,7 +131,7 @@ class WebhookContract:
         headers = self.sign()
         assert self.verify(headers, secrets=[self.other_secret, self.secret]).secret_index == 1
         assert self.verify(headers, secrets=(self.secret, self.other_secret)).secret_index == 0
-        assert self.verify(headers, secrets=iter([self.secret])).secret_index == 0
+        assert self.verify(headers, secrets=iter([self.secret, self.secret])).secret_index == 0
 
     # -- refused
 

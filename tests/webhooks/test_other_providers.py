@@ -119,6 +119,12 @@ class TestTwilio(WebhookContract):
     module = twilio
     odd_bodies = (b"", b"a=1&a=1&b=", b"a=%C3%A9", b"x" * 1_000_000)
 
+    def test_the_url_counts_with_and_without_its_port(self) -> None:
+        bare, port = "https://example.com/hooks?a=:443", "https://example.com:443/hooks?a=:443"
+        assert self.verify(self.sign(url=bare), url=port).secret_index == 0
+        assert self.verify(self.sign(url=port), url=bare).secret_index == 0
+        assert self.refuse(self.sign(url=bare), url=bare.replace("com/", "com:8443/x/")) == "mismatch"
+
     def test_a_body_that_is_no_form_is_a_mismatch(self) -> None:
         for body in (b"\xff", b"&a=1" * 1_001):
             assert self.refuse({"X-Twilio-Signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8="}, body) == "mismatch"

@@ -53,6 +53,10 @@ class StandardContract(TimedWebhookContract):
         headers[self.signature_header] = change(headers[self.signature_header])
         assert (self.verify(headers) and "ok" if verdict == "ok" else self.refuse(headers)) == verdict
 
+    def test_an_ed25519_key_is_named_as_what_it_is(self) -> None:
+        with pytest.raises(ConfigurationError, match="begins with 'whpk_': that is an Ed25519 key"):
+            self.verify(self.sign(), secrets="whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=")
+
     def test_id_and_type(self) -> None:
         body = b'{"type": "user.created", "data": {}}'
         delivery = self.verify(self.sign(body), body)
