@@ -71,7 +71,7 @@ class FileBackend:
 
     def put(self, key: str, chunks: Iterable[bytes]) -> None:
         """Store a new blob: durable when this returns; when `chunks` or the disk raises, nothing is kept."""
-        temporary = f"{_INCOMING}/{_checked(key)}"
+        temporary = f"{_INCOMING}/{_checked(key)}.{os.urandom(4).hex()}"
         descriptor = self._create(temporary)
         try:
             for chunk in chunks:

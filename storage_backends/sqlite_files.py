@@ -33,8 +33,9 @@ _MAX_WAL_BYTES = 64 * 1024 * 1024
 _TABLES = (
     # AUTOINCREMENT: a number is never used twice, so the reader of a deleted blob meets no other blob's rows.
     # `size` is NULL while a blob is being written or deleted: it is not there.
-    "CREATE TABLE blobs (number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, size INTEGER,"
+    "CREATE TABLE blobs (number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, size INTEGER,"
     " modified REAL NOT NULL)",
+    "CREATE UNIQUE INDEX blobs_by_key ON blobs (key) WHERE size IS NOT NULL",
     "CREATE TABLE chunks (place INTEGER PRIMARY KEY, data BLOB NOT NULL) -- place: number << 24 | index",
 )
 _BEGIN = "INSERT INTO blobs (key, modified) VALUES (?, ?)"

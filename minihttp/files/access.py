@@ -99,7 +99,8 @@ class StorageWriter(StorageReader):
         key = document["key"]
         transaction.after_rollback(lambda: store.discard(key))
         transaction.after_commit(lambda: store.settle(key))
-        return transaction.system.insert("_storage", document)
+        id: str = transaction.system.insert("_storage", document)
+        return id
 
     def delete(self, id: str) -> None:
         """Delete a file; its bytes go once that is committed.
@@ -143,7 +144,7 @@ class Storage(StorageWriter):
         store = self._store
         document = store.put(source, content_type, sha256)
         try:  # not by the hooks of the transaction: it may run twice, and the blob is put once
-            id = store.database.write(
+            id: str = store.database.write(
                 lambda transaction: transaction.system.insert("_storage", document)
             )
         except BaseException:
