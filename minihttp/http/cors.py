@@ -12,12 +12,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import ConfigurationError
-from .headers import Headers
+from .headers import Headers, is_token
 from .response import Response
 
 _is_origin = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?").fullmatch
 _is_subdomains = re.compile(r"\*(?:\.[a-z0-9_-]+)+").fullmatch
 _https_host = re.compile(r"https://([a-z0-9._-]+)(?::[0-9]{1,5})?").fullmatch
+
+
+def _listed(names: Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 class Cors:
@@ -48,29 +52,35 @@ class Cors:
         credentials: bool = False,
         max_age_seconds: int = 86400,
     ) -> None:
-        names = [origins] if isinstance(origins, str) else list(origins)
-        for origin in names:
+        origins, headers, expose = _listed(origins), _listed(headers), _listed(expose)
+        for origin in origins:
             if origin not in ("*", "null") and not _is_origin(origin) and not _is_subdomains(origin):
                 raise ConfigurationError(
                     f"origin {origin!r} is neither '*', 'scheme://host' without a path, nor '*.domain'"
                 )
-        self._any = "*" in names
+        self._any = "*" in origins
         if credentials and self._any:
             raise ConfigurationError(
-                "credentials=True needs a list of origins: '*' would let every site act as the user"
+                "credentials=True needs a list of origins: '*' lets any site act as the user"
             )
-        self._origins = frozenset(names)
-        self._domains = tuple(name[1:] for name in names if name.startswith("*."))
-        self.methods = None if methods is None else tuple(methods)
-        expose = ", ".join(expose)
+        self._origins = frozenset(origins)
+        self._domains = tuple(origin[1:] for origin in origins if origin.startswith("*."))
+        self.methods = None if methods is None else _listed(methods)
+        for name in (*headers, *expose, *(self.methods or ())):
+            if not is_token(name):
+                raise ConfigurationError(f"{name!r} is not the name of a header or a method")
+        for method in self.methods or ():
+            if not method.isupper():
+                raise ConfigurationError(f"method {method!r} is not in capitals, as methods are")
+        if max_age_seconds < 0:
+            raise ConfigurationError(f"max_age_seconds {max_age_seconds!r} is negative")
         self._simple = [("Access-Control-Allow-Credentials", "true")] * credentials
-        self._simple += [("Access-Control-Expose-Headers", expose)] * bool(expose)
-        self._preflight = Headers(
-            [
-                ("Access-Control-Allow-Headers", ", ".join(headers)),
-                ("Access-Control-Max-Age", str(max_age_seconds)),
-            ]
-        ).items()
+        if expose:
+            self._simple.append(("Access-Control-Expose-Headers", ", ".join(expose)))
+        self._preflight = [
+            ("Access-Control-Allow-Headers", ", ".join(headers)),
+            ("Access-Control-Max-Age", str(max_age_seconds)),
+        ]
 
     def allows(self, origin: str) -> bool:
         """Whether a page of this origin may read replies; compared exactly, never by prefix or suffix."""

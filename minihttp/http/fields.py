@@ -59,7 +59,9 @@ class QueryParams(Fields[str]):
     __slots__ = ()
 
 
-def parse_urlencoded(text: str, what: str, max_fields: int) -> list[tuple[str, str]]:
+def parse_urlencoded(
+    text: str, what: str, max_fields: int, max_field_bytes: int | None = None
+) -> list[tuple[str, str]]:
     """The (name, value) pairs of `a=1&b=2` (WHATWG URL §5.1, but strict about percent-encoding).
 
     Args:
@@ -67,12 +69,15 @@ def parse_urlencoded(text: str, what: str, max_fields: int) -> list[tuple[str, s
         what: what the text is, for messages: "query" or "form".
 
     Raises:
-        HTTPError: 400 for more than `max_fields` fields, or a field that is not percent-encoded UTF-8.
+        HTTPError: 400 for more than `max_fields` fields, or a field that is not percent-encoded UTF-8; 413
+            for one of more than `max_field_bytes`, as encoded.
     """
     if text.count("&") >= max_fields:
         raise HTTPError(400, f"The {what} has more than {max_fields} fields")
     pairs = []
     for field in text.split("&"):
+        if max_field_bytes is not None and len(field) > max_field_bytes:
+            raise HTTPError(413, f"The {what} has a field larger than {max_field_bytes} bytes")
         if field:
             name, _, value = field.replace("+", " ").partition("=")
             try:

@@ -95,19 +95,20 @@ class Request:
     @lazy
     def tail(self) -> str:
         """What follows the prefix of the route, percent-decoded; `""` where the route has none."""
-        if self.route is None or not self.route.prefix_chars:
-            return ""
-        return percent_decode(self.path[self.route.prefix_chars :])
+        route = self.route
+        tail = self.path[route.prefix_chars :] if route and route.prefix_chars else ""
+        return percent_decode(tail) if "%" in tail else tail
 
     @lazy
     def path_params(self) -> dict[str, str]:
         """The `{name}` segments of the route's pattern, percent-decoded."""
-        if self.route is None or not self.route.parameters:
-            return {}
         segments = self.path.split("/")
         if "%" in self.path:
             segments = [percent_decode(segment) for segment in segments]
-        return {name: segments[number] for name, number in self.route.parameters}
+        found = {}
+        for name, number in self.route.parameters if self.route else ():
+            found[name] = segments[number]
+        return found
 
     @lazy
     def query(self) -> QueryParams:
@@ -248,7 +249,10 @@ class Request:
         media_type, parameters = self._content_type
         if media_type == "application/x-www-form-urlencoded":
             text = self.bytes().decode("latin-1")
-            return FormData(parse_urlencoded(text, "form", self.limits.max_form_parts))
+            limits = self.limits
+            return FormData(
+                parse_urlencoded(text, "form", limits.max_form_parts, limits.max_form_field_bytes)
+            )
         if media_type != "multipart/form-data":
             shown = ascii(self.environ.get("CONTENT_TYPE", "")[:100])
             raise HTTPError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import HTTPError, MissingFieldError
 
-_NAMES = {dict: "object", list: "array", str: "string", int: "number", float: "number", bool: "boolean"}
+_NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
 _INFINITIES = frozenset([float("inf"), float("-inf")])
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -79,17 +79,16 @@ _decode = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
 
 
 def _check_depth(value: Any, max_depth: int) -> None:
-    level = [value]
-    for _ in range(max_depth + 1):
-        level = [
+    containers = [value] if type(value) in (dict, list) else []
+    for _ in range(max_depth):
+        containers = [
             inner
-            for outer in level
+            for outer in containers
             for inner in (outer.values() if type(outer) is dict else outer)
             if type(inner) is dict or type(inner) is list
-        ] if type(value) in (dict, list) else []  # fmt: skip
-        if not level:
-            return
-    raise ValueError(f"nested deeper than {max_depth}")
+        ]
+    if containers:
+        raise ValueError(f"nested deeper than {max_depth}")
 
 
 def _fits(value: Any, expect: type) -> bool:

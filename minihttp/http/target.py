@@ -21,7 +21,7 @@ _REFUSED = (
     (re.compile(r"[^\x21-\x7e]|#").search, "a '#', a space, a control character or a byte that is not ASCII"),
     (re.compile(r"%(?![0-9A-Fa-f]{2})").search, "a '%' without two hex digits"),
     (re.compile(r"%[01][0-9A-Fa-f]|%7[Ff]").search, "an encoded control character"),
-    (re.compile(r"/(?:\.|%2[Ee]){1,2}(?:/|\Z)").search, "a '.' or '..' segment"),
+    (re.compile(r"(?:/|%2[Ff])(?:\.|%2[Ee]){1,2}(?:/|%2[Ff]|\Z)").search, "a '.' or '..' segment"),
 )
 # Stricter than RFC 3986's reg-name: a comma is how a server joins two Host fields.
 _is_host = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?").fullmatch

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minihttp.errors import HTTPError, MissingFieldError
+from minihttp.http.strict_json import JSONObject, parse_json
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        {"a": [1, 2.5, None, True, "é😀"]},
+        "text",
+        0,
+        -1,
+        1e308,
+        5e-324,
+        2**63,
+        10**4299,
+        None,
+        False,
+        [{}],
+        "",
+    ],
+)
+def test_json_comes_through(value: Any) -> None:
+    assert parse_json(json.dumps(value).encode(), 64) == value
+    assert parse_json(b" \r\n\t" + json.dumps(value, ensure_ascii=False).encode() + b" ", 64) == value
+
+
+BAD = {
+    b"": "Expecting value at line 1 column 1",
+    b'{\n  "a": tru}': "Expecting value at line 2 column 8",
+    b"{}x": "Extra data at line 1 column 3",
+    b"{'a': 1}": "line 1 column 2",
+    b'{"a": 1,}': "line 1",
+    b'"\x01"': "control character",
+    b'"\\x41"': "escape",
+    b"NaN": "NaN is not JSON",
+    b"[Infinity]": "Infinity is not JSON",
+    b'{"a": -Infinity}': "-Infinity is not JSON",
+    b"1e400": "out of range",
+    b"[-1e999]": "out of range",
+    b"1" * 400 + b".0": "out of range",
+    b"1" * 4301: "4300",
+    b'"\\ud800"': "surrogate",
+    b'["\\ude00\\ud83d"]': "surrogate",
+    b'{"\\uDBFF": 1}': "surrogate",
+    b"\xff": "byte 0 is not UTF-8",
+    b'"\xed\xa0\x80"': "not UTF-8",
+    '{"a": 1}'.encode("utf-16"): "UTF-8",
+    '{"a": 1}'.encode("utf-16-le"): "line 1",
+    '{"a": 1}'.encode("utf-32"): "UTF-8",
+    '{"a": 1}'.encode("utf-8-sig"): "Expecting value at line 1 column 1",
+    nested(65): "deeper than 64",
+    nested(990): "deeper than 64",
+    nested(100_000): "deeper than 64",
+    b'{"a":' * 65 + b"1" + b"}" * 65: "deeper than 64",
+    b"[" * 100_000: "Invalid JSON",
+}
+
+
+@pytest.mark.parametrize("data", BAD, ids=lambda data: repr(data[:20]))
+def test_bad_json_is_400(data: bytes) -> None:
+    with pytest.raises(HTTPError, match=f"Invalid JSON: .*{BAD[data]}|{BAD[data]}") as caught:
+        parse_json(data, 64)
+    assert caught.value.status == 400
+
+
+def test_depth_is_counted_not_brackets() -> None:
+    assert parse_json(nested(64), 64) is not None
+    assert len(parse_json(b"[" + b"{}," * 999 + b"[[]]]", 3)) == 1000
+    assert parse_json(b'["[[[[[["]', 1) == ["[[[[[["]
+    with pytest.raises(HTTPError):
+        parse_json(b"[" + b"{}," * 999 + b"[[]]]", 2)
+
+
+def test_surrogate_pairs_are_characters() -> None:
+    assert parse_json(b'"\\ud83d\\ude00"', 64) == "😀"
+    assert parse_json(b'"\\\\ud800"', 64) == "\\ud800"
+
+
+def test_a_missing_field_is_a_400() -> None:
+    body = parse_json(b'{"a": {"b": 1}}', 64)
+    assert type(body) is JSONObject and body["a"] == {"b": 1} and body.get("c") is None
+    with pytest.raises(MissingFieldError, match="Missing required field: name"):
+        body["name"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expect", "message"),
+    [
+        (b"[]", dict, "Expected a JSON object, not array"),
+        (b"{}", list, "Expected a JSON array, not object"),
+        (b"null", dict, "Expected a JSON object, not null"),
+        (b"true", int, "Expected a JSON integer, not boolean"),
+        (b"1", bool, "Expected a JSON boolean, not integer"),
+        (b"1.5", int, "Expected a JSON integer, not number"),
+        (b'"1"', float, "Expected a JSON number, not string"),
+    ],
+)
+def test_expectations(data: bytes, expect: type, message: str) -> None:
+    with pytest.raises(HTTPError, match=message):
+        parse_json(data, 64, expect)
+
+
+@pytest.mark.parametrize(
+    ("data", "expect"), [(b"{}", dict), (b"[]", list), (b"1", int), (b"1", float), (b'""', str)]
+)
+def test_met_expectations(data: bytes, expect: type) -> None:
+    assert parse_json(data, 64, expect) == json.loads(data)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_agrees_with_json_wherever_json_is_strict(value: Any) -> None:
+    data = json.dumps(value).encode()
+    try:
+        assert parse_json(data, 64) == json.loads(data)
+    except HTTPError:
+        text = json.dumps(value, ensure_ascii=False)
+        assert any(word in text for word in ("NaN", "Infinity")) or not text.isprintable()
+
+
+@given(st.binary() | st.text('[]{}",:0123456789.eE+-\\untrfalse \n', max_size=60).map(str.encode))
+def test_anything_is_a_value_or_a_400(data: bytes) -> None:
+    try:
+        value = parse_json(data, 5)
+    except HTTPError as error:
+        assert error.status == 400
+    else:
+        assert not (isinstance(value, float) and not math.isfinite(value))
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
