@@ -118,6 +118,7 @@ class App:
         self._parts: Parts | None = None
         self._opening = threading.RLock()
         self._system = HttpRouter(system=True)
+        self._fallback = HttpRouter()
         self._has_work = bool(modules) or schema is not None or crons is not None
         self._wired = False
 
@@ -151,6 +152,8 @@ class App:
             if (route is None or not route.exact) and path.startswith(_OURS):
                 route = self._system.find(path, environ["REQUEST_METHOD"]) or route
             if route is None:
+                route = self._fallback.find(path, environ["REQUEST_METHOD"])
+            if route is None:
                 response = self._unrouted(path, environ)
             else:
                 environ["minihttp.route"] = route.pattern
@@ -172,30 +175,32 @@ class App:
         it.
         """
         with self._opening:
-            if self._wired:
-                return
-            self._add_system_routes()
-            if self._has_work or self.http.webhooks:
-                self.open()
-                self.start()
-            self._wired = True
+            if not self._wired:
+                self._add_system_routes()
+                if self._has_work or self.http.webhooks:
+                    self.open()
+                    self.start()
+                self._wired = True
 
     def _add_system_routes(self) -> None:
+        """The framework's own routes, in a router of their own: they beat a user's prefix, not an exact path.
+        """
         from . import observe
         from .function_api import MIRROR, FunctionApi
 
+        if self._system.routes():
+            return
+        observe.add_routes(self, self._system, self.metrics)
         for method in ("GET", "POST"):
             self._system.route(path_prefix="/api/storage/", method=method, handler=self._storage, cors=MIRROR)
-        observe.add_routes(self, self._system, self.metrics)
         if self.function_api:
-            FunctionApi(self).add_routes(self._system)
-        taken = {(path, method) for path, method, _ in self._system.routes()}
-        for route in self.http.routes():
-            if tuple(route[:2]) in taken:
-                found = self.http.find(route[0], route[1])
+            FunctionApi(self).add_routes(self._system, self._fallback)
+        for path, method, _ in self._system.routes():
+            route = self.http.find(path, method)
+            if route is not None and route.exact:
                 raise RouteError(
-                    f"{route[1]} {route[0]} is taken by the function API"
-                    f" ({found.location if found else '?'}); App(function_api=False) frees it"
+                    f"{method} {path} is taken by the function API, but registered at {route.location};"
+                    " App(function_api=False) frees it"
                 )
 
     def _storage(self, ctx: HandlerCtx, request: Request) -> Response:
@@ -243,6 +248,7 @@ class App:
                 naming the value and the place.
         """
         with self._opening:
+            self._add_system_routes()
             if self._parts is None:
                 self._parts = self._assemble()
         return self
@@ -317,7 +323,7 @@ class App:
         """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
         with self._opening:
             parts, self._parts, self._wired = self._parts, None, False
-            self._system = HttpRouter(system=True)
+            self._system, self._fallback = HttpRouter(system=True), HttpRouter()
         if parts is not None:
             parts.jobs.stop(grace_seconds)
             parts.files.close()
@@ -380,7 +386,8 @@ class App:
     # ------------------------------------------------------------ calls from plain Python
 
     def run_query(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a query (public or internal) and return its result: `app.run_query("items:get", id=item_id)`."""
+        """Run a query (public or internal) and return its result: `app.run_query("items:get", id=item_id)`.
+        """
         return self.runner.run(function, args, kind="query")
 
     def run_mutation(self, function: Function | str, /, **args: Any) -> Any:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .errors import (
     ApplicationError,
     ArgumentValidationError,
+    DocumentError,
     FunctionNotFoundError,
     HTTPError,
     MinihttpError,
@@ -59,7 +60,15 @@ _FORMATS: dict[str, Callable[[Any], Any]] = {
     "convex_json": encode_wire,
     "export_json": encode_wire,
 }
-_PATH = re.compile(r"[A-Za-z0-9_.\-]+(?:/[A-Za-z0-9_.\-]+)*(?::[A-Za-z_][A-Za-z0-9_]*)?")
+_PATH = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
+)
+
+_ABOUT = {
+    "/": "This minihttp deployment is running.",
+    "/version": "minihttp",
+    "/instance_name": "minihttp",
+}
 
 
 class _MirrorCors(Cors):
@@ -150,7 +159,8 @@ class FunctionApi:
     def __init__(self, app: Host) -> None:
         self._app = app
 
-    def add_routes(self, router: HttpRouter) -> None:
+    def add_routes(self, router: HttpRouter, fallback: HttpRouter) -> None:
+        """Register the API on `router`, and on `fallback` what gives way to any route of the user."""
         table = {
             ("POST", "/api/query"): self._kind("query"),
             ("GET", "/api/query"): self._get_query,
@@ -171,6 +181,9 @@ class FunctionApi:
                 cors=MIRROR,
                 max_body=self._app.limits.max_args_bytes + _SLACK_BYTES,
             )
+
+        for path, text in _ABOUT.items():
+            fallback.route(path=path, method="GET", handler=lambda ctx, request, text=text: Response(text))
 
     # ------------------------------------------------------------ handlers
 
@@ -237,7 +250,7 @@ class FunctionApi:
         call = self._call(request)
 
         def run(transaction: Any) -> list[dict[str, Any]]:
-            how = {"call": call, "kind": "query", "public": public}
+            how: dict[str, Any] = {"call": call, "kind": "query", "public": public}
             return [
                 self._outcome(called, request, partial(runner.run_in, transaction, called.path, **how))
                 for called in calls
@@ -314,7 +327,7 @@ def _transport(handler: Callable[[Request], Response]) -> Callable[[HandlerCtx, 
     def guarded(ctx: HandlerCtx, request: Request) -> Response:
         try:
             return handler(request)
-        except (HTTPError, ValidationError) as error:
+        except (HTTPError, ValidationError, DocumentError) as error:
             return Response.json({"code": error.code, "message": str(error)}, status=error.status)
         except StorageUnavailableError as error:
             log.error("%s request_id=%s", error, request.id)

@@ -79,7 +79,7 @@ class QueryCtx:
 
     @property
     def storage(self) -> Any:
-        """Files: `get_url` and `get_metadata` (a mutation also has `store`, `delete`, `generate_upload_url`)."""
+        """Files: `get_url`, `get_metadata`; in a mutation also `store`, `delete`, `generate_upload_url`."""
         return self._runner.storage(self._transaction, self._call)
 
     def run_query(self, function: Function | str, /, **args: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeVar, overload
 
@@ -59,7 +60,8 @@ class Function:
             self._check_parameters(args)
 
     def _check_parameters(self, args: Mapping[str, Validator]) -> None:
-        """Refuse a handler whose parameters and `args` cannot fit each other, before the first call shows it."""
+        """Refuse a handler whose parameters and `args` cannot fit each other, before the first call shows it.
+        """
         code = self.handler.__code__
         count = code.co_argcount + code.co_kwonlyargcount
         names = code.co_varnames[:count]
@@ -158,6 +160,15 @@ def wire_name(module: ModuleType) -> str:
     return name.replace(".", "/")
 
 
+def _import(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise FunctionError(f"App(modules=…) names {name!r}, but there is no such module") from None
+
+
 class Registry:
     """All functions of one app, by name."""
 
@@ -175,7 +186,7 @@ class Registry:
                 `.`.
         """
         if isinstance(module, str):
-            module = sys.modules.get(module) or __import__(module, fromlist=["*"])
+            module = sys.modules.get(module) or _import(module)
         name = name or wire_name(module)
         for attribute, value in list(vars(module).items()):
             if isinstance(value, Function) and value.handler.__module__ == module.__name__:

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Convex's own HTTP client from npm, unmodified, against a running server: node judge.mjs URL ADMIN_KEY
+import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
+
+const [url, adminKey, modules] = process.argv.slice(2);
+const load = (name) => import(pathToFileURL(`${modules}/convex/dist/esm/${name}/index.js`).href);
+const { ConvexHttpClient } = await load("browser");
+const { ConvexError } = await load("values");
+const { anyApi: api } = await load("server");
+
+const client = new ConvexHttpClient(url);
+const judged = [];
+const judge = async (what, test) => {
+  await test();
+  judged.push(what);
+};
+
+await judge("queries, mutations, actions", async () => {
+  const id = await client.mutation(api.messages.send, { body: "hi", author: "ada" });
+  const [message] = await client.query(api.messages.list_messages, { author: "ada" });
+  assert.equal(message._id, id);
+  assert.equal(message.body, "hi");
+  assert.equal(typeof message._creationTime, "number");
+  assert.equal((await client.query(api.messages.get, { id }))._id, id);
+  assert.equal(await client.action(api.messages.act, { value: "x" }), "x");
+});
+
+await judge("every value type, there and back", async () => {
+  const values = [
+    null, true, false, 0, -0, 1, -1.5, 1e21, 5e-324, NaN, Infinity, -Infinity,
+    0n, 1n, -1n, 2n ** 63n - 1n, -(2n ** 63n),
+    "", "é", "\uFFFD", "😀", "a\0b", "$x", '{"$integer": 1}',
+    new Uint8Array([]).buffer, new Uint8Array([0, 1, 255]).buffer,
+    [], [[], [null, 1n]], {}, { a: 1, b: { c: [2n] } },
+  ];
+  for (const value of values) {
+    assert.deepEqual(await client.query(api.messages.echo, { value }), value);
+    const id = await client.mutation(api.messages.send, { body: value });
+    assert.deepEqual((await client.query(api.messages.get, { id })).body, value);
+  }
+  assert.ok(Object.is(await client.query(api.messages.echo, { value: -0 }), -0));
+  assert.deepEqual(await client.query(api.messages.echo_all, { a: 1, b: undefined }), { a: 1 });
+});
+
+await judge("directories and default exports", async () => {
+  assert.equal(await client.query("dir/messages"), "the default");
+  assert.equal(await client.query("dir/messages:other"), "the other");
+});
+
+await judge("ConvexError data", async () => {
+  for (const data of ["sold out", { code: "SOLD_OUT", left: 0n }, null, [1]]) {
+    await assert.rejects(client.mutation(api.messages.refuse, { data }), (error) => {
+      assert.ok(error instanceof ConvexError);
+      assert.deepEqual(error.data, data);
+      return true;
+    });
+  }
+});
+
+await judge("errors", async () => {
+  const says = (pattern) => (error) => {
+    assert.ok(!(error instanceof ConvexError));
+    assert.match(error.message, pattern);
+    return true;
+  };
+  await assert.rejects(client.query(api.messages.nope, {}), says(/Could not find public function for 'messages:nope'/));
+  await assert.rejects(client.query(api.messages.secret, {}), says(/Could not find public function for 'messages:secret'/));
+  await assert.rejects(client.mutation(api.messages.count, {}), says(/missing the required field `name`/));
+  await assert.rejects(client.query(api.messages.crash, {}), says(/^\[Request ID: [0-9a-f]{16}\] Server Error$/));
+});
+
+await judge("parallel mutations", async () => {
+  const name = "parallel";
+  const values = await Promise.all(
+    Array.from({ length: 30 }, () => client.mutation(api.messages.count, { name }, { skipQueue: true })),
+  );
+  assert.deepEqual(values.sort((a, b) => a - b), Array.from({ length: 30 }, (_, i) => i + 1));
+  const queued = await Promise.all([1, 2, 3].map(() => client.mutation(api.messages.count, { name })));
+  assert.deepEqual(queued, [31, 32, 33]);
+});
+
+await judge("consistent queries", async () => {
+  const name = "consistent";
+  const consistent = new ConvexHttpClient(url);
+  await client.mutation(api.messages.count, { name });
+  assert.equal(await consistent.consistentQuery(api.messages.counted, { name }), 1);
+  await client.mutation(api.messages.count, { name });
+  assert.equal(await consistent.consistentQuery(api.messages.counted, { name }), 1);
+  assert.equal(await client.query(api.messages.counted, { name }), 2);
+});
+
+await judge("the admin", async () => {
+  const admin = new ConvexHttpClient(url);
+  admin.setAdminAuth(adminKey);
+  assert.equal(await admin.query(api.messages.secret, {}), "only for the admin");
+  assert.equal(await admin.function(api.messages.secret, undefined, {}), "only for the admin");
+  await assert.rejects(client.function(api.messages.secret, undefined, {}));
+  const wrong = new ConvexHttpClient(url);
+  wrong.setAdminAuth("wrong");
+  await assert.rejects(wrong.query(api.messages.secret, {}), /InvalidAuthHeader/);
+  const user = new ConvexHttpClient(url);
+  user.setAuth("some.jwt.here");
+  await assert.rejects(user.query(api.messages.echo, { value: 1 }), /NoAuthProvider/);
+});
+
+console.log(JSON.stringify(judged));
