@@ -9,7 +9,6 @@ caller gave a retry policy. Knows no threads and no order: `worker.py` decides w
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from ..functions.runner import Runner
 
 T = TypeVar("T")
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OURS = (_PACKAGE + os.sep, os.path.join(os.path.dirname(_PACKAGE), "storage_backends") + os.sep)
 _MAX_ERROR_CHARACTERS = 8_192
 _MAX_PAUSE_SECONDS = 10.0
 _RECOVERED_AT_ONCE = 100  # a transaction holds the one write lock
@@ -209,12 +206,11 @@ def describe(error: BaseException) -> str:
     """An error as text for the diary: its type, its message, and the frames of the app's own code."""
     import traceback
 
+    from ..frames import users_frames
+
     try:
         message = str(error)
-    except Exception as problem:
-        message = f"(its message cannot be shown: {type(problem).__name__})"
-    lines = [f"{type(error).__name__}: {message}" if message else type(error).__name__]
-    for frame in traceback.extract_tb(error.__traceback__):
-        if not frame.filename.startswith(_OURS):
-            lines.append(f"    at {frame.name} ({frame.filename}:{frame.lineno})")
-    return "\n".join(lines).encode("utf-8", "backslashreplace").decode()[:_MAX_ERROR_CHARACTERS]
+    except Exception:
+        message = "(its message cannot be shown)"
+    text = "".join([f"{type(error).__name__}: {message}\n", *traceback.format_list(users_frames(error))])
+    return text.rstrip().encode("utf-8", "backslashreplace").decode()[:_MAX_ERROR_CHARACTERS]

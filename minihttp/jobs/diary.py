@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DocumentError
+from ..values import show
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
@@ -39,18 +40,18 @@ _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 Row = dict[str, Any]
 
 
-def new_row(name: str, args: Mapping[str, Any], lane: str, due_ms: float, **options: Any) -> Row:
+def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **options: Any) -> Row:
     """A pending job.
 
     Args:
-        name: of the function.
+        name, kind: of the function.
         args: its arguments.
-        lane: what it waits in: "mutation", "action", or "pool:" and the name of a pool.
         due_ms: when it is to run, in milliseconds since the epoch.
-        options: `retry` (a policy), `onComplete` (name and args), `maxParallel` (of its lane).
+        options: `lane` (instead of the kind: "pool:" and the name of a pool) and `maxParallel` of it,
+            `retry` (a policy), `onComplete` (name and args).
     """
-    row = {"name": name, "args": [args], "scheduledTime": due_ms, "attempts": 0, "lane": lane, **options}
-    return row | _pending(lane, due_ms)
+    row = {"name": name, "args": [args], "scheduledTime": due_ms, "attempts": 0}
+    return row | _pending(options.get("lane", kind), due_ms) | options
 
 
 def _pending(lane: str, due_ms: float) -> Row:
@@ -86,7 +87,13 @@ class Diary:
     def claim(self, transaction: Transaction, row: Row, owner: str) -> None:
         """Mark a job as being run by `owner`, until its lease ends."""
         state = {"state": {"kind": "inProgress"}, "queue": "inProgress", "dueTime": self._lease_end_ms()}
-        transaction.system.patch(row["_id"], {**state, "owner": owner, "attempts": row["attempts"] + 1})
+        changes = {
+            **state,
+            "owner": owner,
+            "attempts": row["attempts"] + 1,
+            "lane": row["queue"].removeprefix(PENDING),
+        }
+        transaction.system.patch(row["_id"], changes)
 
     def renew(self, transaction: Transaction, row: Row) -> None:
         """Begin the lease of a running job again."""
@@ -95,7 +102,8 @@ class Diary:
     def postpone(self, transaction: Transaction, row: Row, delay_seconds: float, **changes: Any) -> None:
         """Let a job wait for its next attempt."""
         due_ms = self.now_ms() + delay_seconds * 1000
-        transaction.system.patch(row["_id"], {**_pending(row["lane"], due_ms), **changes})
+        lane = row["queue"].removeprefix(PENDING) if row["queue"].startswith(PENDING) else row["lane"]
+        transaction.system.patch(row["_id"], {**_pending(lane, due_ms), **changes})
         transaction.after_commit(lambda: self._wake(due_ms))
 
     def settle(self, transaction: Transaction, row: Row, kind: str, **outcome: Any) -> None:
@@ -106,13 +114,12 @@ class Diary:
             outcome: `returnValue` of a success, `error` of a failure.
         """
         now = self.now_ms()
-        begun = row["state"]["kind"] == "inProgress" or kind == "canceled"
         changes = {
             "state": {"kind": kind} | ({"error": outcome["error"]} if "error" in outcome else {}),
             "queue": kind,
             "dueTime": now + self.limits.job_result_seconds * 1000,
             "completedTime": now,
-            "attempts": row["attempts"] + (not begun),
+            "attempts": row["attempts"] + (row["state"]["kind"] == "pending" and kind != "canceled"),
         }
         if outcome.get("returnValue") is not None:
             changes["result"] = outcome["returnValue"]
@@ -130,11 +137,6 @@ class Diary:
         now = self.now_ms()
         return [row for kind in DONE for row in self.first(transaction, kind, _PRUNED_AT_ONCE, now)]
 
-    def prune(self, transaction: Transaction) -> None:
-        """Remove what `outlived` finds."""
-        for row in self.outlived(transaction):
-            transaction.system.delete(row["_id"])
-
     # ------------------------------------------------------------ looking
 
     def find(self, transaction: Transaction, job_id: str) -> Row | None:
@@ -144,8 +146,9 @@ class Diary:
             DocumentError: for what is no id of a job.
         """
         if transaction.system.normalize_id(JOBS, job_id) is None:
-            raise DocumentError("InvalidTable", f"{job_id!r} is not the id of a scheduled function")
-        return transaction.system.get(job_id)
+            raise DocumentError("InvalidTable", f"{show(job_id)} is not the id of a scheduled function")
+        row: Row | None = transaction.system.get(job_id)
+        return row
 
     def due(self, transaction: Transaction, job_id: str) -> Row | None:
         """A job by its id if it is pending and due, else None."""
@@ -163,7 +166,8 @@ class Diary:
             return rows if until_ms is None else rows.lte("dueTime", until_ms)
 
         query = transaction.system.query(JOBS).with_index("by_queue", wanted)
-        return query.collect() if limit is None else query.take(limit)
+        found: list[Row] = query.collect() if limit is None else query.take(limit)
+        return found
 
     def lanes(self, transaction: Transaction) -> Iterator[str]:
         """The lanes in which jobs are waiting: one seek each, however many jobs there are."""

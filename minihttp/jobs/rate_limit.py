@@ -169,10 +169,12 @@ def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
     return found
 
 
-def outlived(transaction: Transaction, now: float) -> list[dict[str, Any]]:
-    """Some of the rows that say no more than no row would: their buckets are full again."""
-    query = transaction.system.query(RATE_LIMITS).with_index("by_full_time", lambda q: q.lte("fullTime", now))
-    return list(query.take(_PRUNED_AT_ONCE))
+def outlived(transaction: Transaction) -> list[dict[str, Any]]:
+    """Some of the rows that say no more than no row would: they are full again."""
+    rows = transaction.system.query(RATE_LIMITS)
+    full = rows.with_index("by_full_time", lambda q: q.lte("fullTime", transaction.now))
+    found: list[dict[str, Any]] = full.take(_PRUNED_AT_ONCE)
+    return found
 
 
 def _positive(name: str, value: float) -> float:

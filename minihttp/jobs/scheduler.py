@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CallError, ConfigurationError, LimitError, ScheduleError
-from ..values import dumps, show
+from ..values import show, size_bytes
 from .diary import DONE, Diary, Row, new_row
 from .retry import Retry
 
@@ -159,14 +159,13 @@ class Scheduler:
         found = self._named(fn)
         if found.kind == "query":
             raise CallError(f"Cannot schedule a query, only a mutation or an action: {found.name}")
-        limit, size = self._diary.limits.max_scheduled_args_bytes, len(dumps(args).encode()) if args else 2
+        limit, size = self._diary.limits.max_scheduled_args_bytes, size_bytes(args)
         if size > limit:
             raise LimitError(
                 "ScheduledFunctionArgumentsTooLarge",
                 f"The arguments of {found.name} take {size} bytes, the limit of a scheduled call is {limit}.",
             )
-        options = {"lane": found.kind, **self._options}
-        row = new_row(found.name, args, due_ms=due_ms, **options)
+        row = new_row(found.name, args, found.kind, due_ms, **self._options)
         job_id: str = self._write(lambda transaction: self._add(transaction, row, size))
         return job_id
 

@@ -10,14 +10,16 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..limits import DEFAULT_LIMITS, Limits
+from . import rate_limit
 from .attempt import Attempts
 from .cron_runs import CronRuns
 from .crons import Crons
-from .diary import JOB_TABLES, PENDING, Diary
+from .diary import JOB_TABLES, PENDING, Diary, Row
 from .hand import Hand
 from .scheduler import Scheduler
 
@@ -134,5 +136,11 @@ class Jobs:
         if not self._alone:
             self._attempts.renew()
         self._attempts.recover(alone=self._alone)
-        while self._database.read(self.diary.outlived):
-            self._database.write(self.diary.prune)
+        for outlived in (self.diary.outlived, rate_limit.outlived):
+            while self._database.read(outlived):
+                self._database.write(partial(_delete, outlived))
+
+
+def _delete(find: Callable[[Transaction], list[Row]], transaction: Transaction) -> None:
+    for row in find(transaction):
+        transaction.system.delete(row["_id"])

@@ -36,8 +36,8 @@ def test_an_error_is_final_and_kept(world, kind) -> None:
     assert world.run_all() == 1
     row = world.job(job_id)
     error = row["state"]["error"]
-    assert error.startswith("ValueError: bad fish\n    at work (")
-    assert __file__ in error and "minihttp/" not in error, "the user's frames, not ours"
+    assert error.startswith(f'ValueError: bad fish\n  File "{__file__}", line ')
+    assert error.endswith("in work\n    raise error"), "the user's frames, not ours"
     assert (row["state"]["kind"], row["attempts"]) == ("failed", 1)
 
 
@@ -68,7 +68,7 @@ class Unprintable(Exception):
         (RecursionError("deep"), "RecursionError: deep"),
         (ApplicationError({"code": "SOLD_OUT"}), "ApplicationError: {'code': 'SOLD_OUT'}"),
         (ValueError("lone \ud800 surrogate"), "ValueError: lone \\ud800 surrogate"),
-        (Unprintable(), "Unprintable: (its message cannot be shown: RuntimeError)"),
+        (Unprintable(), "Unprintable: (its message cannot be shown)"),
         (ValueError("x" * 100_000), "ValueError: " + "x" * 8000),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
