@@ -11,7 +11,8 @@ import os
 import traceback
 from traceback import FrameSummary
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_OURS = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "storage_backends") + os.sep)
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _MAX_CAUSES = 5
 
@@ -19,7 +20,7 @@ _MAX_CAUSES = 5
 def is_users(filename: str) -> bool:
     """Whether `filename` is the user's own code."""
     return not (
-        filename.startswith((_OURS, _STANDARD, "<frozen "))
+        filename.startswith((*_OURS, _STANDARD, "<frozen "))
         or f"{os.sep}site-packages{os.sep}" in filename
         or f"{os.sep}dist-packages{os.sep}" in filename
     )
@@ -44,11 +45,21 @@ def describe(error: BaseException, *, libraries: bool = True) -> str:
             break
         frames = traceback.extract_tb(cause.__traceback__)
         own = [frame for frame in frames if is_users(frame.filename)]
-        others = [frame for frame in frames if not is_users(frame.filename)] if libraries or not own else []
-        text = "".join(traceback.format_exception_only(type(cause), cause)).rstrip()
-        parts.append(("caused by " if parts else "") + text)
+        enough = own or isinstance(cause, SyntaxError)
+        others = (
+            [frame for frame in frames if not is_users(frame.filename)] if libraries or not enough else []
+        )
+        parts.append(("caused by " if parts else "") + _message(cause))
         parts += [line.rstrip() for line in traceback.format_list(own)]
         if others:
             parts += ["  through:", *(line.rstrip() for line in traceback.format_list(others))]
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(parts)
+
+
+def _message(error: BaseException) -> str:
+    """Its type and message; of a syntax error, three lines: place and message, the source, a caret."""
+    lines = traceback.format_exception_only(type(error), error)
+    if isinstance(error, SyntaxError) and error.filename:
+        lines = [f"{os.path.relpath(error.filename)}:{error.lineno}: {lines[-1]}", *lines[1:-1]]
+    return "".join(lines).rstrip()

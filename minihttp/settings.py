@@ -90,13 +90,23 @@ SETTINGS: dict[str, Setting] = {
     "trusted_proxy": Setting(
         None, _text, "address of the proxy whose X-Forwarded-* and X-Request-Id are believed"
     ),
-    "admin_key": Setting(None, _text, "opens internal functions to its holder; never shown, best kept in .env"),
+    "admin_key": Setting(
+        None, _text, "opens internal functions to its holder; never shown, best kept in .env"
+    ),
     "development": Setting(False, _switch, "show errors of the app in replies"),
     "metrics": Setting(False, _switch, "answer /_/metrics"),
     "log_format": Setting("auto", _one_of("auto", "text", "json"), "text, json, or auto: text on a terminal"),
     "log_level": Setting("info", _one_of("debug", "info", "warning", "error"), "least level that is logged"),
 }
-APP_SETTINGS = ("data", "files", "workers", "origin", "admin_key", "development")  # what `App.configure` takes
+APP_SETTINGS = (
+    "data",
+    "files",
+    "workers",
+    "origin",
+    "admin_key",
+    "development",
+)  # what `App.configure` takes
+SECRETS = ("admin_key",)  # never shown, and no flag: other users of the machine see command lines
 
 
 class Settings:

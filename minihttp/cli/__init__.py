@@ -3,8 +3,8 @@
 
 A verb is a module of this package whose name does not begin with `_`. It holds `HELP`, one line;
 `configure(parser)`, which adds its arguments; and `run(args)`, which returns the exit code. Only the verb
-that was asked for is imported. `args.environ` is the environment, `.env` included. What several verbs need
-is at the end of this file.
+that was asked for is imported. `args.argv` is the command as given, `args.environ` the environment with
+`.env`. What several verbs need is at the end of this file.
 
 Exit codes: 0 done, 1 a mistake in the app, its settings or its data, 2 a mistake in the command, 130
 interrupted.
@@ -29,7 +29,7 @@ from ..settings import Settings, add_flags, read_env_file, resolve
 if TYPE_CHECKING:
     from ..app import App
 
-_PROGRAM = __name__.rpartition(".")[0]
+PROGRAM = __name__.rpartition(".")[0]
 _USUAL_PLACES = (("backend/http.py", "backend"), ("app.py", "app.py"), ("http.py", "."))  # file -> target
 
 
@@ -47,10 +47,10 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             environ.setdefault(name, value)
         arguments = list(sys.argv[1:] if argv is None else argv) or _usual_command(environ)
         args = _parser(arguments[:1]).parse_args(arguments)
-        args.environ = environ
+        args.argv, args.environ = arguments, environ
         return int(args.run(args))
     except ConfigurationError as error:
-        print(f"{_PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     except SystemExit as stop:  # argparse, after it has printed help (0) or a mistake (2)
         return stop.code if isinstance(stop.code, int) else 1
@@ -66,7 +66,7 @@ def _verbs() -> list[str]:
 
 
 def _parser(first: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(_PROGRAM, description="HTTP actions as plain Python.")
+    parser = argparse.ArgumentParser(PROGRAM, description="HTTP actions as plain Python.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     names = _verbs()
     for name in first if first and first[0] in names else names:
@@ -79,20 +79,29 @@ def _parser(first: Sequence[str]) -> argparse.ArgumentParser:
 
 def _usual_command(environ: MutableMapping[str, str]) -> list[str]:
     """What no arguments mean: serve the app of the current folder, else help."""
-    for file, target in _USUAL_PLACES:
-        if os.path.isfile(file):
-            return ["serve", target]
-    return ["--help"]
+    target = usual_target()
+    return ["serve", target] if target else ["--help"]
+
+
+def usual_target() -> str | None:
+    """The app of the current folder, if it has one where apps usually are."""
+    return next((target for file, target in _USUAL_PLACES if os.path.isfile(file)), None)
 
 
 # ---------------------------------------------------------------- for the verbs
 
 
-def add_app_arguments(parser: argparse.ArgumentParser) -> None:
+def add_target(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """`TARGET`, which `load_app` takes; if it is optional, the app of the current folder stands for none."""
+    places = "module:app, a module, a file, or a folder with http.py"
+    if optional:
+        places += "; by default the app of the current folder"
+    parser.add_argument("target", metavar="TARGET", nargs="?" if optional else None, help=places)
+
+
+def add_app_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """`TARGET`, and the flags that say where its data is."""
-    parser.add_argument(
-        "target", metavar="TARGET", help="module:app, a module, a file, or a folder with http.py"
-    )
+    add_target(parser, optional=optional)
     add_flags(parser, "data", "files")
 
 
@@ -108,7 +117,12 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 def load_app(args: argparse.Namespace) -> App:
     """The app of `args.target`, with the settings in force, not yet opened."""
-    app = load_target(args.target)
+    target = args.target or usual_target()
+    if target is None:
+        raise ConfigurationError(
+            "which app? the current folder has no backend/http.py, app.py or http.py; name a TARGET"
+        )
+    app = load_target(target)
     app.configure(**settings_of(args).for_app())
     return app
 
@@ -140,5 +154,5 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    text = "-" if value is None else str(value)
+    text = "-" if value in (None, "") else str(value)
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import logs
 from ..errors import ConfigurationError
+from ..observe import Metrics
 from ..settings import add_flags
-from . import load_app, settings_of
+from . import add_target, load_app, settings_of
 from .routes import route_rows
 
 if TYPE_CHECKING:
     from ..app import App
+    from ..server import Served
 
 HELP = "serve an app over HTTP"
 _FLAGS = (
@@ -25,35 +29,57 @@ _MAX_ROUTES_SHOWN = 40
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "target", metavar="TARGET", help="module:app, a module, a file, or a folder with http.py"
-    )
+    add_target(parser)
     add_flags(parser, *_FLAGS)
+    parser.add_argument(
+        "--reload", action="store_true", help="for development: start again when a file changes"
+    )
+    parser.add_argument(
+        "--fd", type=int, help=argparse.SUPPRESS
+    )  # a bound socket, from the parent of --reload
 
 
 def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     logs.configure(settings["log_format"], settings["log_level"])
-    app = load_app(args)
     try:
-        from ..server import serve
+        from .. import server
     except ModuleNotFoundError as error:
         if error.name != "waitress":
             raise
         raise ConfigurationError("to serve over HTTP, waitress is needed: pip install waitress") from None
-    serve(
+    if args.reload:
+        from ._reload import reload
+
+        return reload(args.argv, args.target, server.bind(settings["host"], settings["port"]))
+    app = load_app(args)
+    report: Callable[[Served], None] = logs.access_line
+    if settings["metrics"]:
+        metrics = Metrics()
+        app.configure(metrics=metrics)
+        report = _both(logs.access_line, metrics.record)
+    server.serve(
         app,
         host=settings["host"],
         port=settings["port"],
+        listener=socket.socket(fileno=args.fd) if args.fd is not None else None,
         threads=settings["threads"],
         connections=settings["connections"],
         grace_seconds=settings["grace"],
         trusted_proxy=settings["trusted_proxy"],
         max_body_bytes=largest_body_bytes(app),
-        report=logs.access_line,
-        ready=lambda server: print(banner(app, server.url), file=sys.stderr, flush=True),
+        report=report,
+        ready=lambda bound: print(banner(app, bound.url), file=sys.stderr, flush=True),
     )
     return 0
+
+
+def _both(first: Callable[[Served], None], second: Callable[[Served], None]) -> Callable[[Served], None]:
+    def report(served: Served) -> None:
+        first(served)
+        second(served)
+
+    return report
 
 
 def largest_body_bytes(app: App) -> int:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""`config`: every setting in force, and where it came from; never the value of a secret."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..settings import APP_SETTINGS, SECRETS, SETTINGS, add_flags
+from . import add_json_flag, add_target, load_app, print_rows, settings_of
+
+HELP = "print the settings in force, and where each comes from"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_target(parser)
+    add_flags(parser, *(name for name in SETTINGS if name not in SECRETS))
+    add_json_flag(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings, app = settings_of(args), load_app(args)
+    rows: list[dict[str, Any]] = []
+    for name, value in settings.values.items():
+        origin = settings.origins[name]
+        if name in APP_SETTINGS and origin == "default":
+            value, origin = getattr(app, "files_url" if name == "files" else name), "the app"
+        if name in SECRETS and value:
+            value = "(set)"
+        rows.append({"setting": name, "value": value, "from": origin})
+    rows += [
+        {"setting": name, "value": "missing", "from": f"webhook {path}"}
+        for path, name in app.missing_secrets()
+    ]
+    print_rows(rows, args.json)
+    return 0

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The command line in this process: verbs, exit codes, tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minihttp import cli
+
+APP = """
+from minihttp import App, HttpRouter, Response
+from minihttp.webhooks import stripe
+http = HttpRouter()
+
+@http.route(path="/items", method="GET")
+def list_items(ctx, request):
+    return []
+
+@http.route(path_prefix="/files/", method="GET")
+def file(ctx, request):
+    return {}
+
+http.webhook("/hooks/stripe", stripe.provider(secret="STRIPE_SECRET_OF_TEST"), lambda ctx, event: None)
+app = App(http)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with an app of a name that no other test imports."""
+    monkeypatch.chdir(tmp_path)
+    name = "app_" + tmp_path.name.replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(APP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path / f"{name}.py"
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"], {}) == 0
+    text = capsys.readouterr().out
+    assert all(verb in text for verb in ("config", "doctor", "routes", "serve"))
+    assert "_reload" not in text
+
+
+def test_no_arguments_and_no_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["minihttp"])
+    assert cli.main(environ={}) == 0
+    assert "serve" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [["sreve"], ["routes"], ["routes", "--nonsense"]])
+def test_a_mistake_in_the_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(argv, {}) == 2
+    assert "usage: minihttp" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["routes", "no_such_module"], "minihttp: no module named 'no_such_module' in "),
+        (["serve", "no_such_module"], "minihttp: no module named 'no_such_module' in "),
+        (["serve", "no_such_module", "--port", "x"], "minihttp: --port: port must be a whole number"),
+    ],
+)
+def test_a_mistake_in_the_app(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(argv, {}) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(message) and error.count("\n") == 1
+
+
+def test_routes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["routes", folder.name], {}) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["method", "path", "handler", "location"]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        ["POST", "/hooks/stripe"],
+        ["GET", "/items"],
+        ["GET", "/files/*"],
+    ]
+    assert lines[2].split()[2:] == ["list_items", f"{folder.name}:6"]
+
+
+def test_routes_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["routes", folder.name, "--json"], {}) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[1]["path"] == "/items" and rows[1]["handler"] == "list_items"
+
+
+def test_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    environ = {"MINIHTTP_THREADS": "3", "MINIHTTP_ADMIN_KEY": "do-not-show"}
+    assert cli.main(["config", folder.name, "--port", "1", "--json"], environ) == 0
+    text = capsys.readouterr().out
+    rows = {row["setting"]: (row["value"], row["from"]) for row in map(json.loads, text.splitlines())}
+    assert rows["port"] == (1, "--port")
+    assert rows["threads"] == (3, "MINIHTTP_THREADS")
+    assert rows["data"] == ("data", "the app")
+    assert rows["admin_key"] == ("(set)", "MINIHTTP_ADMIN_KEY")
+    assert rows["STRIPE_SECRET_OF_TEST"] == ("missing", "webhook /hooks/stripe")
+    assert "do-not-show" not in text
+
+
+def test_the_env_file_never_overrides(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.parent / ".env").write_text("MINIHTTP_PORT=1\nMINIHTTP_THREADS=2\n")
+    environ = {"MINIHTTP_PORT": "3"}
+    assert cli.main(["config", folder.name, "--json"], environ) == 0
+    rows = {r["setting"]: r["value"] for r in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert (rows["port"], rows["threads"]) == (3, 2)
+    assert environ == {"MINIHTTP_PORT": "3", "MINIHTTP_THREADS": "2"}
+
+
+def test_doctor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", folder.name, "--host", "0.0.0.0", "--trusted-proxy", "*", "--json"], {}) == 1
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = {(row["check"], row["verdict"]) for row in rows}
+    assert {("secrets", "fail"), ("proxy", "fail"), ("proxy", "warning"), ("clock", "ok")} <= found
+    assert {"python", "sqlite", "disk", "descriptors"} <= {row["check"] for row in rows}
+
+
+def test_print_rows_escapes_what_strangers_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.print_rows([{"id": 1, "name": "a\x1b[2J\nb"}, {"id": None, "name": "é"}], False)
+    assert capsys.readouterr().out == "id  name\n1   a\\x1b[2J\\nb\n-   é\n"
+    cli.print_rows([], False)
+    assert capsys.readouterr().out == ""

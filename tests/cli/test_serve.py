@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""`serve` as a process of its own: banner, log lines, start-up mistakes, reload."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE_SECONDS = 30.0
+APP = """
+from minihttp import App, HttpRouter, Response
+http = HttpRouter()
+
+@http.route(path="/hello/{name}", method="GET")
+def hello(ctx, request):
+    return Response("hello")
+
+@http.route(path="/fails", method="GET")
+def fails(ctx, request):
+    return helper()
+
+def helper():
+    raise ValueError("this went\\nwrong")
+
+app = App(http)
+"""
+
+
+class Program:
+    """`python -m minihttp …` in `folder`; its standard error is read line by line."""
+
+    def __init__(self, folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "minihttp", *argv],
+            cwd=folder,
+            env=environ,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: deque[str] = deque()
+        self._come = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._come:
+                self.lines.append(line.rstrip("\n"))
+                self._come.notify()
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """The next line that holds `pattern`; those before it are dropped."""
+        while True:
+            with self._come:
+                assert self._come.wait_for(lambda: bool(self.lines), PATIENCE_SECONDS), (
+                    f"no line has {pattern!r}"
+                )
+                found = re.search(pattern, self.lines.popleft())
+            if found:
+                return found
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+
+@pytest.fixture
+def programs() -> Iterator[list[Program]]:
+    started: list[Program] = []
+    yield started
+    for program in started:
+        if program.process.poll() is None:
+            program.end(signal.SIGKILL)
+
+
+def get(url: str) -> tuple[int, Mapping[str, str], str]:
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as reply:
+            return reply.status, dict(reply.headers), reply.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read().decode()
+
+
+def test_banner_log_lines_and_metrics(tmp_path: Path, programs: list[Program]) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    program = Program(tmp_path, "serve", "app:app", "--port", "0", "--metrics", "--log-format", "json")
+    programs.append(program)
+    url = program.wait_for(r"minihttp serves (http://127\.0\.0\.1:[0-9]+)$")[1]
+    program.wait_for(r"GET +/fails")
+    program.wait_for(r"GET +/hello/\{name\}")
+    assert get(url + "/hello/you?token=secret")[0] == 200
+    text = program.wait_for(r".*minihttp\.access.*")[0]
+    line = json.loads(text)
+    assert (line["method"], line["route"], line["status"], line["bytes"]) == ("GET", "/hello/{name}", 200, 5)
+    assert line["client"] == "127.0.0.1" and re.fullmatch("[0-9a-f]{16}", line["request_id"])
+    assert "secret" not in text and "you" not in text
+    status, headers, body = get(url + "/fails")
+    assert (status, json.loads(body)) == (500, {"error": "Internal server error"})
+    error = json.loads(program.wait_for(".*ValueError.*")[0])
+    assert error["error"].startswith("ValueError: this went\nwrong\n")
+    assert headers["X-Request-Id"] in error["message"]
+    metrics = get(url + "/_/metrics")[2]
+    assert 'minihttp_requests_total{method="GET",route="/fails",status="500"} 1' in metrics
+    assert get(url + "/_/ready")[0] == 200
+    assert program.end() == 0
+
+
+def test_text_lines_cannot_be_forged(tmp_path: Path, programs: list[Program]) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    program = Program(tmp_path, "serve", "app.py", "--port", "0", "--log-format", "text")
+    programs.append(program)
+    url = program.wait_for(r"serves (.*)")[1]
+    get(url + "/%0d%0aFORGED")
+    program.wait_for(r"GET /%0d%0aFORGED 400 [0-9.]+ms [0-9]+B [0-9a-f]{16} 127\.0\.0\.1$")
+    get(url + "/fails")
+    program.wait_for("ERROR GET /fails failed: ValueError")
+    assert [program.wait_for(".*")[0].strip() for _ in range(4)][:2] == ["ValueError: this went", "wrong"]
+    assert program.end(signal.SIGINT) == 0
+
+
+def test_no_arguments_serve_what_is_here(tmp_path: Path, programs: list[Program]) -> None:
+    (tmp_path / "backend").mkdir()
+    (tmp_path / "backend" / "http.py").write_text(APP.replace("app = App(http)", ""))
+    program = Program(tmp_path, env={"MINIHTTP_PORT": "0"})
+    programs.append(program)
+    assert get(program.wait_for(r"serves (.*)")[1] + "/hello/x")[2] == "hello"
+    assert program.end() == 0
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, text = run_to_the_end(tmp_path, "serve", "app", "--port", str(port))
+    assert code == 1 and text.count("\n") == 1
+    assert text.startswith(
+        f"minihttp: cannot listen on 127.0.0.1:{port}: the port is in use by pid {os.getpid()} ("
+    )
+
+
+def test_a_data_directory_in_use(tmp_path: Path, programs: list[Program]) -> None:
+    (tmp_path / "app.py").write_text(APP.replace("App(http)", "App(http, modules=[__name__])"))
+    program = Program(tmp_path, "serve", "app", "--port", "0")
+    programs.append(program)
+    program.wait_for("serves")
+    code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
+    assert code == 1 and text.count("\n") == 1 and "data" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('data="nosuch://x"', "nosuch"),
+        ('data="/proc/nowhere"', "/proc/nowhere"),
+        ("schema=Schema(items=Table({}).index('by_x', ['no_such_field']))", "no_such_field"),
+    ],
+)
+def test_an_app_that_does_not_open(tmp_path: Path, setting: str, message: str) -> None:
+    text = APP.replace("App(http)", f"App(http, modules=[__name__], {setting})")
+    (tmp_path / "app.py").write_text(text.replace("import App,", "import App, Schema, Table,"))
+    code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
+    assert code == 1 and message in text and "Traceback" not in text
+
+
+def run_to_the_end(folder: Path, *argv: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "minihttp", *argv]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS
+    )
+    return done.returncode, done.stderr
+
+
+def test_reload(tmp_path: Path, programs: list[Program]) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(APP)
+    program = Program(tmp_path, "serve", "app.py", "--port", "0", "--reload")
+    programs.append(program)
+    url = program.wait_for(r"serves (.*)")[1]
+    assert get(url + "/hello/x")[2] == "hello"
+    path.write_text(APP.replace('"hello"', '"changed"'))
+    assert program.wait_for(r"serves (.*)")[1] == url
+    assert get(url + "/hello/x")[2] == "changed"
+    path.write_text(APP + "def f(:\n")
+    first = program.wait_for(r"app\.py:17: SyntaxError: .*")[0]
+    status, headers, body = get(url + "/hello/x")
+    assert status == 500 and first in body and "def f(:" in body and headers["Refresh"] == "1"
+    path.write_text(APP)
+    program.wait_for("serves")
+    assert get(url + "/hello/x")[2] == "hello"
+    assert program.end() == 0

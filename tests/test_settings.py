@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""Which value is in force, and that every mistake names its place."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minihttp.errors import ConfigurationError
+from minihttp.settings import SETTINGS, add_flags, read_env_file, resolve
+
+needs_toml = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="the standard library reads TOML from 3.11 on"
+)
+
+
+def test_defaults(tmp_path: Path) -> None:
+    settings = resolve({}, {}, str(tmp_path))
+    assert settings["port"] == 8080 and settings["host"] == "127.0.0.1" and settings["metrics"] is False
+    assert set(settings.origins.values()) == {"default"}
+    assert settings.for_app() == {}
+
+
+@needs_toml
+def test_flags_beat_environment_beats_file(tmp_path: Path) -> None:
+    (tmp_path / "minihttp.toml").write_text('port = 1\nthreads = 2\nlog-format = "json"\nmetrics = true\n')
+    environ = {"MINIHTTP_PORT": "3", "MINIHTTP_THREADS": "4", "OTHER": "5"}
+    settings = resolve({"port": "6", "host": None, "target": "app"}, environ, str(tmp_path))
+    assert [
+        (settings[name], settings.origins[name]) for name in ("port", "threads", "log_format", "metrics")
+    ] == [
+        (6, "--port"),
+        (4, "MINIHTTP_THREADS"),
+        ("json", "minihttp.toml"),
+        (True, "minihttp.toml"),
+    ]
+
+
+@needs_toml
+def test_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n[tool.minihttp]\ndata = "d"\n')
+    settings = resolve({}, {}, str(tmp_path))
+    assert settings.for_app() == {"data": "d"} and settings.origins["data"] == "pyproject.toml"
+
+
+def test_a_pyproject_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    assert resolve({}, {}, str(tmp_path)).for_app() == {}
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="this Python reads TOML")
+def test_toml_before_python_311(tmp_path: Path) -> None:
+    (tmp_path / "minihttp.toml").write_text("port = 1\n")
+    with pytest.raises(ConfigurationError, match=r"minihttp\.toml needs Python 3\.11 .* MINIHTTP_\*"):
+        resolve({}, {}, str(tmp_path))
+
+
+@needs_toml
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("port = \n", r"minihttp\.toml is not valid TOML"),
+        ("prot = 1\n", r"minihttp\.toml: there is no setting 'prot'; did you mean 'port'\?"),
+        ("port = true\n", r"minihttp\.toml: port must be a whole number from 0 to 65535, not True"),
+        ("host = 1\n", r"minihttp\.toml: host must be text, not 1"),
+    ],
+)
+def test_mistakes_in_the_file(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "minihttp.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        resolve({}, {}, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("MINIHTTP_PROT", "1", r"MINIHTTP_PROT: there is no setting 'prot'; did you mean 'port'\?"),
+        ("MINIHTTP_ZZZZ", "1", r"MINIHTTP_ZZZZ: there is no setting 'zzzz'$"),
+        ("MINIHTTP_PORT", "65536", "MINIHTTP_PORT: port must be a whole number from 0 to 65535, not '65536'"),
+        ("MINIHTTP_PORT", "٣", "port must be a whole number"),
+        ("MINIHTTP_PORT", "9" * 5000, "port must be a whole number"),
+        ("MINIHTTP_GRACE", "nan", "grace must be a number of seconds, not 'nan'"),
+        ("MINIHTTP_GRACE", "-1", "grace must be a number of seconds"),
+        ("MINIHTTP_METRICS", "maybe", "metrics must be true or false, not 'maybe'"),
+        ("MINIHTTP_LOG_FORMAT", "xml", "log_format must be one of auto, text, json, not 'xml'"),
+    ],
+)
+def test_mistakes_in_the_environment(tmp_path: Path, name: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        resolve({}, {name: value}, str(tmp_path))
+
+
+@given(st.sampled_from(sorted(SETTINGS)), st.text(max_size=20))
+def test_any_text_is_a_value_or_one_sentence(name: str, value: str) -> None:
+    try:
+        resolve({}, {"MINIHTTP_" + name.upper(): value}, "no-such-folder")
+    except ConfigurationError as error:
+        assert name in str(error) and repr(value) in str(error)
+
+
+def test_every_setting_can_be_a_flag() -> None:
+    parser = argparse.ArgumentParser()
+    add_flags(parser, *SETTINGS)
+    given_flags = vars(parser.parse_args(["--port", "1", "--log-format", "text", "--metrics"]))
+    settings = resolve(given_flags, {}, "no-such-folder")
+    assert (settings["port"], settings["log_format"], settings["metrics"]) == (1, "text", True)
+    assert settings.origins["log_format"] == "--log-format"
+
+
+def test_env_file(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(
+        "# comment\n\nA=1\nexport B = \"two words\"\nC='x # y'  \nD=plain # comment\nE=\nF=a=b#c\n"
+    )
+    assert read_env_file(str(path)) == {
+        "A": "1", "B": "two words", "C": "x # y", "D": "plain", "E": "", "F": "a=b#c",
+    }  # fmt: skip
+    assert read_env_file(str(tmp_path / "none")) == {}
+
+
+@pytest.mark.parametrize("line", ["hello", "1A=2", "A B=1", "=1"])
+def test_a_line_of_an_env_file_that_is_none(tmp_path: Path, line: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"A=1\n{line}\n")
+    with pytest.raises(ConfigurationError, match=r":2: a line must be NAME=value"):
+        read_env_file(str(path))
