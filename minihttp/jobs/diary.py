@@ -33,6 +33,7 @@ JOB_TABLES: dict[str, Table] = {
 `scheduledTime` and `completedTime` (milliseconds) and `state` (`kind`, and `error` when failed)."""
 
 DONE = ("success", "failed", "canceled")
+STATES = ("pending", "inProgress", *DONE)
 PENDING = "pending:"
 _AFTER_PENDING = "pending;"  # ";" follows ":"
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
@@ -167,6 +168,21 @@ class Diary:
 
         query = transaction.system.query(JOBS).with_index("by_queue", wanted)
         found: list[Row] = query.collect() if limit is None else query.take(limit)
+        return found
+
+    def by_state(self, transaction: Transaction, state: str | None, limit: int) -> list[Row]:
+        """At most `limit` jobs: the pending ones in due order, others the latest first.
+
+        Args:
+            state: one of `STATES`, or None for all.
+        """
+        jobs = transaction.system.query(JOBS)
+        if state == "pending":
+            jobs = jobs.with_index("by_queue", lambda q: q.gte("queue", PENDING).lt("queue", _AFTER_PENDING))
+            return sorted(jobs.take(limit), key=lambda row: row["dueTime"])
+        if state is not None:
+            jobs = jobs.with_index("by_queue", lambda q: q.eq("queue", state))
+        found: list[Row] = jobs.order("desc").take(limit)
         return found
 
     def lanes(self, transaction: Transaction) -> Iterator[str]:

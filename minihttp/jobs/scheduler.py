@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallError, ConfigurationError, LimitError, ScheduleError
+from ..errors import CallError, ConfigurationError, DocumentError, LimitError, ScheduleError
 from ..values import show, size_bytes
 from .diary import DONE, Diary, Row, new_row
 from .retry import Retry
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..functions.registry import Function
     from ..functions.runner import Runner
 
+_OPTIONS = ("lane", "maxParallel", "retry", "onComplete")  # of a row
 _FIVE_YEARS_SECONDS = 5 * 366 * 86_400.0  # Convex's InvalidScheduledFunctionDelay
 
 
@@ -146,6 +147,24 @@ class Scheduler:
             DocumentError: for what is not an id of a job.
         """
         self._write(lambda transaction: self._cancel(transaction, job_id))
+
+    def retry(self, job_id: str) -> str:
+        """Run a job that has ended once more, now, as a new job with the same options; returns its id.
+
+        Raises:
+            DocumentError: for what is not an id of a job, or one that has not ended or is no longer kept.
+        """
+
+        def write(transaction: Transaction) -> str:
+            row = self._diary.find(transaction, job_id)
+            if row is None or row["state"]["kind"] not in DONE:
+                raise DocumentError("InvalidState", f"{job_id} is not a job that has ended")
+            options = {name: row[name] for name in _OPTIONS if name in row}
+            again = Scheduler(self._diary, self._runner, transaction, self._call, options)
+            return again.run_after(0, row["name"], **row["args"][0])
+
+        new_id: str = self._write(write)
+        return new_id
 
     # ------------------------------------------------------------ writing
 

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""`worker`: runs the jobs of an app in a process of their own, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+
+from .. import logs
+from ..errors import ConfigurationError
+from ..settings import add_flags
+from . import add_target, load_app, settings_of
+
+HELP = "run the scheduled functions of an app, without serving it"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_target(parser, optional=True)
+    add_flags(parser, "data", "files", "workers", "grace", "log_format", "log_level")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    logs.configure(settings["log_format"], settings["log_level"])
+    app, stop = load_app(args), threading.Event()
+    if app.workers < 1:
+        raise ConfigurationError("a worker needs workers: this app has 0, give it --workers 4")
+
+    def on_signal(number: int, frame: object) -> None:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_DFL)  # a second signal ends the process at once
+        stop.set()
+
+    app.open()
+    try:
+        app.start()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, on_signal)
+        print(f"worker: {app.workers} jobs side by side, until SIGTERM", file=sys.stderr, flush=True)
+        stop.wait()
+    finally:
+        app.close(settings["grace"])
+    return 0

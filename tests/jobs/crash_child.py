@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""The process that the crash test kills: `crash_child.py DATABASE LOG` runs jobs until it is gone.
+
+Mutations count in the database, actions write a line to a file: an effect outside of any transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from tests.jobs.conftest import World
+
+
+def make_world(path: str, log_path: str) -> World:
+    world = World(path, clock=time.time, workers=4)
+    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def count(ctx, n):
+        ctx.db.insert("counts", {"n": n})
+        if n % 10 == 0:
+            ctx.scheduler.run_after(0, "work:follow", n=n)
+
+    def follow(ctx, n):
+        ctx.db.insert("follows", {"n": n})
+
+    def act(ctx, n):
+        os.write(log, b"%d\n" % n)
+
+    world.mutation(count)
+    world.mutation(follow)
+    world.action(act)
+    return world
+
+
+if __name__ == "__main__":
+    world = make_world(*sys.argv[1:])
+    world.jobs.start()
+    print("running", flush=True)
+    time.sleep(60)
