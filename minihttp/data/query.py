@@ -79,7 +79,7 @@ class Query:
         Raises:
             DocumentError: for another word, or the second time.
         """
-        if direction not in _REVERSE:
+        if not isinstance(direction, str) or direction not in _REVERSE:
             raise DocumentError("InvalidQuery", f'order must be "asc" or "desc", not {show(direction)}')
         if self._order is not None:
             raise DocumentError("InvalidQuery", "Queries may only specify order at most once")

@@ -19,14 +19,14 @@ from .catalog import TableInfo
 
 Position = tuple[bytes, str]
 """(key, id) in an index; the key is empty in the table itself."""
-BUILT_IN = {"by_creation_time": (), "by_id": ()}
+BUILT_IN = ("by_creation_time", "by_id")
 
 
 class IndexRange:
     """What the function given to `with_index` builds: `lambda q: q.eq("channel", c).gte("sentAt", t)`."""
 
     def __init__(self, table: TableInfo, name: str) -> None:
-        index = table.indexes.get(name)
+        index = table.indexes.get(name) if isinstance(name, str) else None
         if index is None and name not in BUILT_IN:
             raise DocumentError("IndexNotFound", f"Index {table.name}.{name} not found.")
         self.number = index.number if index else None
@@ -65,9 +65,9 @@ class IndexRange:
     def _bound(self, operator: str, rivals: tuple[str, str], field: str, value: Any) -> IndexRange:
         self._check_known(field)
         if any(rival in self._bounds for rival in rivals):
-            side = "lower" if "gt" in rivals else "upper"
+            side = "a lower" if "gt" in rivals else "an upper"
             raise DocumentError(
-                "AlreadyDefinedBound", f"Index {self._index_name} has a {side} bound already: {field}"
+                "AlreadyDefinedBound", f"Index {self._index_name} has {side} bound already: {field}"
             )
         if self._bounded is not None and self._bounded != field:
             raise DocumentError(
