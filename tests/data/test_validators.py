@@ -122,20 +122,17 @@ def test_messages_name_path_value_and_validator(value: object, lines: list[str])
 
 
 def test_messages_of_literals_ids_and_large_numbers() -> None:
+    stranger = MAKER.make(table_tag("neverDeclared"))
+    rest = 'which does not match the table name in validator `v.id("users")`.'
     for validator, value, message in (
         (v.literal("a"), "x", '`"x"` does not match literal validator `v.literal("a")`.'),
-        (
-            v.id("users"),
-            POST_ID,
-            f'Found ID "{POST_ID}" from another table, which does not match the table name in validator '
-            '`v.id("users")`.',
-        ),
+        (v.id("users"), stranger, f'Found ID "{stranger}" from another table, {rest}'),
         (v.number(), BIG, "beyond ±2^53, where a number is not exact; use v.int64() for it."),
     ):
         with pytest.raises(ValidationError) as caught:
             validator.check(value)
         assert message in str(caught.value)
-    v.id("posts")  # from here on the table can be named
+    v.id("posts")  # what the app's code names can be named
     with pytest.raises(ValidationError, match="from table `posts`"):
         v.id("users").check(POST_ID)
 
