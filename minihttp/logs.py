@@ -17,17 +17,42 @@ import threading
 import time
 from collections import deque
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, NamedTuple, TextIO, cast
 
 from .frames import describe
-
-if TYPE_CHECKING:
-    from .server import Served
 
 FORMATS = ("auto", "text", "json")
 _ACCESS = logging.getLogger("minihttp.access")
 _MAX_PATH_CHARACTERS = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Served(NamedTuple):
+    """One answered request.
+
+    Attributes:
+        started: Unix seconds, when a handler thread took it.
+        method: as sent; `-` when the head could not be read.
+        route: the pattern that matched, or None.
+        path: as sent, percent-encoded, without the query.
+        status: of the reply.
+        seconds: until the last byte was with the socket or its buffer.
+        body_bytes: of the reply.
+        request_id: as in `X-Request-Id`, or None when the application was not reached.
+        client: the peer's address, or the one that the trusted proxy gave.
+        complete: False when the reply was cut half-way.
+    """
+
+    started: float
+    method: str
+    route: str | None
+    path: str
+    status: int
+    seconds: float
+    body_bytes: int
+    request_id: str | None
+    client: str
+    complete: bool
 
 
 def configure(form: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
@@ -50,10 +75,10 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
 
 
 class BatchingHandler(logging.Handler):
-    """Writes lines in batches, by a thread of its own: a `write` for each request would halve the throughput.
+    """Writes lines in batches, by a thread of its own: a `write` for each request would halve throughput.
 
-    A line is written within `delay_seconds`, a warning and all before it at once, and the rest when `logging` shuts
-    down.
+    A line is written within `delay_seconds`, a warning and all before it at once, and the rest by `close`,
+    which `logging` calls at exit.
     """
 
     def __init__(self, stream: TextIO, delay_seconds: float = 0.05) -> None:
@@ -62,8 +87,10 @@ class BatchingHandler(logging.Handler):
         self._delay_seconds = delay_seconds
         self._records: deque[logging.LogRecord] = deque()
         self._waiting = threading.Event()
+        self._closing = threading.Event()
         self._writing = threading.Lock()
-        threading.Thread(target=self._write_batches, name="minihttp-log", daemon=True).start()
+        self._writer = threading.Thread(target=self._write_batches, name="minihttp-log", daemon=True)
+        self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         self._records.append(record)
@@ -84,9 +111,18 @@ class BatchingHandler(logging.Handler):
             except (OSError, ValueError):
                 pass
 
+    def close(self) -> None:
+        """Writes what is pending and ends the thread."""
+        self._closing.set()
+        self._waiting.set()
+        self._writer.join()
+        self.flush()
+        super().close()
+
     def _write_batches(self) -> None:
-        while self._waiting.wait():
-            time.sleep(self._delay_seconds)
+        while not self._closing.is_set():
+            self._waiting.wait()
+            self._closing.wait(self._delay_seconds)
             self._waiting.clear()
             self.flush()
 

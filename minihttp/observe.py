@@ -3,8 +3,7 @@
 
 `/_/health` answers 200 while the process serves at all. `/_/ready` answers 200 when storage answers, else
 503. `/_/metrics`, off unless asked for, is Prometheus text (exposition format 0.0.4), written by hand. None
-of them says anything of documents or people. `Metrics` takes what has the attributes of `Served`; knows no
-server.
+of them says anything of documents or people. Knows no server.
 """
 
 from __future__ import annotations
@@ -14,37 +13,35 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import MinihttpError
 from .http.response import Response
 
 if TYPE_CHECKING:
-    from .app import App
+    from .data.database import Database
     from .http.request import Request
     from .http.router import HttpRouter
-    from .server import Served
+    from .logs import Served
 
-_BUCKETS_SECONDS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-)  # Prometheus's own
-_METHODS = frozenset(
-    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-)  # others are a stranger's words
+# Prometheus's own choice of buckets
+_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Any other method is a stranger's word, and each would be a new series.
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Observed(Protocol):
+    """What is asked of an app."""
+
+    data: str
+
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def database(self) -> Database: ...
+
 
 Sample = tuple[str, dict[str, str], float]  # suffix of the name, labels, value
 
@@ -119,7 +116,7 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def add_routes(app: App, router: HttpRouter, metrics: Metrics | None = None) -> None:
+def add_routes(app: Observed, router: HttpRouter, metrics: Metrics | None = None) -> None:
     """Registers `/_/health` and `/_/ready` on `router`, and `/_/metrics` where there are `metrics`."""
 
     def health(ctx: Any, request: Request) -> Response:
@@ -143,7 +140,7 @@ def add_routes(app: App, router: HttpRouter, metrics: Metrics | None = None) -> 
         router.route(path="/_/metrics", method="GET", handler=numbers)
 
 
-def gauges(app: App) -> Iterator[tuple[str, str, float]]:
+def gauges(app: Observed) -> Iterator[tuple[str, str, float]]:
     """(name, help, value) of what an open app holds: jobs, deliveries, bytes of the database."""
     if not app.is_open:
         return

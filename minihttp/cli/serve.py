@@ -18,7 +18,7 @@ from .routes import route_rows
 
 if TYPE_CHECKING:
     from ..app import App
-    from ..server import Served
+    from ..logs import Served
 
 HELP = "serve an app over HTTP"
 _FLAGS = (

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..limits import DEFAULT_LIMITS
+from ..logs import Served
 from .listener import Listener, log
 from .sockets import affordable_connections, bind
-from .tasks import Served
 
 __all__ = ["Served", "Server", "bind", "serve"]
 

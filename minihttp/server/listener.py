@@ -18,9 +18,10 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from ..limits import KIB, MIB
+from ..logs import Served
 from . import cure
 from .strict import StrictParser
-from .tasks import CuredReportingTask, RefusalTask, Served, StockTask
+from .tasks import CuredReportingTask, RefusalTask, StockTask
 
 log = logging.getLogger("minihttp.server")
 

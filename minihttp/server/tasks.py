@@ -11,42 +11,15 @@ import json
 import re
 import time
 from random import getrandbits
-from typing import Any, NamedTuple
+from typing import Any
 
 from waitress.task import ErrorTask, Task, WSGITask
 
+from ..logs import Served
 from .cure import CuredTask
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # what a proxy may hand us to be written into our log
 _MAX_MESSAGE_CHARACTERS = 200  # waitress quotes what was sent
-
-
-class Served(NamedTuple):
-    """One answered request.
-
-    Attributes:
-        started: Unix seconds, when a handler thread took it.
-        method: as sent; `-` when the head could not be read.
-        route: the pattern that matched, or None.
-        path: as sent, percent-encoded, without the query.
-        status: of the reply.
-        seconds: until the last byte was with the socket or its buffer.
-        body_bytes: of the reply.
-        request_id: as in `X-Request-Id`, or None when the application was not reached.
-        client: the peer's address, or the one that the trusted proxy gave.
-        complete: False when the reply was cut half-way.
-    """
-
-    started: float
-    method: str
-    route: str | None
-    path: str
-    status: int
-    seconds: float
-    body_bytes: int
-    request_id: str | None
-    client: str
-    complete: bool
 
 
 class _Reporting(Task):  # type: ignore[misc]

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Probes and metrics, through the app."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from minihttp import App, HttpRouter
+from minihttp.logs import Served
+from minihttp.observe import Metrics
+
+SERVED = Served(1.0, "GET", "/a/{id}", "/a/7", 200, 0.004, 42, "id", "192.0.2.1", True)
+SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"(,[a-z]+="([^"\\\n]|\\.)*")*\})? [0-9.e+-]+')
+
+
+def call(app: App, path: str, method: str = "GET") -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of the app's reply, which keeps to PEP 3333."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
+    }
+    setup_testing_defaults(environ)
+    started: list[Any] = []
+    body = validator(app)(environ, lambda status, headers, exc_info=None: started.extend((status, headers)))
+    try:
+        text = b"".join(body).decode()
+    finally:
+        body.close()
+    return int(started[0][:3]), dict(started[1]), text
+
+
+def test_requests_and_their_time() -> None:
+    metrics = Metrics()
+    for seconds in (0.0005, 0.004, 0.005, 99.0):
+        metrics.record(SERVED._replace(seconds=seconds))
+    metrics.record(SERVED._replace(status=500, route=None, method="BREW"))
+    lines = metrics.text([("jobs_pending", "Jobs.", 3)]).splitlines()
+    assert 'minihttp_requests_total{method="GET",route="/a/{id}",status="200"} 4' in lines
+    assert 'minihttp_requests_total{method="other",route="",status="500"} 1' in lines
+    assert 'minihttp_request_seconds_bucket{route="/a/{id}",le="0.001"} 1' in lines
+    assert 'minihttp_request_seconds_bucket{route="/a/{id}",le="0.005"} 3' in lines
+    assert 'minihttp_request_seconds_bucket{route="/a/{id}",le="10.0"} 3' in lines
+    assert 'minihttp_request_seconds_bucket{route="/a/{id}",le="+Inf"} 4' in lines
+    assert 'minihttp_request_seconds_sum{route="/a/{id}"} 99.0095' in lines
+    assert 'minihttp_request_seconds_count{route="/a/{id}"} 4' in lines
+    assert "jobs_pending 3" in lines
+
+
+def test_every_line_is_valid_exposition_text() -> None:
+    metrics = Metrics()
+    metrics.record(SERVED._replace(route='/"\\\n{x}'))
+    text = metrics.text()
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        assert line.startswith(("# HELP ", "# TYPE ")) or SAMPLE.fullmatch(line), line
+
+
+def test_threads_lose_no_count() -> None:
+    metrics = Metrics()
+    threads = [
+        threading.Thread(target=lambda: [metrics.record(SERVED) for _ in range(500)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 'minihttp_requests_total{method="GET",route="/a/{id}",status="200"} 2000' in metrics.text()
+
+
+def test_probes_of_an_app_that_only_routes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = App(HttpRouter())
+    for path in ("/_/health", "/_/ready"):
+        status, headers, body = call(app, path)
+        assert (status, json.loads(body)) == (200, {"status": "ok"})
+        assert headers["Cache-Control"] == "no-store"
+        assert call(app, path, "POST")[0] == 405
+    assert call(app, "/_/metrics")[0] == 404
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ready_asks_storage(tmp_path: Path) -> None:
+    with App(HttpRouter(), data=tmp_path, workers=0) as app:
+        assert call(app, "/_/ready")[0] == 200
+        app.database.close()
+        status, _, body = call(app, "/_/ready")
+        assert (status, json.loads(body)) == (503, {"status": "storage does not answer"})
+        assert call(app, "/_/health")[0] == 200
+
+
+def test_metrics_of_an_open_app(tmp_path: Path) -> None:
+    with App(HttpRouter(), data=tmp_path, workers=0, metrics=Metrics()) as app:
+        status, headers, body = call(app, "/_/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "minihttp_database_bytes " in body
