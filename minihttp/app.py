@@ -9,14 +9,13 @@ gunicorn and wsgiref call it alike.
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError, RouteError
+from .errors import ConfigurationError
 from .functions.context import HandlerCtx
 from .http.request import Request
 from .http.response import Response
@@ -35,11 +34,10 @@ if TYPE_CHECKING:
     from .jobs.inbox import Inbox
     from .jobs.worker import Jobs
     from .observe import Metrics
+    from .own_routes import OwnRoutes
 
 StartResponse = Callable[..., Any]
 Modules = Iterable["str | ModuleType"] | Mapping[str, "str | ModuleType"]
-
-_OURS = ("/api/", "/_/")  # where the framework's own routes are; they beat a user's pattern or prefix route
 
 
 class Parts:
@@ -117,10 +115,7 @@ class App:
         self.metrics = metrics
         self._parts: Parts | None = None
         self._opening = threading.RLock()
-        self._system = HttpRouter(system=True)
-        self._fallback = HttpRouter()
-        self._has_work = bool(modules) or schema is not None or crons is not None
-        self._wired = False
+        self._own: OwnRoutes | None = None
 
     @classmethod
     def from_package(cls, package: str | os.PathLike[str], **settings: Any) -> App:
@@ -145,16 +140,13 @@ class App:
         request: Request | None = None
         route: Route | None = None
         try:
-            if not self._wired:
-                self._wire()
+            own = self._own or self._wire()
             path = raw_path(environ)
             route = self.http.find(path, environ["REQUEST_METHOD"])
-            if (route is None or not route.exact) and path.startswith(_OURS):
-                route = self._system.find(path, environ["REQUEST_METHOD"]) or route
+            if route is None or not route.exact:
+                route = own.find(path, environ["REQUEST_METHOD"], route)
             if route is None:
-                route = self._fallback.find(path, environ["REQUEST_METHOD"])
-            if route is None:
-                response = self._unrouted(path, environ)
+                response = self._unrouted(path, environ, own)
             else:
                 environ["minihttp.route"] = route.pattern
                 check_host(environ)
@@ -170,52 +162,31 @@ class App:
             return _Closing(response(environ, start_response), request.close)
         return response(environ, start_response)
 
-    def _wire(self) -> None:
-        """Once, before the first request: the framework's own routes; storage too where the app has work for
-        it.
-        """
+    def _wire(self) -> OwnRoutes:
+        """Once, before the first request: the own routes; storage and worker where there is work for them."""
         with self._opening:
-            if not self._wired:
-                self._add_system_routes()
-                if self._has_work or self.http.webhooks:
+            if self._own is None:
+                own = self._own_routes()
+                if self.modules or self.schema or self.crons or self.http.webhooks:
                     self.open()
                     self.start()
-                self._wired = True
+                self._own = own
+            return self._own
 
-    def _add_system_routes(self) -> None:
-        """The framework's own routes, in a router of their own: they beat a user's prefix, not an exact path.
-        """
-        from . import observe
-        from .function_api import MIRROR, FunctionApi
+    def _own_routes(self) -> OwnRoutes:
+        from .own_routes import OwnRoutes
 
-        if self._system.routes():
-            return
-        observe.add_routes(self, self._system, self.metrics)
-        for method in ("GET", "POST"):
-            self._system.route(path_prefix="/api/storage/", method=method, handler=self._storage, cors=MIRROR)
-        if self.function_api:
-            FunctionApi(self).add_routes(self._system, self._fallback)
-        for path, method, _ in self._system.routes():
-            route = self.http.find(path, method)
-            if route is not None and route.exact:
-                raise RouteError(
-                    f"{method} {path} is taken by the function API, but registered at {route.location};"
-                    " App(function_api=False) frees it"
-                )
+        return OwnRoutes(self)
 
-    def _storage(self, ctx: HandlerCtx, request: Request) -> Response:
-        return self.files.handle(request)
-
-    def _unrouted(self, path: str, environ: dict[str, Any]) -> Response:
+    def _unrouted(self, path: str, environ: dict[str, Any], own: OwnRoutes) -> Response:
         """404, 405 with Allow, or the answer to a CORS preflight."""
-        allowed = self.http.allowed_methods(path) or self._system.allowed_methods(path)
-        method = environ["REQUEST_METHOD"]
+        allowed = self.http.allowed_methods(path) or own.allowed_methods(path)
         if not allowed:
             return reply(404, "Not found", environ)
-        if method == "OPTIONS" and environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"):
-            router = self.http if self.http.allowed_methods(path) else self._system
+        method = environ["REQUEST_METHOD"]
+        if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             for name in allowed:
-                route = router.find(path, name)
+                route = own.find(path, name, self.http.find(path, name))
                 cors = (route and route.cors) or self.http.cors
                 if cors is not None:
                     environ["minihttp.route"] = route.pattern if route else path
@@ -248,13 +219,13 @@ class App:
                 naming the value and the place.
         """
         with self._opening:
-            self._add_system_routes()
             if self._parts is None:
+                self._own_routes()  # a path taken twice is a mistake of the start, not of the first request
                 self._parts = self._assemble()
         return self
 
     def _assemble(self) -> Parts:
-        from .backends import open_documents, open_files
+        from .backends import open_documents, open_files, storage_urls
         from .data.database import Database
         from .files.storage import FILE_TABLES, FileStore
         from .functions.registry import Registry
@@ -322,8 +293,7 @@ class App:
     def close(self, grace_seconds: float = 30.0) -> None:
         """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
         with self._opening:
-            parts, self._parts, self._wired = self._parts, None, False
-            self._system, self._fallback = HttpRouter(system=True), HttpRouter()
+            parts, self._parts, self._own = self._parts, None, None
         if parts is not None:
             parts.jobs.stop(grace_seconds)
             parts.files.close()
@@ -386,8 +356,7 @@ class App:
     # ------------------------------------------------------------ calls from plain Python
 
     def run_query(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a query (public or internal) and return its result: `app.run_query("items:get", id=item_id)`.
-        """
+        """Run a query, public or internal: `app.run_query("items:get", id=item_id)`."""
         return self.runner.run(function, args, kind="query")
 
     def run_mutation(self, function: Function | str, /, **args: Any) -> Any:
@@ -425,9 +394,7 @@ def _as_response(result: Any, route: Route) -> Response:
 
 
 class _Closing:
-    """A response body that frees the request's spooled files once the server is done with it (PEP 3333
-    close()).
-    """
+    """A response body whose `close` (PEP 3333) also frees the request's spooled files."""
 
     __slots__ = ("_body", "_close")
 
@@ -445,21 +412,3 @@ class _Closing:
                 close()
         finally:
             self._close()
-
-
-def storage_urls(data: str, files: str | None) -> tuple[str, str]:
-    """The URLs of the document store and the file store that `App(data=…, files=…)` mean.
-
-    A plain directory holds both: `app.db`, and `files/` or `files.db`. A URL of a document store needs a
-    directory or a URL for files too, else they go to `data/files`.
-    """
-    if data == ":memory:":
-        return "sqlite::memory:", files if files and ":" in files else "sqlite::memory:"
-    is_url = re.match(r"[a-z][a-z0-9+]+:", data) is not None
-    documents = data if is_url else f"sqlite:{os.path.join(data, 'app.db')}"
-    folder = "data" if is_url else data
-    if files is None or files == "filesystem":
-        return documents, f"filesystem:{os.path.join(folder, 'files')}"
-    if files == "sqlite":
-        return documents, f"sqlite:{os.path.join(folder, 'files.db')}"
-    return documents, files

@@ -8,6 +8,7 @@ edit. Both folders may have been copied under another package. Knows nothing of 
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -76,3 +77,21 @@ def _load(name: str) -> ModuleType | None:
         raise ConfigurationError(
             f"storage backend {name!r} needs the package {missing.name!r}, which is not installed"
         ) from None
+
+
+def storage_urls(data: str, files: str | None) -> tuple[str, str]:
+    """The URLs of the document store and the file store that `App(data=…, files=…)` mean.
+
+    A plain directory holds both: `app.db`, and `files/` or `files.db`. A URL of a document store needs a
+    directory or a URL for files too, else they go to `data/files`.
+    """
+    if data == ":memory:":
+        return "sqlite::memory:", files if files and ":" in files else "sqlite::memory:"
+    is_url = _split_url(data) is not None
+    documents = data if is_url else f"sqlite:{os.path.join(data, 'app.db')}"
+    folder = "data" if is_url else data
+    if files is None or files == "filesystem":
+        return documents, f"filesystem:{os.path.join(folder, 'files')}"
+    if files == "sqlite":
+        return documents, f"sqlite:{os.path.join(folder, 'files.db')}"
+    return documents, files

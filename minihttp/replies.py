@@ -7,6 +7,7 @@ traceback goes to the log only, under the same request id. Knows no routes.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,10 @@ from .http.response import Response
 
 log = logging.getLogger("minihttp")
 
+_JSON = ("Content-Type", "application/json")
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 def reply(
     status: int,
@@ -26,11 +31,12 @@ def reply(
     **more: Any,
 ) -> Response:
     """`{"error": message, …}` with the headers that every error reply has."""
-    response = Response.json({"error": message, **more}, status=status)
+    pairs = [_JSON, _NOSNIFF, ("X-Request-Id", request_id(environ))]
+    response = Response.prepared(
+        _encode({"error": message, **more}).encode("utf-8", "replace"), status, pairs
+    )
     for name, value in headers:
         response.headers.append(name, value)
-    response.headers.set("X-Content-Type-Options", "nosniff")
-    response.headers.set("X-Request-Id", request_id(environ))
     return response
 
 

@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "frames": set(),
     "limits": {"errors"},
+    "logs": {"frames"},
     "values": {"errors", "limits"},
     "http": GROUND - {"values"},
     "webhooks": GROUND - {"values"},
@@ -35,12 +36,12 @@ ROOMS: dict[str, set[str]] = {
     "replies": GROUND | {"http"},
 }
 _BELOW_APP = set(ROOMS)
-ROOMS["logs"] = {"frames"}
 ROOMS["function_api"] = _BELOW_APP
 ROOMS["settings"] = GROUND
 ROOMS["observe"] = _BELOW_APP
 ROOMS["loader"] = _BELOW_APP | {"app"}
-ROOMS["app"] = _BELOW_APP | {"function_api", "loader", "observe", "settings"}
+ROOMS["own_routes"] = _BELOW_APP | {"function_api", "observe"}
+ROOMS["app"] = _BELOW_APP | {"loader", "own_routes"}
 ROOMS["testing"] = _BELOW_APP | {"app"}
 ROOMS["server"] = _BELOW_APP | {"app", "observe", "settings"}
 ROOMS["cli"] = set(ROOMS)

@@ -84,6 +84,16 @@ class Response:
         return response
 
     @classmethod
+    def prepared(cls, body: bytes, status: int, pairs: list[Pair]) -> Response:
+        """A reply of parts that are known to be right; nothing is checked or added but Content-Length."""
+        response = cls.__new__(cls)
+        response.body = body
+        response.status = status
+        pairs.append(("Content-Length", str(len(body))))
+        response._pairs = pairs
+        return response
+
+    @classmethod
     def redirect(cls, url: str, status: int = 302) -> Response:
         """An empty reply whose Location is `url` as it is: no absolute URL is built from the Host header."""
         return cls(b"", status, [("Location", url)])
