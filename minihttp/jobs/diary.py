@@ -49,7 +49,7 @@ def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **opti
         args: its arguments.
         due_ms: when it is to run, in milliseconds since the epoch.
         options: `lane` (instead of the kind: "pool:" and the name of a pool) and `maxParallel` of it,
-            `retry` (a policy), `onComplete` (name and args).
+            `retry` (a policy), `onComplete` (name and args; `unless` lists ends that it is not for).
     """
     row = {"name": name, "args": [args], "scheduledTime": due_ms, "attempts": 0}
     return row | _pending(options.get("lane", kind), due_ms) | options
@@ -126,7 +126,7 @@ class Diary:
             changes["result"] = outcome["returnValue"]
         transaction.system.patch(row["_id"], changes)
         callback = row.get("onComplete")
-        if callback is not None:
+        if callback is not None and kind not in callback.get("unless", ()):
             args = {**callback["args"], "job_id": row["_id"], "result": {"kind": kind, **outcome}}
             self.add(transaction, new_row(callback["name"], args, "mutation", now))
 
