@@ -15,7 +15,7 @@ from minihttp.data.validators import Validator, v
 from minihttp.errors import SchemaError, ValidationError
 from minihttp.values import UNSET, Int64
 
-MAKER = IdMaker(lambda: 1_700_000_000.0)
+MAKER = IdMaker(lambda: 1_700_000_000.0, lambda n: bytes(n))
 USER_ID, POST_ID = MAKER.make(table_tag("users")), MAKER.make(table_tag("posts"))
 BIG = 2**53 + 1
 PERSON = v.object(
