@@ -112,6 +112,14 @@ class Delivery:
         """What happened, in the provider's words: `push`, `checkout.session.completed`, `user.created`."""
         return self.headers.get(self.scheme.event_header.lower()) or self.find(self.scheme.event_paths)
 
+    @property
+    def payload(self) -> Any:
+        """As `json()`, but None where the body is no JSON."""
+        try:
+            return self.json()
+        except HTTPError:
+            return None
+
     def json(self) -> Any:
         """The body as JSON, parsed once; of a form body, its field with the JSON (GitHub's and Slack's
         `payload`).
@@ -151,10 +159,7 @@ class Delivery:
 
     def value_at(self, path: str) -> Any:
         """Whatever stands at a dotted path of the JSON body; None where there is no JSON or no such path."""
-        try:
-            value = self.json()
-        except HTTPError:
-            return None
+        value = self.payload
         for name in path.split("."):
             value = value.get(name) if isinstance(value, dict) else None
         return value

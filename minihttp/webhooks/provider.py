@@ -17,6 +17,7 @@ from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers
 
 if TYPE_CHECKING:
+    from .hmac_scheme import HMACScheme
     from .verifier import Verifier
 
 _is_header_id = re.compile(r"[!-~]{1,256}").fullmatch
@@ -50,13 +51,22 @@ class Provider:
         self.public_url = public_url
         self.kept_headers = verifier.kept_headers()
 
+    @property
+    def scheme(self) -> HMACScheme:
+        return self.verifier.scheme
+
+    @property
+    def signs_url(self) -> bool:
+        """Whether `verify` needs the URL of the request."""
+        return "{url}" in self.scheme.signed or self.scheme.contents is not None
+
     def resolve(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The secrets that are set, by name and in order; a name that is not in the result is missing.
 
         Raises:
             ConfigurationError: for one that is set and cannot be a key; the message names the variable only.
         """
-        found = {name: environment[name] for name in self.secret_names if name in environment}
+        found = {name: environment[name] for name in self.secret_names if environment.get(name)}
         for name, secret in found.items():
             try:
                 self.verifier.keys(secret)
@@ -84,7 +94,7 @@ class Provider:
         delivery = self.verifier.verify(
             body, headers, secrets, now=now, tolerance_seconds=self.tolerance_seconds, url=url
         )
-        header = self.verifier.scheme.id_header
+        header = self.scheme.id_header
         if header and not delivery.id:
             raise WebhookError("missing_header", f"the header {header} is missing or empty")
         if header and not _is_header_id(delivery.id or ""):
@@ -104,5 +114,5 @@ class Provider:
 
     def handshake(self, delivery: Delivery, secret: str) -> Any:
         """The JSON to answer a challenge or a ping with, instead of handling it; None for a real event."""
-        answer = self.verifier.scheme.handshake
+        answer = self.scheme.handshake
         return answer(delivery, self.verifier.keys(secret)[0]) if answer else None

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""Webhook deliveries as documents, and every change of state that one may make.
+
+Each method works in a transaction that somebody else opened, so that a delivery's state, its job and its
+effects share one commit. A delivery is `pending` (it has a job), `waiting` (behind another of its order key),
+`done` or `dead`. The index by (`queue`, `until`) finds them by state: `queue` is the state, with the lane
+behind it where deliveries are ordered, and `until` is when the row may be removed. Bodies are documents of
+their own, so that a change of state does not write them again. Knows no HTTP and verifies nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..data.schema import Table
+from ..data.validators import v
+from ..errors import DocumentError
+from .diary import Diary, Row, new_row
+
+if TYPE_CHECKING:
+    from ..data.database import Transaction
+
+DELIVERIES = "_webhook_deliveries"
+BODIES = "_webhook_bodies"
+REFUSALS = "_webhook_refusals"
+INBOX_TABLES: dict[str, Table] = {
+    DELIVERIES: Table(v.any())
+    .index("by_key", ["endpoint", "deliveryId"])
+    .index("by_queue", ["queue", "until"]),
+    BODIES: Table(v.any()),
+    REFUSALS: Table(v.any()).index("by_endpoint", ["endpoint"]),
+}
+
+SETTLED = ("done", "dead")
+_AT_ONCE = 100  # rows that one transaction changes: it holds the one write lock
+
+
+class Deliveries:
+    """Reads and writes deliveries.
+
+    Args:
+        diary: where the jobs are that run their handlers.
+    """
+
+    def __init__(self, diary: Diary) -> None:
+        self._diary = diary
+
+    # ------------------------------------------------------------ states
+
+    def add(self, transaction: Transaction, row: Row, body: bytes, run: Row | None) -> str:
+        """Store a new delivery and its body, and schedule its handler; returns its id.
+
+        Args:
+            row: `endpoint`, `deliveryId`, `retentionSeconds`, perhaps `lane`, and what else is to be kept.
+            run: what `new_row` takes of the handler's job; None where nothing is to run.
+        """
+        row = {**row, "duplicates": 0, "body": transaction.system.insert(BODIES, {"body": _storable(body)})}
+        changes = self._settled(row, "done") if run is None else self._begun(transaction, row, run)
+        id: str = transaction.system.insert(DELIVERIES, {**row, **changes})
+        return id
+
+    def again(self, transaction: Transaction, row: Row, body_hash: str, run: Row | None) -> None:
+        """Count a duplicate. It revives a dead delivery: senders resend by hand under the old id."""
+        changes: Row = {"duplicates": row["duplicates"] + 1, "lastSeen": self._diary.now_ms()}
+        if row["bodyHash"] != body_hash:
+            changes["conflicts"] = row.get("conflicts", 0) + 1  # the first body stays
+        if row["state"] == "dead" and run is not None:
+            changes |= self._begun(transaction, row, run)
+        transaction.system.patch(row["_id"], changes)
+
+    def replay(self, transaction: Transaction, row: Row, run: Row) -> None:
+        """Run the handler of a settled delivery again; one that is not settled stays as it is."""
+        if row["state"] in SETTLED:
+            transaction.system.patch(row["_id"], self._begun(transaction, row, run))
+
+    def settle(self, transaction: Transaction, row: Row, state: str, **outcome: Any) -> None:
+        """Bring a delivery to its end, and let the next one of its lane begin."""
+        transaction.system.patch(row["_id"], {**self._settled(row, state), **outcome})
+        lane = row.get("lane")
+        following = lane and self._queue(transaction, f"waiting:{lane}").first()
+        if following:
+            job = {
+                "queue": f"pending:{lane}",
+                "state": "pending",
+                "jobId": self._schedule(transaction, following["run"]),
+            }
+            transaction.system.patch(following["_id"], job)
+
+    def _begun(self, transaction: Transaction, row: Row, run: Row) -> Row:
+        lane = row.get("lane")
+        waits = lane is not None and self._queue(transaction, f"pending:{lane}").first() is not None
+        state = "waiting" if waits else "pending"
+        changes: Row = {
+            "state": state,
+            "queue": state if lane is None else f"{state}:{lane}",
+            "until": self._diary.now_ms(),  # orders the lane
+            "error": None,
+        }
+        return changes | ({"run": run} if waits else {"jobId": self._schedule(transaction, run)})
+
+    def _schedule(self, transaction: Transaction, run: Row) -> str:
+        return self._diary.add(transaction, new_row(due_ms=self._diary.now_ms(), **run))
+
+    def _settled(self, row: Row, state: str) -> Row:
+        now = self._diary.now_ms()
+        until = now + row["retentionSeconds"] * 1000
+        return {"state": state, "queue": state, "until": until, "completedAt": now}
+
+    # ------------------------------------------------------------ refusals
+
+    def refuse(self, transaction: Transaction, row: Row, body: bytes | None, *, is_full: bool) -> None:
+        """Keep a refused delivery; `is_full` makes room by removing the oldest of the endpoint."""
+        if is_full:
+            oldest = self.refusals(transaction, row["endpoint"]).first()
+            if oldest is not None:
+                self._remove(transaction, oldest)
+        kept = {} if body is None else {"body": transaction.system.insert(BODIES, {"body": _storable(body)})}
+        transaction.system.insert(REFUSALS, {**row, **kept})
+
+    def refusals(self, transaction: Transaction, endpoint: str) -> Any:
+        """A query over the refused deliveries of an endpoint, the oldest first."""
+        return transaction.system.query(REFUSALS).with_index(
+            "by_endpoint", lambda q: q.eq("endpoint", endpoint)
+        )
+
+    # ------------------------------------------------------------ looking
+
+    def find(self, transaction: Transaction, endpoint: str, delivery_id: str) -> Row | None:
+        """The delivery with the provider's id, or None."""
+        query = transaction.system.query(DELIVERIES)
+        row: Row | None = query.with_index(
+            "by_key", lambda q: q.eq("endpoint", endpoint).eq("deliveryId", delivery_id)
+        ).first()
+        return row
+
+    def get(self, transaction: Transaction, id: str) -> Row:
+        """A delivery or a refusal by its own id.
+
+        Raises:
+            DocumentError: there is none.
+        """
+        if any(transaction.system.normalize_id(table, id) for table in (DELIVERIES, REFUSALS)):
+            row: Row | None = transaction.system.get(id)
+            if row is not None:
+                return row
+        raise DocumentError("DocumentNotFound", f"there is no webhook delivery {id!r}")
+
+    def body(self, transaction: Transaction, row: Row) -> bytes | None:
+        """The raw body of a delivery or refusal; None where it was not kept."""
+        kept = transaction.system.get(row["body"]) if "body" in row else None
+        if kept is None:
+            return None
+        return kept["body"].encode() if isinstance(kept["body"], str) else bytes(kept["body"])
+
+    def newest(self, transaction: Transaction, table: str) -> Iterator[Row]:
+        """Deliveries or refusals, the newest first."""
+        return iter(transaction.system.query(table).order("desc"))
+
+    def dead(self, transaction: Transaction) -> list[Row]:
+        """Some of the dead deliveries, the oldest first."""
+        rows: list[Row] = self._queue(transaction, "dead").take(_AT_ONCE)
+        return rows
+
+    def prune(self, transaction: Transaction, limit: int = _AT_ONCE) -> int:
+        """Remove settled deliveries whose retention is over, at most `limit` of a state; returns how many."""
+        gone = [
+            row
+            for state in SETTLED
+            for row in self._queue(transaction, state, self._diary.now_ms()).take(limit)
+        ]
+        for row in gone:
+            self._remove(transaction, row)
+        return len(gone)
+
+    def _remove(self, transaction: Transaction, row: Row) -> None:
+        if "body" in row:
+            transaction.system.delete(row["body"])
+        transaction.system.delete(row["_id"])
+
+    def _queue(self, transaction: Transaction, queue: str, until_ms: float | None = None) -> Any:
+        def wanted(q: Any) -> Any:
+            rows = q.eq("queue", queue)
+            return rows if until_ms is None else rows.lte("until", until_ms)
+
+        return transaction.system.query(DELIVERIES).with_index("by_queue", wanted)
+
+
+def _storable(body: bytes) -> str | bytes:
+    """Text where it is UTF-8, so that a person can read the database; the way back gives the same bytes."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body

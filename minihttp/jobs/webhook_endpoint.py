@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""One `http.webhook` as the inbox sees it: its provider and secrets, its handler, and what it keeps.
+
+Every mistake in its options shows when the app is opened. Knows no requests and no storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ConfigurationError
+from ..functions.registry import Function
+from ..limits import MIB
+from ..webhooks.delivery import Delivery
+from .diary import Row
+from .retry import Retry
+
+_DAY_SECONDS = 86_400.0
+FULL_JITTER = Retry(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)  # gives up after about three hours
+
+
+class Endpoint:
+    """One `http.webhook`: its provider and secrets, its handler, and what it keeps.
+
+    Args:
+        path: of the route.
+        provider: from `stripe.provider(…)`.
+        handler: a mutation or an action, called as `handler(ctx, delivery)`; None only keeps deliveries.
+        retry: how a handler that fails is tried again, before its delivery is dead.
+        ordered_by: a dotted path into the JSON body, or a function of the `Delivery`: deliveries of one
+            endpoint whose keys are equal are handled one after the other, in order of arrival.
+        max_body_bytes: a larger body is a 413, before it is verified.
+        retention_days: how long settled deliveries are kept, and duplicates recognised.
+        refused_kept: how many refused deliveries are kept, at most.
+        keep_refused_bodies: whether with their bodies.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        provider: Any,
+        handler: Function | None,
+        *,
+        retry: Retry = FULL_JITTER,
+        ordered_by: str | Callable[[Delivery], str | None] | None = None,
+        max_body_bytes: int = 1 * MIB,
+        retention_days: float = 30.0,
+        refused_kept: int = 100,
+        keep_refused_bodies: bool = False,
+    ) -> None:
+        numbers = {
+            "max_body_bytes": max_body_bytes,
+            "retention_days": retention_days,
+            "refused_kept": refused_kept,
+        }
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
+        if not isinstance(retry, Retry):
+            raise ConfigurationError(f"retry must be a Retry, not {retry!r}")
+        self.path = path
+        self.provider = provider
+        self.handler = handler
+        self.secrets: dict[str, str] = {}
+        self.retry = retry
+        self.ordered_by = ordered_by
+        self.max_body_bytes = max_body_bytes
+        self.retention_seconds = retention_days * _DAY_SECONDS
+        self.refused_kept = refused_kept
+        self.keep_refused_bodies = keep_refused_bodies
+
+    def run(self, delivery_id: str) -> Row | None:
+        """What `new_row` takes of the job that runs the handler for a delivery."""
+        if self.handler is None:
+            return None
+        args = {"endpoint": self.path, "delivery_id": delivery_id}
+        return {
+            "name": f"_webhooks:run_{self.handler.kind}",
+            "kind": self.handler.kind,
+            "args": args,
+            "retry": self.retry.policy,
+            "onComplete": {"name": "_webhooks:ended", "args": args},
+        }
+
+    def lane(self, delivery: Delivery) -> str | None:
+        """The order key of a delivery, made unique among endpoints; None where it has none."""
+        by = self.ordered_by
+        key = delivery.value_at(by) if isinstance(by, str) else by(delivery) if by else None
+        return None if key is None else f"{self.path} {key}"

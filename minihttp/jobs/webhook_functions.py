@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""The inbox's own functions, registered as `_webhooks:…`: what its jobs run, what the command line calls.
+
+As functions they are run by the jobs like any other, and open to whoever holds the admin key. Knows nothing
+of requests: `inbox.py` receives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigurationError
+from ..functions.registry import Function
+from ..webhooks.delivery import Delivery
+from .deliveries import DELIVERIES, REFUSALS, Deliveries
+from .diary import Row
+from .webhook_endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from ..data.database import Database, Transaction
+    from ..functions.runner import Runner
+
+_FUNCTIONS = {
+    "query": ("list", "show"),
+    "mutation": ("run_mutation", "ended", "replay", "retry_dead", "prune"),
+    "action": ("run_action",),
+}
+
+
+class WebhookFunctions:
+    """Each public method is a function of the app, of the kind that `_FUNCTIONS` says."""
+
+    def __init__(
+        self, database: Database, runner: Runner, rows: Deliveries, endpoints: Mapping[str, Endpoint]
+    ) -> None:
+        self._database = database
+        self._runner = runner
+        self._rows = rows
+        self._endpoints = endpoints
+
+    def register(self) -> None:
+        """Put them into the app's registry."""
+        for kind, names in _FUNCTIONS.items():
+            for name in names:
+                function = Function(kind, False, getattr(self, name), None, None)
+                self._runner.registry.add(function, f"_webhooks:{name}")
+
+    # ------------------------------------------------------------ handling
+
+    def run_mutation(self, ctx: Any, endpoint: str, delivery_id: str) -> None:
+        """A job: the handler and the delivery's end in the job's own transaction."""
+        transaction: Transaction = ctx._transaction
+        row, handler, args = self._call_of(transaction, endpoint, delivery_id)
+        if row is not None:
+            self._runner.run_in(transaction, handler, args, call=ctx._call)
+            self._rows.settle(transaction, row, "done")
+
+    def run_action(self, ctx: Any, endpoint: str, delivery_id: str) -> None:
+        """A job. A delivery that is settled already, by an attempt that died just after, is left alone."""
+        row, handler, args = self._database.read(
+            lambda transaction: self._call_of(transaction, endpoint, delivery_id)
+        )
+        if row is None:
+            return
+        self._runner.run(handler, args, call=ctx._call)
+
+        def settle(transaction: Transaction) -> None:
+            now = self._rows.find(transaction, endpoint, delivery_id)
+            if now is not None and now["state"] == "pending" and now.get("jobId") == row.get("jobId"):
+                self._rows.settle(transaction, now, "done")
+
+        self._database.write(settle)
+
+    def ended(self, ctx: Any, endpoint: str, delivery_id: str, job_id: str, result: Row) -> None:
+        """A job has ended: one that failed for good, or was cancelled, leaves its delivery dead."""
+        transaction: Transaction = ctx._transaction
+        row = self._rows.find(transaction, endpoint, delivery_id)
+        if row is not None and row["state"] == "pending" and row["jobId"] == job_id:
+            self._rows.settle(transaction, row, "dead", error=result.get("error", "cancelled"))
+
+    def _call_of(self, transaction: Transaction, path: str, delivery_id: str) -> tuple[Row | None, Any, Row]:
+        """The row of a pending delivery, its handler and the arguments; no row where it is settled."""
+        row = self._rows.find(transaction, path, delivery_id)
+        endpoint = self._endpoints.get(path)
+        if row is None or row["state"] != "pending":
+            return None, None, {}
+        if endpoint is None or endpoint.handler is None:
+            raise ConfigurationError(f"there is no webhook handler at {path} any more")
+        body = self._rows.body(transaction, row) or b""
+        delivery = Delivery(endpoint.provider.scheme, body, row["headers"], 0, row["timestamp"])
+        event = {
+            "id": row["deliveryId"],
+            "provider": row["provider"],
+            "endpoint": path,
+            "event_type": row["eventType"],
+            "timestamp": row["timestamp"],
+            "received_at": row["_creationTime"],
+            "headers": row["headers"],
+            "body": body,
+            "payload": delivery.payload,
+        }
+        return row, endpoint.handler, {"delivery": event}
+
+    # ------------------------------------------------------------ for the command line
+
+    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Row]:
+        """The newest deliveries (of one state), or with state "refused" the newest refusals."""
+        transaction: Transaction = ctx._transaction
+        table = REFUSALS if state == "refused" else DELIVERIES
+        found: list[Row] = []
+        for row in self._rows.newest(transaction, table):
+            if state in (None, "refused", row["state"]):
+                found.append(self._with_job(transaction, row))
+            if len(found) >= limit:
+                break
+        return found
+
+    def show(self, ctx: Any, id: str) -> Row:
+        """A delivery or a refusal with its body, if that was kept."""
+        transaction: Transaction = ctx._transaction
+        row = self._rows.get(transaction, id)
+        return {**self._with_job(transaction, row), "body": self._rows.body(transaction, row)}
+
+    def _with_job(self, transaction: Transaction, row: Row) -> Row:
+        job = transaction.system.get(row["jobId"]) if "jobId" in row else None
+        if job is None:
+            return row
+        return {**row, "attempts": job["attempts"], "error": row["error"] or job.get("lastError")}
+
+    def replay(self, ctx: Any, id: str) -> bool:
+        """Run the handler again; false for a refusal, or where the route or its handler are gone."""
+        row = self._rows.get(ctx._transaction, id)
+        return self._again(ctx._transaction, row)
+
+    def retry_dead(self, ctx: Any) -> int:
+        """Run the handlers of some dead deliveries again; returns how many, 0 when there are no more."""
+        return sum(self._again(ctx._transaction, row) for row in self._rows.dead(ctx._transaction))
+
+    def _again(self, transaction: Transaction, row: Row) -> bool:
+        endpoint = self._endpoints.get(row["endpoint"])
+        run = endpoint.run(row["deliveryId"]) if endpoint and "deliveryId" in row else None
+        if run is not None:
+            self._rows.replay(transaction, row, run)
+        return run is not None
+
+    def prune(self, ctx: Any) -> int:
+        """Remove some of the deliveries whose retention is over; returns how many."""
+        return self._rows.prune(ctx._transaction)
