@@ -21,7 +21,7 @@ _is_value = re.compile(r"[\x20-\x7e\x80-\xff]*").fullmatch
 _is_media_type = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
 # One `; name=value`; no quantifier is nested in another, so a hostile value costs one pass (CVE-2024-24762).
 _match_parameter = re.compile(
-    r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:\"([^\"]*)\"|([^\";,\s]*)))?"
+    r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:\"([^\"]*)\"|([^\";,\s]+)))?"
 ).match
 
 

@@ -97,14 +97,21 @@ class FilePart:
         return f"<FilePart {self.filename!r} {self.content_type} {self.size} bytes>"
 
 
+def _open_temporary_file() -> Any:
+    from tempfile import TemporaryFile  # a costly import that most requests need not wait for
+
+    return TemporaryFile()
+
+
 class Spool:
     """The bytes of all files of one form, one after the other: in memory at first, then in one temporary
     file."""
 
-    __slots__ = ("_file", "on_disk", "size")
+    __slots__ = ("_file", "_open_file", "on_disk", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, open_file: Callable[[], Any] = _open_temporary_file) -> None:
         self._file: Any = io.BytesIO()
+        self._open_file = open_file
         self.on_disk = False
         self.size = 0
 
@@ -129,10 +136,8 @@ class Spool:
         self._file.close()
 
     def _move_to_disk(self) -> None:
-        import tempfile
-
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the request
-        file.write(self._file.getbuffer())
+        file = self._open_file()
+        file.write(self._file.getvalue())
         self._file = file
         self.on_disk = True
 
@@ -187,7 +192,7 @@ def parse_multipart(stream: Readable, boundary: str, limits: Limits) -> FormData
 
 
 def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits) -> Iterator[tuple[str, Value]]:
-    scanner.copy_to_delimiter(lambda data: None)  # the preamble
+    scanner.skip_preamble()
     count = 0
     while scanner.another_part():
         count += 1
@@ -266,6 +271,20 @@ class _Scanner:
         self._delimiter = b"\r\n--" + boundary
         self._block = b"\r\n"  # so that a delimiter at the very start is found like any other
         self._position = 0
+
+    def skip_preamble(self) -> None:
+        """Pass the first boundary; one inside a line is an error, or the part behind it would be lost."""
+        dashes = self._delimiter[2:]
+        seen = b""
+
+        def check(data: memoryview) -> None:
+            nonlocal seen
+            seen += data
+            if dashes in seen:
+                raise HTTPError(400, "The first multipart boundary does not begin a line")
+            seen = seen[-len(dashes) :]
+
+        self.copy_to_delimiter(check)
 
     def copy_to_delimiter(self, write: Callable[[memoryview], None]) -> None:
         """Hand all bytes before the next delimiter to `write`, and stop behind it."""

@@ -77,7 +77,7 @@ def test_an_underscore_is_no_hyphen() -> None:
     [
         ("text/html", "text/html", {}),
         ('Text/HTML; Charset="UTF-8"', "text/html", {"charset": "UTF-8"}),
-        ("multipart/form-data;boundary=a=b/c?;x=", "multipart/form-data", {"boundary": "a=b/c?", "x": ""}),
+        ("multipart/form-data;boundary=a=b/c?;x=1", "multipart/form-data", {"boundary": "a=b/c?", "x": "1"}),
         ('multipart/form-data; boundary="a b,c;d"', "multipart/form-data", {"boundary": "a b,c;d"}),
         ("text/plain ; ; charset=utf-8 ; ", "text/plain", {"charset": "utf-8"}),
         (r'a/b; x="c\"', "a/b", {"x": "c\\"}),
@@ -88,6 +88,7 @@ def test_an_underscore_is_no_hyphen() -> None:
         ('text/plain; charset="utf-8', "", {}),
         ('text/plain; charset="a"b', "", {}),
         ("text/plain; a=1; A=2", "", {}),
+        ("text/plain; charset=", "", {}),
         ("text/pläin", "", {}),
     ],
 )
