@@ -86,8 +86,13 @@ class Runner:
         call: Call | None = None,
         kind: str | None = None,
         public: bool = False,
+        nested: bool = True,
     ) -> Any:
-        """Run a query, or a mutation as a sub-transaction, inside `transaction`."""
+        """Run a query, or a mutation as a sub-transaction, inside `transaction`.
+
+        Args:
+            nested: False for a mutation whose error ends the whole transaction: that saves the sub-transaction.
+        """
         found = self._admit(function, kind, call, public)
         call = call or Call()
         if found.kind == "action":
@@ -97,7 +102,10 @@ class Runner:
             return self._finish(found, QueryCtx(self, transaction, call), checked)
         if not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
-        return transaction.nested(lambda: self._finish(found, MutationCtx(self, transaction, call), checked))
+        ctx = MutationCtx(self, transaction, call)
+        if not nested:
+            return self._finish(found, ctx, checked)
+        return transaction.nested(lambda: self._finish(found, ctx, checked))
 
     def _admit(self, function: Function | str, kind: str | None, call: Call | None, public: bool) -> Function:
         found = self.resolve(function)

@@ -69,7 +69,8 @@ class Attempts:
             row = self._diary.due(transaction, job_id)
             if row is None:
                 return False
-            value = self._runner.run_in(transaction, row["name"], row["args"][0], call=Call(job_id=job_id))
+            name, (args,) = row["name"], row["args"]
+            value = self._runner.run_in(transaction, name, args, call=Call(job_id=job_id), nested=False)
             self._diary.settle(transaction, row, "success", returnValue=value)
             return True
 
