@@ -8,17 +8,27 @@ user's. Knows what there is to serve, not how.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from . import observe
+from . import function_api, observe
 from .errors import RouteError
-from .function_api import MIRROR, FunctionApi
 from .http.router import HttpRouter, Route
 
 if TYPE_CHECKING:
-    from .app import App
+    from .files.storage import FileStore
 
 _OURS = ("/api/", "/_/")  # what every own route but the fallback begins with
+
+
+class Host(function_api.Host, observe.Observed, Protocol):
+    """What the own routes need of the app."""
+
+    http: HttpRouter
+    function_api: bool
+    metrics: observe.Metrics | None
+
+    @property
+    def files(self) -> FileStore: ...
 
 
 class OwnRoutes:
@@ -30,7 +40,7 @@ class OwnRoutes:
 
     __slots__ = ("_fallback", "_routes")
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Host) -> None:
         self._routes = HttpRouter(system=True)
         self._fallback = HttpRouter()
         observe.add_routes(app, self._routes, app.metrics)
@@ -39,9 +49,9 @@ class OwnRoutes:
             return app.files.handle(request)
 
         for method in ("GET", "POST"):
-            self._routes.route(path_prefix="/api/storage/", method=method, handler=storage, cors=MIRROR)
+            self._routes.route(path_prefix="/api/storage/", method=method, handler=storage, cors=function_api.MIRROR)
         if app.function_api:
-            FunctionApi(app).add_routes(self._routes, self._fallback)
+            function_api.FunctionApi(app).add_routes(self._routes, self._fallback)
         for path, method, _ in self._routes.routes():
             users = app.http.find(path, method)
             if users is not None and users.exact:
