@@ -18,10 +18,12 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from math import inf
 from time import monotonic
 from typing import Any, TypeVar
+
+from .sqlite_connection import BUSY_SECONDS, Fault, connect, fault, lock, sync_directory
 
 T = TypeVar("T")
 
@@ -31,92 +33,13 @@ _TABLES = (
     'CREATE TABLE entries ("index" INTEGER, key BLOB, id TEXT, PRIMARY KEY ("index", key, id)) WITHOUT ROWID',
 )
 _PROGRESS_STEPS = 10_000  # instructions of SQLite's machine between two looks at the clock: < 1 ms
-_BUSY_SECONDS = 5.0
 _MAX_IDLE_READERS = 8
 _MAX_BATCH = 64  # mutations that share one COMMIT
 _MAX_BATCH_SECONDS = 0.05
 _ORPHAN_SECONDS = 0.25
 _MAX_WAL_BYTES = 64 * 1024 * 1024
+_TRIM_SECONDS = 0.2  # how long writers wait for readers before the log grows on
 _MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
-
-
-# ---------------------------------------------------------------- connections and faults
-
-
-class Fault(OSError):
-    """A failure of the engine: `errno` says which, the text is SQLite's."""
-
-
-_ERRNO_OF_MESSAGE = {  # SQLite's own texts: sqlite_errorcode came with Python 3.11
-    "is full": errno.ENOSPC,
-    "readonly": errno.EROFS,
-    "is locked": errno.EAGAIN,
-    "interrupted": errno.ETIME,
-    "malformed": errno.EILSEQ,
-    "not a database": errno.EILSEQ,
-}
-
-
-def fault(error: sqlite3.Error) -> Fault:
-    """SQLite's error as a Fault."""
-    text = str(error)
-    number = next((number for part, number in _ERRNO_OF_MESSAGE.items() if part in text), errno.EIO)
-    return Fault(number, text)
-
-
-def connect(path: str, **pragmas: object) -> sqlite3.Connection:
-    """Open a connection in autocommit mode (transactions are begun by hand) with the given pragmas.
-
-    Raises:
-        Fault: if the file cannot be opened, or is no SQLite database.
-    """
-    try:
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            for name, value in pragmas.items():
-                connection.execute(f"PRAGMA {name} = {value}").fetchall()
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as error:
-        raise fault(error) from error
-    return connection
-
-
-def sync_directory(path: str) -> None:
-    """Make the names in a directory durable: until then a new file can vanish with the power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def lock(path: str) -> int:
-    """Take the exclusive lock file of a database for this process; returns its descriptor (close it to
-    release).
-
-    Raises:
-        Fault: EAGAIN, naming the directory and the process that has it.
-    """
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-    except BlockingIOError:
-        owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "?"
-        os.close(descriptor)
-        directory = os.path.dirname(path)
-        raise Fault(errno.EAGAIN, f"directory {directory} is in use by process {owner}") from None
-    return descriptor
-
-
-# ---------------------------------------------------------------- documents
 
 
 class _Reading:
@@ -238,7 +161,12 @@ def _scratch_directory() -> str:
 
 
 class DocumentBackend:
-    """Documents in the SQLite file `location`; `":memory:"` is a file of its own that ends with `close`.
+    """Documents in one SQLite file.
+
+    Args:
+        location: its path; `":memory:"` is a file in memory that ends with `close`.
+        busy_seconds: how long to wait for a write lock that another program holds.
+        max_wal_bytes: the size of the write-ahead log from which on readers are waited for, to start it anew.
 
     Raises:
         Fault: if the file is locked by another process (EAGAIN), corrupt or of another program (EILSEQ), or
@@ -247,7 +175,9 @@ class DocumentBackend:
 
     Fault = Fault
 
-    def __init__(self, location: str) -> None:
+    def __init__(
+        self, location: str, *, busy_seconds: float = BUSY_SECONDS, max_wal_bytes: int = _MAX_WAL_BYTES
+    ) -> None:
         self._scratch = _scratch_directory() if location == ":memory:" else None
         self._path = os.path.abspath(os.path.join(self._scratch or "", location))
         self._synchronous = "OFF" if self._scratch else "FULL"
@@ -259,7 +189,8 @@ class DocumentBackend:
         self._idle: list[_Reading] = []
         self._closed = False
         self._commits = self._mutations = 0
-        self._wal_limit_bytes = _MAX_WAL_BYTES
+        self._busy_milliseconds = int(busy_seconds * 1000)
+        self._max_wal_bytes = self._wal_limit_bytes = max_wal_bytes
         self._lock_descriptor = self._prepare()
         try:
             self._writing = self._open()
@@ -273,6 +204,7 @@ class DocumentBackend:
         directory = os.path.dirname(self._path)
         try:
             os.makedirs(directory, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # for its owner only
             return lock(self._path + ".lock")
         except Fault:
             raise
@@ -280,9 +212,8 @@ class DocumentBackend:
             raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
 
     def _open(self) -> _Writing:
-        writing = _Writing(
-            connect(self._path, synchronous=self._synchronous, journal_size_limit=_MAX_WAL_BYTES)
-        )
+        pragmas = {"busy_timeout": self._busy_milliseconds, "journal_size_limit": self._max_wal_bytes}
+        writing = _Writing(connect(self._path, synchronous=self._synchronous, **pragmas))
         try:
             [(version,)] = writing.execute("PRAGMA user_version")
             if version != _FORMAT:
@@ -327,6 +258,7 @@ class DocumentBackend:
             "wal_bytes": self._size("-wal"),
             "commits": self._commits,
             "mutations": self._mutations,
+            "waiting": self._waiting,
         }
 
     def _size(self, suffix: str) -> int:
@@ -450,9 +382,14 @@ class DocumentBackend:
     def _trim_wal(self) -> None:
         """Start the write-ahead log anew when long or overlapping readers kept SQLite from doing so."""
         size = self._size("-wal")
-        if size > self._wal_limit_bytes:
-            [(busy, _, _)] = self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._wal_limit_bytes = 2 * size if busy else _MAX_WAL_BYTES
+        if size <= self._wal_limit_bytes:
+            return
+        execute = self._writing.execute
+        with suppress(Fault):  # what was committed stays committed, the next commit tries again
+            execute(f"PRAGMA busy_timeout = {int(_TRIM_SECONDS * 1000)}")
+            [(busy, _, _)] = execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            execute(f"PRAGMA busy_timeout = {self._busy_milliseconds}")
+            self._wal_limit_bytes = 2 * size if busy else self._max_wal_bytes
 
 
 class _Snapshot:

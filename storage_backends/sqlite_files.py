@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-from .sqlite import Fault, connect, fault, lock, sync_directory
+from .sqlite_connection import Fault, connect, fault, lock, sync_directory
 
 _FORMAT = 1  # PRAGMA user_version
 _CHUNK_BYTES = 64 * 1024  # part of the format
