@@ -231,10 +231,7 @@ class App:
         from .functions.registry import Registry
         from .functions.runner import Runner
 
-        try:
-            from .jobs.inbox import INBOX_TABLES, Inbox
-        except ImportError:
-            INBOX_TABLES, Inbox = {}, lambda *a, **k: None
+        from .jobs.inbox import INBOX_TABLES, Inbox
         from .jobs.worker import JOB_TABLES, Jobs
 
         registry = Registry()

@@ -183,7 +183,7 @@ class FunctionApi:
             )
 
         for path, text in _ABOUT.items():
-            fallback.route(path=path, method="GET", handler=lambda ctx, request, text=text: Response(text))
+            fallback.route(path=path, method="GET", handler=partial(_about, text))
 
     # ------------------------------------------------------------ handlers
 
@@ -319,6 +319,10 @@ class FunctionApi:
         if scheme != "Convex" or not key or not compare_digest(given, key.encode()):
             raise HTTPError(401, "The Authorization header is not valid here", code="InvalidAuthHeader")
         return True
+
+
+def _about(text: str, ctx: HandlerCtx, request: Request) -> Response:
+    return Response(text)
 
 
 def _transport(handler: Callable[[Request], Response]) -> Callable[[HandlerCtx, Request], Response]:
