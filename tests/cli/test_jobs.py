@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""The verbs `jobs` and `worker`, as processes, on an app in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = """
+import sys
+from minihttp import App, internal_action, internal_mutation
+
+@internal_mutation
+def note(ctx, text):
+    ctx.db.insert("notes", {"text": text})
+    print("noted", text, flush=True)
+    return text
+
+@internal_action
+def fail(ctx):
+    raise ValueError("no luck")
+
+app = App(modules=["app"], data="data", workers=0)
+
+if __name__ == "__main__":
+    from app import app
+    _, delay, name, *args = sys.argv
+    with app:
+        print(app.jobs.scheduler().run_after(float(delay), name, **dict(arg.split("=") for arg in args)))
+"""
+
+
+class Shell:
+    """A current folder with an `app.py`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        (folder / "app.py").write_text(APP)
+
+    def python(self, *argv: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *argv]
+        done = subprocess.run(command, cwd=self.folder, env=self.environ, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+        return done
+
+    def schedule(self, name: str, *args: str, delay: float = 0) -> str:
+        return self.python("app.py", str(delay), f"app:{name}", *args).stdout.strip()
+
+    def jobs(self, *argv: str) -> list[Any]:
+        """What `jobs … --json` prints as JSON."""
+        lines = self.python("-m", "minihttp", "jobs", *argv, "--json").stdout.splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_list_show_run_and_retry(shell: Shell) -> None:
+    note, fail = shell.schedule("note", "text=hello"), shell.schedule("fail")
+    later = shell.schedule("note", "text=later", delay=3600)
+    assert [row["id"] for row in shell.jobs("list", "--state", "pending")] == [note, fail, later]
+    assert shell.jobs("run") == [{"ran": 2}]
+    listed = {row["id"]: row for row in shell.jobs("list")}
+    assert [listed[job]["state"] for job in (note, fail, later)] == ["success", "failed", "pending"]
+    assert listed[fail]["error"] == "ValueError: no luck" and listed[fail]["attempts"] == 1
+    (shown,) = shell.jobs("show", note)
+    assert (shown["result"], shown["args"], shown["state"]) == (
+        "hello",
+        [{"text": "hello"}],
+        {"kind": "success"},
+    )
+    (again,) = shell.jobs("retry", fail)
+    assert [row["id"] for row in shell.jobs("list", "--state", "pending", "--limit", "1")] == [again["id"]]
+    assert shell.jobs("run") == [{"ran": 1}]
+    assert len(shell.jobs("list", "--state", "failed")) == 2
+
+
+def test_cancel(shell: Shell) -> None:
+    job = shell.schedule("note", "text=never")
+    (shown,) = shell.jobs("cancel", job)
+    assert shown["state"] == {"kind": "canceled"}
+    assert shell.jobs("run") == [{"ran": 0}]
+
+
+def test_text_for_people(shell: Shell) -> None:
+    job = shell.schedule("fail")
+    shell.python("-m", "minihttp", "jobs", "run", "app.py", "--data", "data")
+    table = shell.python("-m", "minihttp", "jobs", "list").stdout
+    assert table.splitlines()[0].split() == [
+        "id",
+        "state",
+        "name",
+        "scheduled",
+        "completed",
+        "attempts",
+        "error",
+    ]
+    assert "ValueError: no luck" in table.splitlines()[1]
+    shown = shell.python("-m", "minihttp", "jobs", "show", job).stdout
+    assert 'raise ValueError("no luck")' in shown, "the user's line"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("show", "nonsense"), 'jobs: "nonsense" is not the id of a scheduled function'),
+        (("retry", "nonsense"), 'jobs: "nonsense" is not the id of a scheduled function'),
+        (("cancel", "nonsense"), 'jobs: "nonsense" is not the id of a scheduled function'),
+    ],
+)
+def test_a_wrong_id_is_one_line(shell: Shell, argv: tuple[str, ...], message: str) -> None:
+    done = shell.python("-m", "minihttp", "jobs", *argv, code=1)
+    assert done.stderr.splitlines() == [message]
+
+
+def test_only_what_has_ended_can_be_retried(shell: Shell) -> None:
+    job = shell.schedule("note", "text=x")
+    done = shell.python("-m", "minihttp", "jobs", "retry", job, code=1)
+    assert done.stderr.splitlines() == [f"jobs: {job} is not a job that has ended"]
+
+
+def test_without_an_app_it_says_so(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "minihttp", "jobs", "list"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("minihttp: which app?")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
+def test_a_worker_runs_jobs_until_it_is_told_to_stop(shell: Shell) -> None:
+    job = shell.schedule("note", "text=from before")
+    command = [sys.executable, "-m", "minihttp", "worker", "--workers", "2"]
+    with subprocess.Popen(
+        command,
+        cwd=shell.folder,
+        env=shell.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as worker:
+        assert worker.stdout is not None and worker.stderr is not None
+        assert worker.stderr.readline() == "worker: 2 jobs side by side, until SIGTERM\n"
+        assert worker.stdout.readline() == "noted from before\n"
+        worker.send_signal(signal.SIGTERM)
+        worker.communicate()
+    assert worker.returncode == 0
+    (shown,) = shell.jobs("show", job)
+    assert shown["state"] == {"kind": "success"}
+
+
+def test_a_worker_needs_workers(shell: Shell) -> None:
+    done = shell.python("-m", "minihttp", "worker", code=1)
+    assert done.stderr == "minihttp: a worker needs workers: this app has 0, give it --workers 4\n"
