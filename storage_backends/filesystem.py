@@ -51,6 +51,9 @@ class FileBackend:
     Args:
         location: the path of the folder. It may itself be a symbolic link; nothing below it may.
 
+    Attributes:
+        spool_folder: where a server had better write request bodies, for `put` to link them.
+
     Raises:
         Fault: when the folder cannot be made, read or written.
     """
@@ -64,18 +67,26 @@ class FileBackend:
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             read_only = os.statvfs(path).f_flag & os.ST_RDONLY
             raise OSError(errno.EROFS if read_only else errno.EACCES, "", path)
+        self.spool_folder = os.path.join(path, _INCOMING)
         self._root = os.open(path, _FOLDER & ~os.O_NOFOLLOW)
         self._shards: set[str] = set()
         self._making = threading.Lock()
         self._make_shard(_INCOMING)
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> None:
-        """Store a new blob: durable when this returns; when `chunks` or the disk raises, nothing is kept."""
+    def put(self, key: str, chunks: Iterable[bytes], spool: int | None = None) -> None:
+        """Store a new blob: durable when this returns; when `chunks` or the disk raises, nothing is kept.
+
+        Args:
+            spool: the descriptor of a file without a name whose bytes are those of `chunks`; on this disk it is
+                given a name, and nothing is written twice.
+        """
         temporary = f"{_INCOMING}/{_checked(key)}.{os.urandom(4).hex()}"
-        descriptor = self._create(temporary)
+        linked = spool is not None and self._link(spool, temporary)
+        descriptor = os.dup(spool) if linked and spool is not None else self._create(temporary)
         try:
-            for chunk in chunks:
-                _write(descriptor, chunk)
+            for chunk in chunks:  # of a linked file too: whoever gave them checks them as they pass
+                if not linked:
+                    _write(descriptor, chunk)
             self._publish(key, temporary, descriptor)
         except BaseException:
             with suppress(OSError):
@@ -118,6 +129,15 @@ class FileBackend:
     def close(self) -> None:
         """Let go of the folder; open blobs stay readable."""
         os.close(self._root)
+
+    def _link(self, spool: int, temporary: str) -> bool:
+        """Name a file that has no name (open(2), O_TMPFILE); False where that cannot be done."""
+        try:
+            # Any src_dir_fd makes Python call linkat(2) with AT_SYMLINK_FOLLOW; the path is absolute.
+            os.link(f"/proc/self/fd/{spool}", temporary, src_dir_fd=self._root, dst_dir_fd=self._root)
+        except OSError:  # on another disk, opened with O_EXCL, or no /proc
+            return False
+        return True
 
     @_faults()
     def _create(self, temporary: str) -> int:

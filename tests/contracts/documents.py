@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: MIT
+"""What every document engine must do: its test file inherits `DocumentBackendContract` and names its class.
+
+Order, isolation, undoing, durability, and a crash: a child process writes until it is killed, and what it
+said to be done must be there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minihttp.data.database import Database
+from minihttp.data.schema import Schema, Table
+from minihttp.data.validators import v
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNTS, START_BALANCE = 6, 1_000
+SCHEMA = Schema(
+    accounts=Table({"number": v.number(), "balance": v.number()}).index("by_number", ["number"]),
+    transfers=Table({"source": v.number(), "target": v.number(), "amount": v.number()}),
+    singles=Table({"key": v.string()}).index("by_key", ["key"]),
+    pairs=Table({"key": v.string(), "half": v.number()}).index("by_key", ["key", "half"]),
+)
+
+
+class Oops(Exception):
+    pass
+
+
+def document_id(n: int) -> str:
+    return f"{n:032d}"
+
+
+class DocumentBackendContract:
+    """Subclasses set `backend_class`, and `location` where it is not a path."""
+
+    backend_class = "module:DocumentBackend"
+
+    def location(self, tmp_path: Path) -> str:
+        return str(tmp_path / "data" / "app.db")
+
+    def open(self, location: str) -> Any:
+        module, _, name = self.backend_class.partition(":")
+        return getattr(importlib.import_module(module), name)(location)
+
+    def check_integrity(self, location: str) -> None:
+        """Whatever the engine has to find out whether its files are whole."""
+
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> Iterator[Any]:
+        backend = self.open(self.location(tmp_path))
+        yield backend
+        backend.close()
+
+    # ------------------------------------------------------------ documents
+
+    def test_put_get_replace_delete(self, backend: Any) -> None:
+        assert put(backend, "a", "{}") is None
+        assert get(backend, "a") == ("table", "{}")
+        put(backend, "a", '{"x":1}')
+        assert get(backend, "a") == ("table", '{"x":1}')
+        backend.write(lambda w: w.delete("a", ()), None)
+        assert get(backend, "a") is None
+        assert get(backend, "never") is None
+
+    @pytest.mark.parametrize(
+        "text", ["", "é😀", '"\\u0000"', "x" * 2_000_000], ids=["none", "wide", "nul", "big"]
+    )
+    def test_text_comes_back_as_it_was(self, backend: Any, text: str) -> None:
+        put(backend, "a", text)
+        assert get(backend, "a") == ("table", text)
+
+    def test_write_returns_the_result_and_passes_errors_on(self, backend: Any) -> None:
+        assert backend.write(lambda w: "result", None) == "result"
+        with pytest.raises(Oops):
+            backend.write(raise_after(lambda w: w.put("a", "table", "{}", [(1, b"k")], ())), None)
+        assert get(backend, "a") is None
+        assert entries(backend, 1) == []
+
+    # ------------------------------------------------------------ order
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("limit", [1, 3, 100])
+    def test_documents_in_the_order_of_ids(self, backend: Any, reverse: bool, limit: int) -> None:
+        names = ["b", "a0", "A", "c", "aa", "a", "0"]
+        backend.write(lambda w: [w.put(id, "t", id, (), ()) for id in names], None)
+        for start, stop in (("", "~"), ("a", "b"), ("a", "a"), ("c", "a"), ("aa", "~")):
+            wanted = sorted((id for id in names if start <= id < stop), reverse=reverse)[:limit]
+            with backend.read(None) as reading:
+                assert [id for id, _ in reading.scan(start, stop, reverse=reverse, limit=limit)] == wanted
+
+    def test_entries_in_the_order_of_keys_and_ids(self, backend: Any) -> None:
+        keys = [b"", b"\0", b"\0\xff", b"a", b"a\0", b"ab", b"\xff", b"\xff\xff"]
+        rows = [(key, document_id(n)) for key in keys for n in range(3)]
+
+        def fill(w: Any) -> None:
+            for n in range(3):
+                w.put(document_id(n), "t", str(n), [(7, key) for key in keys], ())
+                w.add_entries([(8, b"other", document_id(n))])
+
+        backend.write(fill, None)
+        positions = st.sampled_from([*rows, (b"", ""), (b"a", "~"), (b"\xff\xff\xff", "")])
+
+        @given(positions, positions, st.booleans(), st.integers(1, 30))
+        @settings(max_examples=100, suppress_health_check=[HealthCheck.differing_executors])
+        def scans_agree(start: Any, stop: Any, reverse: bool, limit: int) -> None:
+            wanted = sorted((row for row in rows if start <= row < stop), reverse=reverse)[:limit]
+            with backend.read(None) as reading:
+                found = reading.scan_index(7, start, stop, reverse=reverse, limit=limit)
+            assert [(bytes(key), id, text) for key, id, text in found] == [
+                (key, id, str(int(id))) for key, id in wanted
+            ]
+
+        scans_agree()
+
+    def test_entries_come_and_go_with_their_document(self, backend: Any) -> None:
+        backend.write(lambda w: w.put("a", "t", "1", [(1, b"x"), (2, b"y")], ()), None)
+        backend.write(lambda w: w.put("a", "t", "2", [(1, b"z")], [(1, b"x")]), None)
+        assert (entries(backend, 1), entries(backend, 2)) == ([(b"z", "a", "2")], [(b"y", "a", "2")])
+        backend.write(lambda w: w.delete("a", [(1, b"z"), (2, b"y")]), None)
+        assert (entries(backend, 1), entries(backend, 2)) == ([], [])
+
+    def test_an_index_is_filled_and_dropped(self, backend: Any) -> None:
+        backend.write(lambda w: [w.put(document_id(n), "t", "", [(1, b"k")], ()) for n in range(3)], None)
+        backend.write(lambda w: w.add_entries((2, b"%d" % n, document_id(n)) for n in range(3)), None)
+        assert [key for key, _, _ in entries(backend, 2)] == [b"0", b"1", b"2"]
+        backend.write(lambda w: w.drop_index(1), None)
+        assert (len(entries(backend, 1)), len(entries(backend, 2))) == (0, 3)
+
+    # ------------------------------------------------------------ isolation
+
+    def test_a_transaction_reads_its_own_writes(self, backend: Any) -> None:
+        def run(w: Any) -> Any:
+            w.put("a", "t", "1", [(1, b"k")], ())
+            return w.get("a"), w.scan("", "~", reverse=False, limit=9), entries_of(w, 1)
+
+        assert backend.write(run, None) == (("t", "1"), [("a", "1")], [(b"k", "a", "1")])
+
+    def test_a_snapshot_does_not_move(self, backend: Any) -> None:
+        put(backend, "a", "old")
+        with backend.read(None) as reading:
+            assert reading.get("a") == ("table", "old")
+            in_a_thread(lambda: put(backend, "a", "new"))
+            in_a_thread(lambda: put(backend, "b", "new"))
+            assert reading.get("a") == ("table", "old")
+            assert reading.get("b") is None
+        assert get(backend, "a") == ("table", "new")
+
+    def test_nobody_sees_what_is_not_committed(self, backend: Any) -> None:
+        def run(w: Any) -> None:
+            w.put("a", "t", "1", (), ())
+            in_a_thread(lambda: seen.append(get(backend, "a")))
+
+        seen: list[Any] = []
+        backend.write(run, None)
+        assert seen == [None]
+
+    def test_a_sub_transaction_is_undone_alone(self, backend: Any) -> None:
+        def run(w: Any) -> None:
+            w.put("kept", "t", "", (), ())
+            with pytest.raises(Oops), w.nested():
+                w.put("kept", "t", "changed", [(1, b"k")], ())
+                with w.nested():
+                    w.put("inner", "t", "", (), ())
+                raise Oops
+            with w.nested():
+                w.put("after", "t", "", (), ())
+
+        backend.write(run, None)
+        assert [get(backend, id) for id in ("kept", "inner", "after")] == [("t", ""), None, ("t", "")]
+        assert entries(backend, 1) == []
+
+    def test_concurrent_writers_lose_nothing(self, backend: Any) -> None:
+        def increment(w: Any) -> None:
+            w.put("n", "table", str(int(w.get("n")[1]) + 1), (), ())
+
+        def fail(w: Any) -> None:
+            increment(w)
+            raise Oops
+
+        def work() -> None:
+            for _ in range(20):
+                backend.write(increment, None)
+                with pytest.raises(Oops):
+                    backend.write(fail, None)
+
+        put(backend, "n", "0")
+        together([work] * 6)
+        assert get(backend, "n") == ("table", "120")
+
+    # ------------------------------------------------------------ durability
+
+    def test_documents_outlive_the_process(self, tmp_path: Path) -> None:
+        location = self.location(tmp_path)
+        first = self.open(location)
+        put(first, "a", "1")
+        first.close()
+        first.close()  # a second time is nothing
+        second = self.open(location)
+        assert get(second, "a") == ("table", "1")
+        second.close()
+
+    def test_statistics_are_numbers(self, backend: Any) -> None:
+        assert all(isinstance(value, (int, float)) for value in backend.statistics().values())
+
+    def test_thirty_kills(self, tmp_path: Path) -> None:
+        """Acknowledged: there. Never half. Balances add up. After each of 30 kills at random moments."""
+        location, chance = self.location(tmp_path), random.Random(30)
+        acknowledged: set[str] = set()
+        for round_number in range(30):
+            acknowledged |= self._run_until_killed(location, round_number, chance.uniform(0.0, 0.12))
+            self.check_integrity(location)
+            self._check_state(location, acknowledged)
+        assert len(acknowledged) > 200
+
+    def _run_until_killed(self, location: str, round_number: int, seconds: float) -> set[str]:
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.contracts.documents",
+                self.backend_class,
+                location,
+                str(round_number),
+            ],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        with child.stdout:
+            lines = [child.stdout.readline()]  # the first acknowledgement: it has recovered and works
+            killer = threading.Timer(seconds, lambda: os.kill(child.pid, signal.SIGKILL))
+            killer.start()
+            lines += child.stdout.readlines()
+        killer.join()
+        assert child.wait() == -signal.SIGKILL, "the child failed on its own"
+        return {line.decode().strip() for line in lines if line.endswith(b"\n")}
+
+    def _check_state(self, location: str, acknowledged: set[str]) -> None:
+        database = Database(self.open(location), SCHEMA)
+        rows = database.read(
+            lambda t: {
+                name: t.db.query(name).collect() for name in ("accounts", "transfers", "singles", "pairs")
+            }
+        )
+        halves: dict[str, set[float]] = {}
+        for row in rows["pairs"]:
+            halves.setdefault(row["key"], set()).add(row["half"])
+        assert all(found == {1, 2} for found in halves.values())
+
+        balances = {row["number"]: row["balance"] for row in rows["accounts"]}
+        replayed = dict.fromkeys(range(ACCOUNTS), START_BALANCE)
+        for row in rows["transfers"]:
+            replayed[row["source"]] -= row["amount"]
+            replayed[row["target"]] += row["amount"]
+        assert balances == replayed
+
+        there = (
+            {row["key"] for row in rows["singles"]} | set(halves) | {row["_id"] for row in rows["transfers"]}
+        )
+        assert acknowledged <= there
+        indexed = database.read(lambda t: len(t.db.query("singles").with_index("by_key").collect()))
+        assert indexed == len(rows["singles"])
+        database.close()
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def put(backend: Any, id: str, text: str) -> None:
+    backend.write(lambda w: w.put(id, "table", text, (), ()), None)
+
+
+def get(backend: Any, id: str) -> Any:
+    with backend.read(None) as reading:
+        return reading.get(id)
+
+
+def entries_of(reading: Any, index: int) -> list[Any]:
+    found = reading.scan_index(index, (b"", ""), (b"\xff" * 9, ""), reverse=False, limit=1000)
+    return [(bytes(key), id, text) for key, id, text in found]
+
+
+def entries(backend: Any, index: int) -> list[Any]:
+    with backend.read(None) as reading:
+        return entries_of(reading, index)
+
+
+def raise_after(run: Any) -> Any:
+    def both(w: Any) -> None:
+        run(w)
+        raise Oops
+
+    return both
+
+
+def together(calls: list[Any]) -> None:
+    """Run the calls side by side; the first error of any is raised."""
+    errors: list[BaseException] = []
+
+    def guarded(call: Any) -> None:
+        try:
+            call()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def in_a_thread(call: Any) -> None:
+    together([call])
+
+
+# ---------------------------------------------------------------- the child that is killed
+
+
+def write_for_ever(backend_class: str, location: str, round_number: int) -> None:
+    """Mutations of three kinds from four threads; each is written to stdout once it is acknowledged."""
+    contract = DocumentBackendContract()
+    contract.backend_class = backend_class
+    database = Database(contract.open(location), SCHEMA)
+
+    def open_accounts(t: Any) -> None:
+        if t.db.query("accounts").first() is None:
+            for number in range(ACCOUNTS):
+                t.db.insert("accounts", {"number": number, "balance": START_BALANCE})
+
+    database.write(open_accounts)
+
+    def single(t: Any, key: str, chance: random.Random) -> str:
+        t.db.insert("singles", {"key": key})
+        return key
+
+    def pair(t: Any, key: str, chance: random.Random) -> str:
+        t.db.insert("pairs", {"key": key, "half": 1})
+        t.db.insert("pairs", {"key": key, "half": 2})
+        return key
+
+    def transfer(t: Any, key: str, chance: random.Random) -> str:
+        source, target = chance.sample(range(ACCOUNTS), 2)
+        amount = chance.randint(1, 50)
+        for number, change in ((source, -amount), (target, amount)):
+            row = (
+                t.db.query("accounts").with_index("by_number", lambda q, n=number: q.eq("number", n)).unique()
+            )
+            t.db.patch(row["_id"], {"balance": row["balance"] + change})
+        return str(t.db.insert("transfers", {"source": source, "target": target, "amount": amount}))
+
+    def work(worker: int) -> None:
+        chance, count = random.Random(worker), 0
+        while True:
+            count += 1
+            kind = (single, pair, transfer)[count % 3]
+            key = f"{kind.__name__}-{round_number}-{worker}-{count}"
+            done = database.write(lambda t: kind(t, key, chance))  # noqa: B023
+            os.write(1, f"{done}\n".encode())
+
+    together([lambda worker=worker: work(worker) for worker in range(4)])
+
+
+if __name__ == "__main__":
+    write_for_ever(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: MIT
+"""The SQLite engine: the contract, group commit, the lock, and real faults of the file underneath."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage_backends.sqlite import DocumentBackend
+from tests.contracts.documents import ROOT, DocumentBackendContract, Oops, get, in_a_thread, put, together
+
+
+class TestSqlite(DocumentBackendContract):
+    backend_class = "storage_backends.sqlite:DocumentBackend"
+
+    def check_integrity(self, location: str) -> None:
+        connection = sqlite3.connect(location)
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        connection.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "app.db")
+
+
+@pytest.fixture
+def backend(path: str) -> Iterator[DocumentBackend]:
+    backend = DocumentBackend(path, busy_seconds=0.05)
+    yield backend
+    backend.close()
+
+
+def refused(number: int, call: Any) -> str:
+    with pytest.raises(DocumentBackend.Fault) as caught:
+        call()
+    assert caught.value.errno == number, caught.value
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- a person and the file
+
+
+def test_a_person_can_read_it(backend: DocumentBackend, path: str) -> None:
+    backend.write(lambda w: w.put("id1", "items", '{"name":"é"}', [(1, b"k")], ()), None)
+    connection = sqlite3.connect(path)
+    assert connection.execute("""SELECT id, json FROM documents WHERE "table" = 'items'""").fetchall() == [
+        ("id1", '{"name":"é"}')
+    ]
+    assert connection.execute("SELECT json ->> 'name' FROM documents").fetchall() == [("é",)]
+    connection.close()
+
+
+def test_the_file_is_its_owner_s_only(backend: DocumentBackend, path: str) -> None:
+    put(backend, "a", "")
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        assert os.stat(path + suffix).st_mode & 0o077 == 0
+
+
+def test_every_connection_is_set_up_for_durability(backend: DocumentBackend) -> None:
+    settings = ("journal_mode", "synchronous", "query_only", "wal_autocheckpoint")
+    read = lambda engine: [engine.execute(f"PRAGMA {name}")[0][0] for name in settings]
+    with backend.read(None) as reading:
+        assert read(reading) == ["wal", 2, 1, 0]
+    assert backend.write(read, None) == ["wal", 2, 0, 1000]
+
+
+def test_a_database_in_memory_leaves_nothing_behind() -> None:
+    backend = DocumentBackend(":memory:")
+    place = Path(backend._path).parent
+    put(backend, "a", "1")
+    assert get(backend, "a") == ("table", "1")
+    backend.close()
+    assert not place.exists()
+
+
+# ---------------------------------------------------------------- one process
+
+
+def test_a_second_process_is_refused_by_name(backend: DocumentBackend, path: str) -> None:
+    program = "import sys; from storage_backends.sqlite import DocumentBackend; DocumentBackend(sys.argv[1])"
+    child = subprocess.run(
+        [sys.executable, "-c", program, path],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 1
+    assert f"directory {Path(path).parent} is in use by process {os.getpid()}" in child.stderr
+    assert f"is in use by process {os.getpid()}" in refused(errno.EAGAIN, lambda: DocumentBackend(path))
+    put(backend, "a", "unharmed")
+    backend.close()
+    DocumentBackend(path).close()
+
+
+# ---------------------------------------------------------------- group commit
+
+
+def as_one_batch(backend: DocumentBackend, bodies: list[Any]) -> list[Any]:
+    """Run the bodies in concurrent writes of which the first lasts until all others wait; their outcomes."""
+    outcomes: list[Any] = [None] * len(bodies)
+    inside = threading.Event()
+
+    def first(w: Any) -> Any:
+        inside.set()
+        while backend.statistics()["waiting"] < len(bodies) - 1:
+            pass
+        return bodies[0](w)
+
+    def run(n: int) -> None:
+        if n:
+            assert inside.wait(10)
+        try:
+            outcomes[n] = backend.write(bodies[n] if n else first, None)
+        except Exception as error:
+            outcomes[n] = error
+
+    together([lambda n=n: run(n) for n in range(len(bodies))])
+    return outcomes
+
+
+def putter(id: str) -> Any:
+    return lambda w: w.put(id, "t", id, (), ()) or id
+
+
+def failing(w: Any) -> None:
+    w.put("failed", "t", "", (), ())
+    raise Oops
+
+
+def test_waiting_writers_share_one_commit(backend: DocumentBackend) -> None:
+    before = backend.statistics()
+    outcomes = as_one_batch(backend, [putter(f"w{n}") for n in range(6)])
+    after = backend.statistics()
+    assert outcomes == [f"w{n}" for n in range(6)]
+    assert after["mutations"] - before["mutations"] == 6
+    assert after["commits"] - before["commits"] == 1
+    assert all(get(backend, f"w{n}") for n in range(6))
+
+
+@pytest.mark.parametrize("place", [0, 2, 5])
+def test_one_that_raises_takes_nobody_with_it(backend: DocumentBackend, place: int) -> None:
+    bodies = [putter(f"w{n}") for n in range(6)]
+    bodies[place] = failing
+    outcomes = as_one_batch(backend, bodies)
+    assert isinstance(outcomes.pop(place), Oops)
+    assert sorted(outcomes) == sorted(f"w{n}" for n in range(6) if n != place)
+    assert all(get(backend, id) for id in outcomes)
+    assert get(backend, "failed") is None
+
+
+@contextmanager
+def no_file_may_grow(path: str) -> Iterator[None]:
+    """A disk that takes nothing more: the write-ahead log is at the process's file size limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat(path + "-wal").st_size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_when_the_commit_fails_everyone_fails_and_none_is_visible(
+    backend: DocumentBackend, path: str
+) -> None:
+    put(backend, "before", "1")
+    with no_file_may_grow(path):
+        outcomes = as_one_batch(backend, [putter(f"w{n}") for n in range(6)])
+        assert get(backend, "before") == ("table", "1")  # reads go on
+    assert [type(outcome) for outcome in outcomes] == [DocumentBackend.Fault] * 6
+    assert {outcome.errno for outcome in outcomes} <= {errno.EIO, errno.ENOSPC}
+    assert [get(backend, f"w{n}") for n in range(6)] == [None] * 6
+    put(backend, "after", "1")
+    backend.close()
+    again = DocumentBackend(path)
+    assert [bool(get(again, id)) for id in ("before", "w0", "after")] == [True, False, True]
+    again.close()
+
+
+def test_a_fault_that_rolls_everything_back_fails_the_whole_batch(backend: DocumentBackend) -> None:
+    def lose(w: Any) -> None:
+        w.execute("ROLLBACK")  # as SQLite does on its own after some faults
+
+    outcomes = as_one_batch(backend, [putter("a"), lambda w: lose(w), putter("b")])
+    faults = [outcome for outcome in outcomes if isinstance(outcome, DocumentBackend.Fault)]
+    assert faults and get(backend, "a") is None
+    assert (outcomes[2] == "b") is (get(backend, "b") is not None)
+
+
+def test_after_such_a_fault_nothing_is_written_on_its_own(backend: DocumentBackend) -> None:
+    def go_on(w: Any) -> None:
+        w.execute("ROLLBACK")
+        refused(errno.EIO, lambda: w.put("alone", "t", "", (), ()))
+
+    refused(errno.EIO, lambda: backend.write(go_on, None))
+    assert get(backend, "alone") is None
+
+
+def test_a_writer_that_never_comes_is_not_waited_for(backend: DocumentBackend) -> None:
+    backend._waiting += 1  # a thread that was interrupted while it waited for its turn
+    put(backend, "a", "1")
+    assert get(backend, "a") == ("table", "1")
+
+
+# ---------------------------------------------------------------- faults of the file
+
+
+def test_a_full_database(backend: DocumentBackend) -> None:
+    put(backend, "a", "1")
+    backend.write(lambda w: w.execute("PRAGMA max_page_count = 10"), None)
+    refused(errno.ENOSPC, lambda: put(backend, "big", "x" * 100_000))
+    assert get(backend, "a") == ("table", "1")
+    backend.write(lambda w: w.execute("PRAGMA max_page_count = 100000"), None)
+    put(backend, "big", "x" * 100_000)
+
+
+def test_a_read_only_database(backend: DocumentBackend) -> None:
+    put(backend, "a", "1")
+    backend.write(lambda w: w.execute("PRAGMA query_only = 1"), None)
+    refused(errno.EROFS, lambda: put(backend, "b", "1"))
+    assert get(backend, "a") == ("table", "1")
+
+
+def test_a_lock_held_by_another_program(backend: DocumentBackend, path: str) -> None:
+    put(backend, "a", "1")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    refused(errno.EAGAIN, lambda: put(backend, "b", "1"))
+    together([lambda: refused(errno.EAGAIN, lambda: put(backend, "b", "1"))] * 4)
+    assert get(backend, "a") == ("table", "1")
+    other.execute("ROLLBACK")
+    other.close()
+    put(backend, "b", "1")
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xee" * 5000])
+def test_a_file_that_is_no_database(path: str, content: bytes) -> None:
+    Path(path).write_bytes(content)
+    with pytest.raises(DocumentBackend.Fault):
+        DocumentBackend(path)
+    assert Path(path).read_bytes() == content
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE theirs (x)", "PRAGMA user_version = 99"])
+def test_a_database_of_another_program_or_a_newer_version(path: str, statement: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(statement)
+    connection.close()
+    assert "of another program or a newer version" in refused(errno.EILSEQ, lambda: DocumentBackend(path))
+
+
+def test_a_damaged_page(backend: DocumentBackend, path: str) -> None:
+    backend.write(lambda w: [w.put(f"{n:04}", "t", "x" * 500, (), ()) for n in range(500)], None)
+    backend.close()
+    with open(path, "r+b") as file:
+        file.seek(3 * 4096)
+        file.write(os.urandom(20 * 4096))
+    damaged = DocumentBackend(path)
+    with damaged.read(None) as reading:
+        refused(errno.EILSEQ, lambda: reading.scan("", "~", reverse=False, limit=1000))
+    damaged.close()
+
+
+@pytest.mark.parametrize("place", ["file/app.db", "/proc/nowhere/app.db", "\0/app.db"])
+def test_a_place_that_cannot_be(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises((DocumentBackend.Fault, ValueError)):
+        DocumentBackend(str(tmp_path / place))
+
+
+def test_after_closing(backend: DocumentBackend) -> None:
+    reading = backend.read(None)
+    with reading:
+        backend.close()
+    refused(errno.EIO, lambda: put(backend, "a", "1"))
+    refused(errno.EIO, lambda: get(backend, "a"))
+
+
+# ---------------------------------------------------------------- the write-ahead log
+
+
+def test_the_log_is_bounded_though_there_is_always_a_reader(path: str) -> None:
+    backend = DocumentBackend(path, max_wal_bytes=400_000)
+    put(backend, "a", "x" * 50_000)
+    done = threading.Event()
+
+    def read_in_relays() -> None:
+        reader = backend.read(None)
+        reader.__enter__().get("a")
+        while not done.is_set():
+            following = backend.read(None)
+            following.__enter__().get("a")  # the next snapshot is open before the last one is closed
+            reader.__exit__(None, None, None)
+            reader = following
+        reader.__exit__(None, None, None)
+
+    def write() -> None:
+        for _ in range(200):  # 12 MB of log
+            put(backend, "a", "x" * 50_000)
+            sizes.append(backend.statistics()["wal_bytes"])
+        done.set()
+
+    sizes: list[int] = []
+    together([read_in_relays, write])
+    assert max(sizes) < 4_000_000
+    backend.close()
+
+
+def test_a_long_reader_keeps_the_log_but_does_not_stop_writers(path: str) -> None:
+    backend = DocumentBackend(path, max_wal_bytes=200_000)
+    put(backend, "a", "old")
+    with backend.read(None) as reading:
+        assert reading.get("a") == ("table", "old")
+        for _ in range(30):
+            in_a_thread(lambda: put(backend, "a", "x" * 50_000))
+        assert reading.get("a") == ("table", "old")
+        assert backend.statistics()["wal_bytes"] > 1_000_000
+    backend.close()
