@@ -80,7 +80,7 @@ class Endpoint:
             "kind": self.handler.kind,
             "args": args,
             "retry": self.retry.policy,
-            "onComplete": {"name": "_webhooks:ended", "args": args},
+            "onComplete": {"name": "_webhooks:ended", "args": args, "unless": ["success"]},
         }
 
     def lane(self, delivery: Delivery) -> str | None:

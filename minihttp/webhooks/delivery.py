@@ -150,10 +150,10 @@ class Delivery:
         return values[0]
 
     def find(self, paths: Iterable[str]) -> str | None:
-        """The first non-empty text at one of the dotted paths of the JSON body; None where there is none."""
+        """The first printable, non-empty text at one of the dotted paths of the JSON body, or None."""
         for path in paths:
             value = self.value_at(path)
-            if isinstance(value, str) and value:
+            if isinstance(value, str) and value and value.isprintable():  # so it holds no unpaired surrogate
                 return value
         return None
 

@@ -110,6 +110,7 @@ def test_secrets_are_resolved_by_name() -> None:
     assert provider.secret_names == ("OLD", "NEW")
     assert provider.resolve({"NEW": "b", "OTHER": "c"}) == {"NEW": "b"}
     assert list(provider.resolve({"NEW": "b", "OLD": "a"})) == ["OLD", "NEW"]
+    assert provider.resolve({"NEW": ""}) == {}  # set to nothing is not set
     with pytest.raises(ConfigurationError, match="NEW: a webhook secret is empty or blank"):
         provider.resolve({"NEW": " "})
     for secret in ([], [""], ""):
