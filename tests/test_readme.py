@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""What the README says runs, runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import webtest
+
+from minihttp import testing
+from minihttp.loader import load_target
+from tests.live import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FIRST_APP, WEBHOOK, EMBEDDED, TESTED = PYTHON
+
+
+def test_the_first_app_is_short_and_works(tmp_path: Path) -> None:
+    code = [line for line in FIRST_APP.splitlines() if line.strip()]
+    assert len(code) <= 25
+    (tmp_path / "readme_app.py").write_text(FIRST_APP + "\n" + WEBHOOK)
+    app = load_target(str(tmp_path / "readme_app.py"))
+    secret = {"STRIPE_WEBHOOK_SECRET": "whsec_test"}
+    with testing.in_memory(app, environment=secret) as copy:
+        client = webtest.TestApp(copy)
+        item = client.post_json("/api/items", {"name": "pen"}, status=201).json
+        assert item["name"] == "pen"
+        missing = client.post_json("/api/items", {}, status=400).json
+        assert missing == {"error": "Missing required field: name"}
+        event = {
+            "id": "evt_1",
+            "type": "checkout.session.completed",
+            "data": {"object": {"id": "cs_1"}},
+        }
+        body, headers = testing.signed("stripe", event, "whsec_test", now=copy.clock())
+        for _ in range(2):
+            client.post("/webhooks/stripe", body, headers=headers, status=200)
+        testing.run_jobs(copy)
+        items = copy.database.read(lambda transaction: transaction.db.query("items").collect())
+        assert [item["name"] for item in items] == ["pen", "cs_1"]
+
+
+def test_the_other_programs_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FIRST_APP)
+    programs = [EMBEDDED, f"from app import app\n{TESTED}\ntest_items()"]
+    for program in programs:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_verb_of_the_readme_is_there() -> None:
+    block = README.partition("## Command line")[2].split("```")[1]
+    listed = re.findall(r"^(?:python -m minihttp)? +(\w+)(?:, (\w+))?", block, re.MULTILINE)
+    verbs = {verb for pair in listed for verb in pair if verb}
+    assert {"serve", "doctor", "webhooks"} <= verbs
+    command = [sys.executable, "-m", "minihttp", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    for verb in verbs:
+        assert re.search(rf"^\s+{verb}\b", shown, re.MULTILINE), verb
