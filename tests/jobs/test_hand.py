@@ -289,3 +289,34 @@ def test_without_workers_nothing_runs_by_itself(make_world, log) -> None:
 def test_workers_must_be_a_number(world, workers) -> None:
     with pytest.raises(ConfigurationError, match="workers"):
         world.make_jobs(workers=workers)
+
+
+def test_a_job_is_either_canceled_or_run(make_world) -> None:
+    """Cancels race with the workers: what was canceled has no effect, what had an effect was not canceled."""
+    world = make_world(workers=3)
+
+    def count(ctx, n):
+        ctx.db.insert("counts", {"n": n})
+
+    def spread(ctx):
+        return [ctx.scheduler.run_after(0, "work:count", n=n) for n in range(300)]
+
+    world.mutation(count)
+    ids = world.runner.run(world.mutation(spread), {})
+    cancelers = [threading.Thread(target=_cancel, args=(world, ids[n::3][::-1])) for n in range(3)]
+    world.jobs.start()
+    for canceler in cancelers:
+        canceler.start()
+    for canceler in cancelers:
+        canceler.join()
+    assert world.jobs.stop(PATIENCE_SECONDS)
+    world.run_all()
+    states = [world.state(job_id) for job_id in ids]
+    assert set(states) <= {"success", "canceled"}
+    ran = sorted(row["n"] for row in world.rows("counts"))
+    assert ran == [n for n, state in enumerate(states) if state == "success"]
+
+
+def _cancel(world: World, ids: list[str]) -> None:
+    for job_id in ids:
+        world.scheduler.cancel(job_id)

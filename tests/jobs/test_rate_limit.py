@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
+import webtest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minihttp import App, HttpRouter, Response, internal_mutation, testing
 from minihttp.errors import ConfigurationError, HTTPError
 from minihttp.jobs.rate_limit import RateLimit, RateLimitedError
 
@@ -189,3 +193,30 @@ def test_no_more_than_the_capacity_and_the_rate_get_through(kind, rate, period, 
     elapsed = world.now - START
     world.close()
     assert allowed <= rate + rate * (elapsed / period + 1)
+
+
+def test_over_http_it_is_answered_429(tmp_path) -> None:
+    limit = RateLimit(rate=1, period_seconds=60)
+
+    @internal_mutation
+    def enter(ctx):
+        limit.require(ctx, "door")
+
+    http = HttpRouter()
+
+    @http.route(path="/door", method="POST")
+    def door(ctx, request):
+        ctx.run_mutation("work:enter")
+        return Response("come in")
+
+    module = ModuleType("work")
+    module.enter, enter.handler.__module__ = enter, "work"
+    clock = testing.Clock()
+    with testing.in_memory(App(http, modules={"work": module}), clock=clock) as app:
+        client = webtest.TestApp(app)
+        assert client.post("/door", status=200).text == "come in"
+        refused = client.post("/door", status=429)
+        assert refused.headers["Retry-After"] == "60"
+        assert refused.json == {"error": "Too many requests; try again in 60 s"}
+        clock.advance(60)
+        client.post("/door", status=200)
