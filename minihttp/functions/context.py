@@ -10,20 +10,54 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import HTTPError
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from ..data.database import Transaction
     from ..data.documents import Reader, Writer
+    from ..files.access import Storage, StorageReader, StorageWriter
     from ..http.request import Request
     from ..http.response import Response
     from ..limits import Limits
     from .registry import Function
-    from .runner import Runner
 
 log = logging.getLogger("minihttp")
+
+
+class Scheduler(Protocol):
+    """What `ctx.scheduler` offers; `jobs/scheduler.py` has the whole of it."""
+
+    def run_after(self, delay: float | timedelta, function: Function | str, /, **args: Any) -> str: ...
+    def run_at(self, moment: datetime | float, function: Function | str, /, **args: Any) -> str: ...
+    def cancel(self, job_id: str) -> None: ...
+    def with_options(self, **options: Any) -> Scheduler: ...
+
+
+class Calls(Protocol):
+    """What a context asks of the runner, which makes contexts: so neither file needs the other."""
+
+    clock: Callable[[], float]
+    environment: Mapping[str, str]
+    storage: Callable[[Transaction | None, Call], Any]
+    scheduler: Callable[[Transaction | None, Call], Scheduler]
+
+    def run(
+        self, function: Function | str, args: Mapping[str, Any], *, call: Call, kind: str | None
+    ) -> Any: ...
+    def run_in(
+        self,
+        transaction: Transaction,
+        function: Function | str,
+        args: Mapping[str, Any],
+        *,
+        call: Call,
+        kind: str | None,
+    ) -> Any: ...
 
 
 class Call:
@@ -58,7 +92,7 @@ class QueryCtx:
 
     db: Reader
 
-    def __init__(self, runner: Runner, transaction: Transaction, call: Call) -> None:
+    def __init__(self, runner: Calls, transaction: Transaction, call: Call) -> None:
         self._runner = runner
         self._transaction = transaction
         self._call = call
@@ -78,9 +112,10 @@ class QueryCtx:
         return self._transaction.now
 
     @property
-    def storage(self) -> Any:
-        """Files: `get_url`, `get_metadata`; in a mutation also `store`, `delete`, `generate_upload_url`."""
-        return self._runner.storage(self._transaction, self._call)
+    def storage(self) -> StorageReader:
+        """Files: `get_url` and `get_metadata`."""
+        reader: StorageReader = self._runner.storage(self._transaction, self._call)
+        return reader
 
     def run_query(self, function: Function | str, /, **args: Any) -> Any:
         """Run a query in this same transaction, which sees what this one sees.
@@ -99,14 +134,20 @@ class MutationCtx(QueryCtx):
 
     db: Writer
 
-    def __init__(self, runner: Runner, transaction: Transaction, call: Call) -> None:
+    def __init__(self, runner: Calls, transaction: Transaction, call: Call) -> None:
         self._runner = runner
         self._transaction = transaction
         self._call = call
         self.db = transaction.db  # type: ignore[assignment]
 
     @property
-    def scheduler(self) -> Any:
+    def storage(self) -> StorageWriter:
+        """Files: also `store`, `delete` and `generate_upload_url`, undone with the transaction."""
+        writer: StorageWriter = self._runner.storage(self._transaction, self._call)
+        return writer
+
+    @property
+    def scheduler(self) -> Scheduler:
         """Work for later, written in this transaction: `run_after`, `run_at`, `cancel`."""
         return self._runner.scheduler(self._transaction, self._call)
 
@@ -122,7 +163,7 @@ class OutsideCtx:
 
     __slots__ = ()
 
-    _runner: Runner
+    _runner: Calls
     _call: Call
     deadline: float
 
@@ -159,14 +200,15 @@ class OutsideCtx:
         return self._runner.run(function, args, call=self._call.deeper(), kind="action")
 
     @property
-    def scheduler(self) -> Any:
+    def scheduler(self) -> Scheduler:
         """Work for later: `run_after`, `run_at`, `cancel`; each call takes effect at once."""
         return self._runner.scheduler(None, self._call)
 
     @property
-    def storage(self) -> Any:
+    def storage(self) -> Storage:
         """Files: `store`, `get`, `get_url`, `get_metadata`, `delete`, `generate_upload_url`."""
-        return self._runner.storage(None, self._call)
+        storage: Storage = self._runner.storage(None, self._call)
+        return storage
 
 
 class ActionCtx(OutsideCtx):
@@ -174,7 +216,7 @@ class ActionCtx(OutsideCtx):
 
     __slots__ = ("_call", "_runner", "deadline")
 
-    def __init__(self, runner: Runner, call: Call, deadline: float) -> None:
+    def __init__(self, runner: Calls, call: Call, deadline: float) -> None:
         self._runner = runner
         self._call = call
         self.deadline = deadline
@@ -187,7 +229,7 @@ class Host(Protocol):
     origin: str
 
     @property
-    def runner(self) -> Runner: ...
+    def runner(self) -> Calls: ...
     @property
     def inbox(self) -> Any: ...
 
@@ -203,7 +245,7 @@ class HandlerCtx(OutsideCtx):
         self.deadline = time.monotonic() + app.limits.action_seconds
 
     @property
-    def _runner(self) -> Runner:  # type: ignore[override]
+    def _runner(self) -> Calls:  # type: ignore[override]
         return self._app.runner  # opened on demand: a handler that calls no function opens no database
 
     @property

@@ -60,8 +60,7 @@ class Function:
             self._check_parameters(args)
 
     def _check_parameters(self, args: Mapping[str, Validator]) -> None:
-        """Refuse a handler whose parameters and `args` cannot fit each other, before the first call shows it.
-        """
+        """Refuse a handler whose parameters and `args` cannot fit each other: before the first call does."""
         code = self.handler.__code__
         count = code.co_argcount + code.co_kwonlyargcount
         names = code.co_varnames[:count]

@@ -91,7 +91,7 @@ class Runner:
         """Run a query, or a mutation as a sub-transaction, inside `transaction`.
 
         Args:
-            nested: False for a mutation whose error ends the whole transaction: that saves the sub-transaction.
+            nested: False for a mutation whose error ends the whole transaction: no sub-transaction then.
         """
         found = self._admit(function, kind, call, public)
         call = call or Call()
