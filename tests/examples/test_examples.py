@@ -79,8 +79,9 @@ def test_form_of_both_kinds(serve: Serve) -> None:
     assert cut.status == 400
 
 
-def test_raw_upload_gives_an_id_whose_bytes_come_back(serve: Serve) -> None:
-    app, client = serve("raw_upload.py")
+@pytest.mark.parametrize("files", ["filesystem", "sqlite"])
+def test_raw_upload_gives_an_id_whose_bytes_come_back(serve: Serve, files: str) -> None:
+    app, client = serve("raw_upload.py", files=files)
     content = bytes(range(256)) * 1000
     reply = client.post("/api/upload", content, {"Content-Type": "image/jpeg"})
     assert reply.status == 200
@@ -269,5 +270,19 @@ def test_file_download_redirects_to_the_file(serve: Serve) -> None:
     assert storage_id not in url
     served = client.get(url.removeprefix(client.url))
     assert (served.status, served.body, served.headers["content-type"]) == (200, b"hello", "text/plain")
-    for unknown in ("x", "0" * 32, "..%2f..%2fapp.db", storage_id[:-1] + "0"):
+    for unknown in ("x", "0" * 32, "app.db", storage_id[:-1] + "0"):
         assert client.get(f"/files/{unknown}").status == 404
+    assert client.get("/files/..%2f..%2fapp.db").status == 400
+
+
+def test_every_route_of_the_shop_is_proper_wsgi(serve: Serve) -> None:
+    """What the other shop tests do over a bare server, once through `wsgiref.validate`."""
+    app, client = serve("shop")
+    for path, method, _ in app.http.routes():
+        body = {"name": "x", "data": 1} if method == "POST" else b""
+        for send in (method, "HEAD") if method == "GET" else (method,):
+            reply = client.request(send, path.replace("*", "x"), body)
+            assert reply.status in (200, 201, 400, 401, 404, 415), (send, path, reply)
+    assert client.request("OPTIONS", "/api/data").status == 405
+    ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    assert client.request("OPTIONS", "/api/data", headers=ask).status == 204
