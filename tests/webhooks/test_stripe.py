@@ -25,7 +25,13 @@ class TestStripe(TimedWebhookContract):
         body = b'{"id": "evt_1", "type": "checkout.session.completed"}'
         delivery = self.verify(self.sign(body), body)
         assert (delivery.id, delivery.event_type) == ("evt_1", "checkout.session.completed")
-        for body in (b"[]", b"no json", b'{"id": 5, "type": null}', b'{"id": ""}', b'{"id": "\\ud800", "type": "a\\n"}'):
+        for body in (
+            b"[]",
+            b"no json",
+            b'{"id": 5, "type": null}',
+            b'{"id": ""}',
+            b'{"id": "\\ud800", "type": "a\\n"}',
+        ):
             delivery = self.verify(self.sign(body), body)
             assert (delivery.id, delivery.event_type) == (None, None)
 
