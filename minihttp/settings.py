@@ -93,6 +93,7 @@ SETTINGS: dict[str, Setting] = {
     "admin_key": Setting(
         None, _text, "opens internal functions to its holder; never shown, best kept in .env"
     ),
+    "forward": Setting(None, _text, "URL to which the ready-made webhook inbox passes deliveries on"),
     "development": Setting(False, _switch, "show errors of the app in replies"),
     "metrics": Setting(False, _switch, "answer /_/metrics"),
     "log_format": Setting("auto", _one_of("auto", "text", "json"), "text, json, or auto: text on a terminal"),

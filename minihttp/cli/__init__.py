@@ -18,7 +18,7 @@ import json
 import os
 import pkgutil
 import sys
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ..app import App
 
 PROGRAM = __name__.rpartition(".")[0]
+INBOX_TARGET = f"{__name__}._inbox:app"
+_INBOX_SECRETS = ("GITHUB_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET", "CLERK_WEBHOOK_SECRET")
 _USUAL_PLACES = (("backend/http.py", "backend"), ("app.py", "app.py"), ("http.py", "."))  # file -> target
 
 
@@ -45,7 +47,9 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
     try:
         for name, value in read_env_file().items():
             environ.setdefault(name, value)
-        arguments = list(sys.argv[1:] if argv is None else argv) or _usual_command(environ)
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+            arguments = _usual_command(environ) + arguments
         args = _parser(arguments[:1]).parse_args(arguments)
         args.argv, args.environ = arguments, environ
         return int(args.run(args))
@@ -78,14 +82,19 @@ def _parser(first: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _usual_command(environ: MutableMapping[str, str]) -> list[str]:
-    """What no arguments mean: serve the app of the current folder, else help."""
-    target = usual_target()
+    """What no verb means: serve the app of the current folder, or a webhook inbox, else help."""
+    target = usual_target() or inbox_target(environ)
     return ["serve", target] if target else ["--help"]
 
 
 def usual_target() -> str | None:
     """The app of the current folder, if it has one where apps usually are."""
     return next((target for file, target in _USUAL_PLACES if os.path.isfile(file)), None)
+
+
+def inbox_target(environ: Mapping[str, str]) -> str | None:
+    """The ready-made webhook inbox, where the environment has a secret for it."""
+    return INBOX_TARGET if any(environ.get(name) for name in _INBOX_SECRETS) else None
 
 
 # ---------------------------------------------------------------- for the verbs
@@ -117,7 +126,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 def load_app(args: argparse.Namespace) -> App:
     """The app of `args.target`, with the settings in force, not yet opened."""
-    target = args.target or usual_target()
+    target = args.target or usual_target() or inbox_target(args.environ)
     if target is None:
         raise ConfigurationError(
             "which app? the current folder has no backend/http.py, app.py or http.py; name a TARGET"

@@ -13,7 +13,7 @@ from .. import logs
 from ..errors import ConfigurationError
 from ..observe import Metrics
 from ..settings import add_flags
-from . import add_target, load_app, settings_of
+from . import INBOX_TARGET, add_target, load_app, settings_of
 from .routes import route_rows
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HELP = "serve an app over HTTP"
 _FLAGS = (
     "host", "port", "data", "files", "threads", "connections", "workers", "grace", "origin",
-    "trusted_proxy", "development", "metrics", "log_format", "log_level",
+    "trusted_proxy", "forward", "development", "metrics", "log_format", "log_level",
 )  # fmt: skip
 _MAX_ROUTES_SHOWN = 40
 
@@ -52,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
         from ._reload import reload
 
         return reload(args.argv, args.target, server.bind(settings["host"], settings["port"]))
+    if settings["forward"]:
+        if args.target != INBOX_TARGET:
+            raise ConfigurationError("--forward is for the ready-made inbox, of a folder without an app")
+        args.environ["MINIHTTP_FORWARD"] = settings["forward"]
     app = load_app(args)
     report: Callable[[Served], None] = logs.access_line
     if settings["metrics"]:

@@ -126,7 +126,8 @@ class WebhookFunctions:
         job = transaction.system.get(row["jobId"]) if "jobId" in row else None
         if job is None:
             return row
-        return {**row, "attempts": job["attempts"], "error": row["error"] or job.get("lastError")}
+        error = job.get("lastError") if row["state"] == "pending" else row["error"]
+        return {**row, "attempts": job["attempts"], "error": error}
 
     def replay(self, ctx: Any, id: str) -> bool:
         """Run the handler again; false for a refusal, or where the route or its handler are gone."""

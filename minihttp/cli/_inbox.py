@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""The app of a folder that has none: an inbox for GitHub, Stripe and Clerk, for each whose secret is set.
+
+`GITHUB_WEBHOOK_SECRET=… python -m minihttp` serves it. With `--forward URL` each verified delivery is passed
+on, byte for byte with its headers, and again until the other side answers with a 2xx.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .. import webhooks
+from ..app import App
+from ..functions.registry import internal_action
+from ..http.router import HttpRouter
+from ..jobs.retry import Retry
+from ._posting import post
+
+_PROVIDERS = ("github", "stripe", "clerk")
+FORWARD = "MINIHTTP_FORWARD"  # the environment variable behind `serve --forward`
+_MAX_POST_SECONDS = 30.0
+
+
+def _secret_name(provider: str) -> str:
+    return f"{provider.upper()}_WEBHOOK_SECRET"
+
+
+@internal_action
+def forward(ctx: Any, delivery: dict[str, Any]) -> None:
+    """Pass a delivery on to MINIHTTP_FORWARD."""
+    timeout_seconds = min(ctx.time_left(), _MAX_POST_SECONDS)
+    posted = post(os.environ[FORWARD], delivery["body"], delivery["headers"], timeout_seconds)
+    if not posted.ok:
+        wait = posted.headers.get("retry-after", "")
+        if wait.isascii() and wait.isdigit():
+            raise Retry(after=min(int(wait), 86_400))
+        raise OSError(f"{os.environ[FORWARD]} answered {posted.status}")
+
+
+def _inbox() -> HttpRouter:
+    http = HttpRouter()
+    for name in _PROVIDERS:
+        if os.environ.get(_secret_name(name)):
+            provider = getattr(webhooks, name).provider(secret=_secret_name(name))
+            http.webhook(f"/webhooks/{name}", provider, handler=forward if os.environ.get(FORWARD) else None)
+    return http
+
+
+app = App(_inbox(), modules=[__name__], data="data")

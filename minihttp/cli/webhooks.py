@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: MIT
+"""`webhooks`: look into the inbox, run deliveries again, send signed test events, check and explain.
+
+The verbs on the inbox work on the app's database, which with SQLite belongs to one process at a time;
+`--server URL` asks a running server instead. `send` and `verify` need neither.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from .. import webhooks
+from ..errors import ConfigurationError, MinihttpError, WebhookError
+from ..webhooks.explain import explain
+from ..webhooks.samples import sample
+from ..webhooks.verifier import Verifier
+from . import add_app_arguments, add_json_flag, print_rows
+from ._inbox_access import Access, inbox_access
+from ._posting import Posted, post
+
+HELP = "inspect, replay, send, verify and explain webhook deliveries"
+_LISTED = 50
+_STATES = ("pending", "waiting", "done", "dead", "refused")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, (action, text) in _ACTIONS.items():
+        command = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name in _ARGUMENTS:
+            _ARGUMENTS[name](command)
+        if action in _ON_INBOX:
+            add_app_arguments(command, optional=True)
+            command.add_argument(
+                "--server", metavar="URL", help="ask a running server, with MINIHTTP_ADMIN_KEY"
+            )
+        add_json_flag(command)
+        command.set_defaults(action=action)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        if args.action not in _ON_INBOX:
+            return int(args.action(args))
+        with inbox_access(args) as inbox:
+            return int(args.action(inbox, args))
+    except ConfigurationError:
+        raise
+    except (MinihttpError, OSError) as error:
+        print(f"webhooks: {error}", file=sys.stderr)
+        return 1
+
+
+# ---------------------------------------------------------------- the inbox
+
+
+def _list(inbox: Access, args: argparse.Namespace) -> int:
+    rows = inbox.query("list", state=args.state, limit=args.limit)
+    print_rows((_summary(row) for row in rows), args.json)
+    return 0
+
+
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["_id"],
+        "received": _utc(row["_creationTime"]),
+        "endpoint": row["endpoint"],
+        "event": row.get("eventType"),
+        "delivery": row.get("deliveryId"),
+        "state": row["state"],
+        "attempts": int(row.get("attempts", 0)),
+        "duplicates": int(row.get("duplicates", 0)),
+        "reason": row.get("reason") or (row.get("error") or "").partition("\n")[0],
+    }
+
+
+def _show(inbox: Access, args: argparse.Namespace) -> int:
+    row = inbox.query("show", id=args.id)
+    body: bytes | None = row.pop("body")
+    if args.json:
+        from ..values import encode_clean
+
+        text = None if body is None else body.decode("utf-8", "backslashreplace")
+        print(json.dumps(encode_clean({**row, "body": text})))
+        return 0
+    headers = row.pop("headers")
+    shown = {
+        **_summary(row),
+        "provider": row["provider"],
+        "secret": row.get("secret"),
+        "error": row.get("error"),
+    }
+    for name, value in [*shown.items(), *headers.items()]:
+        print(f"{name}: {'' if value is None else value}")
+    print("\n(its body was not kept)" if body is None else "\n" + body.decode("utf-8", "backslashreplace"))
+    return 0
+
+
+def _replay(inbox: Access, args: argparse.Namespace) -> int:
+    if args.to is None:
+        if not inbox.mutation("replay", id=args.id):
+            raise MinihttpError(f"{args.id} was refused, or has no handler: there is nothing to run")
+        print_rows(
+            [{"id": args.id, "scheduled": "its handler runs when the app does; `jobs run` runs it now"}],
+            args.json,
+        )
+        return 0
+    row = inbox.query("show", id=args.id)
+    if row["body"] is None:
+        raise MinihttpError(f"the body of {args.id} was not kept")
+    return _report([post(args.to, row["body"], row["headers"])], args)
+
+
+def _retry(inbox: Access, args: argparse.Namespace) -> int:
+    count = 0
+    while batch := int(inbox.mutation("retry_dead")):
+        count += batch
+    print_rows([{"retried": count}], args.json)
+    return 0
+
+
+def _prune(inbox: Access, args: argparse.Namespace) -> int:
+    count = 0
+    while batch := int(inbox.mutation("prune")):
+        count += batch
+    print_rows([{"removed": count}], args.json)
+    return 0
+
+
+def _explain(inbox: Access, args: argparse.Namespace) -> int:
+    row = inbox.query("show", id=args.id)
+    if row["state"] != "refused":
+        return _say([f"{args.id} was not refused: it is {row['state']}"], args)
+    declared = {endpoint.path: endpoint for endpoint in inbox.endpoints()}
+    if row["endpoint"] not in declared:
+        raise MinihttpError(f"the app has no webhook {row['endpoint']} any more")
+    known = {path: _set_secrets(endpoint.provider, args.environ) for path, endpoint in declared.items()}
+    provider, secrets = declared[row["endpoint"]].provider, known.pop(row["endpoint"])
+    if not secrets:
+        raise ConfigurationError(f"{', '.join(provider.secret_names)} is not set here")
+    others = {
+        name: secret for found in known.values() for name, secret in found.items() if name not in secrets
+    }
+    now = row["receivedAt"] / 1000
+    return _say(
+        explain(
+            provider.verifier,
+            row["body"],
+            row["headers"],
+            secrets,
+            others=others,
+            now=now,
+            url=provider.public_url,
+        ),
+        args,
+    )
+
+
+def _set_secrets(provider: Any, environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in provider.secret_names if environ.get(name)}
+
+
+# ---------------------------------------------------------------- without an inbox
+
+
+def _send(args: argparse.Namespace) -> int:
+    """Exit code 0 when every reply is a 2xx."""
+    verifier = Verifier(webhooks.scheme(args.provider))
+    secret = _secret(args)
+    timestamp = int(time.time() - args.age)
+    id = f"{_ID_PREFIXES.get(args.provider, '')}{os.urandom(16).hex()}"
+    if args.data:
+        with open(args.data, "rb") as file:
+            body = file.read()
+    else:
+        body = sample(args.provider, args.event, id=id, timestamp=timestamp)
+    headers = verifier.sign(body, secret, id=id, timestamp=timestamp, event_type=args.event, url=args.url)
+    headers["Content-Type"] = "application/json"
+    sent = body + b"x" if args.tamper else body
+    return _report([post(args.url, sent, headers) for _ in range(1 + args.duplicate)], args)
+
+
+_ID_PREFIXES = {"stripe": "evt_", "svix": "msg_", "clerk": "msg_", "standard-webhooks": "msg_"}
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Exit code 0 when the delivery is genuine."""
+    verifier = Verifier(webhooks.scheme(args.provider))
+    secret = _secret(args)
+    headers = _read_headers(args.headers)
+    with open(args.body, "rb") as file:
+        body = file.read()
+    tolerance = None if args.any_age else ...
+    try:
+        delivery = verifier.verify(body, headers, secret, tolerance_seconds=tolerance, url=args.url)
+    except WebhookError:
+        name = args.secret or _usual_name(args.provider)
+        _say(explain(verifier, body, headers, {name: secret}, url=args.url), args)
+        return 1
+    print_rows(
+        [{"verdict": "ok", "id": delivery.id, "event": delivery.event_type, "timestamp": delivery.timestamp}],
+        args.json,
+    )
+    return 0
+
+
+def _secret(args: argparse.Namespace) -> str:
+    name = args.secret or _usual_name(args.provider)
+    secret: str | None = args.environ.get(name)
+    if not secret:
+        raise ConfigurationError(f"the environment variable {name} is not set; --secret NAME names another")
+    return secret
+
+
+def _usual_name(provider: str) -> str:
+    return f"{provider.upper().replace('-', '_')}_WEBHOOK_SECRET"
+
+
+def _read_headers(path: str) -> list[tuple[str, str]]:
+    """Lines `Name: value`, as `curl -D` writes them, or a JSON object."""
+    with open(path, encoding="latin-1", newline="") as file:
+        text = file.read()
+    if text.lstrip().startswith("{"):
+        try:
+            return [(name, str(value)) for name, value in json.loads(text).items()]
+        except ValueError as error:
+            raise ConfigurationError(f"{path} is not a JSON object of headers: {error}") from None
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
+# ---------------------------------------------------------------- output
+
+
+def _report(replies: list[Posted], args: argparse.Namespace) -> int:
+    rows = [
+        {"status": reply.status, "reply": reply.body[:200].decode("utf-8", "backslashreplace")}
+        for reply in replies
+    ]
+    print_rows(rows, args.json)
+    return 0 if all(reply.ok for reply in replies) else 1
+
+
+def _say(lines: list[str], args: argparse.Namespace) -> int:
+    if args.json:
+        print(json.dumps({"explanation": lines}))
+    else:
+        print("\n".join(lines))
+    return 0
+
+
+def _utc(milliseconds: float) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="seconds")
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def _id_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument("id", metavar="ID", help="of a delivery, as `webhooks list` shows it")
+
+
+def _list_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--state", choices=_STATES, help="only deliveries in this state")
+    command.add_argument("--limit", type=int, default=_LISTED, help=f"how many, {_LISTED} by default")
+
+
+def _replay_arguments(command: argparse.ArgumentParser) -> None:
+    _id_argument(command)
+    command.add_argument(
+        "--to", metavar="URL", help="send it there, as it came, instead of running its handler"
+    )
+
+
+def _retry_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dead", action="store_true", required=True, help="all deliveries that were given up"
+    )
+
+
+def _send_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("provider", metavar="PROVIDER", help=", ".join(webhooks.names()))
+    command.add_argument("event", metavar="EVENT", help="such as push or checkout.session.completed")
+    command.add_argument("url", metavar="URL", help="where to, such as http://localhost:8080/webhooks/stripe")
+    command.add_argument("--data", metavar="FILE", help="the body, instead of a built-in sample")
+    _secret_argument(command)
+    command.add_argument("--tamper", action="store_true", help="change the body after signing it")
+    command.add_argument("--age", metavar="SECONDS", type=float, default=0, help="sign it as of so long ago")
+    command.add_argument("--duplicate", metavar="N", type=int, default=0, help="send it N more times")
+
+
+def _verify_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("provider", metavar="PROVIDER", help=", ".join(webhooks.names()))
+    command.add_argument(
+        "--headers", metavar="FILE", required=True, help="lines `Name: value`, or a JSON object"
+    )
+    command.add_argument("--body", metavar="FILE", required=True, help="the raw body")
+    _secret_argument(command)
+    command.add_argument("--url", default="", help="the public URL, for providers that sign it")
+    command.add_argument("--any-age", action="store_true", help="do not check how old the signature is")
+
+
+def _secret_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--secret", metavar="NAME", help="the environment variable; <PROVIDER>_WEBHOOK_SECRET if absent"
+    )
+
+
+_ON_INBOX = (_list, _show, _replay, _retry, _prune, _explain)
+_ACTIONS: dict[str, tuple[Callable[..., int], str]] = {
+    "list": (_list, "list deliveries, the latest first"),
+    "show": (_show, "show one delivery whole"),
+    "replay": (_replay, "run the handler of a delivery again, or send the delivery elsewhere"),
+    "retry": (_retry, "run the handlers of dead deliveries again"),
+    "prune": (_prune, "remove settled deliveries whose retention is over"),
+    "explain": (_explain, "say why a delivery was refused"),
+    "send": (_send, "send a signed test event"),
+    "verify": (_verify, "check a delivery that is in files"),
+}
+_ARGUMENTS = {
+    "list": _list_arguments,
+    "show": _id_argument,
+    "replay": _replay_arguments,
+    "retry": _retry_arguments,
+    "explain": _id_argument,
+    "send": _send_arguments,
+    "verify": _verify_arguments,
+}
