@@ -95,9 +95,8 @@ class RateLimit:
         allowance = self._judge(now, value, count)
         if allowance.ok:
             value -= count
-        if allowance.ok or (
-            row is not None and row["time"] > now
-        ):  # the clock went back: begin anew from here
+        clock_went_back = row is not None and row["time"] > now  # the row has to begin anew from here
+        if allowance.ok or clock_went_back:
             full_after = (self.capacity - value) / self.rate * self.period_seconds
             state = {
                 "key": key,

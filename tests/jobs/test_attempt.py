@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from minihttp.errors import ApplicationError, StorageFullError
+from minihttp.jobs.attempt import Attempts
 from minihttp.jobs.retry import Drop, Retry
 from storage_backends.sqlite import DocumentBackend
 
@@ -175,6 +176,15 @@ def test_a_raised_retry_counts_against_the_policy(world) -> None:
     assert (len(world.seen), world.state(job_id)) == (2, "failed")
 
 
+def test_a_raised_pause_goes_before_that_of_the_policy(world) -> None:
+    function = raising(world, "action", Retry(after=1), None)
+    job_id = world.scheduler.with_options(retry=Retry(2, 100, 1, 0)).run_after(0, function)
+    world.run_all()
+    world.now += 1
+    world.run_all()
+    assert world.state(job_id) == "success"
+
+
 def test_on_complete_waits_for_the_last_attempt(world) -> None:
     def done(ctx, job_id, result):
         ctx.db.insert("done", result)
@@ -190,10 +200,6 @@ def test_on_complete_waits_for_the_last_attempt(world) -> None:
 
 
 # ---------------------------------------------------------------- what a dead process left
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: it goes through a function like nothing else."""
 
 
 def interrupt(world: World, **options) -> str:
@@ -257,6 +263,55 @@ def test_a_process_that_lost_its_lease_cannot_settle_the_job(world) -> None:
     assert row["state"]["error"].startswith("Interrupted: ") and "result" not in row
 
 
+def test_nor_can_it_when_another_process_has_claimed_it(world) -> None:
+    def work(ctx):
+        world.now += 3600
+        other.run_due()  # the job waits for its next attempt
+        world.database.write(claim)
+        return "too late"
+
+    def claim(transaction):
+        diary = world.jobs.diary
+        diary.claim(transaction, diary.find(transaction, job_id), "another process")
+
+    job_id = world.scheduler.with_options(retry=Retry(9, 60)).run_after(0, world.action(work))
+    other = world.make_jobs(alone=False)
+    world.jobs.run_due()
+    row = world.job(job_id)
+    assert (row["state"]["kind"], row["owner"]) == ("inProgress", "another process")
+
+
+def test_chores_leave_alone_what_runs_here(world) -> None:
+    def work(ctx):
+        world.now += 3600
+        world.jobs.run_due()
+
+    job_id = world.scheduler.run_after(0, world.action(work))
+    world.jobs.run_due()
+    assert world.state(job_id) == "success"
+
+
+@pytest.mark.parametrize("kind", ["mutation", "action"])
+def test_only_what_is_pending_and_due_is_run(world, kind) -> None:
+    """A candidate may have changed since it was read: the claim decides."""
+    function = raising(world, kind)
+    attempts = Attempts(world.jobs.diary, world.runner, lambda seconds: True)
+    early, canceled, running = (world.scheduler.run_after(1, function) for _ in range(3))
+    world.scheduler.cancel(canceled)
+    diary = world.jobs.diary
+    world.database.write(
+        lambda transaction: diary.claim(transaction, diary.find(transaction, running), "other")
+    )
+    assert attempts.run(early, function.name) is False
+    world.now += 30 * 86_400
+    assert attempts.run(canceled, function.name) is False
+    assert attempts.run(running, function.name) is False, "even if its lease has ended"
+    assert attempts.run("0" * 32, function.name) is False
+    assert attempts.run(early, function.name) is True
+    assert attempts.run(early, function.name) is False
+    assert len(world.seen) == 1
+
+
 def test_more_lost_actions_than_one_transaction_takes(world) -> None:
     ids = [interrupt(world) for _ in range(1)]
     function = world.registry.resolve("work:work")
@@ -279,11 +334,13 @@ class Disk(DocumentBackend):
     """A disk that is full whenever the test says so."""
 
     full = False
+    full_once = False
 
     def write(self, run, deadline_seconds):
         def checked(writing):
             result = run(writing)
-            if self.full:
+            once, self.full_once = self.full_once, False
+            if self.full or once:
                 raise self.Fault(errno.ENOSPC, "database or disk is full")
             return result
 
@@ -301,6 +358,16 @@ def test_a_job_that_storage_refuses_to_begin_stays_pending(make_world, kind) -> 
     assert (world.state(job_id), world.job(job_id)["attempts"]) == ("pending", 0)
     assert world.run_all() == 1
     assert world.state(job_id) == "success"
+
+
+def test_a_fault_of_storage_is_no_failure_of_the_job(make_world) -> None:
+    world = make_world(engine=Disk)
+    world.run_all()
+    job_id = world.scheduler.run_after(0, raising(world, "mutation"))
+    world.backend.full_once = True
+    with pytest.raises(StorageFullError):
+        world.jobs.run_due()
+    assert world.state(job_id) == "pending"
 
 
 def test_an_action_whose_end_cannot_be_written_counts_as_interrupted(make_world) -> None:
