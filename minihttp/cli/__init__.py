@@ -124,16 +124,19 @@ def settings_of(args: argparse.Namespace) -> Settings:
     return resolve(vars(args), args.environ)
 
 
-def load_app(args: argparse.Namespace) -> App:
-    """The app of `args.target`, with the settings in force, not yet opened."""
+def named_app(args: argparse.Namespace) -> App:
+    """The app of `args.target`, or of the current folder, with its own settings."""
     target = args.target or usual_target() or inbox_target(args.environ)
     if target is None:
         raise ConfigurationError(
             "which app? the current folder has no backend/http.py, app.py or http.py; name a TARGET"
         )
-    app = load_target(target)
-    app.configure(**settings_of(args).for_app())
-    return app
+    return load_target(target)
+
+
+def load_app(args: argparse.Namespace) -> App:
+    """The app of `args.target`, with the settings in force, not yet opened."""
+    return named_app(args).configure(**settings_of(args).for_app())
 
 
 @contextmanager

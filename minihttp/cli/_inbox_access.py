@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError, MinihttpError
 from ..values import decode, encode_wire
-from . import load_app, opened_app
+from . import named_app, opened_app
 from ._posting import post
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Remote:
         self._headers = {"Authorization": f"Convex {admin_key}", "Content-Type": "application/json"}
 
     def endpoints(self) -> list[Any]:
-        return load_app(self._args).http.webhooks
+        return named_app(self._args).http.webhooks
 
     def query(self, name: str, **args: Any) -> Any:
         return self._call("query", name, args)

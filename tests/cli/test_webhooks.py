@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""The verb `webhooks` in this process, against a live server and against its database once it has ended."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minihttp import cli
+from minihttp.loader import load_target
+from minihttp.webhooks import stripe
+from tests.live import Client, Process, live
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+APP = """
+from minihttp import App, HttpRouter, Retry, internal_mutation
+from minihttp.webhooks import github, stripe
+http = HttpRouter()
+
+@internal_mutation
+def on_event(ctx, delivery):
+    if delivery["event_type"] == "push":
+        raise ValueError("no luck")
+
+options = {"handler": on_event, "retry": Retry(max_attempts=1), "keep_refused_bodies": True}
+http.webhook("/webhooks/stripe", stripe.provider(secret="STRIPE_WEBHOOK_SECRET"), **options)
+http.webhook("/webhooks/github", github.provider(secret="GITHUB_WEBHOOK_SECRET"), **options)
+app = App(http, modules=[__name__], data="data", workers=0)
+"""
+ENVIRON = {"STRIPE_WEBHOOK_SECRET": SECRET, "GITHUB_WEBHOOK_SECRET": "hub", "MINIHTTP_ADMIN_KEY": "key"}
+
+
+class Shell:
+    """The command line in a current folder with an app."""
+
+    def __init__(self, target: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.target = target
+        self._capsys = capsys
+
+    def __call__(self, *argv: str, code: int = 0) -> str:
+        """Standard output; of a failed command, standard error."""
+        assert cli.main(["webhooks", *argv], dict(ENVIRON)) == code
+        captured = self._capsys.readouterr()
+        return captured.out or captured.err
+
+    def rows(self, *argv: str) -> list[Any]:
+        return [json.loads(line) for line in self(*argv, "--json").splitlines()]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    name = "hooks_" + tmp_path.name.replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(APP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return Shell(name, capsys)
+
+
+@pytest.fixture
+def server(shell: Shell) -> Iterator[Client]:
+    app = load_target(shell.target)
+    with live(app) as client:
+        yield client
+    app.close()
+
+
+class TestSend:
+    def test_samples_are_accepted_and_duplicates_known(self, shell: Shell, server: Client) -> None:
+        sent = shell.rows(
+            "send",
+            "stripe",
+            "checkout.session.completed",
+            f"{server.url}/webhooks/stripe",
+            "--duplicate",
+            "2",
+        )
+        assert [row["status"] for row in sent] == [200, 200, 200]
+        assert [json.loads(row["reply"]) for row in sent] == [
+            {"ok": True},
+            *[{"ok": True, "duplicate": True}] * 2,
+        ]
+        assert "200" in shell("send", "github", "push", f"{server.url}/webhooks/github")
+
+    def test_tampered_and_old_deliveries_are_refused(self, shell: Shell, server: Client) -> None:
+        target = ("send", "stripe", "checkout.session.completed", f"{server.url}/webhooks/stripe")
+        assert "400" in shell(*target, "--tamper", code=1)
+        assert "400" in shell(*target, "--age", "900", code=1)
+        refused = shell.rows("list", shell.target, "--server", server.url, "--state", "refused")
+        assert [row["reason"] for row in refused] == ["too_old", "mismatch"]
+
+    def test_ones_own_data_and_secret(self, shell: Shell, server: Client, tmp_path: Path) -> None:
+        (tmp_path / "event.json").write_bytes(b'{"id": "evt_mine"}')
+        target = f"{server.url}/webhooks/stripe"
+        shell("send", "stripe", "x", target, "--data", "event.json")
+        assert shell.rows("list", shell.target, "--server", server.url)[0]["delivery"] == "evt_mine"
+        shell(
+            "send", "stripe", "x", target, "--data", "event.json", "--secret", "GITHUB_WEBHOOK_SECRET", code=1
+        )
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (["nobody", "x", "http://h"], "'nobody' is not a webhook provider; known are clerk"),
+            (["stripe", "x", "http://h"], "there is no sample stripe x; there are github push"),
+            (
+                ["clerk", "user.created", "http://h"],
+                "CLERK_WEBHOOK_SECRET is not set; --secret NAME names another",
+            ),
+            (["github", "push", "ftp://h"], "'ftp://h' is not a URL such as http://"),
+            (["github", "push", "http://127.0.0.1:1"], "refused"),
+            (["github", "push", "http://h", "--data", "nothing.json"], "No such file"),
+        ],
+    )
+    def test_mistakes(self, shell: Shell, argv: list[str], message: str) -> None:
+        assert message in shell("send", *argv, code=1)
+
+
+class TestInbox:
+    @pytest.fixture
+    def filled(self, shell: Shell, server: Client) -> Callable[..., list[str]]:
+        """One done, one dead and one refused delivery; returns the arguments that name the running server."""
+        shell("send", "stripe", "checkout.session.completed", f"{server.url}/webhooks/stripe")
+        shell("send", "github", "push", f"{server.url}/webhooks/github")
+        shell(
+            "send",
+            "stripe",
+            "checkout.session.completed",
+            f"{server.url}/webhooks/stripe",
+            "--tamper",
+            code=1,
+        )
+        while load_target(shell.target).jobs.run_due():
+            pass
+        return lambda *argv: [*argv, shell.target, "--server", server.url]
+
+    def test_list_and_show(self, shell: Shell, filled: Any) -> None:
+        rows = shell.rows(*filled("list"))
+        assert [(row["state"], row["attempts"]) for row in rows] == [("dead", 1), ("done", 1)]
+        assert rows[0]["event"] == "push" and rows[0]["reason"] == "ValueError: no luck"
+        assert [row["event"] for row in shell.rows(*filled("list", "--state", "done"))] == [
+            "checkout.session.completed"
+        ]
+        [shown] = shell.rows(*filled("show", rows[0]["id"]))
+        assert json.loads(shown["body"])["ref"] == "refs/heads/main"
+        assert shown["headers"]["x-github-event"] == "push"
+        text = shell(*filled("show", rows[0]["id"]))
+        assert "state: dead" in text and '"ref":"refs/heads/main"' in text
+
+    def test_replay_and_retry(self, shell: Shell, filled: Any) -> None:
+        _, done = shell.rows(*filled("list"))
+        assert "scheduled" in shell(*filled("replay", done["id"]))
+        assert shell.rows(*filled("retry", "--dead")) == [{"retried": 1}]
+        assert {row["state"] for row in shell.rows(*filled("list"))} == {"pending"}
+        [refused] = shell.rows(*filled("list", "--state", "refused"))
+        assert "there is nothing to run" in shell(*filled("replay", refused["id"]), code=1)
+
+    def test_replay_to_another_place(self, shell: Shell, filled: Any, server: Client) -> None:
+        _, done = shell.rows(*filled("list"))
+        again = shell.rows(*filled("replay", done["id"]), "--to", f"{server.url}/webhooks/stripe")
+        assert json.loads(again[0]["reply"]) == {
+            "ok": True,
+            "duplicate": True,
+        }  # as it came, signature and all
+
+    def test_explain(self, shell: Shell, filled: Any) -> None:
+        [refused] = shell.rows(*filled("list", "--state", "refused"))
+        [said] = shell.rows(*filled("explain", refused["id"]))
+        assert said["explanation"][0].startswith("mismatch: no configured secret")
+        assert said["explanation"][1].startswith("none of the usual causes")
+        done = shell.rows(*filled("list"))[1]
+        assert "was not refused: it is done" in shell(*filled("explain", done["id"]))
+
+    def test_prune(self, shell: Shell, filled: Any) -> None:
+        assert shell.rows(*filled("prune")) == [{"removed": 0}]
+
+    def test_what_does_not_exist(self, shell: Shell, filled: Any) -> None:
+        assert "there is no webhook delivery 'nonsense'" in shell(*filled("show", "nonsense"), code=1)
+
+    def test_a_server_that_is_not_there_or_does_not_know_the_key(
+        self, shell: Shell, server: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert "did not answer" in shell("list", shell.target, "--server", "http://127.0.0.1:1", code=1)
+        monkeypatch.setitem(ENVIRON, "MINIHTTP_ADMIN_KEY", "wrong")
+        assert "not valid" in shell("list", shell.target, "--server", server.url, code=1)
+        monkeypatch.delitem(ENVIRON, "MINIHTTP_ADMIN_KEY")
+        assert "MINIHTTP_ADMIN_KEY must be set" in shell("list", shell.target, "--server", server.url, code=1)
+
+    def test_without_a_server_the_database_itself(self, shell: Shell) -> None:
+        with live(load_target(shell.target)) as client:
+            shell("send", "stripe", "checkout.session.completed", f"{client.url}/webhooks/stripe")
+        load_target(shell.target).close()
+        [row] = shell.rows("list", shell.target)
+        assert row["state"] == "pending"
+        assert shell.rows("prune", shell.target) == [{"removed": 0}]
+
+
+class TestVerify:
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> list[str]:
+        body = b'{"id": "evt_1", "type": "charge.succeeded"}'
+        headers = stripe.sign(body, SECRET, timestamp=1_700_000_000)
+        (tmp_path / "body").write_bytes(body)
+        (tmp_path / "changed").write_bytes(body + b"\n")
+        (tmp_path / "headers").write_text(
+            "HTTP/1.1 200 OK\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers.items())
+        )
+        (tmp_path / "headers.json").write_text(json.dumps(headers))
+        return ["verify", "stripe", "--headers", "headers"]
+
+    def test_a_genuine_one(self, shell: Shell, files: list[str]) -> None:
+        for name in ("headers", "headers.json"):
+            [row] = shell.rows(*files[:-1], name, "--body", "body", "--any-age")
+            assert row == {
+                "verdict": "ok",
+                "id": "evt_1",
+                "event": "charge.succeeded",
+                "timestamp": 1_700_000_000,
+            }
+
+    def test_others_are_explained(self, shell: Shell, files: list[str]) -> None:
+        assert "too_old: the signature is right, but old" in shell(*files, "--body", "body", code=1)
+        said = shell(*files, "--body", "changed", "--any-age", code=1)
+        assert "something added one" in said
+        wrong = [*files, "--body", "body", "--any-age", "--secret", "GITHUB_WEBHOOK_SECRET"]
+        assert "none of the usual causes" in shell(*wrong, code=1)
+
+    def test_mistakes(self, shell: Shell, files: list[str], tmp_path: Path) -> None:
+        (tmp_path / "headers").write_text("{no json")
+        assert "headers is not a JSON object" in shell(*files, "--body", "body", code=1)
+
+
+class TestWithoutAnApp:
+    @pytest.fixture
+    def receiver(self) -> Iterator[tuple[str, list[tuple[bytes, dict[str, str]]]]]:
+        """Another server: 503 at first, then 200; and what it got."""
+        got: list[tuple[bytes, dict[str, str]]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                got.append((body, {name.lower(): value for name, value in self.headers.items()}))
+                self.send_response(200 if len(got) > 1 else 503)
+                self.send_header("Retry-After", "0")
+                self.end_headers()
+                arrived.release()
+
+            def log_message(self, *_: Any) -> None: ...
+
+        arrived = threading.Semaphore(0)
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        got_two = lambda: arrived.acquire(timeout=30) and arrived.acquire(timeout=30)
+        yield f"http://127.0.0.1:{server.server_port}/there", got, got_two  # type: ignore[misc]
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    def test_an_inbox_that_forwards(self, shell: Shell, receiver: Any, tmp_path: Path) -> None:
+        url, got, got_two = receiver
+        process = Process(cli.INBOX_TARGET, tmp_path / "data", "--forward", url)
+        try:
+            body = b'{"id": "evt_1", "type": "x", "spacing":  "odd"}'
+            headers = stripe.sign(body, SECRET)
+            assert process.client.post("/webhooks/stripe", body, headers).status == 200
+            assert process.client.post("/webhooks/clerk", body).status == 404  # its secret is not set
+            assert got_two()
+        finally:
+            assert process.terminate() == 0
+        assert [b for b, _ in got] == [body, body]
+        assert all(fields["stripe-signature"] == headers["Stripe-Signature"] for _, fields in got)
+        [row] = shell.rows("list", "--data", "data")
+        assert (row["state"], row["attempts"]) == ("done", 2)
+
+    def test_no_arguments_in_an_empty_folder(self, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.inbox_target({"STRIPE_WEBHOOK_SECRET": "x"}) == cli.INBOX_TARGET
+        assert cli.inbox_target({"OTHER_SECRET": "x"}) is None
+
+    def test_forwarding_is_not_for_apps(self, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["serve", shell.target, "--forward", "http://h"], dict(ENVIRON)) == 1
+        assert "--forward is for the ready-made inbox" in capsys.readouterr().err
