@@ -4,11 +4,12 @@
 A mutation runs in the transaction that marks its job as done: effects and state share one commit, so it
 takes effect exactly once. An action is claimed in one commit, run, and ended in another: a process that
 dies in between leaves a row `inProgress`, which `recover` fails, or lets wait for its next attempt if the
-caller gave a retry policy. Knows no threads and no order: `worker.py` decides who runs what, and when.
+caller gave a retry policy. Knows no threads and no order: `hand.py` decides who runs what, and when.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from .retry import Drop, Retry
 if TYPE_CHECKING:
     from ..data.database import Transaction
     from ..functions.runner import Runner
+
+log = logging.getLogger("minihttp.jobs")
 
 T = TypeVar("T")
 _MAX_ERROR_CHARACTERS = 8_192
@@ -37,8 +40,7 @@ class Attempts:
     """Runs jobs, one call each; safe to call from many threads.
 
     Args:
-        pause: waits so many seconds, and returns true when there is no use in going on (the worker is
-            stopped).
+        pause: waits so many seconds; returns true when the worker is to stop instead of trying again.
     """
 
     def __init__(self, diary: Diary, runner: Runner, pause: Callable[[float], bool]) -> None:
@@ -49,8 +51,7 @@ class Attempts:
         self._running: set[str] = set()
 
     def run(self, job_id: str, name: str) -> bool:
-        """Run a job if it is pending and due; whatever it raises, SystemExit too, is written down as its
-        failure.
+        """Run a job if it is pending and due; what it raises, SystemExit too, is written down as its failure.
 
         Returns:
             Whether it ran.
@@ -155,10 +156,14 @@ class Attempts:
         text = describe(error)
         if policy is None or attempts >= policy.max_attempts or isinstance(error, Drop):
             self._diary.settle(transaction, row, "failed", error=text)
+            outcome = "failed"
         else:
             pause = asked if asked is not None and asked.after is not None else policy
             delay = pause.delay_seconds(attempts)
             self._diary.postpone(transaction, row, delay, attempts=attempts, lastError=text)
+            outcome = f"will be tried again in {delay:.3g} s"
+        facts = (row["_id"], row["name"], outcome, attempts, text)
+        transaction.after_commit(lambda: log.warning("job %s (%s) %s, attempt %d: %s", *facts))
 
     # ------------------------------------------------------------ what other processes left behind
 
@@ -180,8 +185,7 @@ class Attempts:
 
         Args:
             alone: whether no other process runs jobs of this database: then all that does not run here is
-                lost;
-                otherwise what has outlived its lease.
+                lost, otherwise what has outlived its lease.
         """
         error = Interrupted("the process ended while the action ran; what it did until then is not undone")
 

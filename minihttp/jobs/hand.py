@@ -57,7 +57,9 @@ class Hand:
     Args:
         run: runs one job by id and function name, and says whether it ran.
         keep_house: called at each look; returns when it wants to be called next, in milliseconds since the
-            epoch. workers: how many jobs may run side by side. stopped: set when the threads are to end.
+            epoch.
+        workers: how many jobs may run side by side.
+        stopped: set when the threads are to end.
     """
 
     def __init__(
@@ -115,13 +117,7 @@ class Hand:
         while not self._stopped.is_set():
             self._news.clear()
             self._next_look_ms = math.inf  # while it looks, any new job is news
-            next_ms = math.inf
-            try:
-                next_ms = min(self._keep_house(), self._fill())
-            except StorageUnavailableError as error:
-                log.warning("jobs: the database does not answer: %s", error)
-            except Exception:
-                log.exception("jobs: looking for due jobs failed")
+            next_ms = min(_guarded(self._keep_house), _guarded(self._fill))
             self._next_look_ms = next_ms
             until_next = (next_ms - self._diary.now_ms()) / 1000
             self._news.wait(max(0.0, min(until_next, _LOOK_SECONDS)))
@@ -139,6 +135,8 @@ class Hand:
                 if len(due) < len(rows):
                     next_ms = min(next_ms, rows[len(due)]["dueTime"])
                 self._enter(lane, [row for row in due if row["_id"] not in self._known])
+            for name in [name for name, lane in self._lanes.items() if not (lane.waiting or lane.running)]:
+                del self._lanes[name]  # a pool that is done with
         return next_ms
 
     def _candidates(self, transaction: Transaction) -> list[tuple[str, list[Row], bool]]:
@@ -163,10 +161,8 @@ class Hand:
 
     def _work(self) -> None:
         failures = 0
-        while True:
-            lane, row = self._take()
-            if row is None:
-                return
+        while (taken := self._take()) is not None:
+            lane, row = taken
             ran = False
             try:
                 ran = self._run(row["_id"], row["name"])
@@ -181,7 +177,7 @@ class Hand:
             if failures:
                 self._stopped.wait(min(_MAX_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10)))
 
-    def _take(self) -> tuple[_Lane, Row | None]:
+    def _take(self) -> tuple[_Lane, Row] | None:
         """The next candidate and its lane; waits for one, and gives None at the end."""
         with self._changed:
             while not self._stopped.is_set():
@@ -190,7 +186,7 @@ class Hand:
                     lane.running += 1
                     return lane, lane.waiting.popleft()
                 self._changed.wait()
-        return _Lane(), None
+        return None
 
     def _next_lane(self) -> _Lane | None:
         """Of the lanes below their limits, the one whose first job has been due the longest."""
@@ -211,3 +207,14 @@ class Hand:
             if not ran or (lane.more and len(lane.waiting) <= self._workers):
                 self._news.set()
             self._changed.notify()
+
+
+def _guarded(look: Callable[[], float]) -> float:
+    """What a look returns; if it fails, that nothing is due before the next look, a second later."""
+    try:
+        return look()
+    except StorageUnavailableError as error:
+        log.warning("jobs: the database does not answer: %s", error)
+    except Exception:
+        log.exception("jobs: looking for due jobs failed")
+    return math.inf

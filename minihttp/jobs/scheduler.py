@@ -3,7 +3,7 @@
 
 In a mutation every call is part of its transaction; elsewhere it is a transaction of its own and takes
 effect at once. What a call asks for is checked here (`convex.md` §6 J7), arguments against `args` only when
-the job runs (J9). Knows no threads: `worker.py` is told of a new job after its commit, and finds it in the
+the job runs (J9). Knows no threads: the worker is told of a new job after its commit and finds it in the
 diary.
 """
 
@@ -105,9 +105,9 @@ class Scheduler:
 
         Raises:
             ScheduleError: for a delay that is negative, no number, or above five years.
-            FunctionNotFoundError, LimitError, ValidationError: for no such function; too many jobs of one
-            mutation or
-                too large arguments; arguments that are no Convex values.
+            FunctionNotFoundError: for what is no function of the app; CallError: for a query.
+            LimitError: for too large arguments, or too many jobs of one mutation.
+            ValidationError: for arguments that are no Convex values.
         """
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
         _check_seconds("delay", seconds, delay)

@@ -41,8 +41,7 @@ class Jobs:
         crons: the cron jobs.
         workers: how many jobs may run side by side once it is started.
         alone: whether no other process runs jobs of this database: then actions that were running when the
-            last
-            process died are failed at once, else when their lease ends.
+            last process died are failed at once, otherwise when their lease ends.
 
     Raises:
         ConfigurationError: for fewer than 0 workers; CronError: for a cron that cannot run.
@@ -66,12 +65,12 @@ class Jobs:
         self._limits = limits
         self._workers = workers
         self._alone = alone
-        self._stopped = threading.Event()
+        self._stopped = threading.Event()  # of the present or the last hand
         self._stopped.set()
         self._hand: Hand | None = None
         self._starting = threading.Lock()
         self.diary = Diary(database, limits, clock, self._wake)
-        self._attempts = Attempts(self.diary, runner, self._stopped.wait)
+        self._attempts = Attempts(self.diary, runner, lambda seconds: self._stopped.wait(seconds))
         self._crons = CronRuns(self.diary, runner, crons)
         self._next_chores = -math.inf
 
@@ -103,7 +102,7 @@ class Jobs:
         """Start the worker threads, unless they run or there are to be none; also in a forked child."""
         with self._starting:
             if self._workers and (self._hand is None or not self._hand.alive()):
-                self._stopped.clear()
+                self._stopped = threading.Event()
                 self._next_chores = -math.inf
                 run, keep_house = self._attempts.run, self._keep_house
                 self._hand = Hand(self.diary, run, keep_house, self._workers, self._stopped)
