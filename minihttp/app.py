@@ -211,6 +211,15 @@ class App:
             setattr(self, names.get(name, name), os.fspath(value) if name == "data" else value)
         return self
 
+    def prepare(self) -> App:
+        """Do now what the first request would: own routes; storage and worker where there is work for them.
+
+        Raises:
+            ConfigurationError: as `open`, and for a route that is taken twice.
+        """
+        self._wire()
+        return self
+
     def open(self) -> App:
         """Open storage, check the schema and register the functions; a second call does nothing.
 
@@ -230,7 +239,6 @@ class App:
         from .files.storage import FILE_TABLES, FileStore
         from .functions.registry import Registry
         from .functions.runner import Runner
-
         from .jobs.inbox import INBOX_TABLES, Inbox
         from .jobs.worker import JOB_TABLES, Jobs
 

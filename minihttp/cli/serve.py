@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.reload:
         from ._reload import reload
 
-        return reload(args.argv, args.target, server.bind(settings["host"], settings["port"]))
+        return reload(args.argv, args.target or ".", server.bind(settings["host"], settings["port"]))
     if settings["forward"]:
         if args.target != INBOX_TARGET:
             raise ConfigurationError("--forward is for the ready-made inbox, of a folder without an app")

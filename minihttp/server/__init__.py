@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The HTTP server: waitress, cured and drained.
 
-`serve` binds, opens the app, says so, serves until SIGTERM or SIGINT, and drains: it stops listening, lets
+`serve` binds, prepares the app, says so, serves until SIGTERM or SIGINT, and drains: it stops listening, lets
 every request in flight be answered to its last byte, then closes the app. `Server` is the same without
 signals, for threads and tests. The main loop is run from here because waitress's own stops at the first
 signal and cuts what is still being sent. waitress is named in this folder only. Knows nothing of routes or
@@ -127,13 +127,13 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
     Runs in the main thread, which alone may set signal handlers.
 
     Args:
-        app: an `App`, which is opened and started before the first request and closed after the last; or any
-            WSGI callable.
-        ready: called with the `Server` once it listens and the app is open.
+        app: an `App`, which is prepared before the first request and closed after the last; or any WSGI
+            callable.
+        ready: called with the `Server` once it listens and the app is prepared.
         settings: as for `Server`.
 
     Raises:
-        ConfigurationError: the address cannot be used, or the app does not open.
+        ConfigurationError: the address cannot be used, or the app cannot be prepared.
     """
     server = Server(app, **settings)
 
@@ -143,8 +143,7 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
         server.stop()
 
     try:
-        for step in ("open", "start"):
-            getattr(app, step, _nothing)()
+        getattr(app, "prepare", _nothing)()
         for name in DRAIN_SIGNALS:
             signal.signal(name, on_signal)
         if ready is not None:
@@ -156,4 +155,4 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
 
 
 def _nothing(*arguments: Any) -> None:
-    """What a WSGI callable that is no `App` does to open, start and close."""
+    """What a WSGI callable that is no `App` does to be prepared and closed."""

@@ -193,8 +193,7 @@ import sys, threading
 from minihttp.server import serve
 gate = threading.Event()
 class App:
-    def open(self): print("open")
-    def start(self): print("start")
+    def prepare(self): print("prepare")
     def close(self, grace_seconds): print("close", grace_seconds > 0)
     def __call__(self, environ, start):
         if environ["PATH_INFO"] == "/wait":
@@ -213,7 +212,7 @@ print("end")
 def start_program() -> tuple[subprocess.Popen[str], Any]:
     program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
     assert program.stdout is not None
-    assert [program.stdout.readline() for _ in range(2)] == ["open\n", "start\n"]
+    assert program.stdout.readline() == "prepare\n"
     server = type("Address", (), {"host": "127.0.0.1", "port": int(program.stdout.readline())})
     return program, server
 
