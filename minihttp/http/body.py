@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import HTTPError
 
-BLOCK_BYTES = 128 * 1024
+BLOCK_BYTES = 256 * 1024
 _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`convex.md` §2.1 Q6)
 _MAX_LENGTH_DIGITS = 18
 
