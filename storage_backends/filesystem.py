@@ -77,16 +77,14 @@ class FileBackend:
         """Store a new blob: durable when this returns; when `chunks` or the disk raises, nothing is kept.
 
         Args:
-            spool: the descriptor of a file without a name whose bytes are those of `chunks`; on this disk it is
-                given a name, and nothing is written twice.
+            spool: the descriptor of a nameless file with the bytes of `chunks`; if it lies on this disk it gets
+                a name here, and nothing is written twice.
         """
         temporary = f"{_INCOMING}/{_checked(key)}.{os.urandom(4).hex()}"
         linked = spool is not None and self._link(spool, temporary)
         descriptor = os.dup(spool) if linked and spool is not None else self._create(temporary)
         try:
-            for chunk in chunks:  # of a linked file too: whoever gave them checks them as they pass
-                if not linked:
-                    _write(descriptor, chunk)
+            (_check_and_sync if linked else _write)(descriptor, chunks)
             self._publish(key, temporary, descriptor)
         except BaseException:
             with suppress(OSError):
@@ -132,6 +130,9 @@ class FileBackend:
 
     def _link(self, spool: int, temporary: str) -> bool:
         """Name a file that has no name (open(2), O_TMPFILE); False where that cannot be done."""
+        status = os.fstat(spool)
+        if status.st_nlink or not stat.S_ISREG(status.st_mode):  # somebody else could still write to it
+            return False
         try:
             # Any src_dir_fd makes Python call linkat(2) with AT_SYMLINK_FOLLOW; the path is absolute.
             os.link(f"/proc/self/fd/{spool}", temporary, src_dir_fd=self._root, dst_dir_fd=self._root)
@@ -247,11 +248,34 @@ def _too_short(stop: int) -> Fault:
     return Fault(errno.EIO, f"the blob ends before byte {stop}")
 
 
-@_faults()
-def _write(descriptor: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
+    for chunk in chunks:  # whose own errors are not the disk's
+        with _faults():
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(descriptor, view) :]
+
+
+def _check_and_sync(descriptor: int, chunks: Iterable[bytes]) -> None:
+    """Take chunks that are in the file already, for whoever gives them checks them, while the disk writes."""
+    failures: list[OSError] = []
+
+    def sync() -> None:
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=sync)
+    thread.start()
+    try:
+        for _ in chunks:
+            pass
+    finally:
+        thread.join()
+    if failures:  # the next fsync would not tell again
+        with _faults():
+            raise failures[0]
 
 
 def _make_folder(path: str) -> None:

@@ -61,6 +61,7 @@ class FileBackend:
     """
 
     Fault = Fault
+    spool_folder = None
 
     def __init__(self, location: str) -> None:
         self._path = location
@@ -75,7 +76,7 @@ class FileBackend:
             self._unlock()
             raise
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> None:
+    def put(self, key: str, chunks: Iterable[bytes], spool: int | None = None) -> None:
         """Store a new blob: durable when this returns; when `chunks` or the store raises, nothing is kept."""
         _checked(key)
         rows = _rows(chunks)

@@ -34,9 +34,16 @@ class FileBackend(Protocol):
     """
 
     Fault: type[OSError]
+    spool_folder: str | None
+    """A folder in which `put` can make a nameless file its own, or None."""
 
-    def put(self, key: str, chunks: Iterable[bytes]) -> None:
-        """Store a new blob: durable when this returns; when `chunks` or the store raises, nothing is kept."""
+    def put(self, key: str, chunks: Iterable[bytes], spool: int | None = None) -> None:
+        """Store a new blob: durable when this returns; when `chunks` or the store raises, nothing is kept.
+
+        Args:
+            spool: the descriptor of a nameless file that has the bytes of `chunks`. A store may take it over
+                instead of writing them again; it runs through `chunks` all the same, which checks them.
+        """
         ...
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:

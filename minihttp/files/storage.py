@@ -122,7 +122,8 @@ class FileStore:
         self._unsettled.add(key)
         try:
             with self.faults("store a file"):
-                self.backend.put(key, _measured(_chunks(source), parse_sha256(sha256), document))
+                chunks = _measured(_chunks(source), parse_sha256(sha256), document)
+                self.backend.put(key, chunks, getattr(source, "spooled", None))  # `http.body.Body.spooled`
         except BaseException:
             self.settle(key)
             raise

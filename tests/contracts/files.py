@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import random
+import tempfile
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -52,6 +53,13 @@ def read_all(
         return b"".join(iter(lambda: blob.read(step), b""))
     finally:
         blob.close()
+
+
+def nameless_file(folder: str | None) -> Any:
+    """A file as a server spools it: in the folder that the store asked for, or anywhere."""
+    if folder is None:
+        return tempfile.TemporaryFile()
+    return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b", buffering=0)
 
 
 class FileBackendContract:
@@ -115,6 +123,28 @@ class FileBackendContract:
             expected.update(block)
         assert (size, digest.digest()) == (256 * MIB, expected.digest())
         assert peak_bytes < 16 * MIB
+
+    def test_a_nameless_file_may_be_taken_over(self) -> None:
+        """Whether a store does so or copies it: what the blob gives is what was in the file."""
+        data = pattern(3 * MIB)
+        for key, folder in ((KEY, self.backend.spool_folder), (OTHER, None)):
+            with nameless_file(folder) as file:
+                file.write(data)
+                file.seek(0)
+                self.backend.put(key, iter(lambda f=file: f.read(CHUNK_BYTES), b""), file.fileno())
+            assert read_all(self.backend, key) == data
+
+    def test_a_nameless_file_that_is_refused_leaves_nothing(self) -> None:
+        def refuse() -> Iterator[bytes]:
+            yield b"some"
+            raise ZeroDivisionError
+
+        with nameless_file(self.backend.spool_folder) as file:
+            file.write(b"some")
+            with pytest.raises(ZeroDivisionError):
+                self.backend.put(KEY, refuse(), file.fileno())
+        assert list(self.backend.list()) == []
+        assert self.backend.sweep_temporary(float("inf")) == 0
 
     # ------------------------------------------------------------ ranges
 

@@ -313,7 +313,7 @@ class FullBackend:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def put(self, key: str, chunks: Any) -> None:
+    def put(self, key: str, chunks: Any, spool: int | None = None) -> None:
         for _ in chunks:
             raise self.Fault(self.number, os.strerror(self.number))
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from storage_backends.filesystem import Fault, FileBackend
-from tests.contracts.files import KEY, OTHER, FileBackendContract, pattern, read_all
+from tests.contracts.files import KEY, OTHER, FileBackendContract, nameless_file, pattern, read_all
 
 
 class TestFilesystem(FileBackendContract):
@@ -32,6 +32,15 @@ class TestFilesystem(FileBackendContract):
             assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
             for name in files:
                 assert stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) == 0o600
+
+    def test_a_nameless_file_is_linked_not_copied(self) -> None:
+        with nameless_file(self.backend.spool_folder) as file:
+            file.write(b"one")
+            self.backend.put(KEY, [b"one"], file.fileno())
+            assert os.fstat(file.fileno()).st_ino == self.path().stat().st_ino
+        with open(self.path(), "rb") as named:  # a file that somebody else has a name for is copied
+            self.backend.put(OTHER, [b"one"], named.fileno())
+            assert os.fstat(named.fileno()).st_ino != self.path(OTHER).stat().st_ino
 
     def test_a_killed_write_is_swept(self) -> None:
         leftover = Path(self.place) / "incoming" / OTHER
