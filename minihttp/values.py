@@ -10,6 +10,7 @@ schema, no tables and no database.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable, Mapping
@@ -120,9 +121,10 @@ def _walk_object(value: dict[Any, Any], leaves: Leaves, bounds: Any, depth: int)
     try:
         for name, item in value.items():
             if item is not UNSET:
-                if not (type(name) is str and name.isascii() and name.isprintable()) or name[:1] == "$":
-                    _refuse_field_name(name)
-                out[name] = _walk(item, leaves, bounds, depth + 1)
+                if type(name) is not str or not _is_plain_name(name):
+                    _check_field_name(name)
+                leaf = leaves.get(type(item))
+                out[name] = leaf(item) if leaf is not None else _walk(item, leaves, bounds, depth + 1)
     except _Problem as problem:
         problem.path.append(f".{name}")
         raise
@@ -130,8 +132,6 @@ def _walk_object(value: dict[Any, Any], leaves: Leaves, bounds: Any, depth: int)
         raise _Problem(
             f"Object has too many fields ({len(out)} > maximum number {bounds.max_document_fields})"
         )
-    if any(len(name) > MAX_FIELD_NAME_LENGTH for name in out):
-        _refuse_field_name(max(out, key=len))
     return {name: out[name] for name in sorted(out)}
 
 
@@ -148,18 +148,22 @@ def _walk_array(value: list[Any] | tuple[Any, ...], leaves: Leaves, bounds: Any,
     return out
 
 
-def _refuse_field_name(name: Any) -> NoReturn:
+_is_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII).fullmatch
+
+
+def _check_field_name(name: Any) -> None:
     if not isinstance(name, str):
         raise _Problem(f"Field name {show(name)} is not a string")
     if name[:1] == "$":
         raise _Problem(f"Field name {name} starts with a '$', which is reserved.")
     if len(name) > MAX_FIELD_NAME_LENGTH:
         raise _Problem(f"Field name {name} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}.")
-    bad = next(c for c in name if not " " <= c <= "~")
-    raise _Problem(
-        f"Field name {name} has invalid character '{bad}': "
-        "Field names can only contain non-control ASCII characters"
-    )
+    for character in name:
+        if not " " <= character <= "~":
+            raise _Problem(
+                f"Field name {name} has invalid character '{character}': "
+                "Field names can only contain non-control ASCII characters"
+            )
 
 
 def _convert(value: Any, leaves: Leaves, bounds: Any = _WireBounds) -> Any:

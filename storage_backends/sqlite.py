@@ -143,15 +143,21 @@ class _Batch:
     def __init__(self) -> None:
         self.size = 0
         self.opened = monotonic()
-        self.settled = threading.Event()
+        self.settled = False
         self.fault: OSError | None = None
+        self.handed_over: threading.Event | None = None  # once somebody waits for somebody else's COMMIT
 
     def is_full(self) -> bool:
         return self.size >= _MAX_BATCH or monotonic() - self.opened > _MAX_BATCH_SECONDS
 
+    def hand_over(self) -> None:
+        self.handed_over = self.handed_over or threading.Event()
+
     def settle(self, fault: OSError | None) -> None:
         self.fault = fault
-        self.settled.set()
+        self.settled = True
+        if self.handed_over is not None:
+            self.handed_over.set()
 
 
 def _scratch_directory() -> str:
@@ -304,7 +310,7 @@ class DocumentBackend:
                     *self._refusal[1].args
                 )  # who waited with the one that was refused need not wait again
             batch, result, error = self._join(run, deadline_seconds)
-        while not batch.settled.wait(_ORPHAN_SECONDS):
+        while not batch.settled and not (batch.handed_over and batch.handed_over.wait(_ORPHAN_SECONDS)):
             with self._turn:  # whoever was to commit never came (an exception while it waited for its turn)
                 if self._batch is batch:
                     self._commit(batch)
@@ -354,7 +360,9 @@ class DocumentBackend:
             self._settle(batch, error if isinstance(error, Fault) else lost)
         elif error is not None and batch.size == 1:
             self._roll_back(batch, None)
-        elif not self._waiting or batch.is_full():
+        elif self._waiting and not batch.is_full():
+            batch.hand_over()
+        else:
             self._commit(batch)
 
     def _commit(self, batch: _Batch) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import b32hexencode
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from threading import Lock
 from typing import Final
 
+ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 ID_LENGTH: Final = 32
 TAG_LENGTH: Final = 6
 TIME_END: Final = 17
@@ -30,7 +30,7 @@ _declared: dict[str, str] = {}
 @lru_cache(maxsize=1024)
 def table_tag(table: str) -> str:
     """The first 6 characters of every id of a table."""
-    return b32hexencode(sha256(table.encode()).digest()[:5])[:TAG_LENGTH].decode().lower()
+    return _spell(int.from_bytes(sha256(table.encode()).digest()[:4], "big") >> 2, 5 * TAG_LENGTH)
 
 
 def declare(table: str) -> str:
@@ -53,9 +53,17 @@ def microseconds(id: str) -> int:
     return int(id[TAG_LENGTH:TIME_END], 32)
 
 
+_PAIRS: Final = [a + b for a in ALPHABET for b in ALPHABET]
+
+
+def _spell(number: int, bits: int) -> str:
+    """A number in base32hex, two characters for each 10 bits."""
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(bits - 10, -1, -10)])
+
+
 def time_text(microseconds: int) -> str:
     """The 11 characters of a creation time inside an id."""
-    return b32hexencode((microseconds << 25).to_bytes(10, "big"))[:11].decode().lower()
+    return _spell(microseconds << 5, 60)[:-1]
 
 
 class IdMaker:
@@ -77,5 +85,4 @@ class IdMaker:
         with self._lock:
             self._last = now = max(int(self._clock() * 1_000_000), self._last + 1)
         random = int.from_bytes(self._randomness(10), "big") >> 80 - _RANDOM_BITS
-        number = (now << _RANDOM_BITS | random) & (1 << 130) - 1
-        return tag + b32hexencode((number << 30).to_bytes(20, "big"))[:26].decode().lower()
+        return tag + _spell(now << _RANDOM_BITS | random, 130)

@@ -77,14 +77,24 @@ class Validator:
 
 
 class Scalar(Validator):
-    """A value of one type, tested and put in stored form by a function that returns UNSET for any other."""
+    """A value of one type.
 
-    def __init__(self, text: str, accept: Callable[[Any], Any], *, accepts_null: bool = False) -> None:
+    Args:
+        exact: the Python type that is stored as it is.
+        accept: for any other type: the stored form, or UNSET.
+    """
+
+    def __init__(
+        self, text: str, exact: type | None, accept: Callable[[Any], Any], *, accepts_null: bool = False
+    ) -> None:
         self.text = text
+        self._exact = exact
         self._accept = accept
         self.accepts_null = accepts_null
 
     def match(self, value: Any) -> Any:
+        if type(value) is self._exact:
+            return value
         accepted = self._accept(value)
         if accepted is UNSET:
             raise self.mismatch(value)
@@ -112,8 +122,7 @@ def _bytes(value: Any) -> Any:
     return bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else UNSET
 
 
-def _instance(kind: type) -> Callable[[Any], Any]:
-    return lambda value: value if isinstance(value, kind) else UNSET
+_BYTES = bytes  # inside `v` that name is a validator
 
 
 class Id(Validator):
@@ -205,14 +214,18 @@ class Object(Validator):
             except Mismatch as mismatch:
                 mismatch.path.append(f".{name}")
                 raise
-        for name in value.keys() - self.fields.keys():
-            if value[name] is not UNSET:
+        if len(out) < len(value):
+            self._refuse_extra(value)
+        return out
+
+    def _refuse_extra(self, value: dict[str, Any]) -> None:
+        for name in value:
+            if name not in self.fields and value[name] is not UNSET:
                 raise Mismatch(
                     f"Object contains extra field `{name}` that is not in the validator.",
                     Object=show(value),
                     Validator=self,
                 )
-        return out
 
     def _missing(self, name: str, value: Any) -> Mismatch:
         return Mismatch(
@@ -333,38 +346,38 @@ class v:
 
     @staticmethod
     def null() -> Validator:
-        return Scalar("v.null()", lambda value: value if value is None else UNSET, accepts_null=True)
+        return Scalar("v.null()", type(None), lambda value: UNSET, accepts_null=True)
 
     @staticmethod
     def number() -> Validator:
         """A float64: an int or a float, never a bool; an int beyond ±2^53 is refused."""
-        return Scalar("v.number()", _number)
+        return Scalar("v.number()", float, _number)
 
     float64 = number
 
     @staticmethod
     def int64() -> Validator:
         """A 64-bit integer, stored as Int64; a plain int is taken too."""
-        return Scalar("v.int64()", _int64)
+        return Scalar("v.int64()", Int64, _int64)
 
     bigint = int64
 
     @staticmethod
     def boolean() -> Validator:
-        return Scalar("v.boolean()", _instance(bool))
+        return Scalar("v.boolean()", bool, lambda value: UNSET)
 
     @staticmethod
     def string() -> Validator:
-        return Scalar("v.string()", _instance(str))
+        return Scalar("v.string()", str, lambda value: value if isinstance(value, str) else UNSET)
 
     @staticmethod
     def bytes() -> Validator:
-        return Scalar("v.bytes()", _bytes)
+        return Scalar("v.bytes()", _BYTES, _bytes)
 
     @staticmethod
     def any() -> Validator:
         """Any Convex value."""
-        return Scalar("v.any()", copy, accepts_null=True)
+        return Scalar("v.any()", None, copy, accepts_null=True)
 
     id = Id
     literal = Literal
