@@ -77,8 +77,8 @@ class FileBackend:
         """Store a new blob: durable when this returns; when `chunks` or the disk raises, nothing is kept.
 
         Args:
-            spool: the descriptor of a nameless file with the bytes of `chunks`; if it lies on this disk it gets
-                a name here, and nothing is written twice.
+            spool: the descriptor of a nameless file with the bytes of `chunks`; if it lies on this disk it
+                gets a name here, and nothing is written twice.
         """
         temporary = f"{_INCOMING}/{_checked(key)}.{os.urandom(4).hex()}"
         linked = spool is not None and self._link(spool, temporary)
