@@ -7,8 +7,6 @@ server dies.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from .errors import ConfigurationError
 
 KIB = 1024
@@ -62,6 +60,8 @@ class Limits:
     def __init__(self, **overrides: float) -> None:
         for name, value in overrides.items():
             if name.startswith("_") or not hasattr(Limits, name):
+                from difflib import get_close_matches  # rare, and 1.4 ms to import
+
                 known = [n for n in vars(Limits) if not n.startswith("_")]
                 near = get_close_matches(name, known, n=1)
                 raise ConfigurationError(
