@@ -49,24 +49,13 @@ class Response:
             body = b""
         else:
             body, default_type = _as_body(body), _BYTES_TYPE
-        self._fill(body, status, default_type, headers)
-
-    def _fill(self, body: Any, status: int, default_type: Pair, headers: HeaderSource | None) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"response status {status!r} is outside the range 200-599")
         self.status = status
         self.body = body
-        if headers is None:
-            self._pairs = [default_type]
-        else:
-            own = Headers(headers)
-            if "Content-Type" not in own:
-                own.append(*default_type)
-            self._pairs = own._pairs
-            if "Content-Length" in own:
-                return
-        if body.__class__ is bytes:
-            self._pairs.append(("Content-Length", str(len(body))))
+        self._pairs = pairs = [default_type] if headers is None else _own_pairs(headers, default_type)
+        if body.__class__ is bytes and (headers is None or "Content-Length" not in self.headers):
+            pairs.append(("Content-Length", str(len(body))))
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: HeaderSource | None = None) -> Response:
@@ -76,12 +65,12 @@ class Response:
             ValueError: for NaN or an infinity, which JSON cannot say, and as `Response`.
             TypeError: for a value that JSON has no form for.
         """
-        response = cls.__new__(cls)
-        if headers is not None:
-            headers = Headers(headers)
-            headers.delete("Content-Type")
-        response._fill(_encode_json(value).encode(), status, _JSON_TYPE, headers)
-        return response
+        body = _encode_json(value).encode()
+        if headers is None and status.__class__ is int and 200 <= status <= 599:
+            return cls.prepared(body, status, [_JSON_TYPE])
+        own = Headers(headers or ())
+        own.set(*_JSON_TYPE)
+        return cls(body, status, own)
 
     @classmethod
     def prepared(cls, body: bytes, status: int, pairs: list[Pair]) -> Response:
@@ -147,6 +136,13 @@ class _FileBlocks:
     def close(self) -> None:
         if hasattr(self.file, "close"):
             self.file.close()
+
+
+def _own_pairs(headers: HeaderSource, default_type: Pair) -> list[Pair]:
+    own = Headers(headers)
+    if "Content-Type" not in own:
+        own.append(*default_type)
+    return own._pairs
 
 
 def _as_body(body: Any) -> Any:

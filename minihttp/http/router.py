@@ -119,8 +119,8 @@ class _MethodTable:
     def search(self, path: str) -> Route | None:
         """The pattern or the longest prefix that matches."""
         end = path.rfind("/") + 1
-        route = self.last_segment.get(path[:end])
-        if route is not None and end < len(path):
+        route = self.last_segment.get(path[:end]) if end < len(path) else None
+        if route is not None:
             return route
         if self.most_segments:
             segments = path.split("/", self.most_segments)
@@ -132,7 +132,8 @@ class _MethodTable:
                 if ("//" not in path and path[-1] != "/") or all(map(segments.__getitem__, shape.parameters)):
                     return route
         # Only as far as the longest prefix reaches: a path of 100,000 slashes costs no more than another.
-        end = path.rfind("/", 0, self.longest_prefix_chars) + 1
+        if end > self.longest_prefix_chars:
+            end = path.rfind("/", 0, self.longest_prefix_chars) + 1
         while end:
             route = self.prefixes.get(path[:end])
             if route is not None:

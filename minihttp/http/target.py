@@ -67,8 +67,10 @@ def raw_path(environ: dict[str, Any]) -> str:
             dot segments.
     """
     target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
-    path: str = environ.get("PATH_INFO", "") if target is None else target.partition("?")[0]
-    if _is_plain(path) and "/." not in path and (target is None or not environ.get("SCRIPT_NAME")):
+    path: str = target or environ.get("PATH_INFO", "")
+    if target and "?" in target:
+        path = target.partition("?")[0]
+    if _is_plain(path) and "/." not in path and not (target and environ.get("SCRIPT_NAME")):
         return path
     sent = None if target is None else _below_script_name(path, environ.get("SCRIPT_NAME", ""))
     if sent is None:  # no raw target, or one from before a rewrite
