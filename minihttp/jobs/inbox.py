@@ -13,6 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -42,7 +43,7 @@ log = logging.getLogger("minihttp.webhooks")
 
 _MAX_REFUSED_VALUE_CHARACTERS = 2_048
 _RETRY_AFTER_SECONDS = "60"
-_PRUNED_A_DELIVERY = 2  # more than the one that is added, so that the inbox never grows past its retention
+_PRUNED_EVERY = 50  # deliveries, and more than that go at a time: the inbox does not outgrow its retention
 
 
 class Inbox:
@@ -72,6 +73,7 @@ class Inbox:
         self._clock = clock
         self._rows = Deliveries(jobs.diary)
         self._refused: dict[str, _Refused] = {}
+        self._received = count()
         self.endpoints = {declared.path: self._endpoint(declared, environment) for declared in endpoints}
         if self.endpoints:
             WebhookFunctions(database, runner, self._rows, self.endpoints).register()
@@ -112,10 +114,11 @@ class Inbox:
         provider = endpoint.provider
         url = request.url if provider.signs_url else ""
         keys = list(endpoint.secrets.values())
+        headers = {name: value for name in provider.wanted_headers if (value := request.headers.get(name))}
         try:
-            delivery = provider.verify(body, request.headers, keys, now=self._clock(), url=url)
+            delivery = provider.verify(body, headers, keys, now=self._clock(), url=url)
         except WebhookError as error:
-            self._refuse(endpoint, error, body, request)
+            self._refuse(endpoint, error, body, headers)
             raise
         answer = provider.handshake(delivery, keys[delivery.secret_index])
         if answer is None:
@@ -127,14 +130,13 @@ class Inbox:
         known_id = endpoint.provider.delivery_id(delivery)
         delivery_id = known_id or f"none:{secrets.token_hex(16)}"
         names = list(endpoint.secrets)
-        kept = endpoint.provider.kept_headers
         row = {
             "endpoint": endpoint.path,
             "deliveryId": delivery_id,
             "provider": endpoint.provider.name,
             "eventType": delivery.event_type,
             "timestamp": delivery.timestamp,
-            "headers": {name: value for name, value in delivery.headers.items() if name in kept},
+            "headers": endpoint.kept(delivery.headers),
             "secret": names[delivery.secret_index],
             "bodyHash": body_hash,
             "bodyBytes": len(delivery.body),
@@ -144,33 +146,36 @@ class Inbox:
         if lane is not None:
             row["lane"] = lane
         run = endpoint.run(delivery_id)
+        prunes = next(self._received) % _PRUNED_EVERY == 0
 
         def store(transaction: Transaction) -> Row:
             old = self._rows.find(transaction, endpoint.path, delivery_id) if known_id else None
             if old is not None:
                 self._rows.again(transaction, old, body_hash, run)
                 return {"ok": True, "duplicate": True}
-            self._rows.prune(transaction, _PRUNED_A_DELIVERY)
             self._rows.add(transaction, row, delivery.body, run)
+            if prunes:
+                self._rows.prune(transaction)
             return {"ok": True}
 
         return store
 
-    def _refuse(self, endpoint: Endpoint, error: WebhookError, body: bytes, request: Request) -> None:
+    def _refuse(
+        self, endpoint: Endpoint, error: WebhookError, body: bytes, headers: Mapping[str, str]
+    ) -> None:
         """Keep a refused delivery, unless so many came this minute that it would only push out its like."""
         now = self._clock()
         refused = self._refused.setdefault(endpoint.path, _Refused())
         if not refused.admits(now, endpoint.refused_kept):
             return
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        kept = endpoint.provider.kept_headers
+        kept = endpoint.kept(headers).items()
         row = {
             "endpoint": endpoint.path,
             "provider": endpoint.provider.name,
             "state": "refused",
             "reason": error.reason,
             "error": str(error),
-            "headers": {n: v[:_MAX_REFUSED_VALUE_CHARACTERS] for n, v in headers.items() if n in kept},
+            "headers": {name: value[:_MAX_REFUSED_VALUE_CHARACTERS] for name, value in kept},
             "bodyHash": hashlib.sha256(body).hexdigest(),
             "bodyBytes": len(body),
             "receivedAt": now * 1000,

@@ -6,7 +6,7 @@ Every mistake in its options shows when the app is opened. Knows no requests and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -82,6 +82,11 @@ class Endpoint:
             "retry": self.retry.policy,
             "onComplete": {"name": "_webhooks:ended", "args": args, "unless": ["success"]},
         }
+
+    def kept(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The header fields that are stored with a delivery."""
+        names = self.provider.kept_headers
+        return {name: value for name, value in headers.items() if name in names}
 
     def lane(self, delivery: Delivery) -> str | None:
         """The order key of a delivery, made unique among endpoints; None where it has none."""

@@ -17,7 +17,7 @@ from .delivery import Headers
 from .verifier import Verifier
 
 _MEANINGS = {
-    "missing_header": "a header that the provider always sends is not there: another sender, or a proxy drops it",
+    "missing_header": "a header is not there that the provider always sends: another sender, or a proxy",
     "malformed_header": "a header has a form that the provider never sends, or occurs twice",
     "invalid_timestamp": "the timestamp is not a time in whole Unix seconds",
     "no_signature": "the header holds no signature of a version that is known here",

@@ -29,11 +29,19 @@ class Provider:
     Attributes:
         name: of the provider.
         secret_names: the environment variables that hold its secrets, in order.
-        kept_headers: lower-case names of the fields to keep with a stored delivery; never one that holds a
-            credential.
+        wanted_headers: lower-case names of the header fields that `verify` reads, or that are worth keeping.
+        kept_headers: those to keep with a stored delivery; never one that holds a credential, as a token is.
     """
 
-    __slots__ = ("kept_headers", "name", "public_url", "secret_names", "tolerance_seconds", "verifier")
+    __slots__ = (
+        "kept_headers",
+        "name",
+        "public_url",
+        "secret_names",
+        "tolerance_seconds",
+        "verifier",
+        "wanted_headers",
+    )
 
     def __init__(
         self,
@@ -49,7 +57,9 @@ class Provider:
         self.name = verifier.scheme.name
         self.tolerance_seconds = tolerance_seconds
         self.public_url = public_url
-        self.kept_headers = verifier.kept_headers()
+        self.wanted_headers = verifier.wanted_headers()
+        credentials = {self.scheme.signature_header.lower()} if self.scheme.algorithm == "token" else set()
+        self.kept_headers = self.wanted_headers - credentials
 
     @property
     def scheme(self) -> HMACScheme:

@@ -75,10 +75,9 @@ class Verifier:
         many = secrets if isinstance(secrets, (str, bytes)) else tuple(secrets)
         return prepare(many, self.scheme.algorithm, self.scheme.key_encoding)
 
-    def kept_headers(self) -> frozenset[str]:
-        """Lower-case names of the fields worth keeping with a delivery; a token is a credential: not kept."""
-        secret = self._names[0] if self.scheme.algorithm == "token" else ""
-        return (self._once | {"user-agent", *self.scheme.kept_headers}) - {secret, ""}
+    def wanted_headers(self) -> frozenset[str]:
+        """Lower-case names of the fields that are read here or worth keeping with a delivery."""
+        return (self._once | {"user-agent", *self.scheme.kept_headers}) - {""}
 
     def verify(
         self,
