@@ -35,6 +35,8 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             super().parse_header(header_plus)
         except ValueError:  # int() of more than 4,300 digits
             raise ParsingError("content-length is too long") from None
+        if not self.chunked and not self.content_length:
+            self.expect_continue = False  # there is no content to wait for, and waitress would wait for it
         if self.version not in _VERSIONS:
             raise ParsingError("the version of HTTP must be 1.0 or 1.1")
         if b"transfer-encoding" in names and not (self.chunked and _PLAIN_CHUNKED.search(header_plus)):

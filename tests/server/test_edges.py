@@ -154,6 +154,7 @@ CASES: list[tuple[str, bytes, list[int]]] = [
     ("204", get("/none"), [204]),
     ("an exception", get("/error"), [500]),
     ("unknown Expect", get("/x", "Expect: 200-maybe"), [200]),
+    ("Expect without content", get("/x", "Expect: 100-continue"), [200]),
     ("three in one packet", get("/x") * 3, [200, 200, 200]),
     ("a good one, then a bad one", get("/x") + request("/x", "Host: a", "Host: b") + get("/x"), [200, 400]),
 ]  # fmt: skip
