@@ -1,14 +1,52 @@
 # SPDX-License-Identifier: MIT
 """minihttp: HTTP actions as plain Python.
 
-The public names, loaded on demand (PEP 562): `from minihttp import HttpRouter` imports the router alone, and no
-sqlite3.
+The public names, loaded on demand (PEP 562): `from minihttp import HttpRouter` imports the router alone, and
+no sqlite3.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
+    from . import errors as errors
+    from . import testing as testing
+    from . import webhooks as webhooks
+    from .app import App as App
+    from .data.schema import Schema as Schema
+    from .data.schema import Table as Table
+    from .data.validators import v as v
+    from .errors import ApplicationError as ApplicationError
+    from .errors import ConfigurationError as ConfigurationError
+    from .errors import HTTPError as HTTPError
+    from .errors import MinihttpError as MinihttpError
+    from .errors import RouteError as RouteError
+    from .errors import ValidationError as ValidationError
+    from .errors import WebhookError as WebhookError
+    from .functions.context import ActionCtx as ActionCtx
+    from .functions.context import HandlerCtx as HandlerCtx
+    from .functions.context import MutationCtx as MutationCtx
+    from .functions.context import QueryCtx as QueryCtx
+    from .functions.registry import action as action
+    from .functions.registry import internal_action as internal_action
+    from .functions.registry import internal_mutation as internal_mutation
+    from .functions.registry import internal_query as internal_query
+    from .functions.registry import mutation as mutation
+    from .functions.registry import query as query
+    from .http.cors import Cors as Cors
+    from .http.headers import Headers as Headers
+    from .http.request import Request as Request
+    from .http.response import Response as Response
+    from .http.router import HttpRouter as HttpRouter
+    from .jobs.crons import Crons as Crons
+    from .jobs.rate_limit import RateLimit as RateLimit
+    from .jobs.retry import Drop as Drop
+    from .jobs.retry import Retry as Retry
+    from .limits import Limits as Limits
+    from .values import UNSET as UNSET
+    from .values import Int64 as Int64
 
 __version__ = "0.1.0"
 
@@ -49,7 +87,7 @@ _WHERE = {
 }
 _ROOMS = ("webhooks", "testing", "errors")
 
-__all__ = [*sorted(_WHERE), *_ROOMS]  # noqa: PLE0604
+__all__ = [*sorted(_WHERE), *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Every error minihttp raises on purpose, sorted by whose fault it is, each with its HTTP status.
 
-The class says whose fault it is: a stranger's (4xx), the app author's (loud at start-up, 500 at run time) or the
-machine's (503, 507). Knows nothing of requests, documents or files: this is the ground floor.
+The class says whose fault it is: a stranger's (4xx), the app author's (loud at start-up, 500 at run time) or
+the machine's (503, 507). Knows nothing of requests, documents or files: this is the ground floor.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class HTTPError(MinihttpError):
 
 
 class MissingFieldError(HTTPError, KeyError):
-    """A JSON body lacks the field that the handler asked for (400); also a KeyError, so `except KeyError` works."""
+    """A JSON body lacks the field that the handler asked for (400); also a KeyError, so `except KeyError`
+    works.
+    """
 
     def __init__(self, field: object) -> None:
         super().__init__(400, f"Missing required field: {field}")
@@ -157,7 +159,8 @@ class DeadlineError(MinihttpError):
 
 
 class ApplicationError(MinihttpError):
-    """An error that the app raises for its caller: `data` reaches the client, even in production (Convex's ConvexError).
+    """An error that the app raises for its caller: `data` reaches the client, even in production (Convex's
+    ConvexError).
 
     Args:
         data: any Convex value, for example `{"code": "SOLD_OUT", "item": item_id}`.
@@ -184,7 +187,9 @@ class RouteError(ConfigurationError):
 
 
 class SchemaError(ConfigurationError):
-    """A validator, table or index that cannot be declared, or stored documents that do not match a new schema."""
+    """A validator, table or index that cannot be declared, or stored documents that do not match a new
+    schema.
+    """
 
 
 class FunctionError(ConfigurationError):
@@ -225,4 +230,6 @@ class StorageFullError(StorageUnavailableError):
 
 
 class DataDirectoryError(ConfigurationError):
-    """The data directory cannot be used: locked by another process, not writable, corrupt, of a newer version."""
+    """The data directory cannot be used: locked by another process, not writable, corrupt, of a newer
+    version.
+    """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Every limit in one place, each with its reason; `App(limits=Limits(max_body_bytes=…))` changes one.
 
-Knows only numbers. A value may be raised or lowered, never switched off: a limit that nobody set is how a small
-server dies.
+Knows only numbers. A value may be raised or lowered, never switched off: a limit that nobody set is how a
+small server dies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ class Limits:
     """The limits of one app. Each keyword replaces one number.
 
     Raises:
-        ConfigurationError: for a name that is no limit (with a suggestion), or a value that is not a positive number.
+        ConfigurationError: for a name that is no limit (with a suggestion), or a value that is not a positive
+            number.
     """
 
     # -- requests

@@ -49,7 +49,9 @@ class OwnRoutes:
             return app.files.handle(request)
 
         for method in ("GET", "POST"):
-            self._routes.route(path_prefix="/api/storage/", method=method, handler=storage, cors=function_api.MIRROR)
+            self._routes.route(
+                path_prefix="/api/storage/", method=method, handler=storage, cors=function_api.MIRROR
+            )
         if app.function_api:
             function_api.FunctionApi(app).add_routes(self._routes, self._fallback)
         for path, method, _ in self._routes.routes():
