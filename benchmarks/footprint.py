@@ -60,8 +60,8 @@ import io
 environ = {
     "REQUEST_METHOD": "GET", "PATH_INFO": "/x", "SCRIPT_NAME": "", "QUERY_STRING": "", "SERVER_NAME": "a",
     "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "a", "REMOTE_ADDR": "::1",
-    "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), "wsgi.errors": None, "wsgi.version": (1, 0), "wsgi.multithread": True,
-    "wsgi.multiprocess": False, "wsgi.run_once": False,
+    "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), "wsgi.errors": None, "wsgi.version": (1, 0),
+    "wsgi.multithread": True, "wsgi.multiprocess": False, "wsgi.run_once": False,
 }
 if "app" in globals():
     assert b"".join(app(environ, lambda status, headers, exc_info=None: None)) == b"ok"
