@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The body of a request as a counting stream: it never gives more than the limit, nor silently less than was
-announced.
+"""The body of a request as a counting stream: never more than the limit, never silently less than announced.
 
 Content-Length is a claim that is checked, and bytes are counted as they come (CVE-2026-33034). Knows nothing
 of what the bytes mean.
@@ -57,7 +56,8 @@ class Body:
 
     def readline(self, size: int = -1) -> bytes:
         """One line with its line feed, or at most `size` bytes of it; b"" at the end."""
-        return self._take(self._input.readline, BLOCK_BYTES if size is None or size < 0 else size)
+        most = self._limit_bytes + 1 if size is None or size < 0 else size
+        return self._take(self._input.readline, most)
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")

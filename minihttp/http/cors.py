@@ -84,8 +84,10 @@ class Cors:
 
     def allows(self, origin: str) -> bool:
         """Whether a page of this origin may read replies; compared exactly, never by prefix or suffix."""
-        if self._any or origin in self._origins:
+        if origin in self._origins:
             return not origin.startswith("*")
+        if self._any:  # echoed only if a browser can have sent it
+            return origin == "null" or _is_origin(origin) is not None
         match = _https_host(origin) if self._domains else None
         return match is not None and f".{match[1]}".endswith(self._domains)
 

@@ -24,9 +24,8 @@ from .headers import Headers, is_token, parse_parameters
 
 _SPOOL_MEMORY_BYTES = 256 * 1024  # of all files of a form together; beyond it they are on disk
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_is_boundary = re.compile(
-    r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]"
-).fullmatch  # RFC 2046 §5.1.1
+# RFC 2046 §5.1.1: 1 to 70 characters, the last no space
+_is_boundary = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]").fullmatch
 _has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _is_padding = re.compile(rb"[ \t]*").fullmatch
 _match_plain_head = re.compile(
@@ -73,8 +72,7 @@ class FilePart:
         return iter(self.readline, b"")
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move to `offset` bytes from the start, the position (1) or the end (2), and return the new
-        position."""
+        """Move to `offset` bytes from the start, the position (1) or the end (2); returns where that is."""
         position = offset + (0, self._position, self.size)[whence]
         if position < 0:
             raise ValueError(f"cannot seek to {position}, before the start of the file")
@@ -108,8 +106,7 @@ def _open_temporary_file() -> Any:
 
 
 class Spool:
-    """The bytes of all files of one form, one after the other: in memory at first, then in one temporary
-    file."""
+    """The bytes of all files of a form, one after the other: in memory at first, then in a temporary file."""
 
     __slots__ = ("_file", "_open_file", "on_disk", "size")
 
@@ -237,16 +234,16 @@ def _read_field(scanner: _Scanner, name: str, limits: Limits) -> str:
 def _parse_headers(lines: list[bytes], limits: Limits) -> Headers:
     if len(lines) > limits.max_part_headers:
         raise HTTPError(413, f"A form part has more than {limits.max_part_headers} headers")
-    headers = Headers()
+    pairs = []
     for line in lines:
         try:
             name, colon, value = line.decode("utf-8").partition(":")
             if not colon or not is_token(name) or _has_control(value):
                 raise ValueError
-            headers._pairs.append((name, value.strip(" \t")))
+            pairs.append((name, value.strip(" \t")))
         except ValueError:
             raise HTTPError(400, f"Malformed header in a form part: {line[:100]!a}") from None
-    return headers
+    return Headers.over(pairs)
 
 
 def _disposition(headers: Headers) -> tuple[str, str | None]:
@@ -318,17 +315,14 @@ class _Scanner:
         if self._block.startswith(b"--", self._position):
             self._position += 2
             return False
-        end = self._find(
-            b"\r\n", _MAX_PADDING_BYTES, 400, "A multipart boundary is followed by more than a line end"
-        )
-        if not _is_padding(self._block, self._position, end):
+        end = self._find(b"\r\n", _MAX_PADDING_BYTES)
+        if end < 0 or not _is_padding(self._block, self._position, end):
             raise HTTPError(400, "A multipart boundary is followed by more than a line end")
         self._position = end
         return True
 
     def take_small_field(self, limits: Limits) -> tuple[str, str] | None:
-        """The next part, if it is a short field as browsers write it, whole in the block; else None and
-        nothing is passed.
+        """The next part, if it is a short field as browsers write it and whole in the block; else None.
 
         Only a short cut for the commonest part: what it leaves is read, or refused, by the other methods.
         """
@@ -349,10 +343,11 @@ class _Scanner:
 
     def header_lines(self, limits: Limits) -> list[bytes]:
         """The header lines of a part, from the line end before them; stops behind the blank line."""
-        max_bytes = limits.max_part_header_bytes
-        end = self._find(
-            b"\r\n\r\n", max_bytes, 413, f"The headers of a form part are larger than {max_bytes} bytes"
-        )
+        end = self._find(b"\r\n\r\n", limits.max_part_header_bytes)
+        if end < 0:
+            raise HTTPError(
+                413, f"A form part's headers are larger than {limits.max_part_header_bytes} bytes"
+            )
         lines = self._block[self._position + 2 : end].split(b"\r\n")
         self._position = end + 4
         dashes = self._delimiter[2:]
@@ -369,16 +364,14 @@ class _Scanner:
         while rest:
             rest = self._read(BLOCK_BYTES)
 
-    def _find(self, marker: bytes, max_bytes: int, status: int, complaint: str) -> int:
-        """Where `marker` stands, at most `max_bytes` ahead."""
+    def _find(self, marker: bytes, max_bytes: int) -> int:
+        """Where `marker` stands in the block, or -1 if it is not within `max_bytes` ahead."""
         searched = 0
         while True:
             limit = self._position + max_bytes + len(marker)
             index = self._block.find(marker, self._position + searched, limit)
-            if index >= 0:
+            if index >= 0 or len(self._block) >= limit:
                 return index
-            if len(self._block) >= limit:
-                raise HTTPError(status, complaint)
             searched = max(len(self._block) - self._position - len(marker) + 1, 0)
             self._more()
 

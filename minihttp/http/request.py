@@ -122,11 +122,11 @@ class Request:
 
         The scheme is the server's: forwarded headers count only where the server was told to trust a proxy.
         """
-        query = self.environ.get("QUERY_STRING", "")
-        return (
-            f"{self.origin}{self.path}"
-            f"{'?' if query else ''}{percent_encode(query, 'latin-1').replace('%3F', '?')}"
-        )
+        url = f"{self.origin}{self.path}"
+        query = self.environ.get("QUERY_STRING")
+        if query:
+            url += "?" + "?".join(percent_encode(part, "latin-1") for part in query.split("?"))
+        return url
 
     @lazy
     def origin(self) -> str:
@@ -144,8 +144,7 @@ class Request:
 
     @lazy
     def media_type(self) -> str:
-        """The media type of Content-Type in lower case, without parameters; `""` if absent or not one valid
-        type."""
+        """The media type of Content-Type in lower case, without parameters; `""` if not one valid type."""
         return self._content_type[0]
 
     @lazy
@@ -172,8 +171,7 @@ class Request:
 
     @lazy
     def body(self) -> Body:
-        """The body as a stream, to be read once; limited by the route's `max_body` or the app's
-        `max_body_bytes`."""
+        """The body as a stream, to be read once; its limit is the route's `max_body` or the app's."""
         limit = (self.route and self.route.max_body_bytes) or self.limits.max_body_bytes
         return open_body(self.environ, limit)
 

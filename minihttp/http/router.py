@@ -105,8 +105,7 @@ class _MethodTable:
         self.most_segments = 0
 
     def shape(self, mask: tuple[bool, ...]) -> _Shape:
-        """The shape with these parameters, made if need be; of two that fit a path, the earlier literal goes
-        first."""
+        """The shape with these parameters, made if need be; an earlier literal is tried earlier."""
         shapes = self.shapes.setdefault(len(mask), [])
         for shape in shapes:
             if shape.mask == mask:
@@ -240,8 +239,7 @@ class HttpRouter:
         return table.exact.get(path) or table.search(path)
 
     def allowed_methods(self, path: str) -> list[str]:
-        """The methods that `path` answers, sorted, for `Allow`: HEAD with GET, OPTIONS if routed or answered
-        by CORS."""
+        """The methods that `path` answers, sorted: HEAD with GET, OPTIONS if routed or answered by CORS."""
         found = []
         cors = False
         for method, table in self._tables.items():
@@ -259,8 +257,7 @@ class HttpRouter:
         return None if route is None else (route.handler, route.method, route.pattern)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
-        """(path, method, handler) of all: paths and patterns by path and method, then prefixes by method and
-        prefix."""
+        """(path, method, handler) of all: paths by path and method, then prefixes by method and prefix."""
         paths = [route for route in self._routes if not route.prefix_chars]
         paths.sort(key=lambda route: (route.pattern.encode("utf-16-be"), route.method))  # JavaScript's order
         prefixes = [route for route in self._routes if route.prefix_chars]
@@ -268,7 +265,9 @@ class HttpRouter:
         return [(route.pattern, route.method, route.handler) for route in paths + prefixes]
 
     def _add_path(self, route: Route, path: str) -> None:
-        self._check(path, f"path {path!r}")
+        if not path.startswith("/"):
+            raise RouteError(f"path {path!r} does not start with a /")
+        self._refuse_reserved("path", path)
         table = self._table(route.method)
         complaint = f"Path {path!r} for method {route.method} already in use"
         if "{" not in path and "}" not in path:
@@ -289,7 +288,7 @@ class HttpRouter:
             raise RouteError(f"path_prefix {prefix!r} does not start with a /")
         if not prefix.endswith("/"):
             raise RouteError(f"path_prefix {prefix} must end with a /")
-        self._check(prefix, f"path_prefix {prefix!r}")
+        self._refuse_reserved("path_prefix", prefix)
         if "{" in prefix or "}" in prefix:
             raise RouteError(f"path_prefix {prefix!r} holds a brace; {{name}} parameters are for 'path'")
         table = self._table(route.method)
@@ -305,11 +304,9 @@ class HttpRouter:
                 self._tables["HEAD"] = self._tables["GET"]
         return self._tables[method]
 
-    def _check(self, path: str, shown: str) -> None:
-        if not path.startswith("/"):
-            raise RouteError(f"{shown} does not start with a /")
+    def _refuse_reserved(self, field: str, path: str) -> None:
         if not self._system and f"{path}/".startswith(_RESERVED):
-            raise RouteError(f"{shown} is reserved")
+            raise RouteError(f"{field} {path!r} is reserved")
 
     @staticmethod
     def _claim(routes: dict[Any, Route], key: Any, route: Route, complaint: str) -> None:

@@ -58,6 +58,12 @@ def test_sub_domains(origin: str, allowed: bool) -> None:
     assert ("access-control-allow-origin" in applied(Cors(["*.bar.com"]), origin)) is allowed
 
 
+@pytest.mark.parametrize("origin", ["https://a\tb", "https://a\r\nb", "*", "", "a.example", "https://a/b"])
+def test_any_origin_is_still_an_origin(origin: str) -> None:
+    assert applied(Cors(["*"]), origin) == {"vary": "Origin"}
+    assert applied(Cors(["*"]), "null")["access-control-allow-origin"] == "null"
+
+
 def test_null_can_be_listed() -> None:
     assert applied(Cors(["null"]), "null")["access-control-allow-origin"] == "null"
 
