@@ -184,6 +184,12 @@ _EXACT: Final[dict[type, Callable[[Any], Any]]] = {
     str: str.__str__,
     bytes: bytes,
 }
+_FIXED_SIZES: Final[dict[type, int]] = {type(None): 1, bool: 1, Unset: 1, int: 9, float: 9, Int64: 9}
+_TO_BYTES: Final[dict[type, Callable[[Any], bytes]]] = {
+    str: lambda value: value.encode("utf-8", "surrogatepass"),
+    bytes: bytes,
+    bytearray: bytes,
+}
 _LITTLE_INT64, _LITTLE_DOUBLE, _BIG_DOUBLE = Struct("<q"), Struct("<d"), Struct(">d")
 
 
@@ -392,21 +398,28 @@ def size_bytes(value: Any) -> int:
     Raises:
         ValidationError: for what is not a Convex value.
     """
-    size = _SIZES.get(type(value))
-    if size is not None:
-        return size(value)
-    plain = copy(value)
-    return _SIZES[type(plain)](plain)
+    try:
+        return _size_of_items((value,))
+    except (TypeError, KeyError, RecursionError):  # a subclass of a plain type, or no value at all
+        return _size_of_items((copy(value),))
 
 
-_SIZES: Final[dict[type, Callable[[Any], int]]] = {
-    **dict.fromkeys((type(None), bool, Unset), lambda value: 1),
-    **dict.fromkeys((int, float, Int64), lambda value: 9),
-    str: lambda value: 2 + (len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))),
-    bytes: lambda value: 2 + len(value),
-    list: lambda value: 2 + sum(map(size_bytes, value)),
-    dict: lambda value: 2 + sum(len(name) + 1 + size_bytes(item) for name, item in value.items()),
-}
+def _size_of_items(items: Iterable[Any]) -> int:
+    size = 0
+    for item in items:
+        kind = type(item)
+        fixed = _FIXED_SIZES.get(kind)
+        if fixed is not None:
+            size += fixed
+        elif kind is str and item.isascii():
+            size += 2 + len(item)
+        elif kind is dict:
+            size += 2 + len(item) + sum(map(len, item)) + _size_of_items(item.values())
+        elif kind is list or kind is tuple:
+            size += 2 + _size_of_items(item)
+        else:
+            size += 2 + len(_TO_BYTES[kind](item))
+    return size
 
 
 # ---------------------------------------------------------------- order

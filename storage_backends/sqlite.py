@@ -38,6 +38,7 @@ _MAX_BATCH = 64  # mutations that share one COMMIT
 _MAX_BATCH_SECONDS = 0.05
 _ORPHAN_SECONDS = 0.25
 _MAX_WAL_BYTES = 64 * 1024 * 1024
+_TRIM_EVERY = 16  # commits
 _TRIM_SECONDS = 0.2  # how long writers wait for readers before the log grows on
 _MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
 
@@ -374,7 +375,8 @@ class DocumentBackend:
         self._commits += 1
         self._mutations += batch.size
         self._settle(batch, None)
-        self._trim_wal()
+        if self._commits % _TRIM_EVERY == 0:
+            self._trim_wal()
 
     def _roll_back(self, batch: _Batch, error: OSError | None) -> None:
         try:
