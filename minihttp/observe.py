@@ -19,15 +19,17 @@ from .errors import MinihttpError
 from .http.response import Response
 
 if TYPE_CHECKING:
-    from .data.database import Database
+    from .data.database import Database, Transaction
     from .http.request import Request
     from .http.router import HttpRouter
+    from .jobs.worker import Jobs
     from .logs import Served
 
 # Prometheus's own choice of buckets
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Any other method is a stranger's word, and each would be a new series.
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_MAX_COUNTED = 1000  # counting reads the rows
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -41,9 +43,12 @@ class Observed(Protocol):
     def is_open(self) -> bool: ...
     @property
     def database(self) -> Database: ...
+    @property
+    def jobs(self) -> Jobs: ...
 
 
 Sample = tuple[str, dict[str, str], float]  # suffix of the name, labels, value
+Gauge = tuple[str, str, list[Sample]]  # name, help, samples
 
 
 class Metrics:
@@ -69,12 +74,8 @@ class Metrics:
             counts[bisect_left(_BUCKETS_SECONDS, served.seconds)] += 1
             total[0] += served.seconds
 
-    def text(self, gauges: Iterable[tuple[str, str, float]] = ()) -> str:
-        """Everything counted, in Prometheus text.
-
-        Args:
-            gauges: further (name, help, value) to show.
-        """
+    def text(self, gauges: Iterable[Gauge] = ()) -> str:
+        """Everything counted, and `gauges`, in Prometheus text."""
         with self._lock:
             requests = dict(self._requests)
             seconds = {route: (list(counts), total[0]) for route, (counts, total) in self._seconds.items()}
@@ -87,11 +88,15 @@ class Metrics:
                 for (m, r, s), n in sorted(requests.items())
             ],
         )
-        samples = [sample for route in sorted(seconds) for sample in _histogram(route, *seconds[route])]
-        lines += _family("minihttp_request_seconds", "histogram", "Time to answer a request.", samples)
-        started = ("process_start_time_seconds", "Start of the process in Unix seconds.", self._started)
-        for name, about, value in (started, *gauges):
-            lines += _family(name, "gauge", about, [("", {}, value)])
+        histograms = [sample for route in sorted(seconds) for sample in _histogram(route, *seconds[route])]
+        lines += _family("minihttp_request_seconds", "histogram", "Time to answer a request.", histograms)
+        started: Gauge = (
+            "process_start_time_seconds",
+            "Start of the process in Unix seconds.",
+            [("", {}, self._started)],
+        )
+        for name, about, samples in (started, *gauges):
+            lines += _family(name, "gauge", about, samples)
         return "\n".join(lines) + "\n"
 
 
@@ -140,13 +145,34 @@ def add_routes(app: Observed, router: HttpRouter, metrics: Metrics | None = None
         router.route(path="/_/metrics", method="GET", handler=numbers)
 
 
-def gauges(app: Observed) -> Iterator[tuple[str, str, float]]:
-    """(name, help, value) of what an open app holds: jobs, deliveries, bytes of the database."""
+def gauges(app: Observed) -> Iterator[Gauge]:
+    """What an open app holds: jobs, webhook deliveries, bytes of the database."""
     if not app.is_open:
         return
-    for name, file in (("database", "app.db"), ("wal", "app.db-wal")):
+    jobs, lag_seconds, dead = app.database.read(lambda transaction: _work(app.jobs, transaction))
+    up_to = f"; at most {_MAX_COUNTED} are counted."
+    yield "minihttp_jobs", "Scheduled functions by state" + up_to, [("", {"state": s}, n) for s, n in jobs]
+    yield "minihttp_job_lag_seconds", "How long the first pending job has been due.", [("", {}, lag_seconds)]
+    yield "minihttp_dead_deliveries", "Webhook deliveries given up" + up_to, [("", {}, dead)]
+    sizes = []
+    for file in ("app.db", "app.db-wal"):
         try:
-            size_bytes = os.stat(os.path.join(app.data, file)).st_size
-        except OSError:
+            sizes.append(("", {"file": file}, float(os.stat(os.path.join(app.data, file)).st_size)))
+        except OSError:  # not in a directory
             continue
-        yield f"minihttp_{name}_bytes", f"Size of {file}.", size_bytes
+    yield "minihttp_database_bytes", "Size of the database.", sizes
+
+
+def _work(jobs: Jobs, transaction: Transaction) -> tuple[list[tuple[str, int]], float, int]:
+    """Jobs by state, seconds since the first pending one was due, dead deliveries."""
+    from .jobs.deliveries import Deliveries
+
+    diary = jobs.diary
+    found = {s: diary.by_state(transaction, s, _MAX_COUNTED) for s in ("pending", "inProgress", "failed")}
+    first_due_ms = min((row["dueTime"] for row in found["pending"]), default=diary.now_ms())
+    lag_seconds = max(0.0, diary.now_ms() - first_due_ms) / 1000
+    return (
+        [(s, len(rows)) for s, rows in found.items()],
+        lag_seconds,
+        len(Deliveries(diary).dead(transaction)),
+    )

@@ -13,7 +13,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from minihttp import App, HttpRouter
+from minihttp import App, HttpRouter, internal_mutation, testing
 from minihttp.logs import Served
 from minihttp.observe import Metrics
 
@@ -44,7 +44,7 @@ def test_requests_and_their_time() -> None:
     for seconds in (0.0005, 0.004, 0.005, 99.0):
         metrics.record(SERVED._replace(seconds=seconds))
     metrics.record(SERVED._replace(status=500, route=None, method="BREW"))
-    lines = metrics.text([("jobs_pending", "Jobs.", 3)]).splitlines()
+    lines = metrics.text([("jobs_pending", "Jobs.", [("", {}, 3)])]).splitlines()
     assert 'minihttp_requests_total{method="GET",route="/a/{id}",status="200"} 4' in lines
     assert 'minihttp_requests_total{method="other",route="",status="500"} 1' in lines
     assert 'minihttp_request_seconds_bucket{route="/a/{id}",le="0.001"} 1' in lines
@@ -98,8 +98,21 @@ def test_ready_asks_storage(tmp_path: Path) -> None:
         assert call(app, "/_/health")[0] == 200
 
 
+@internal_mutation(args={})
+def later(ctx: Any) -> None:
+    ctx.scheduler.run_after(5, later)
+    ctx.scheduler.run_after(3600, later)
+
+
 def test_metrics_of_an_open_app(tmp_path: Path) -> None:
-    with App(HttpRouter(), data=tmp_path, workers=0, metrics=Metrics()) as app:
+    clock = testing.Clock()
+    app = App(HttpRouter(), modules=[__name__], data=tmp_path, workers=0, metrics=Metrics(), clock=clock)
+    with app:
+        app.run_mutation(later)
+        clock.advance(7)
         status, headers, body = call(app, "/_/metrics")
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    assert "minihttp_database_bytes " in body
+    assert 'minihttp_jobs{state="pending"} 2\n' in body and 'minihttp_jobs{state="failed"} 0\n' in body
+    assert "minihttp_job_lag_seconds 2\n" in body
+    assert "minihttp_dead_deliveries 0\n" in body
+    assert re.search(r'minihttp_database_bytes{file="app.db"} [1-9]', body)
