@@ -35,21 +35,10 @@ if TYPE_CHECKING:
     from .jobs.worker import Jobs
     from .observe import Metrics
     from .own_routes import OwnRoutes
+    from .parts import Parts
 
 StartResponse = Callable[..., Any]
 Modules = Iterable["str | ModuleType"] | Mapping[str, "str | ModuleType"]
-
-
-class Parts:
-    """What an opened app is made of."""
-
-    __slots__ = ("database", "files", "inbox", "jobs", "runner")
-
-    database: Database
-    files: FileStore
-    runner: Runner
-    jobs: Jobs
-    inbox: Inbox
 
 
 class App:
@@ -229,66 +218,11 @@ class App:
         """
         with self._opening:
             if self._parts is None:
+                from .parts import Parts
+
                 self._own_routes()  # a path taken twice is a mistake of the start, not of the first request
-                self._parts = self._assemble()
+                self._parts = Parts(self)
         return self
-
-    def _assemble(self) -> Parts:
-        from .backends import open_documents, open_files, storage_urls
-        from .data.database import Database
-        from .files.storage import FILE_TABLES, FileStore
-        from .functions.registry import Registry
-        from .functions.runner import Runner
-        from .jobs.inbox import INBOX_TABLES, Inbox
-        from .jobs.worker import JOB_TABLES, Jobs
-
-        registry = Registry()
-        named = (
-            self.modules.items() if isinstance(self.modules, Mapping) else ((None, m) for m in self.modules)
-        )
-        for name, module in named:
-            registry.add_module(module, name)
-        documents_url, files_url = storage_urls(self.data, self.files_url)
-        parts = Parts()
-        system = {**FILE_TABLES, **JOB_TABLES, **INBOX_TABLES}
-        backend = open_documents(documents_url)
-        try:
-            parts.database = Database(
-                backend, self.schema, system=system, limits=self.limits, clock=self.clock
-            )
-            blobs = open_files(files_url)
-        except BaseException:
-            backend.close()
-            raise
-        parts.files = FileStore(
-            blobs, parts.database, clock=self.clock, limits=self.limits, origin=self.origin
-        )
-        parts.runner = Runner(
-            parts.database,
-            registry,
-            limits=self.limits,
-            storage=parts.files.storage,
-            scheduler=lambda transaction, call: parts.jobs.scheduler(transaction, call),
-            environment=self.environment,
-        )
-        parts.jobs = Jobs(
-            parts.database,
-            parts.runner,
-            clock=self.clock,
-            limits=self.limits,
-            crons=self.crons,
-            workers=self.workers,
-        )
-        parts.inbox = Inbox(
-            parts.database,
-            parts.runner,
-            parts.jobs,
-            endpoints=self.http.webhooks,
-            environment=self.environment,
-            clock=self.clock,
-        )
-        parts.files.sweep()
-        return parts
 
     def start(self) -> None:
         """Start the worker threads, unless `workers` is 0."""
@@ -300,9 +234,7 @@ class App:
         with self._opening:
             parts, self._parts, self._own = self._parts, None, None
         if parts is not None:
-            parts.jobs.stop(grace_seconds)
-            parts.files.close()
-            parts.database.close()
+            parts.close(grace_seconds)
 
     def __enter__(self) -> App:
         self.open()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What an opened app is made of, put together in one place: the composition root.
+
+Every room gets what it needs as an argument and knows none of the rooms above it. If one of them refuses,
+what was opened before it is closed again. Knows no requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .backends import open_documents, open_files, storage_urls
+from .data.database import Database
+from .files.storage import FILE_TABLES, FileStore
+from .functions.registry import Registry
+from .functions.runner import Runner
+from .jobs.inbox import INBOX_TABLES, Inbox
+from .jobs.worker import JOB_TABLES, Jobs
+
+if TYPE_CHECKING:
+    from .data.schema import Schema
+    from .http.router import HttpRouter
+    from .jobs.crons import Crons
+    from .limits import Limits
+
+_SYSTEM_TABLES = {**FILE_TABLES, **JOB_TABLES, **INBOX_TABLES}
+
+
+class Host(Protocol):
+    """What is asked of an app."""
+
+    http: HttpRouter
+    schema: Schema | None
+    modules: Any
+    crons: Crons | None
+    data: str
+    files_url: str | None
+    origin: str
+    limits: Limits
+    workers: int
+    clock: Callable[[], float]
+    environment: Mapping[str, str]
+
+
+class Parts:
+    """The opened parts of one app.
+
+    Raises:
+        ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
+            naming the value and the place.
+    """
+
+    __slots__ = ("database", "files", "inbox", "jobs", "runner")
+
+    def __init__(self, app: Host) -> None:
+        registry = _registry(app.modules)
+        documents_url, files_url = storage_urls(app.data, app.files_url)
+        backend = open_documents(documents_url)
+        close = backend.close
+        try:
+            shared: dict[str, Any] = {"limits": app.limits, "clock": app.clock}
+            self.database = Database(backend, app.schema, system=_SYSTEM_TABLES, **shared)
+            close = self.database.close
+            self.files = FileStore(open_files(files_url), self.database, origin=app.origin, **shared)
+            close = self._close_storage
+            self.runner = Runner(
+                self.database,
+                registry,
+                limits=app.limits,
+                storage=self.files.storage,
+                scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
+                environment=app.environment,
+            )
+            self.jobs = Jobs(self.database, self.runner, crons=app.crons, workers=app.workers, **shared)
+            self.inbox = Inbox(
+                self.database,
+                self.runner,
+                self.jobs,
+                endpoints=app.http.webhooks,
+                environment=app.environment,
+                clock=app.clock,
+            )
+            self.files.sweep()
+        except BaseException:
+            close()
+            raise
+
+    def close(self, grace_seconds: float) -> None:
+        """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
+        self.jobs.stop(grace_seconds)
+        self._close_storage()
+
+    def _close_storage(self) -> None:
+        self.files.close()
+        self.database.close()
+
+
+def _registry(modules: Any) -> Registry:
+    registry = Registry()
+    named = modules.items() if isinstance(modules, Mapping) else ((None, module) for module in modules)
+    for name, module in named:
+        registry.add_module(module, name)
+    return registry

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""The app as a WSGI callable: which reply comes of which handler, and how it opens and closes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+
+from minihttp import (
+    App,
+    ApplicationError,
+    ConfigurationError,
+    Cors,
+    Crons,
+    HTTPError,
+    HttpRouter,
+    Response,
+    Schema,
+    Table,
+    WebhookError,
+    internal_mutation,
+    v,
+)
+from minihttp.errors import (
+    DataDirectoryError,
+    DeadlineError,
+    DocumentError,
+    FunctionError,
+    LimitError,
+    StorageFullError,
+    StorageUnavailableError,
+    ValidationError,
+)
+from tests.live import Reply
+
+schema = Schema(notes=Table({"text": v.string()}))
+
+
+@internal_mutation(args={"text": v.string()})
+def add(ctx: Any, text: str) -> Any:
+    return ctx.db.insert("notes", {"text": text})
+
+
+def call(app: Any, method: str, path: str, body: bytes = b"", **environ: str) -> Reply:
+    """One request through `wsgiref.validate`."""
+    base: dict[str, Any] = {}
+    setup_testing_defaults(base)
+    path, _, query = path.partition("?")
+    base |= {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, **environ}
+    base |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    seen: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        seen.append((int(status[:3]), {name.lower(): value for name, value in headers}))
+        return lambda data: None
+
+    result = validator(app)(base, start_response)
+    try:
+        content = b"".join(result)
+    finally:
+        result.close()  # type: ignore[attr-defined]
+    [(status, fields)] = seen
+    return Reply(status, fields, content)
+
+
+def answering(handler: Any, **route: Any) -> App:
+    http = HttpRouter()
+    http.route(**{"path": "/x", "method": "GET", "handler": handler, **route})
+    return App(http)
+
+
+def raising(error: BaseException) -> App:
+    def handler(ctx: Any, request: Any) -> None:
+        raise error
+
+    return answering(handler)
+
+
+def test_an_unknown_path_and_a_wrong_method() -> None:
+    app = answering(lambda ctx, request: Response("ok"))
+    missing = call(app, "GET", "/y")
+    assert (missing.status, missing.json()) == (404, {"error": "Not found"})
+    assert missing.headers["x-content-type-options"] == "nosniff"
+    wrong = call(app, "POST", "/x")
+    assert (wrong.status, wrong.headers["allow"]) == (405, "GET, HEAD")
+    assert call(app, "OPTIONS", "/x").status == 405, "OPTIONS is answered only by a route or by cors"
+    assert call(app, "TRACE", "/x").status == 405
+
+
+def test_head_is_get_without_a_body() -> None:
+    seen = []
+
+    def handler(ctx: Any, request: Any) -> Response:
+        seen.append(request.method)
+        return Response("hello")
+
+    reply = call(answering(handler), "HEAD", "/x")
+    assert (reply.status, reply.body, reply.headers["content-length"]) == (200, b"", "5")
+    assert seen == ["HEAD"]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1, 2]])
+def test_a_dict_or_a_list_is_json(value: Any) -> None:
+    reply = call(answering(lambda ctx, request: value), "GET", "/x")
+    assert (reply.headers["content-type"], reply.json()) == ("application/json", value)
+
+
+@pytest.mark.parametrize("value", [None, "text", b"bytes", 5, (1, 2)])
+def test_anything_else_is_the_authors_mistake(value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    reply = call(answering(lambda ctx, request: value), "GET", "/x")
+    assert (reply.status, reply.json()) == (500, {"error": "Internal server error"})
+    assert re.search(r"the handler of GET /x \(.*test_app\.py:\d+\) must return", caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (HTTPError(418, "I'm a teapot"), 418, "I'm a teapot"),
+        (ValidationError("no such shape"), 400, "no such shape"),
+        (DocumentError("InvalidCursor", "not a cursor of ours"), 400, "not a cursor of ours"),
+        (LimitError("TooMany", "7 of 6"), 400, "7 of 6"),
+        (DeadlineError("took too long"), 408, "took too long"),
+        (WebhookError("mismatch", "secret detail"), 400, "Webhook verification failed"),
+        (StorageFullError("disk detail"), 507, "No space left to store this"),
+        (StorageUnavailableError("lock detail"), 503, "Storage is not available now"),
+        (RuntimeError("secret detail"), 500, "Internal server error"),
+        (KeyError("x"), 500, "Internal server error"),
+        (SystemExit(3), 500, "Internal server error"),
+        (RecursionError("deep"), 500, "Internal server error"),
+        (MemoryError(), 500, "Internal server error"),
+        (FunctionError("detail"), 500, "Internal server error"),
+        (HTTPError(400, "\ud800"), 400, "?"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_errors_become_replies(
+    error: BaseException, status: int, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = call(raising(error), "GET", "/x")
+    assert (reply.status, reply.json()) == (status, {"error": message})
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    request_id = reply.headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{16}", request_id)
+    if status >= 500 or isinstance(error, WebhookError):
+        assert request_id in caplog.text, "the log has it under the same id"
+    assert ("retry-after" in reply.headers) == (status in (503, 507))
+
+
+def test_headers_of_an_http_error_are_sent() -> None:
+    reply = call(raising(HTTPError(401, "who?", headers=[("WWW-Authenticate", "Bearer")])), "GET", "/x")
+    assert reply.headers["www-authenticate"] == "Bearer"
+
+
+def test_the_data_of_an_application_error_reaches_the_client() -> None:
+    reply = call(raising(ApplicationError({"code": "SOLD_OUT"})), "GET", "/x")
+    assert (reply.status, reply.json()) == (500, {"error": "Application error", "data": {"code": "SOLD_OUT"}})
+
+
+def test_the_request_id_of_the_server_is_kept() -> None:
+    reply = call(raising(RuntimeError()), "GET", "/x", **{"minihttp.request_id": "from-the-proxy"})
+    assert reply.headers["x-request-id"] == "from-the-proxy"
+
+
+@pytest.mark.parametrize("path", ["x", "*", "/a/../b", "/%2e%2e/x", "/%zz", "/a\r\nb", "/\x00"])
+def test_bad_paths_are_refused_before_routing(path: str) -> None:
+    app = answering(lambda ctx, request: Response("ok"), path=None, path_prefix="/")
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    environ |= {"REQUEST_METHOD": "GET", "REQUEST_URI": path, "PATH_INFO": path}
+    status: list[str] = []
+    body = b"".join(app(environ, lambda line, headers: status.append(line)))
+    assert status == ["400 Bad Request"], body
+
+
+@pytest.mark.parametrize("host", ["a b", "a@b", "a/b", "a,b", "a:b", "", "[::1", "a" * 300])
+def test_a_host_that_is_none_is_refused(host: str) -> None:
+    reply = call(answering(lambda ctx, request: Response("ok")), "GET", "/x", HTTP_HOST=host)
+    assert (reply.status, "Host" in reply.json()["error"]) == (400, True)
+
+
+def test_cors_is_on_errors_of_every_kind() -> None:
+    http = HttpRouter(cors=Cors(["https://a.example"]))
+    http.route(path="/boom", method="GET", handler=lambda ctx, request: 1 / 0)
+    http.route(path="/post", method="POST", handler=lambda ctx, request: {})
+    app = App(http)
+    for method, path, status in (("GET", "/boom", 500), ("GET", "/nothing", 404), ("GET", "/post", 405)):
+        reply = call(app, method, path, HTTP_ORIGIN="https://a.example")
+        assert reply.status == status
+        assert reply.headers["access-control-allow-origin"] == "https://a.example"
+        stranger = call(app, method, path, HTTP_ORIGIN="https://evil.example")
+        assert "access-control-allow-origin" not in stranger.headers
+        assert "Origin" in stranger.headers["vary"]
+    preflight = {"HTTP_ORIGIN": "https://a.example", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "POST"}
+    assert call(app, "OPTIONS", "/post", **preflight).status == 204
+    assert call(app, "OPTIONS", "/nothing", **preflight).status == 404
+
+
+def test_files_of_a_form_are_freed_after_the_reply() -> None:
+    kept = []
+
+    def handler(ctx: Any, request: Any) -> Response:
+        part = request.form().get("file")
+        kept.append(part)
+        return Response(part)  # the reply reads it after the handler has returned
+
+    content = os.urandom(2_000_000)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    body = head + content + b"\r\n--b--\r\n"
+    app = answering(handler, method="POST")
+    reply = call(app, "POST", "/x", body, CONTENT_TYPE="multipart/form-data; boundary=b")
+    assert reply.body == content
+    with pytest.raises(ValueError):
+        kept[0].read()
+
+
+def streamed() -> Iterator[bytes]:
+    yield b"one "
+    yield b"two"
+
+
+def test_an_iterable_is_streamed() -> None:
+    reply = call(answering(lambda ctx, request: Response(streamed())), "GET", "/x")
+    assert (reply.body, "content-length" in reply.headers) == (b"one two", False)
+
+
+def test_an_app_that_only_routes_makes_no_data_directory(tmp_path: Path) -> None:
+    app = answering(lambda ctx, request: Response("ok"))
+    app.configure(data=tmp_path / "data")
+    assert call(app, "GET", "/x").status == 200
+    assert not app.is_open
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_are_checked(tmp_path: Path) -> None:
+    app = App(schema=schema, modules=[__name__], workers=0)
+    with pytest.raises(ConfigurationError, match="'dat' is not a setting"):
+        app.configure(dat="x")
+    app.configure(data=tmp_path / "data", origin="https://example.com")
+    with app:
+        assert app.run_mutation(add, text="x")
+        with pytest.raises(ConfigurationError, match="open already"):
+            app.configure(data="elsewhere")
+    with pytest.raises(ConfigurationError, match="takes an HttpRouter"):
+        App("http")  # type: ignore[arg-type]
+
+
+def test_a_second_process_or_app_may_not_open_the_same_directory(tmp_path: Path) -> None:
+    with App(schema=schema, data=tmp_path / "data", workers=0):
+        with pytest.raises(DataDirectoryError, match=f"process {os.getpid()}"):
+            App(schema=schema, data=tmp_path / "data", workers=0).open()
+    with App(schema=schema, data=tmp_path / "data", workers=0) as again:
+        assert again.is_open
+
+
+def test_a_start_that_fails_lets_go_of_the_directory(tmp_path: Path) -> None:
+    crons = Crons()
+    crons.hourly("nothing", function="no:such")
+    failing = App(schema=schema, modules=[__name__], crons=crons, data=tmp_path / "data")
+    with pytest.raises(ConfigurationError, match="no:such"):
+        failing.open()
+    unknown = App(modules=["no_such_module"], data=tmp_path / "data")
+    with pytest.raises(FunctionError, match="no_such_module"):
+        unknown.open()
+    with App(schema=schema, data=tmp_path / "data", workers=0) as app:
+        assert app.is_open
+
+
+def test_closing_and_opening_again(tmp_path: Path) -> None:
+    app = App(schema=schema, modules=[__name__], data=tmp_path / "data")
+    with app:
+        note = app.run_mutation(add, text="kept")
+    with app:
+        assert app.database.read(lambda transaction: transaction.db.get(note))["text"] == "kept"
+    app.close()  # a second time does nothing
+
+
+def test_secrets_that_are_missing_are_known_before_the_first_delivery() -> None:
+    http = HttpRouter(secrets=["ONE", "TWO"])
+    assert App(http, environment={"ONE": "x", "TWO": ""}).missing_secrets() == [("", "TWO")]
