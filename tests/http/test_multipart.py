@@ -277,6 +277,12 @@ def test_a_disk_that_refuses(code: int, kind: type[Exception]) -> None:
         spool.write(memoryview(bytes(300_000)))
 
 
+def test_a_form_that_breaks_leaves_no_file_open() -> None:
+    """An unclosed file is a ResourceWarning, and that an error here."""
+    body = encode([Part("f", bytes(300_000), "f", "a/b")])
+    assert status_of(body[:-9]) == 400
+
+
 # ------------------------------------------------------------ properties
 
 

@@ -166,6 +166,7 @@ def test_json_media_types(content_type: str) -> None:
         "application/x-www-form-urlencoded",
         "json",
         "text/json+xml",
+        "text/json",
     ],
 )
 def test_anything_else_is_415(content_type: str | None) -> None:
