@@ -76,7 +76,7 @@ class Setting(NamedTuple):
 SETTINGS: dict[str, Setting] = {
     "host": Setting("127.0.0.1", _text, "address to listen on; 0.0.0.0 for every interface"),
     "port": Setting(8080, _whole(0, 65535), "port to listen on; 0 lets the system choose"),
-    "threads": Setting(8, _whole(1, 1000), "handlers that run at the same time"),
+    "threads": Setting(16, _whole(1, 1000), "handlers that run at the same time"),
     "connections": Setting(
         None,
         _whole(1, 100_000),

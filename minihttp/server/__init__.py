@@ -55,7 +55,7 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         listener: socket.socket | None = None,
-        threads: int = 8,
+        threads: int = 16,
         connections: int | None = None,
         max_body_bytes: int = DEFAULT_LIMITS.max_body_bytes,
         grace_seconds: float = 30.0,
