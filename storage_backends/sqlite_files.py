@@ -28,6 +28,7 @@ _PAGE_BYTES = 16 * 1024  # 1.4 times the write speed of 4 KiB pages (measured)
 _INDEX_BITS = 24  # a blob has at most 2^24 chunks, 1 TiB
 _LIST_ROWS = 1_000
 _MAX_IDLE_READERS = 8
+_RESERVE_BYTES = 32 * 1024 * 1024  # twice what the log grows to before it is copied back
 _MAX_WAL_BYTES = 64 * 1024 * 1024
 
 _TABLES = (
@@ -86,6 +87,8 @@ class FileBackend:
             while not last:
                 batch = list(islice(rows, _BATCH_CHUNKS))  # waits for a slow client, without the lock
                 last = len(batch) < _BATCH_CHUNKS
+                if not last:
+                    self._check_room()
                 number = self._append(key, number, size, batch, last)
                 size += sum(map(len, batch))
         except BaseException:
@@ -208,6 +211,15 @@ class FileBackend:
                 with suppress(sqlite3.Error):
                     execute("ROLLBACK")
                 raise
+
+    def _check_room(self) -> None:
+        """Refuse to go on while there is still room to undo: deleting rows writes to the log too."""
+        if self._in_memory:
+            return
+        disk = os.statvfs(os.path.dirname(os.path.abspath(self._path)))
+        [(free_pages,)] = self._select("PRAGMA freelist_count")
+        if disk.f_bavail * disk.f_frsize + free_pages * _PAGE_BYTES < _RESERVE_BYTES:
+            raise Fault(errno.ENOSPC, f"less than {_RESERVE_BYTES} bytes are left for {self._path}")
 
     def _append(self, key: str, number: int, size: int, rows: Sequence[bytes], last: bool) -> int:
         """Add rows to a blob of `size` bytes, begun now if its number is 0; the last ones complete it."""

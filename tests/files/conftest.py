@@ -46,7 +46,10 @@ class Place:
         database = Database(
             open_documents(f"sqlite:{self.path}/app.db"), system=FILE_TABLES, clock=self.clock
         )
-        return FileStore(open_files(FILE_URLS[self.kind].format(self.path)), database, clock=self.clock)
+        return FileStore(self.open_files(), database, clock=self.clock)
+
+    def open_files(self) -> Any:
+        return open_files(FILE_URLS[self.kind].format(self.path))
 
     def close(self, store: FileStore) -> None:
         store.close()
