@@ -98,7 +98,11 @@ class Process:
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
-        self.client = Client(self._wait_for_url(start))
+        try:
+            self.client = Client(self._wait_for_url(start))
+        except BaseException:
+            self.kill()
+            raise
 
     def _wait_for_url(self, start: int) -> str:
         while True:
@@ -110,7 +114,7 @@ class Process:
                 self.popen.wait(0.02)
             except subprocess.TimeoutExpired:
                 continue
-            raise AssertionError(f"the server ended with {self.popen.returncode}:\n{self.output(start)}")
+            raise AssertionError(f"the server ended with {self.popen.returncode}:\n{text}")
 
     def output(self, start: int = 0) -> str:
         with open(self.log.name, "rb") as file:

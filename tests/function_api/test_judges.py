@@ -16,12 +16,12 @@ import pytest
 from tests.function_api.conftest import ADMIN_KEY
 from tests.live import ROOT, Client
 
-NODE_MODULES = Path(os.environ.get("MINIHTTP_NODE_MODULES", ROOT / "node_modules"))
+NODE_MODULES = Path(os.environ.get("CONVEX_NODE_MODULES", ROOT / "node_modules"))
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 @pytest.mark.skipif(
-    not (NODE_MODULES / "convex").is_dir(), reason="npm install convex (MINIHTTP_NODE_MODULES)"
+    not (NODE_MODULES / "convex").is_dir(), reason="npm install convex (CONVEX_NODE_MODULES)"
 )
 def test_the_npm_client(client: Client) -> None:
     program = Path(__file__).with_name("judge.mjs")
