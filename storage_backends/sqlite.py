@@ -15,127 +15,27 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
-from .sqlite_connection import BUSY_SECONDS, Fault, connect, fault, lock, sync_directory
+from .sqlite_connection import BUSY_SECONDS, Fault, connect, lock, sync_directory
+from .sqlite_tables import TABLES, Reading, Writing
 
 T = TypeVar("T")
 
 _FORMAT = 1  # PRAGMA user_version
-_TABLES = (
-    'CREATE TABLE documents (id TEXT PRIMARY KEY, "table" TEXT NOT NULL, json TEXT NOT NULL) WITHOUT ROWID',
-    'CREATE TABLE entries ("index" INTEGER, key BLOB, id TEXT, PRIMARY KEY ("index", key, id)) WITHOUT ROWID',
-)
-_PROGRESS_STEPS = 10_000  # instructions of SQLite's machine between two looks at the clock: < 1 ms
 _MAX_IDLE_READERS = 8
 _MAX_BATCH = 64  # mutations that share one COMMIT
 _MAX_BATCH_SECONDS = 0.05
 _ORPHAN_SECONDS = 0.25
 _MAX_WAL_BYTES = 64 * 1024 * 1024
 _TRIM_EVERY = 16  # commits
-_TRIM_SECONDS = 0.2  # how long writers wait for readers before the log grows on
+_TRIM_MILLISECONDS = 200  # how long writers wait for readers before the log grows on
 _MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
-
-
-class _Reading:
-    """A connection and what may be read through it; it belongs to one thread at a time."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.deadline = inf
-        connection.set_progress_handler(lambda: monotonic() > self.deadline, _PROGRESS_STEPS)
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
-        try:
-            return self.connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise fault(error) from error
-
-    def get(self, id: str) -> tuple[str, str] | None:
-        try:
-            row: tuple[str, str] | None = self.connection.execute(_GET, (id,)).fetchone()
-        except sqlite3.Error as error:
-            raise fault(error) from error
-        return row
-
-    def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
-        return self.execute(_SCAN[reverse], (start, stop, limit))
-
-    def scan_index(
-        self, index: int, start: tuple[bytes, str], stop: tuple[bytes, str], *, reverse: bool, limit: int
-    ) -> list[tuple[bytes, str, str]]:
-        return self.execute(_SCAN_INDEX[reverse], (index, *start, *stop, limit))
-
-
-_GET = 'SELECT "table", json FROM documents WHERE id = ?'
-_SCAN = [
-    f"SELECT id, json FROM documents WHERE id >= ? AND id < ? ORDER BY {order} LIMIT ?"  # noqa: S608
-    for order in ("id", "id DESC")
-]
-_SCAN_INDEX = [
-    "SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id "  # noqa: S608
-    f'WHERE e."index" = ? AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?) ORDER BY {order} LIMIT ?'
-    for order in ("e.key, e.id", "e.key DESC, e.id DESC")
-]
-
-
-class _Writing(_Reading):
-    """The one write connection inside a transaction."""
-
-    def _write(self, sql: str, parameters: Iterable[Sequence[object]]) -> None:
-        if (
-            not self.connection.in_transaction
-        ):  # some faults roll everything back: nothing may follow on its own
-            raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
-        try:
-            self.connection.executemany(sql, parameters)
-        except sqlite3.Error as error:
-            raise fault(error) from error
-
-    def put(
-        self,
-        id: str,
-        table: str,
-        json: str,
-        add: Iterable[tuple[int, bytes]],
-        remove: Iterable[tuple[int, bytes]],
-    ) -> None:
-        self._remove_entries(id, remove)
-        self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", ((id, table, json),))
-        self.add_entries([(index, key, id) for index, key in add])
-
-    def delete(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
-        self._remove_entries(id, remove)
-        self._write("DELETE FROM documents WHERE id = ?", ((id,),))
-
-    def drop_index(self, index: int) -> None:
-        self._write('DELETE FROM entries WHERE "index" = ?', ((index,),))
-
-    def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
-        self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
-
-    def _remove_entries(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
-        rows = [(index, key, id) for index, key in remove]
-        if rows:
-            self._write('DELETE FROM entries WHERE "index" = ? AND key = ? AND id = ?', rows)
-
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        self.execute("SAVEPOINT nested")
-        try:
-            yield
-        except BaseException:
-            if self.connection.in_transaction:
-                self.execute("ROLLBACK TO nested")
-                self.execute("RELEASE nested")
-            raise
-        self.execute("RELEASE nested")
 
 
 class _Batch:
@@ -193,7 +93,7 @@ class DocumentBackend:
         self._waiting = 0
         self._batch: _Batch | None = None
         self._refusal: tuple[float, Fault] | None = None
-        self._idle: list[_Reading] = []
+        self._idle: list[Reading] = []
         self._closed = False
         self._commits = self._mutations = 0
         self._busy_milliseconds = int(busy_seconds * 1000)
@@ -218,9 +118,9 @@ class DocumentBackend:
         except OSError as error:
             raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
 
-    def _open(self) -> _Writing:
+    def _open(self) -> Writing:
         pragmas = {"busy_timeout": self._busy_milliseconds, "journal_size_limit": self._max_wal_bytes}
-        writing = _Writing(connect(self._path, synchronous=self._synchronous, **pragmas))
+        writing = Writing(connect(self._path, synchronous=self._synchronous, **pragmas))
         try:
             [(version,)] = writing.execute("PRAGMA user_version")
             if version != _FORMAT:
@@ -231,11 +131,11 @@ class DocumentBackend:
             raise
         return writing
 
-    def _create(self, writing: _Writing, version: int) -> None:
+    def _create(self, writing: Writing, version: int) -> None:
         if version or writing.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
             raise Fault(errno.EILSEQ, f"{self._path} is the database of another program or a newer version")
         writing.execute("PRAGMA journal_mode = WAL")  # before the tables: the change is not transactional
-        for statement in ("BEGIN IMMEDIATE", *_TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
+        for statement in ("BEGIN IMMEDIATE", *TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
             writing.execute(statement)
         directory = os.path.dirname(self._path)
         sync_directory(directory)
@@ -276,20 +176,20 @@ class DocumentBackend:
 
     # -- reading
 
-    def read(self, deadline: float | None) -> AbstractContextManager[_Reading]:
+    def read(self, deadline: float | None) -> AbstractContextManager[Reading]:
         return _Snapshot(self, deadline)
 
-    def _reader(self) -> _Reading:
+    def _reader(self) -> Reading:
         try:
             return self._idle.pop()
         except IndexError:
             if self._closed:
                 raise Fault(errno.EIO, "the database is closed") from None
-            return _Reading(
+            return Reading(
                 connect(self._path, query_only="ON", wal_autocheckpoint=0, synchronous=self._synchronous)
             )
 
-    def _release(self, reading: _Reading) -> None:
+    def _release(self, reading: Reading) -> None:
         if self._closed or len(self._idle) >= _MAX_IDLE_READERS:
             reading.connection.close()
         else:
@@ -297,7 +197,7 @@ class DocumentBackend:
 
     # -- writing
 
-    def write(self, run: Callable[[_Writing], T], deadline_seconds: float | None) -> T:
+    def write(self, run: Callable[[Writing], T], deadline_seconds: float | None) -> T:
         arrived = monotonic()
         with self._counter:
             self._waiting += 1
@@ -306,10 +206,8 @@ class DocumentBackend:
                 self._waiting -= 1
             if self._closed:
                 raise Fault(errno.EIO, "the database is closed")
-            if self._refusal is not None and arrived < self._refusal[0]:
-                raise Fault(
-                    *self._refusal[1].args
-                )  # who waited with the one that was refused need not wait again
+            if self._batch is None and self._refusal is not None and arrived < self._refusal[0]:
+                raise Fault(*self._refusal[1].args)  # who waited beside the refused one need not wait again
             batch, result, error = self._join(run, deadline_seconds)
         while not batch.settled and not (batch.handed_over and batch.handed_over.wait(_ORPHAN_SECONDS)):
             with self._turn:  # whoever was to commit never came (an exception while it waited for its turn)
@@ -322,7 +220,7 @@ class DocumentBackend:
         return result  # type: ignore[return-value]
 
     def _join(
-        self, run: Callable[[_Writing], T], deadline_seconds: float | None
+        self, run: Callable[[Writing], T], deadline_seconds: float | None
     ) -> tuple[_Batch, T | None, BaseException | None]:
         """Run a mutation in the open batch or in a new one, and commit unless somebody else is about to.
 
@@ -395,11 +293,13 @@ class DocumentBackend:
         if size <= self._wal_limit_bytes:
             return
         execute = self._writing.execute
-        with suppress(Fault):  # what was committed stays committed, the next commit tries again
-            execute(f"PRAGMA busy_timeout = {int(_TRIM_SECONDS * 1000)}")
-            [(busy, _, _)] = execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            execute(f"PRAGMA busy_timeout = {self._busy_milliseconds}")
-            self._wal_limit_bytes = 2 * size if busy else self._max_wal_bytes
+        with suppress(Fault):  # what was committed stays committed, a later commit tries again
+            execute(f"PRAGMA busy_timeout = {_TRIM_MILLISECONDS}")
+            try:
+                [(busy, _, _)] = execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._wal_limit_bytes = 2 * size if busy else self._max_wal_bytes
+            finally:
+                execute(f"PRAGMA busy_timeout = {self._busy_milliseconds}")
 
 
 class _Snapshot:
@@ -409,7 +309,7 @@ class _Snapshot:
         self._backend = backend
         self._deadline = inf if deadline is None else deadline
 
-    def __enter__(self) -> _Reading:
+    def __enter__(self) -> Reading:
         self._reading = reading = self._backend._reader()
         reading.deadline = self._deadline
         reading.execute("BEGIN")

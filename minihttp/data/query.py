@@ -236,7 +236,8 @@ class Query:
         except (Base64Error, ValueError):
             sealed = b""
         payload = sealed[_MAC_BYTES:]
-        if not compare_digest(sealed[:_MAC_BYTES], self._mac(payload)):
+        is_ours = compare_digest(sealed[:_MAC_BYTES], self._mac(payload))
+        if not is_ours or urlsafe_b64encode(sealed).decode() != cursor:  # decoding skips foreign characters
             raise DocumentError("InvalidCursor", f"Cursor {show(cursor)} is not one of this query")
         return (sealed[_ID_END:], sealed[_MAC_BYTES:_ID_END].decode()) if payload else None
 

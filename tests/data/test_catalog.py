@@ -137,9 +137,9 @@ import os, signal, sys
 from minihttp.data.database import Database
 from minihttp.data.schema import Schema, Table
 from minihttp.data.validators import v
-from storage_backends.sqlite import DocumentBackend, _Writing
+from storage_backends.sqlite import DocumentBackend, Writing
 
-class Doomed(_Writing):
+class Doomed(Writing):
     def add_entries(self, rows):
         super().add_entries(rows)
         if len(rows) > 500:

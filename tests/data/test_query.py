@@ -446,6 +446,6 @@ def test_cursors_of_another_type(db: Database, cursor: Any) -> None:
 def test_a_changed_cursor(db: Database) -> None:
     fill(db, [{"n": n} for n in range(4)])
     cursor = run(db, lambda q: q.paginate(num_items=2))["continueCursor"]
-    for i in range(0, len(cursor) - 2, 5):
-        changed = cursor[:i] + ("A" if cursor[i] != "A" else "B") + cursor[i + 1 :]
+    changes = [cursor[:i] + ("A" if cursor[i] != "A" else "B") + cursor[i + 1 :] for i in range(0, 60, 5)]
+    for changed in (*changes, cursor + "\n", "!" + cursor, cursor + "AAAA", cursor[:-4]):
         assert refused(db, lambda q, c=changed: q.paginate(num_items=1, cursor=c)).code == "InvalidCursor"

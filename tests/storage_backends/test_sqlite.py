@@ -204,6 +204,7 @@ def test_after_such_a_fault_nothing_is_written_on_its_own(backend: DocumentBacke
     def go_on(w: Any) -> None:
         w.execute("ROLLBACK")
         refused(errno.EIO, lambda: w.put("alone", "t", "", (), ()))
+        refused(errno.EIO, lambda: w.nested().__enter__())
 
     refused(errno.EIO, lambda: backend.write(go_on, None))
     assert get(backend, "alone") is None
