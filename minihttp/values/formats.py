@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""Convex's formats of a value (`convex.md` §7.3), each a table from type to the writer of a leaf.
+
+`convex_encoded_json` for the wire and for storage, which differ in plain ints only; `json`, which cannot be
+decoded; and a copy in plain types. Messages are Convex's (`values/value.ts`).
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Mapping
+from math import copysign, isfinite, isnan
+from struct import Struct
+from typing import Any, Final, NoReturn
+
+from .plain import Int64, Unset, show
+from .walk import Format, Problem, WireBounds, convert
+
+MAX_EXACT_INT: Final = 2**53  # beyond it float64 has gaps, so an int would come back as another one
+Leaves = Mapping[type, Callable[[Any], Any]]
+_LITTLE_INT64, _LITTLE_DOUBLE = Struct("<q"), Struct("<d")
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Problem(
+                f"String {show(value)} holds an unpaired surrogate, which is not Unicode text"
+            ) from None
+    return value
+
+
+def _exact_int(value: int) -> int:
+    if not -MAX_EXACT_INT <= value <= MAX_EXACT_INT:
+        raise Problem(
+            f"Integer {show(value)} is beyond ±2^53, where a number is not exact; use Int64 (v.int64())"
+        )
+    return value
+
+
+def _refuse_unset(value: Unset) -> NoReturn:
+    raise Problem("undefined is not a valid Convex value")
+
+
+def _base64(value: bytes | bytearray) -> str:
+    return b64encode(value).decode()
+
+
+def _tagged_float(value: float) -> float | dict[str, str]:
+    if isfinite(value) and (value or copysign(1.0, value) > 0):
+        return value
+    return {"$float": _base64(_LITTLE_DOUBLE.pack(value))}
+
+
+def _clean_float(value: float) -> float | str:
+    if isfinite(value):
+        return value
+    return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _finite_float(value: float) -> float:
+    if not isfinite(value):
+        raise Problem(f"Number {value} is not finite and should be encoded as $float")
+    return value
+
+
+def _wire_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Problem(f"Number {show(value)} does not fit into a float64") from None
+
+
+def _tagged_bytes(value: bytes | bytearray) -> dict[str, str]:
+    return {"$bytes": _base64(value)}
+
+
+def _tag_bytes(tag: str, text: Any, length: int | None = None) -> bytes:
+    if not isinstance(text, str):
+        raise Problem(f"Malformed {tag} field on {show({tag: text})}")
+    try:
+        data = b64decode(text, validate=True)
+    except (Base64Error, ValueError):
+        data = b""
+    if _base64(data) != text:
+        raise Problem(f"Invalid base64 string {show(text)} in {tag}")
+    if length is not None and len(data) != length:
+        raise Problem(f"Received {len(data)} bytes, expected {length} for {tag}")
+    return data
+
+
+def _untag_float(text: Any) -> float:
+    value: float = _LITTLE_DOUBLE.unpack(_tag_bytes("$float", text, 8))[0]
+    if _tagged_float(value) == value:
+        raise Problem(f"Float {repr(value).removesuffix('.0')} should be encoded as a number")
+    return value
+
+
+def _refuse_tag(what: str) -> Callable[[Any], NoReturn]:
+    def refuse(value: Any) -> NoReturn:
+        raise Problem(f"Received a {what} which is no longer supported as a Convex type.")
+
+    return refuse
+
+
+_TAGS: Final[dict[str, Callable[[Any], Any]]] = {
+    "$integer": lambda text: Int64(_LITTLE_INT64.unpack(_tag_bytes("$integer", text, 8))[0]),
+    "$float": _untag_float,
+    "$bytes": lambda text: _tag_bytes("$bytes", text),
+    "$set": _refuse_tag("Set"),
+    "$map": _refuse_tag("Map"),
+}
+
+_COPIED: Final[Leaves] = {
+    type(None): _same,
+    bool: _same,
+    str: _text,
+    Unset: _refuse_unset,
+    int: _exact_int,
+    Int64: _same,
+    float: _same,
+    bytes: _same,
+    bytearray: bytes,
+}
+_STORED: Final[Leaves] = {
+    **_COPIED,
+    Int64: lambda value: {"$integer": _base64(_LITTLE_INT64.pack(value))},
+    float: _tagged_float,
+    bytes: _tagged_bytes,
+    bytearray: _tagged_bytes,
+}
+_ENCODED: Final[Leaves] = {**_STORED, int: lambda value: float(_exact_int(value))}
+_CLEAN: Final[Leaves] = {**_ENCODED, Int64: str, float: _clean_float, bytes: _base64, bytearray: _base64}
+_DECODED: Final[Leaves] = {type(None): _same, bool: _same, str: _text, int: _wire_float, float: _finite_float}
+
+COPIED, STORED, ENCODED, CLEAN = Format(_COPIED), Format(_STORED), Format(_ENCODED), Format(_CLEAN)
+DECODED = Format(_DECODED, _TAGS)
+
+
+def copy(value: Any) -> Any:
+    """A deep copy in plain types (tuples become lists, UNSET fields go).
+
+    Raises:
+        ValidationError: for what is not a Convex value, naming it and its path.
+    """
+    return convert(value, COPIED)
+
+
+def encode_wire(value: Any) -> Any:
+    """A value as JSON data in format `convex_encoded_json`, keys sorted, every plain number a float.
+
+    Raises:
+        ValidationError: for what is not a Convex value, naming it and its path.
+    """
+    return convert(value, ENCODED)
+
+
+def encode_clean(value: Any) -> Any:
+    """A value as JSON data in format `json` (`convex_clean_json`): int64 and bytes as text; cannot be
+    decoded.
+
+    Raises:
+        ValidationError: for what is not a Convex value, naming it and its path.
+    """
+    return convert(value, CLEAN)
+
+
+def decode(data: Any) -> Any:
+    """The value of JSON data in format `convex_encoded_json`; every plain number becomes a float.
+
+    Raises:
+        ValidationError: for JSON that encodes no value, naming it and its path.
+    """
+    return convert(data, DECODED)
+
+
+def dumps(value: Any, bounds: Any = WireBounds) -> str:
+    """A value as the JSON text of a stored document: as `encode_wire`, but compact, and an int stays an int.
+
+    Args:
+        bounds: holds `max_document_depth`, `max_document_fields` and `max_array_length` (a `Limits` does).
+
+    Raises:
+        ValidationError: for what is not a Convex value or over a bound.
+    """
+    return _dump(convert(value, STORED, bounds))
+
+
+def loads(text: str) -> Any:
+    """The value of a text that `dumps` made."""
+    return _load(text)[0] if '{"$' not in text else _load_tagged(text)
+
+
+_dump = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
+_load = json.JSONDecoder().raw_decode
+
+
+def _untag(data: dict[str, Any]) -> Any:
+    if len(data) == 1:
+        (tag,) = data
+        if tag in _TAGS:
+            return _TAGS[tag](data[tag])
+    return data
+
+
+_load_tagged = json.JSONDecoder(object_hook=_untag).decode

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""The one walk over a value that serves every format: it knows arrays, objects, names, paths and bounds.
+
+Messages are Convex's (`values/value.ts`). Knows no format: what becomes of a leaf is in the format's table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..errors import ValidationError
+from .plain import UNSET, Int64, show
+
+MAX_FIELD_NAME_LENGTH: Final = 1_024
+_EXACT: Final[dict[type, Callable[[Any], Any]]] = {
+    Int64: Int64,
+    int: int,
+    float: float,
+    str: str.__str__,
+    bytes: bytes,
+}
+
+
+class Problem(ValidationError):
+    """What is wrong, and the path to it, collected from the inside out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.path: list[str] = []
+
+
+class WireBounds:
+    """The bounds of values that are not documents: only the depth, so that a circle or a JSON bomb ends."""
+
+    max_document_depth = 64
+    max_document_fields = max_array_length = 2**63
+
+
+class Format:
+    """One way to write or read values.
+
+    Args:
+        leaves: for each type of a leaf, what it becomes.
+        tags: for the name of a single-field object such as `{"$bytes": …}`, how to read it as a leaf.
+    """
+
+    __slots__ = ("leaves", "tags")
+
+    def __init__(
+        self,
+        leaves: Mapping[type, Callable[[Any], Any]],
+        tags: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        self.leaves = leaves
+        self.tags = tags
+
+
+def _walk(value: Any, form: Format, bounds: Any, depth: int = 1) -> Any:
+    leaf = form.leaves.get(type(value))
+    if leaf is not None:
+        return leaf(value)
+    if isinstance(value, (dict, list, tuple)):
+        if depth > bounds.max_document_depth:
+            raise Problem(f"Value is nested too deeply (maximum nesting {bounds.max_document_depth})")
+        if isinstance(value, dict):
+            return _walk_object(value, form, bounds, depth)
+        return _walk_array(value, form, bounds, depth)
+    for base, exact in _EXACT.items():  # an IntEnum, a str subclass, a float of some library
+        if isinstance(value, base):
+            return form.leaves[base](exact(value))
+    raise Problem(f"{type(value).__name__} {show(repr(value))} is not a supported Convex type.")
+
+
+def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -> Any:
+    if form.tags is not None and len(value) == 1:
+        (tag,) = value
+        if tag in form.tags:
+            return form.tags[tag](value[tag])
+    leaves, out = form.leaves, {}
+    name: Any = ""
+    try:
+        for name, item in value.items():
+            if item is not UNSET:
+                if type(name) is not str or not _is_plain_name(name):
+                    _check_field_name(name)
+                leaf = leaves.get(type(item))
+                out[name] = leaf(item) if leaf is not None else _walk(item, form, bounds, depth + 1)
+    except Problem as problem:
+        problem.path.append(f".{name}")
+        raise
+    if len(out) > bounds.max_document_fields:
+        raise Problem(
+            f"Object has too many fields ({len(out)} > maximum number {bounds.max_document_fields})"
+        )
+    return {name: out[name] for name in sorted(out)}
+
+
+def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, depth: int) -> list[Any]:
+    if len(value) > bounds.max_array_length:
+        raise Problem(f"Array length is too long ({len(value)} > maximum length {bounds.max_array_length})")
+    out: list[Any] = []
+    try:
+        for item in value:
+            out.append(_walk(item, form, bounds, depth + 1))
+    except Problem as problem:
+        problem.path.append(f"[{len(out)}]")
+        raise
+    return out
+
+
+_is_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII).fullmatch
+
+
+def _check_field_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise Problem(f"Field name {show(name)} is not a string")
+    if name[:1] == "$":
+        raise Problem(f"Field name {name} starts with a '$', which is reserved.")
+    if len(name) > MAX_FIELD_NAME_LENGTH:
+        raise Problem(f"Field name {name} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}.")
+    for character in name:
+        if not " " <= character <= "~":
+            raise Problem(
+                f"Field name {name} has invalid character '{character}': "
+                "Field names can only contain non-control ASCII characters"
+            )
+
+
+def convert(value: Any, form: Format, bounds: Any = WireBounds) -> Any:
+    """A value in another form.
+
+    Args:
+        bounds: holds `max_document_depth`, `max_document_fields` and `max_array_length` (a `Limits` does).
+
+    Raises:
+        ValidationError: for what is not a Convex value or over a bound, naming it and its path.
+    """
+    try:
+        return _walk(value, form, bounds)
+    except Problem as problem:
+        path = "".join(reversed(problem.path))
+        text = f"{problem} (present at path {path})" if path else str(problem)
+        raise ValidationError(text.encode("utf-8", "backslashreplace").decode()) from None
