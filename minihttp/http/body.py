@@ -8,6 +8,7 @@ of what the bytes mean.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 from ..errors import HTTPError
@@ -15,6 +16,7 @@ from ..errors import HTTPError
 BLOCK_BYTES = 256 * 1024
 _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`convex.md` §2.1 Q6)
 _MAX_LENGTH_DIGITS = 18
+_NOTHING = BytesIO()
 
 
 class Body:
@@ -45,14 +47,12 @@ class Body:
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, all that is left by default; b"" at the end."""
-        if size is None or size < 0:
-            if self._left is None:
-                return b"".join(iter(lambda: self._take(self._input.read, BLOCK_BYTES), b""))
-            if not self._left:
-                return b""
-            data = self._take(self._input.read, self._left)
-            return data if not self._left else b"".join([data, *iter(lambda: self.read(BLOCK_BYTES), b"")])
-        return self._take(self._input.read, size)
+        if size is not None and size >= 0:
+            return self._take(self._input.read, size)
+        data = self._take(self._input.read, BLOCK_BYTES if self._left is None else self._left)
+        if self._left == 0:
+            return data
+        return b"".join([data, *iter(lambda: self._take(self._input.read, BLOCK_BYTES), b"")])
 
     def readline(self, size: int = -1) -> bytes:
         """One line with its line feed, or at most `size` bytes of it; b"" at the end."""
@@ -90,7 +90,7 @@ def open_body(environ: dict[str, Any], limit_bytes: int) -> Body:
             (CVE-2025-69223: nothing is ever decompressed).
     """
     if environ["REQUEST_METHOD"] in _WITHOUT_BODY:
-        return Body(None, 0, limit_bytes)
+        return Body(_NOTHING, 0, limit_bytes)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "")
     if encoding and encoding.strip().lower() != "identity":
         raise HTTPError(415, f"Content-Encoding {encoding[:100]!a} is not supported; send the body as it is")

@@ -157,6 +157,13 @@ def test_json_refuses_what_json_cannot_say(value: Any) -> None:
         Response.json(value)
 
 
+def test_json_of_a_value_that_contains_itself_ends() -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+    with pytest.raises(RecursionError):
+        Response.json(circle)
+
+
 def test_redirect() -> None:
     reply = Sent(Response.redirect("/api/storage/x?y=1"))
     assert (reply.status, reply.body, reply.header["location"]) == ("302 Found", b"", "/api/storage/x?y=1")
