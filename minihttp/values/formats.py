@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import copysign, isfinite, isnan
 from struct import Struct
 from typing import Any, Final, NoReturn
@@ -19,7 +19,6 @@ from .plain import Int64, Unset, show
 from .walk import Format, Problem, WireBounds, convert
 
 MAX_EXACT_INT: Final = 2**53  # beyond it float64 has gaps, so an int would come back as another one
-Leaves = Mapping[type, Callable[[Any], Any]]
 _LITTLE_INT64, _LITTLE_DOUBLE = Struct("<q"), Struct("<d")
 
 
@@ -119,30 +118,29 @@ _TAGS: Final[dict[str, Callable[[Any], Any]]] = {
     "$map": _refuse_tag("Map"),
 }
 
-_COPIED: Final[Leaves] = {
-    type(None): _same,
-    bool: _same,
-    str: _text,
-    Unset: _refuse_unset,
-    int: _exact_int,
-    Int64: _same,
-    float: _same,
-    bytes: _same,
-    bytearray: bytes,
-}
-_STORED: Final[Leaves] = {
-    **_COPIED,
-    Int64: lambda value: {"$integer": _base64(_LITTLE_INT64.pack(value))},
-    float: _tagged_float,
-    bytes: _tagged_bytes,
-    bytearray: _tagged_bytes,
-}
-_ENCODED: Final[Leaves] = {**_STORED, int: lambda value: float(_exact_int(value))}
-_CLEAN: Final[Leaves] = {**_ENCODED, Int64: str, float: _clean_float, bytes: _base64, bytearray: _base64}
-_DECODED: Final[Leaves] = {type(None): _same, bool: _same, str: _text, int: _wire_float, float: _finite_float}
-
-COPIED, STORED, ENCODED, CLEAN = Format(_COPIED), Format(_STORED), Format(_ENCODED), Format(_CLEAN)
-DECODED = Format(_DECODED, _TAGS)
+COPIED: Final = Format(
+    {
+        **dict.fromkeys((type(None), bool, float, Int64, bytes), _same),
+        int: _exact_int,
+        str: _text,
+        bytearray: bytes,
+        Unset: _refuse_unset,
+    }
+)
+STORED: Final = Format(
+    {
+        **COPIED.leaves,
+        Int64: lambda value: {"$integer": _base64(_LITTLE_INT64.pack(value))},
+        float: _tagged_float,
+        bytes: _tagged_bytes,
+        bytearray: _tagged_bytes,
+    }
+)
+ENCODED: Final = Format({**STORED.leaves, int: lambda value: float(_exact_int(value))})
+CLEAN: Final = Format({**ENCODED.leaves, Int64: str, float: _clean_float, bytes: _base64, bytearray: _base64})
+DECODED: Final = Format(
+    {type(None): _same, bool: _same, str: _text, int: _wire_float, float: _finite_float}, _TAGS
+)
 
 
 def copy(value: Any) -> Any:
