@@ -62,18 +62,18 @@ def test_a_file_with_the_name_of_a_standard_module(folder: Path) -> None:
 def test_a_folder(folder: Path) -> None:
     write(
         folder,
-        shop__http="from minihttp import HttpRouter\nfrom . import items\nhttp = HttpRouter()\n",
-        shop__schema="schema = None\n",
-        shop__items="",
-        shop__admin__users="from ..items import __name__ as items\n",
-        shop___private="raise SystemExit('not to be imported')",
-        shop__test_items="raise SystemExit('not to be imported')",
+        bakery__http="from minihttp import HttpRouter\nfrom . import items\nhttp = HttpRouter()\n",
+        bakery__schema="schema = None\n",
+        bakery__items="",
+        bakery__admin__users="from ..items import __name__ as items\n",
+        bakery___private="raise SystemExit('not to be imported')",
+        bakery__test_items="raise SystemExit('not to be imported')",
     )
-    package = load_package("shop")
-    assert package.http is sys.modules["shop.http"].http and package.crons is None
+    package = load_package("bakery")
+    assert package.http is sys.modules["bakery.http"].http and package.crons is None
     assert sorted(package.modules) == ["admin/users", "http", "items", "schema"]
-    assert load_package("shop").modules == package.modules
-    assert isinstance(load_target("shop"), App)
+    assert load_package("bakery").modules == package.modules
+    assert isinstance(load_target("bakery"), App)
 
 
 def test_the_current_folder(folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_package_by_name(folder: Path) -> None:
     ("target", "message"),
     [
         ("shp", r"no module named 'shp' in .*; did you mean 'shop'\?"),
-        ("shop.htp", r"no module named 'shop.htp' in .*shop or .*; did you mean 'http'\?"),
+        ("bakery.htp", r"no module named 'shop.htp' in .*shop or .*; did you mean 'http'\?"),
         ("one.yp.py", r"there is no file 'one.yp.py'"),
         ("on.py", r"there is no file 'on.py' in .*; did you mean 'one.py'\?"),
         ("one:ap", r"one.py has no 'ap', which 'one:ap' names; did you mean 'app'\?"),
@@ -102,7 +102,7 @@ def test_a_package_by_name(folder: Path) -> None:
     ],
 )
 def test_what_is_not_there(folder: Path, target: str, message: str) -> None:
-    write(folder, one=APP + "import sys\n", shop__http=ROUTER, empty="", bare__items="", half__http="")
+    write(folder, one=APP + "import sys\n", bakery__http=ROUTER, empty="", bare__items="", half__http="")
     with pytest.raises(ConfigurationError, match=message):
         load_target(target)
 
