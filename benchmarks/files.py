@@ -37,8 +37,10 @@ buffer = bytearray(1 << 20)
 while True:
     connection, _ = listener.accept()
     head = b""
-    while b"\\r\\n\\r\\n" not in head:
-        head += connection.recv(65536)
+    while b"\\r\\n\\r\\n" not in head and (more := connection.recv(65536)):
+        head += more
+    if not head:
+        continue
     head, _, body = head.partition(b"\\r\\n\\r\\n")
     left = int(head.lower().split(b"content-length:")[1].split()[0]) - len(body)
     with open(os.path.join(sys.argv[2], "limit.bin"), "wb", 0) as file:
@@ -62,12 +64,12 @@ waitress.serve(application, port=int(sys.argv[1]), _quiet=True)
 FLASK = """
 import os, shutil, sys, flask, waitress
 app = flask.Flask("files")
-@app.post("/")
+@app.post("/file")
 def upload():
     with open(os.path.join(sys.argv[2], os.urandom(8).hex()), "wb") as file:
         shutil.copyfileobj(flask.request.stream, file, 1 << 18)
     return "ok"
-@app.get("/")
+@app.get("/file")
 def download():
     return flask.send_file(sys.argv[3])
 waitress.serve(app, port=int(sys.argv[1]), max_request_body_size=1 << 40, _quiet=True)
@@ -81,7 +83,7 @@ class Files:
     def on_get(self, request, response):
         response.set_stream(open(sys.argv[3], "rb"), os.path.getsize(sys.argv[3]))
 app = falcon.App()
-app.add_route("/", Files())
+app.add_route("/file", Files())
 waitress.serve(app, port=int(sys.argv[1]), max_request_body_size=1 << 40, _quiet=True)
 """
 MINIHTTP = """
@@ -118,7 +120,7 @@ class Server:
         folder.mkdir()
         self.port = _free_port()
         self.base = f"http://127.0.0.1:{self.port}/"
-        self.upload_url = self.download_url = self.base
+        self.upload_url = self.download_url = f"{self.base}file"  # curl adds a name to a URL that ends with /
         self.method = ["-X", "POST"]
         self.process = self.start(program, folder, source, kind)
         _wait(self.port)

@@ -40,8 +40,8 @@ FILE_TABLES: Mapping[str, Table] = {
     "_storage": Table(
         {"sha256": v.string(), "size": v.number(), "contentType": v.optional(v.string()), "key": v.string()}
     ).index("by_key", ["key"]),
-    # One document, written when this database first met an empty file store: the licence to sweep.
-    "_file_stores": Table({}),
+    # One document: the mark by which this database knows its file store, see `FileStore._mark`.
+    "_file_stores": Table({"key": v.string()}),
 }
 
 _READ_BYTES = 256 * 1024
@@ -172,16 +172,13 @@ class FileStore:
             how many blobs were deleted.
 
         Raises:
-            DataDirectoryError: this database has never met this store empty, yet there are files in it: the
-                database was lost, emptied or replaced, and a sweep would delete everything.
+            DataDirectoryError: the files in the store are not those of this database, see `_mark`.
         """
         with self.faults("sweep the file store"):
-            stored = self.backend.list()
-            self._check_licence(stored)
+            spared = {*self._unsettled, self._mark()}
             self.backend.sweep_temporary(self._opened_at)
-            old = (
-                key for key, modified in stored if modified < self._opened_at and key not in self._unsettled
-            )
+            stored = self.backend.list()
+            old = (key for key, modified in stored if modified < self._opened_at and key not in spared)
             deleted = 0
             while batch := list(islice(old, _SWEEP_BATCH)):
                 orphans = self.database.read(partial(_without_document, keys=batch))
@@ -191,15 +188,33 @@ class FileStore:
                 deleted += len(orphans)
         return deleted
 
-    def _check_licence(self, stored: Iterator[tuple[str, float]]) -> None:
-        if self.database.read(lambda transaction: transaction.system.query("_file_stores").first()):
-            return
-        if next(stored, None) is not None:
+    def _mark(self) -> str:
+        """The key of the empty blob by which store and database know each other, put when the store is empty.
+
+        Raises:
+            DataDirectoryError: the store holds files, but not the mark: the database was lost, emptied or
+                replaced, or these are another app's files; a sweep would delete them all.
+        """
+        known = self.database.read(lambda transaction: transaction.system.query("_file_stores").first())
+        key: str = known["key"] if known else os.urandom(16).hex()
+        if known and self._has(key):
+            return key
+        if next(self.backend.list(), None) is not None:
             raise DataDirectoryError(
-                "the file store holds files of which this database knows nothing: was the database lost or"
-                " replaced? Put it back, or move the files away"
+                "the file store holds files that this database knows nothing of: was the database lost or"
+                " replaced, or are they another app's? Put the right database back, or move the files away"
             )
-        self.database.write(lambda transaction: transaction.system.insert("_file_stores", {}))
+        if not known:
+            self.database.write(lambda transaction: transaction.system.insert("_file_stores", {"key": key}))
+        self.backend.put(key, ())
+        return key
+
+    def _has(self, key: str) -> bool:
+        try:
+            self.backend.open(key).close()
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def _without_document(transaction: Transaction, *, keys: Iterable[str]) -> list[str]:

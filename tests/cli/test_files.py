@@ -18,7 +18,6 @@ def data(tmp_path: Path) -> Path:
     """A data directory with three files in a folder."""
     database = Database(open_documents(f"sqlite:{tmp_path}/app.db"), system=FILE_TABLES)
     store = FileStore(open_files(f"filesystem:{tmp_path}/files"), database)
-    store.sweep()
     for content in (b"", b"one", b"x" * 2_000_000):
         store.outside().store(content)
     store.close()

@@ -41,10 +41,11 @@ class Place:
         self.path = path
         self.kind = kind
         self.clock = Clock()
+        self.database = "app.db"
 
     def open(self) -> FileStore:
         database = Database(
-            open_documents(f"sqlite:{self.path}/app.db"), system=FILE_TABLES, clock=self.clock
+            open_documents(f"sqlite:{self.path}/{self.database}"), system=FILE_TABLES, clock=self.clock
         )
         return FileStore(self.open_files(), database, clock=self.clock)
 
@@ -64,7 +65,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 @pytest.fixture
 def store(place: Place) -> Iterator[FileStore]:
     opened = place.open()
-    opened.sweep()
     yield opened
     place.close(opened)
 

@@ -28,7 +28,9 @@ SHA256 = hashlib.sha256(DATA)
 
 
 def blobs(store: FileStore) -> list[str]:
-    return sorted(key for key, _ in store.backend.list())
+    """Every blob but the mark."""
+    marks = store.database.read(lambda transaction: transaction.system.query("_file_stores").collect())
+    return sorted({key for key, _ in store.backend.list()} - {mark["key"] for mark in marks})
 
 
 def documents(store: FileStore) -> list[dict[str, Any]]:
@@ -208,7 +210,7 @@ def test_a_mutation_that_stores_and_raises_leaves_nothing(store: FileStore) -> N
     def run(transaction: Any) -> None:
         id = store.writer(transaction).store(DATA)
         assert store.writer(transaction).get_url(id)
-        assert len(blobs(store)) == 1
+        assert len(list(store.backend.list())) == 1
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -358,27 +360,39 @@ def test_sweep_spares_what_is_being_stored(place: Any) -> None:
     place.close(store)
 
 
-@pytest.mark.parametrize("loss", ["deleted", "emptied"])
-def test_sweep_refuses_when_the_database_was_lost(place: Any, loss: str) -> None:
+@pytest.mark.parametrize("loss", ["deleted", "emptied", "of another app"])
+def test_sweep_refuses_files_that_are_not_of_this_database(place: Any, tmp_path: Path, loss: str) -> None:
     store = place.open()
     store.sweep()
     store.outside().store(DATA)
-    kept = blobs(store)
+    kept = dict(store.backend.list())
     if loss == "emptied":
-        store.database.write(
-            lambda transaction: [
-                transaction.system.delete(row["_id"])
-                for table in ("_storage", "_file_stores")
-                for row in transaction.system.query(table).collect()
-            ]
-        )
+        store.database.write(forget_everything)
     place.close(store)
     if loss == "deleted":
         for path in Path(place.path).glob("app.db*"):
             path.unlink()
+    if loss == "of another app":
+        place.database = "other.db"
     store = place.open()
     for _ in range(2):
         with pytest.raises(DataDirectoryError, match="was the database lost or replaced"):
             store.sweep()
-    assert blobs(store) == kept
+    assert dict(store.backend.list()) == kept
+    place.close(store)
+
+
+def forget_everything(transaction: Any) -> None:
+    for table in ("_storage", "_file_stores"):
+        for document in transaction.system.query(table).collect():
+            transaction.system.delete(document["_id"])
+
+
+def test_sweep_after_a_kill_between_the_mark_and_its_blob(place: Any) -> None:
+    store = place.open()
+    store.sweep()
+    [mark] = [key for key, _ in store.backend.list()]
+    store.backend.delete(mark)
+    assert store.sweep() == 0
+    assert [key for key, _ in store.backend.list()] == [mark]
     place.close(store)
