@@ -89,8 +89,8 @@ def test_a_package_by_name(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("shp", r"no module named 'shp' in .*; did you mean 'shop'\?"),
-        ("bakery.htp", r"no module named 'shop.htp' in .*shop or .*; did you mean 'http'\?"),
+        ("bakry", r"no module named 'bakry' in .*; did you mean 'bakery'\?"),
+        ("bakery.htp", r"no module named 'bakery.htp' in .*bakery or .*; did you mean 'http'\?"),
         ("one.yp.py", r"there is no file 'one.yp.py'"),
         ("on.py", r"there is no file 'on.py' in .*; did you mean 'one.py'\?"),
         ("one:ap", r"one.py has no 'ap', which 'one:ap' names; did you mean 'app'\?"),
