@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +20,16 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture(params=FILE_URLS)
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """A data directory on a file system of 80 MiB."""
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(tmp_path)], capture_output=True
-    ).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield Place(tmp_path, request.param)
-    subprocess.run(["umount", str(tmp_path)], check=True)
+def disk(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A data directory on a file system of 80 MiB, not below pytest's own folders, which it tidies up."""
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", folder]
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("only root can mount a small file system")
+        try:
+            yield Place(Path(folder), request.param)
+        finally:
+            subprocess.run(["umount", folder], check=True)
 
 
 def upload(store: FileStore, mib: int) -> str:
