@@ -146,9 +146,11 @@ def calls_per_second(app: Wsgi, environ: dict[str, Any], seconds: float) -> floa
     started = time.process_time()
     while (elapsed := time.process_time() - started) < seconds:
         for _ in range(50):
-            if has_body:
+            fresh = environ
+            if has_body:  # bottle keeps what it parsed in the environ
                 body.seek(0)
-            result = app(environ, start_response)
+                fresh = environ.copy()
+            result = app(fresh, start_response)
             for _chunk in result:
                 pass
             if hasattr(result, "close"):
