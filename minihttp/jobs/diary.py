@@ -10,6 +10,7 @@ removal. Knows no threads and runs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
@@ -176,10 +177,10 @@ class Diary:
         Args:
             state: one of `STATES`, or None for all.
         """
-        jobs = transaction.system.query(JOBS)
         if state == "pending":
-            jobs = jobs.with_index("by_queue", lambda q: q.gte("queue", PENDING).lt("queue", _AFTER_PENDING))
-            return sorted(jobs.take(limit), key=lambda row: row["dueTime"])
+            waiting = [self.first(transaction, PENDING + lane, limit) for lane in self.lanes(transaction)]
+            return sorted(chain(*waiting), key=lambda row: row["dueTime"])[:limit]
+        jobs = transaction.system.query(JOBS)
         if state is not None:
             jobs = jobs.with_index("by_queue", lambda q: q.eq("queue", state))
         found: list[Row] = jobs.order("desc").take(limit)

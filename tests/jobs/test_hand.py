@@ -190,6 +190,12 @@ class Flaky(DocumentBackend):
 
     errno = 0
     bug: Exception | None = None
+    blind = False
+
+    def read(self, deadline):
+        if self.blind:
+            raise LookupError("a bug in reading")
+        return super().read(deadline)
 
     def write(self, run, deadline_seconds):
         bug, self.bug = self.bug, None
@@ -232,6 +238,19 @@ def test_a_bug_in_the_engine_costs_no_worker(make_world, log, caplog) -> None:
     world.jobs.start()
     log.wait_for(1)
     assert "LookupError: a bug" in caplog.text
+
+
+def test_a_bug_in_looking_ends_when_it_does(make_world, log, caplog) -> None:
+    world = make_world(engine=Flaky)
+    world.scheduler.run_after(0, logging_mutation(world, log))
+    world.backend.blind = True
+    world.jobs.start()
+    for _ in range(PATIENCE_SECONDS * 100):
+        if "a bug in reading" in caplog.text:
+            break
+        time.sleep(0.01)
+    world.backend.blind = False
+    log.wait_for(1)
 
 
 def test_an_action_that_ended_during_a_fault_is_not_lost(make_world, log) -> None:

@@ -353,3 +353,52 @@ def test_options_do_not_stick_to_the_scheduler(world, note) -> None:
     scheduler.with_options(retry=Retry(3), pool="mail")
     row = world.job(scheduler.run_after(0, note))
     assert "retry" not in row and "lane" not in row
+
+
+# ---------------------------------------------------------------- running once more, listing
+
+
+def test_a_job_that_has_ended_can_run_once_more(world, note) -> None:
+    def done(ctx, job_id, result):
+        ctx.db.insert("done", {"job": job_id})
+
+    scheduler = world.scheduler.with_options(
+        retry=Retry(3), pool="mail", max_parallel=2, on_complete=world.mutation(done)
+    )
+    first = scheduler.run_after(0, note, text="hello")
+    with pytest.raises(DocumentError, match="is not a job that has ended"):
+        world.scheduler.retry(first)
+    world.run_all()
+    second = world.scheduler.retry(first)
+    world.run_all()
+    assert notes(world) == [{"text": "hello"}] * 2
+    assert [row["job"] for row in world.rows("done")] == [first, second]
+    options = ("name", "args", "lane", "maxParallel", "retry", "onComplete")
+    assert [world.job(first)[name] for name in options] == [world.job(second)[name] for name in options]
+
+
+def test_listing_by_state(world, note) -> None:
+    def fail(ctx):
+        raise ValueError
+
+    late, soon = (
+        world.scheduler.with_options(pool=pool).run_after(n, note) for n, pool in ((20, "a"), (10, "b"))
+    )
+    world.mutation(fail)
+    failed = [world.scheduler.run_after(0, "work:fail") for _ in range(2)]
+    world.run_all()
+
+    def listed(state, limit=9):
+        return [
+            row["_id"]
+            for row in world.database.read(
+                lambda transaction: world.jobs.diary.by_state(transaction, state, limit)
+            )
+        ]
+
+    assert listed("pending") == [soon, late]
+    assert listed("pending", 1) == [soon]
+    assert listed("failed") == failed[::-1]
+    assert listed("failed", 1) == failed[1:]
+    assert listed("success") == listed("canceled") == listed("inProgress") == []
+    assert listed(None) == [*failed[::-1], soon, late]
