@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
 import statistics
 import subprocess
@@ -20,7 +21,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -115,27 +116,39 @@ SERVERS: dict[str, tuple[Callable[[], Any], Callable[[Any, int], None]]] = {
 }
 
 
-def measure(name: str, threads: int, seconds: int) -> dict[int, float]:
-    """Requests per second at each number of connections, against a fresh process."""
+class Sample(NamedTuple):
+    rate: float  # requests per second
+    cpu_us: float  # processor time of the server, a request
+
+
+def measure(name: str, threads: int, seconds: int) -> dict[int, Sample]:
+    """One run at each number of connections, against a fresh process."""
     command = [sys.executable, __file__, "--child", name, "--threads", str(threads)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/status"
-        return {connections: rate(url, connections, seconds) for connections in CONNECTIONS}
+        return {connections: sample(url, connections, seconds, server.pid) for connections in CONNECTIONS}
     finally:
         server.kill()
         server.communicate()
 
 
-def rate(url: str, connections: int, seconds: int) -> float:
-    """Requests per second as `wrk` counts them."""
+def sample(url: str, connections: int, seconds: int, pid: int) -> Sample:
+    """What `wrk` and the kernel count."""
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
-    report = subprocess.run(
-        ["wrk", *options, url], capture_output=True, text=True, check=True, timeout=60
-    ).stdout
-    assert "Non-2xx" not in report, report
-    return float(re.findall(r"Requests/sec: +([0-9.]+)", report)[0])
+    before = cpu_seconds(pid)
+    done = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=True, timeout=60)
+    used = cpu_seconds(pid) - before
+    assert "Non-2xx" not in done.stdout, done.stdout
+    requests = int(re.findall(r"([0-9]+) requests in", done.stdout)[0])
+    return Sample(float(re.findall(r"Requests/sec: +([0-9.]+)", done.stdout)[0]), used / requests * 1e6)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, its threads and the kernel on its behalf (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -151,17 +164,25 @@ def main() -> None:
         run(make_app(), args.threads)
         return
     names = [n for n in SERVERS if any(part in n for part in args.only.split(","))]
-    rates: dict[str, dict[int, list[float]]] = {name: defaultdict(list) for name in names}
+    samples: dict[str, dict[int, list[Sample]]] = {name: defaultdict(list) for name in names}
     for _ in range(args.rounds):
         for name in names:
-            for connections, rate in measure(name, args.threads, args.seconds).items():
-                rates[name][connections].append(rate)
-    print("| requests/s |", " | ".join(f"{n} conn." for n in CONNECTIONS), "|")
+            for connections, found in measure(name, args.threads, args.seconds).items():
+                samples[name][connections].append(found)
+    table(samples, "requests/s", lambda found: found.rate)
+    table(samples, "processor time a request, µs", lambda found: found.cpu_us)
+
+
+def table(samples: dict[str, dict[int, list[Sample]]], title: str, value: Callable[[Sample], float]) -> None:
+    """Prints medians, each with its ratio to the first row."""
+    print(f"| {title} |", " | ".join(f"{n} conn." for n in CONNECTIONS), "|")
     print("|---|" + "---:|" * len(CONNECTIONS))
-    base = {n: statistics.median(rates[names[0]][n]) for n in CONNECTIONS}
-    for name in names:
-        medians = [(n, statistics.median(rates[name][n])) for n in CONNECTIONS]
-        print(f"| {name} |", " | ".join(f"{rate:,.0f} ({rate / base[n]:.2f}×)" for n, rate in medians), "|")
+    base: dict[int, float] = {}
+    for name, row in samples.items():
+        medians = {n: statistics.median(map(value, row[n])) for n in CONNECTIONS}
+        base = base or medians
+        print(f"| {name} |", " | ".join(f"{m:,.0f} ({m / base[n]:.2f}×)" for n, m in medians.items()), "|")
+    print()
 
 
 if __name__ == "__main__":

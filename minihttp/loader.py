@@ -13,6 +13,7 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -106,7 +107,9 @@ def _import_target(place: str) -> ModuleType:
     if place.endswith(".py"):
         path = os.path.realpath(place)
         if not os.path.isfile(path):
-            raise ConfigurationError(f"there is no file {place!r} in {os.getcwd()}{_nearest_file(path)}")
+            folder, name = os.path.split(path)
+            files = os.listdir(folder) if os.path.isdir(folder) else []
+            raise ConfigurationError(f"there is no file {place!r} in {os.getcwd()}{_nearest(name, files)}")
         return _import_file(path)
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())  # `python -m` does this, the console script does not
@@ -188,23 +191,20 @@ def _not_found(name: str, missing: str) -> str:
     folders = list(spec.submodule_search_locations or ()) if spec else [p or os.getcwd() for p in sys.path]
     places = folders[:1] if not parent else folders
     known = [f[:-3] if f.endswith(".py") else f for p in places if os.path.isdir(p) for f in os.listdir(p)]
-    near = get_close_matches(leaf, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"no module named {missing!r} in {', '.join(places)} or in the installed packages{hint}"
+    place = ", ".join(places)
+    return f"no module named {missing!r} in {place} or in the installed packages{_nearest(leaf, known)}"
 
 
-def _nearest_file(path: str) -> str:
-    folder = os.path.dirname(path)
-    files = os.listdir(folder) if os.path.isdir(folder) else []
-    near = get_close_matches(os.path.basename(path), files, n=1)
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` where one of the known words is near."""
+    near = get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _attribute(module: ModuleType, name: str, target: str) -> Any:
     if name not in vars(module):
-        near = get_close_matches(name, list(vars(module)), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(f"{_label(module)} has no {name!r}, which {target!r} names{hint}")
+        near = _nearest(name, vars(module))
+        raise ConfigurationError(f"{_label(module)} has no {name!r}, which {target!r} names{near}")
     return vars(module)[name]
 
 
