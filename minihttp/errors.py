@@ -8,6 +8,7 @@ the machine's (503, 507). Knows nothing of requests, documents or files: this is
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 from typing import Any
 
 
@@ -50,6 +51,18 @@ class HTTPError(MinihttpError):
         self.message = message
         self.headers = tuple(headers)
         self.code = code or ("BadRequest" if status < 500 else "InternalServerError")
+
+
+class RateLimitedError(HTTPError):
+    """More was asked than a rate limit allows: 429 with Retry-After (RFC 6585 §4)."""
+
+    def __init__(self, key: str, retry_after: float) -> None:
+        seconds = max(1, ceil(retry_after))
+        headers = [("Retry-After", str(seconds))]
+        message = f"Too many requests; try again in {seconds} s"
+        super().__init__(429, message, headers=headers, code="RateLimited")
+        self.key = key
+        self.retry_after = retry_after
 
 
 class MissingFieldError(HTTPError, KeyError):

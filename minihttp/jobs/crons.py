@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -149,8 +149,8 @@ class Crons:
 
     Each method takes `function` (a mutation or an action, or its name) and `args`, the arguments of each run,
     as a dict. At most one run of a cron is under way at a time; one that falls into another is skipped and
-    logged.
-    `splay_seconds` spreads clock schedules: a cron starts later by a part of it that its name determines.
+    logged. `splay_seconds` spreads clock schedules: a cron starts later by a part of it that its name
+    determines.
 
     Raises:
         CronError: each method, for a name that is taken or not printable ASCII, or a number out of its range.
@@ -159,7 +159,7 @@ class Crons:
     def __init__(self) -> None:
         self._crons: dict[str, Cron] = {}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Cron]:
         return iter(self._crons.values())
 
     def __len__(self) -> int:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """`RateLimit`: a token bucket or a fixed window, kept in the transaction of the mutation that asks.
 
-What a mutation takes is given back if it raises, and two mutations never take the same token. The rules are
-those of Convex's rate-limiter component (`convex.md` §9.2). Knows no requests and no users: a key is a
-text.
+What a mutation takes is given back if it raises (so a mutation that counts failures must return them), and
+two mutations never take the same token. The rules are those of Convex's rate-limiter component (`convex.md`
+§9.2). Knows no requests and no users: a key is a text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..errors import ConfigurationError, HTTPError
+from ..errors import ConfigurationError, RateLimitedError
 from .diary import RATE_LIMITS
 
 if TYPE_CHECKING:
@@ -33,34 +33,21 @@ class Allowance(NamedTuple):
     retry_after: float
 
 
-class RateLimitedError(HTTPError):
-    """More was asked than a rate limit allows: 429 with Retry-After (RFC 6585 §4)."""
-
-    def __init__(self, key: str, retry_after: float) -> None:
-        seconds = max(1, math.ceil(retry_after))
-        headers = [("Retry-After", str(seconds))]
-        message = f"Too many requests; try again in {seconds} s"
-        super().__init__(429, message, headers=headers, code="RateLimited")
-        self.key = key
-        self.retry_after = retry_after
-
-
 class RateLimit:
     """At most `rate` in `period_seconds`, in bursts of up to `capacity`.
 
-        logins = RateLimit(rate=10, period_seconds=60)
+        messages = RateLimit(rate=10, period_seconds=60)
 
         @mutation
-        def log_in(ctx, user, password):
-            logins.require(ctx, f"login:{user}")
+        def send(ctx, user, text):
+            messages.require(ctx, f"send:{user}")
 
     Args:
         rate: how many tokens come in one period.
         period_seconds: the length of the period.
         capacity: how many tokens can be saved up; by default `rate`.
         kind: a "token bucket" fills up steadily; a "fixed window" gets its tokens at the start of each
-            period,
-            counted from the epoch.
+            period, counted from the epoch.
 
     Raises:
         ConfigurationError: for a number that is not positive, or another kind.
@@ -79,7 +66,6 @@ class RateLimit:
         self.capacity = _positive("capacity", rate if capacity is None else capacity)
         if kind not in ("token bucket", "fixed window"):
             raise ConfigurationError(f"RateLimit kind must be 'token bucket' or 'fixed window', not {kind!r}")
-        # A token bucket is a window that is as short as one token takes, and need not begin on the beat.
         self._on_the_beat = kind == "fixed window"
 
     def take(self, ctx: MutationCtx, key: str, count: float = 1) -> Allowance:
@@ -87,7 +73,7 @@ class RateLimit:
 
         Args:
             ctx: of the mutation; the taking is undone with it.
-            key: what is limited, such as `f"login:{user_id}"`; all limits share one space of keys.
+            key: what is limited, such as `f"send:{user_id}"`; all limits share one space of keys.
             count: how many, at most the capacity.
         """
         transaction = ctx._transaction

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minihttp import App, HttpRouter, Response, internal_mutation, testing
-from minihttp.errors import ConfigurationError, HTTPError
-from minihttp.jobs.rate_limit import RateLimit, RateLimitedError
+from minihttp.errors import ConfigurationError, HTTPError, RateLimitedError
+from minihttp.jobs.rate_limit import RateLimit
 
 from .conftest import START, World
 
