@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from http.client import HTTPException
 from pathlib import Path
@@ -24,17 +25,33 @@ SENDERS = 64
 KILLS = 10
 ENVIRON = {"STRIPE_WEBHOOK_SECRET": "whsec_stripe", "GITHUB_WEBHOOK_SECRET": "hub"}
 APP = """
-from minihttp import App, HttpRouter, internal_mutation
+from minihttp import App, HttpRouter, Schema, Table, internal_action, internal_mutation, v
 from minihttp.webhooks import github, stripe
 http = HttpRouter()
+row = {"id": v.string()}
+schema = Schema(effects=Table(row).index("by_delivery", ["id"]), calls=Table(row))
 
 @internal_mutation
 def on_event(ctx, delivery):
     ctx.db.insert("effects", {"id": delivery["id"]})
 
+@internal_action  # runs at least once, so what it does is done once by id
+def call_out(ctx, delivery):
+    ctx.run_mutation(note, id=delivery["id"])
+    ctx.run_mutation(note_once, id=delivery["id"])
+
+@internal_mutation
+def note(ctx, id):
+    ctx.db.insert("calls", {"id": id})
+
+@internal_mutation
+def note_once(ctx, id):
+    if ctx.db.query("effects").with_index("by_delivery", lambda q: q.eq("id", id)).first() is None:
+        ctx.db.insert("effects", {"id": id})
+
 http.webhook("/github", github.provider(secret="GITHUB_WEBHOOK_SECRET"), handler=on_event)
-http.webhook("/stripe", stripe.provider(secret="STRIPE_WEBHOOK_SECRET"), handler=on_event, ordered_by="type")
-app = App(http, modules=[__name__])
+http.webhook("/stripe", stripe.provider(secret="STRIPE_WEBHOOK_SECRET"), handler=call_out, ordered_by="type")
+app = App(http, schema=schema, modules=[__name__])
 """
 Sent = tuple[str, bytes, str, str]  # path, body, delivery id, event type
 
@@ -148,10 +165,16 @@ def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path, monkeypatch
     servers.process.kill()  # an eleventh time, with jobs under way
     assert failures == []
 
-    app = load_target("crash_app").configure(data=str(tmp_path / "data"), workers=0)
-    testing.run_jobs(app.open())
-    rows = app.database.read(lambda transaction: transaction.db.query("effects").collect())
-    deliveries_kept = app.run_query("_webhooks:list", limit=10_000)
-    app.close()
-    assert Counter(row["id"] for row in rows) == Counter(id for _, _, id, _ in all_sent)
-    assert {row["state"] for row in deliveries_kept} == {"done"}
+    clock = testing.Clock(time.time())
+    app = load_target("crash_app").configure(data=str(tmp_path / "data"), workers=0, clock=clock)
+    with app:
+        while testing.run_jobs(app.open()):
+            clock.advance(60)  # actions that were interrupted wait before they are tried again
+        effects, calls = (
+            app.database.read(lambda transaction, table=table: transaction.db.query(table).collect())
+            for table in ("effects", "calls")
+        )
+        kept = app.run_query("_webhooks:list", limit=10_000)
+    assert Counter(row["id"] for row in effects) == Counter(id for _, _, id, _ in all_sent)
+    assert {row["id"] for row in calls} == {id for path, _, id, _ in all_sent if path == "/stripe"}
+    assert Counter(row["state"] for row in kept) == {"done": len(all_sent)}
