@@ -153,9 +153,13 @@ class Deliveries:
             return None
         return kept["body"].encode() if isinstance(kept["body"], str) else bytes(kept["body"])
 
-    def newest(self, transaction: Transaction, table: str) -> Iterator[Row]:
-        """Deliveries or refusals, the newest first."""
-        return iter(transaction.system.query(table).order("desc"))
+    def newest(self, transaction: Transaction, state: str | None) -> Iterator[Row]:
+        """Deliveries (of one state), or with the state "refused" refusals, the newest first."""
+        query = transaction.system.query(REFUSALS if state == "refused" else DELIVERIES)
+        if state in (None, "refused"):
+            return iter(query.order("desc"))
+        lanes_too = query.with_index("by_queue", lambda q: q.gte("queue", state).lt("queue", f"{state};"))
+        return iter(lanes_too.order("desc"))  # ";" follows the ":" before a lane
 
     def dead(self, transaction: Transaction) -> list[Row]:
         """Some of the dead deliveries, the oldest first."""

@@ -92,4 +92,4 @@ class Endpoint:
         """The order key of a delivery, made unique among endpoints; None where it has none."""
         by = self.ordered_by
         key = delivery.value_at(by) if isinstance(by, str) else by(delivery) if by else None
-        return None if key is None else f"{self.path} {key}"
+        return None if key is None else f"{self.path} {key!a:.256}"

@@ -8,12 +8,13 @@ of requests: `inbox.py` receives.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..functions.registry import Function
 from ..webhooks.delivery import Delivery
-from .deliveries import DELIVERIES, REFUSALS, Deliveries
+from .deliveries import Deliveries
 from .diary import Row
 from .webhook_endpoint import Endpoint
 
@@ -107,14 +108,8 @@ class WebhookFunctions:
     def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Row]:
         """The newest deliveries (of one state), or with state "refused" the newest refusals."""
         transaction: Transaction = ctx._transaction
-        table = REFUSALS if state == "refused" else DELIVERIES
-        found: list[Row] = []
-        for row in self._rows.newest(transaction, table):
-            if state in (None, "refused", row["state"]):
-                found.append(self._with_job(transaction, row))
-            if len(found) >= limit:
-                break
-        return found
+        rows = islice(self._rows.newest(transaction, state), int(limit))
+        return [self._with_job(transaction, row) for row in rows]
 
     def show(self, ctx: Any, id: str) -> Row:
         """A delivery or a refusal with its body, if that was kept."""

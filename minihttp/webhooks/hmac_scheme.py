@@ -23,7 +23,9 @@ class HMACScheme(NamedTuple):
     """
 
     name: str  # as in `webhooks send NAME`
-    signature_header: str  # header names are spelled as the provider does; they are read in any case
+
+    # The signature, and what is signed. Header names are spelled as the provider does and read in any case.
+    signature_header: str
     algorithm: str = "sha256"  # of hashlib, or "token": the header is the secret itself and nothing is signed
     encoding: str = "hex"  # of the MAC: "hex" (lower case) or "base64"; "plain" for a token
     prefix: str = ""
@@ -31,25 +33,19 @@ class HMACScheme(NamedTuple):
     fields: tuple[str, str] | None = None
     timestamp_header: str = ""
     id_header: str = ""
+    families: tuple[tuple[str, str, str], ...] = ()  # other (signature, timestamp, id) headers, lower case
     signed: str = "{body}"  # ends in {body}; {id}, {timestamp}, {url} and literal text may stand before it
-    contents: Callable[[bytes, str], Iterable[bytes]] | None = (
-        None  # (body, url) -> what may have been signed instead
-    )
-    key_encoding: str = (
-        "utf-8"  # of text secrets; "utf-8": the text verbatim; "base64": decoded, after any "whsec_"
-    )
-    tolerance_seconds: float = (
-        300  # how far a timestamp may be off, both ways, unless the caller says otherwise
-    )
-    families: tuple[
-        tuple[str, str, str], ...
-    ] = ()  # more spellings of (signature, timestamp, id); a complete one decides
+    contents: Callable[[bytes, str], Iterable[bytes]] | None = None  # or: (body, url) -> what may be signed
+    key_encoding: str = "utf-8"  # of a text secret: verbatim, or "base64" after any "whsec_"
+
+    # Freshness: how far a timestamp may be off, both ways, unless the caller says otherwise.
+    tolerance_seconds: float = 300
     timestamp_path: str = ""  # into the JSON body, to milliseconds, where no header has a timestamp
-    id_paths: tuple[str, ...] = ()  # into the JSON body, where no header has the delivery's id
+
+    # What else a receiver wants to know. Paths lead into the JSON body and count where no header is named.
+    id_paths: tuple[str, ...] = ()
     event_header: str = ""
     event_paths: tuple[str, ...] = ()
     form_field: str = ""  # the field of a form body that holds the JSON
-    handshake: Callable[[Delivery, Key | Token], Any] | None = (
-        None  # the JSON to answer instead of handling it, or None
-    )
-    kept_headers: tuple[str, ...] = ()  # worth keeping with a stored delivery, beside those named above
+    handshake: Callable[[Delivery, Key | Token], Any] | None = None  # the JSON to answer, if it is one
+    kept_headers: tuple[str, ...] = ()  # worth keeping, beside those named above; lower case

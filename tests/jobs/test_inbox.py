@@ -566,6 +566,15 @@ class TestOrder:
         assert shop.states() == ["dead", "done", "done", "done", "done", "done"]
         assert shop.effects()[3:] == ["evt_2", "evt_3"]
 
+    def test_a_key_may_be_anything_that_json_can_say(self, shop: Shop) -> None:
+        shop.webhook(stripe, shop.act, ordered_by="key")
+        for number, key in enumerate(("\\ud800", {"a": [1]}, 5, "x" * 100_000, "\0é")):
+            body = json.dumps({"id": f"evt_{number}", "key": key}).replace("\\\\", "\\").encode()
+            headers = stripe.sign(body, SECRET, timestamp=int(shop.clock()))
+            assert shop.post("/webhooks/stripe", body, headers).status == 200
+        shop.run()
+        assert len(shop.seen) == 5
+
     def test_a_function_may_make_the_key(self, shop: Shop) -> None:
         shop.webhook(stripe, shop.mutate, ordered_by=lambda delivery: delivery.event_type)
         shop.stripe("evt_1")
