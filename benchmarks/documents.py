@@ -62,7 +62,7 @@ class Raw:
         for statement in (
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = FULL",
-            "CREATE TABLE rows (id TEXT PRIMARY KEY, name TEXT, email TEXT, age REAL, active, tags, body TEXT)",
+            "CREATE TABLE rows (id TEXT PRIMARY KEY, name TEXT, email TEXT, age REAL, active, tags, body)",
             "CREATE INDEX by_name ON rows (name)",
         ):
             self._connection.execute(statement)

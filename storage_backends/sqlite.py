@@ -30,7 +30,6 @@ T = TypeVar("T")
 _FORMAT = 1  # PRAGMA user_version
 _MAX_IDLE_READERS = 8
 _MAX_BATCH = 64  # mutations that share one COMMIT
-_MAX_BATCH_SECONDS = 0.05
 _ORPHAN_SECONDS = 0.25
 _MAX_WAL_BYTES = 64 * 1024 * 1024
 _TRIM_EVERY = 16  # commits
@@ -43,16 +42,14 @@ class _Batch:
 
     def __init__(self) -> None:
         self.size = 0
-        self.opened = monotonic()
+        self.handed_over_at = inf
         self.settled = False
         self.fault: OSError | None = None
         self.handed_over: threading.Event | None = None  # once somebody waits for somebody else's COMMIT
 
-    def is_full(self) -> bool:
-        return self.size >= _MAX_BATCH or monotonic() - self.opened > _MAX_BATCH_SECONDS
-
     def hand_over(self) -> None:
-        self.handed_over = self.handed_over or threading.Event()
+        if self.handed_over is None:
+            self.handed_over, self.handed_over_at = threading.Event(), monotonic()
 
     def settle(self, fault: OSError | None) -> None:
         self.fault = fault
@@ -73,6 +70,7 @@ class DocumentBackend:
     Args:
         location: its path; `":memory:"` is a file in memory that ends with `close`.
         busy_seconds: how long to wait for a write lock that another program holds.
+        max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
         max_wal_bytes: the size of the write-ahead log from which on readers are waited for, to start it anew.
 
     Raises:
@@ -83,7 +81,12 @@ class DocumentBackend:
     Fault = Fault
 
     def __init__(
-        self, location: str, *, busy_seconds: float = BUSY_SECONDS, max_wal_bytes: int = _MAX_WAL_BYTES
+        self,
+        location: str,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+        max_batch_seconds: float = 0.05,
+        max_wal_bytes: int = _MAX_WAL_BYTES,
     ) -> None:
         self._scratch = _scratch_directory() if location == ":memory:" else None
         self._path = os.path.abspath(os.path.join(self._scratch or "", location))
@@ -96,6 +99,7 @@ class DocumentBackend:
         self._idle: list[Reading] = []
         self._closed = False
         self._commits = self._mutations = 0
+        self._max_batch_seconds = max_batch_seconds
         self._busy_milliseconds = int(busy_seconds * 1000)
         self._max_wal_bytes = self._wal_limit_bytes = max_wal_bytes
         self._lock_descriptor = self._prepare()
@@ -259,10 +263,13 @@ class DocumentBackend:
             self._settle(batch, error if isinstance(error, Fault) else lost)
         elif error is not None and batch.size == 1:
             self._roll_back(batch, None)
-        elif self._waiting and not batch.is_full():
-            batch.hand_over()
-        else:
+        elif not self._waiting or self._is_full(batch):
             self._commit(batch)
+        else:
+            batch.hand_over()
+
+    def _is_full(self, batch: _Batch) -> bool:
+        return batch.size >= _MAX_BATCH or monotonic() - batch.handed_over_at > self._max_batch_seconds
 
     def _commit(self, batch: _Batch) -> None:
         try:

@@ -224,6 +224,11 @@ def test_a_prefix_is_bounded_by_ff(prefix: list[object], more: object) -> None:
     assert key < index_key([*prefix, more]) < key + b"\xff"
 
 
+def test_a_text_that_goes_on_after_nul_is_another_text() -> None:
+    assert index_key(["a"]) + b"\xff" < index_key(["a\0"]) < index_key(["a\0\0"]) < index_key(["aa"])
+    assert compare(["a", "z"], ["a\0"]) == compare(["\0", 1], ["\0\0"]) == compare([b"a", 1], [b"a\0"]) == -1
+
+
 @given(values)
 @settings(max_examples=200)
 def test_every_format_keeps_the_value(value: object) -> None:

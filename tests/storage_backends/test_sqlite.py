@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> str:
 
 @pytest.fixture
 def backend(path: str) -> Iterator[DocumentBackend]:
-    backend = DocumentBackend(path, busy_seconds=0.05)
+    backend = DocumentBackend(path, busy_seconds=0.05, max_batch_seconds=60)
     yield backend
     backend.close()
 
