@@ -210,7 +210,7 @@ class Verifier:
             raise WebhookError("invalid_timestamp", f"{str(timestamp)[:40]!r} is not a time in Unix seconds")
         if not given:
             raise WebhookError("no_signature", f"{signature_name} has no signature of a known version")
-        encoded = [text.encode("latin-1", "replace") for text in given]
+        encoded = [text.encode("latin-1", "backslashreplace") for text in given]
         return encoded, before.encode("utf-8", "replace"), int(timestamp) if timestamp else None
 
     def _read_family(self, fields: dict[str, str]) -> None:
