@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from secrets import token_bytes
 from typing import Any
 
-from ..errors import DocumentError, SchemaError, ValidationError
+from ..errors import DocumentError, SchemaError, StorageUnavailableError, ValidationError
 from ..values import UNSET, dumps, index_key, loads, show
 from . import ids
 from .backend import Entry, Reading, Writing
-from .schema import Schema, Table, check_table_name
+from .schema import Table, check_table_name
 from .validators import Validator
 
 Document = dict[str, Any]
@@ -28,7 +28,10 @@ _FILL_ROWS = 1_024
 
 def make_document(id: str, json: str) -> Document:
     """A document as users see it, with `_id` and `_creationTime` (milliseconds since the epoch)."""
-    return {"_id": id, "_creationTime": ids.microseconds(id) / 1000, **loads(json)}
+    try:
+        return {"_id": id, "_creationTime": ids.microseconds(id) / 1000, **loads(json)}
+    except ValueError as error:
+        raise StorageUnavailableError(f"The stored text of document {id} is damaged: {error}") from None
 
 
 def field_value(document: Any, path: tuple[str, ...]) -> Any:
@@ -248,8 +251,3 @@ class Migration:
             self._engine.delete(row["_id"], ())
         if fields is not None:
             self._engine.put(self._make_id.make(ids.table_tag(table)), table, dumps(fields), (), ())
-
-
-def user_tables(schema: Schema | None) -> tuple[dict[str, Table], bool]:
-    """The declared tables, and whether documents are checked and undeclared tables refused."""
-    return ({}, False) if schema is None else (schema.tables, schema.schema_validation)

@@ -22,7 +22,7 @@ from ..errors import (
 from ..limits import DEFAULT_LIMITS, Limits
 from . import ids
 from .backend import DocumentBackend, Writing
-from .catalog import Migration, TableInfo, Tables, user_tables
+from .catalog import Migration, TableInfo, Tables
 from .pins import Pins
 from .schema import Schema, Table
 from .transaction import Transaction
@@ -63,7 +63,7 @@ class Database:
         self.clock = clock
         self.ids = ids.IdMaker(clock)
         self._pins = Pins(lambda: backend.read(None), clock)
-        user, strict = user_tables(schema)
+        user, strict = (schema.tables, schema.schema_validation) if schema else ({}, False)
         unchecked = frozenset() if strict else frozenset(user)
         declared = {**user, **(system or {})}
         tables, self.secret = self._prepare(declared, unchecked)

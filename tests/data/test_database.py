@@ -310,6 +310,13 @@ def test_an_engine_may_run_a_transaction_again() -> None:
     db.close()
 
 
+def test_a_document_whose_text_is_damaged(db: Database) -> None:
+    id = db.write(lambda t: insert(t, 1))
+    db.write(lambda t: t.engine.put(id, "items", '{"n":', (), ()))
+    with pytest.raises(StorageUnavailableError, match=f"document {id} is damaged"):
+        numbers(db)
+
+
 # ---------------------------------------------------------------- the rest
 
 
