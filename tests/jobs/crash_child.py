@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from tests.jobs.conftest import World
+from tests.jobs.world import World
 
 
 def make_world(path: str, log_path: str) -> World:

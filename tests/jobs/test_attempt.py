@@ -14,7 +14,7 @@ from minihttp.jobs.attempt import Attempts
 from minihttp.jobs.retry import Drop, Retry
 from storage_backends.sqlite import DocumentBackend
 
-from .conftest import World
+from .world import World
 
 
 def raising(world: World, kind: str, *errors: BaseException | None):

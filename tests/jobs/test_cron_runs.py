@@ -8,7 +8,7 @@ import pytest
 from minihttp.errors import CronError
 from minihttp.jobs.crons import Crons
 
-from .conftest import START, World
+from .world import START, World
 
 assert START == 1_700_000_000  # 2023-11-14 22:13:20 UTC
 

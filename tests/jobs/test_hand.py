@@ -14,7 +14,7 @@ import pytest
 from minihttp.errors import ConfigurationError, StorageUnavailableError
 from storage_backends.sqlite import DocumentBackend
 
-from .conftest import World
+from .world import World
 
 PATIENCE_SECONDS = 20
 

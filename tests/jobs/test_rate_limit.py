@@ -14,7 +14,7 @@ from minihttp import App, HttpRouter, Response, internal_mutation, testing
 from minihttp.errors import ConfigurationError, HTTPError, RateLimitedError
 from minihttp.jobs.rate_limit import RateLimit
 
-from .conftest import START, World
+from .world import START, World
 
 
 class Limited:

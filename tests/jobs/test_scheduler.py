@@ -21,7 +21,7 @@ from minihttp.errors import (
 from minihttp.jobs.retry import Retry
 from minihttp.limits import Limits
 
-from .conftest import START, World
+from .world import START, World
 
 
 @pytest.fixture
