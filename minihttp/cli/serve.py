@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if settings["metrics"]:
         metrics = Metrics()
         app.configure(metrics=metrics)
-        report = _both(logs.access_line, metrics.record)
+        report = _both(metrics.record, logs.access_line)
     server.serve(
         app,
         host=settings["host"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     """
 
     draining = False
+    is_closed = False
 
     def __init__(
         self,
@@ -104,6 +106,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self.probes = ThreadedTaskDispatcher()
         self.probes.set_thread_count(1)
         self.sockets: dict[int, Any] = {}
+        self._bell = threading.RLock()  # taken again by a signal handler that calls `stop`
         # A line for each request that has to wait costs 6 to 23 % of the throughput.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         info = (sock.family, sock.type, sock.proto, sock.getsockname())
@@ -113,6 +116,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         """Queues a request; probes have a thread of their own, which answers while all others are busy."""
         is_probe = getattr(channel.requests[0], "path", "") in PROBES
         (self.probes if is_probe else self.task_dispatcher).add_task(channel)
+
+    def pull_trigger(self) -> None:
+        """Wakes the main loop, unless it has ended: the number of its pipe may be another file by then."""
+        with self._bell:
+            if not self.is_closed:
+                super().pull_trigger()
 
     def maintenance(self, now: float) -> None:
         """Closes idle connections, and those whose request head has been arriving for too long."""
@@ -146,4 +155,6 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             dispatcher.shutdown(timeout=timeout_seconds)
         for channel in list(self.active_channels.values()):
             channel.handle_close()
-        self.trigger.close()
+        with self._bell:
+            self.is_closed = True
+            self.trigger.close()

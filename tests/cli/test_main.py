@@ -82,7 +82,8 @@ def test_routes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ["GET", "/items"],
         ["GET", "/files/*"],
     ]
-    assert lines[2].split()[2:] == ["list_items", f"{folder.name}:6"]
+    handler, place = lines[2].split()[2:]
+    assert handler == "list_items" and place in (f"{folder.name}:6", f"{folder.name}:7")  # Python 3.10 says 7
 
 
 def test_routes_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

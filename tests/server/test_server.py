@@ -90,6 +90,23 @@ def test_a_drain_ends_with_the_grace() -> None:
         app.gate.set()
 
 
+def test_a_handler_that_outlives_the_server_writes_to_no_other_file() -> None:
+    app = Gated()
+    with running(app, grace_seconds=0.01) as server:
+        client = in_flight(server, "/gate")
+        app.entered.acquire()
+    pipe = os.pipe()  # has the numbers that the server's own had
+    app.gate.set()
+    server.stop()
+    server._listener.pull_trigger()
+    os.set_blocking(pipe[0], False)
+    with pytest.raises(BlockingIOError):
+        os.read(pipe[0], 1)
+    os.close(pipe[0])
+    os.close(pipe[1])
+    client.close()
+
+
 def test_probes_are_answered_while_every_thread_is_busy() -> None:
     app = Gated()
     with running(app, threads=2) as server:
