@@ -37,11 +37,12 @@ def reload(argv: Sequence[str], target: str, listener: socket.socket) -> int:
     """
     folder = target if os.path.isdir(target) else os.path.dirname(target)
     folders = {os.path.realpath("."), os.path.realpath(folder or ".")}
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _exit)
     command = [sys.executable, "-m", PROGRAM, *(a for a in argv if a != "--reload")]
     command += ["--fd", str(listener.fileno()), "--grace", str(_GRACE_SECONDS)]
     if sys.stderr.isatty():
         command += ["--log-format", "text"]  # the child writes to a pipe
+    child = None
     try:
         while True:
             before = dict(stamps(folders))
@@ -56,8 +57,12 @@ def reload(argv: Sequence[str], target: str, listener: socket.socket) -> int:
                 while dict(stamps(folders)) == before:
                     answer(listener, child.last_words(), _POLL_SECONDS)
     except KeyboardInterrupt:
-        child.stop()
+        if child is not None:
+            child.wait(_GRACE_SECONDS + 0.5)  # the terminal has told it too, and a second signal would cut it
         return 0
+    finally:
+        if child is not None:
+            child.stop()
 
 
 class _Child:
@@ -140,5 +145,5 @@ def answer(listener: socket.socket, text: str, seconds: float) -> None:
         pass
 
 
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+def _exit(number: int, frame: Any) -> None:
+    raise SystemExit(0)
