@@ -127,8 +127,7 @@ class Server:
 
     def start(self, program: str, folder: Path, source: Path, kind: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", program, str(self.port), str(folder), str(source), kind]
-        path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)  # `-c` imports from there
 
     def upload(self, source: Path) -> None:
         assert self.upload_url is not None
