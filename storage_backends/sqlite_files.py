@@ -146,7 +146,8 @@ class FileBackend:
             folder = os.path.dirname(os.path.abspath(self._path))
             os.makedirs(folder, exist_ok=True)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            sync_directory(folder)
+            for directory in (folder, os.path.dirname(folder)):
+                sync_directory(directory)
             return lock(f"{os.path.abspath(self._path)}.lock")
         except Fault:
             raise

@@ -15,6 +15,7 @@ import signal
 import sqlite3
 import threading
 import time
+import warnings
 from typing import Any
 
 from minihttp.files.storage import FileStore
@@ -58,7 +59,11 @@ def one_client(store: FileStore, seed: int, journal: int) -> None:
 def run_and_kill(place: Any, seed: int, after_seconds: float) -> list[str]:
     """One life of the child; returns its journal."""
     reading, writing = os.pipe()
-    child = os.fork()
+    with (
+        warnings.catch_warnings()
+    ):  # a thread that an earlier test left does not matter: the child starts its own
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         try:
             work(place, seed, writing)
