@@ -175,10 +175,11 @@ class FileStore:
             DataDirectoryError: the files in the store are not those of this database, see `_mark`.
         """
         with self.faults("sweep the file store"):
-            spared = {*self._unsettled, self._mark()}
+            mark = self._mark()
             self.backend.sweep_temporary(self._opened_at)
-            stored = self.backend.list()
-            old = (key for key, modified in stored if modified < self._opened_at and key not in spared)
+            stored = (key for key, modified in self.backend.list() if modified < self._opened_at)
+            # Looked up before the documents are read: a file that is settled in between has one by then.
+            old = (key for key in stored if key != mark and key not in self._unsettled)
             deleted = 0
             while batch := list(islice(old, _SWEEP_BATCH)):
                 orphans = self.database.read(partial(_without_document, keys=batch))
