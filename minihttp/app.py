@@ -130,10 +130,7 @@ class App:
         route: Route | None = None
         try:
             own = self._own or self._wire()
-            path = raw_path(environ)
-            route = self.http.find(path, environ["REQUEST_METHOD"])
-            if route is None or not route.exact:
-                route = own.find(path, environ["REQUEST_METHOD"], route)
+            path, route = self._route(environ, own)
             if route is None:
                 response = self._unrouted(path, environ, own)
             else:
@@ -150,6 +147,20 @@ class App:
         if request is not None and request.closable:
             return _Closing(response(environ, start_response), request.close)
         return response(environ, start_response)
+
+    def _route(self, environ: dict[str, Any], own: OwnRoutes) -> tuple[str, Route | None]:
+        """The raw path, and the route for it."""
+        get, method = environ.get, environ["REQUEST_METHOD"]
+        path: str = get("REQUEST_URI") or get("RAW_URI") or get("PATH_INFO", "")
+        if not get("SCRIPT_NAME") and "%" not in path:  # most requests: a path that is registered is a good one
+            route = self.http.find_exact(path, method)
+            if route is not None:
+                return path, route
+        path = raw_path(environ)
+        route = self.http.find(path, method)
+        if route is None or (not route.exact and path.startswith("/api/")):
+            route = own.find(path, method, route)
+        return path, route
 
     def _wire(self) -> OwnRoutes:
         """Once, before the first request: the own routes; storage and worker where there is work for them."""

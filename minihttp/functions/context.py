@@ -237,12 +237,20 @@ class Host(Protocol):
 class HandlerCtx(OutsideCtx):
     """The context of a handler: it calls functions, keeps files and schedules; it has no `db`."""
 
-    __slots__ = ("_app", "_request", "deadline")
+    __slots__ = ("_app", "_deadline", "_request")
 
     def __init__(self, app: Host, request: Request) -> None:
         self._app = app
         self._request = request
-        self.deadline = time.monotonic() + app.limits.action_seconds
+
+    @property
+    def deadline(self) -> float:  # type: ignore[override]
+        """On `time.monotonic()`; the time begins when a handler first asks, as most never do."""
+        try:
+            return self._deadline
+        except AttributeError:
+            self._deadline: float = time.monotonic() + self._app.limits.action_seconds
+            return self._deadline
 
     @property
     def _runner(self) -> Calls:  # type: ignore[override]

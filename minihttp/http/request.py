@@ -92,14 +92,14 @@ class Request:
 
     # ------------------------------------------------------------ the target
 
-    @lazy
+    @property  # worked out each time: that costs less than to keep it
     def tail(self) -> str:
         """What follows the prefix of the route, percent-decoded; `""` where the route has none."""
         route = self.route
         tail = self.path[route.prefix_chars :] if route and route.prefix_chars else ""
         return percent_decode(tail) if "%" in tail else tail
 
-    @lazy
+    @property
     def path_params(self) -> dict[str, str]:
         """The `{name}` segments of the route's pattern, percent-decoded."""
         segments = self.path.split("/")
