@@ -229,8 +229,9 @@ class FileBackend:
                 number = execute(_BEGIN, (key, time.time())).lastrowid or 0
             for place, row in enumerate(rows, number << _INDEX_BITS | size // _CHUNK_BYTES):
                 execute(_APPEND, (place, row))
-            if last:
-                execute(_COMPLETE, (size + sum(map(len, rows)), time.time(), number))
+            size += sum(map(len, rows))
+            if last and execute(_COMPLETE, (size, time.time(), number)).rowcount != 1:
+                raise Fault(errno.EIO, "the blob was swept away while it was written")
         return number
 
     def _erase(self, number: int) -> None:

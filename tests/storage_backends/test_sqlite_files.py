@@ -116,6 +116,15 @@ class TestSqliteFiles(FileBackendContract):
             FileBackend(self.place)
         assert fault.value.errno == errno.EAGAIN
 
+    def test_a_blob_swept_while_it_is_written_is_a_fault(self) -> None:
+        def source() -> Iterator[bytes]:
+            yield pattern(2 * MIB)
+            assert self.backend.sweep_temporary(float("inf")) == 1
+
+        with pytest.raises(Fault, match="swept away"):
+            self.backend.put(KEY, source())
+        assert list(self.backend.list()) == []
+
     def test_after_close(self) -> None:
         self.backend.put(KEY, [b"x"])
         self.backend.close()
