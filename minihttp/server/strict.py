@@ -33,8 +33,8 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("a header field is folded over several lines")
         try:
             super().parse_header(header_plus)
-        except ValueError:  # int() of more than 4,300 digits
-            raise ParsingError("content-length is too long") from None
+        except ValueError:  # int() of more than 4,300 digits, urlsplit() of "http://["
+            raise ParsingError("content-length is too long, or the target is no URL") from None
         if not self.chunked and not self.content_length:
             self.expect_continue = False  # there is no content to wait for, and waitress would wait for it
         if self.version not in _VERSIONS:

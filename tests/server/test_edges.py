@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minihttp import App, HttpRouter, Limits, Response
 from minihttp.server import Server
@@ -123,6 +125,7 @@ CASES: list[tuple[str, bytes, list[int]]] = [
     ("asterisk", request("*", "Host: a", method="OPTIONS"), [400]),
     ("CONNECT", request("a:80", "Host: a", method="CONNECT"), [400]),
     ("absolute form", get("http://a/x"), [200]),
+    ("absolute form without a host", get("http://[/x"), [400]),
     ("NUL", get("/%00"), [400]),
     ("encoded line end", get("/x%0d%0aSet-Cookie:a"), [400]),
     ("raw control character", get("/\x01"), [400]),
@@ -183,6 +186,32 @@ def test_a_handler_never_sees_a_partial_body(server: Server, sent: bytes) -> Non
     assert exchange(server, sent) == []
     assert exchange(server, get("/x"))[0].status == 200
     assert handled == ["GET"]
+
+
+LINES = [
+    b"Host: a",
+    b"Content-Length: 3",
+    b"Transfer-Encoding: chunked",
+    b"Expect: 100-continue",
+    b"",
+    b"0",
+    b"abc",
+]
+
+
+@given(
+    st.sampled_from([b"GET /x", b"POST /x", b"POST /json", b"PUT *", b"GET http://a:b/x", b""]),
+    st.sampled_from([b" HTTP/1.1", b" HTTP/1.0", b"\x00", b""]),
+    st.lists(st.one_of(st.sampled_from(LINES), st.binary(max_size=20)), max_size=6),
+    st.sampled_from([b"\r\n", b"\n", b"\r"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_get_a_reply_that_blames_the_client(
+    server: Server, start: bytes, version: bytes, lines: list[bytes], end: bytes
+) -> None:
+    replies = exchange(server, b"\r\n".join([start + version, *lines]) + end + b"\r\n")
+    assert all(reply.status < 500 or reply.status == 501 for reply in replies)
+    assert exchange(server, get("/x"))[0].status == 200
 
 
 def test_a_body_just_over_the_limit_gets_the_error_of_the_app(server: Server) -> None:
