@@ -1,26 +1,46 @@
 # SPDX-License-Identifier: MIT
-"""What a signature check costs, beside raw HMAC and the providers' own libraries, in one run.
+"""What a signature check costs, and a durable webhook over HTTP, each beside its peers in one run.
 
     python benchmarks/webhooks.py checks
+    python benchmarks/webhooks.py ingest [--seconds 2] [--rounds 3] [--threads 8] [--sync-ms 4] [--only mini]
 
-"raw" is `hmac.digest` over the ready message and `compare_digest`: no headers are read, no time is checked.
-Each figure is the best of several interleaved rounds; ratios within a run are what counts. Libraries that are
-not installed are left out.
+checks: "raw" is `hmac.digest` over the ready message and `compare_digest`: no headers are read, no time is
+checked. Each figure is the best of several interleaved rounds.
+
+ingest (needs `wrk`): signed Stripe events of 10 KiB, each with an id of its own, are verified, stored with
+synchronous=FULL and answered with a 200; medians of interleaved rounds, each against a fresh process and
+database. `--sync-ms` makes every fsync take so much longer (needs a C compiler).
+
+Peers that are not installed are left out. Ratios within a run are what counts.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
+import hashlib
 import hmac
+import json
 import os
+import re
+import sqlite3
+import statistics
+import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from minihttp.webhooks import github, standard_webhooks, stripe, svix
 
-RAW_KEY = os.urandom(24)
-SECRET = "whsec_" + base64.b64encode(RAW_KEY).decode()
+SECRET = os.environ.get("BENCHMARK_KEY") or "whsec_" + base64.b64encode(os.urandom(24)).decode()
+RAW_KEY = base64.b64decode(SECRET.removeprefix("whsec_"))
 NOW = int(time.time())
 SIZES_BYTES = (1024, 10 * 1024, 100 * 1024)
 ROUNDS = 15
@@ -103,5 +123,257 @@ def checks() -> None:
                 )
 
 
+# ---------------------------------------------------------------- over HTTP
+
+CONNECTIONS = (1, 8, 64)
+EVENTS = 60_000  # more than any server takes in a measurement, so that no id comes twice
+BODY_BYTES = 10 * 1024
+Wsgi = Callable[[dict[str, Any], Any], Any]
+OK = b'{"ok":true}'
+
+
+def answer(start_response: Any, status: str) -> list[bytes]:
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(OK)))])
+    return [OK]
+
+
+def limit(data: str) -> Wsgi:
+    """Read the body, answer 200."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environ["wsgi.input"].read()
+        return answer(start_response, "200 OK")
+
+    return app
+
+
+def connections_to(data: str) -> threading.local:
+    """A connection for each thread, as `.to`."""
+
+    class Local(threading.local):
+        def __init__(self) -> None:
+            self.to = sqlite3.connect(f"{data}/events.db", timeout=60, isolation_level=None)
+            self.to.execute("PRAGMA synchronous=FULL")
+
+    first = Local().to
+    first.execute("PRAGMA journal_mode=WAL")
+    first.execute("CREATE TABLE events (id TEXT PRIMARY KEY, body BLOB)")
+    return Local()
+
+
+def flask_stripe(data: str) -> Wsgi:
+    """What people write: Flask, stripe.Webhook.construct_event, one insert a request."""
+    import flask
+    import stripe as library
+
+    app = flask.Flask("app")
+    local = connections_to(data)
+
+    @app.post("/stripe")
+    def receive() -> Any:
+        body = flask.request.get_data()
+        event = library.Webhook.construct_event(body, flask.request.headers["Stripe-Signature"], SECRET)
+        local.to.execute("INSERT OR IGNORE INTO events VALUES (?, ?)", (event.id, body))
+        return {"ok": True}
+
+    return app
+
+
+def one_insert(data: str) -> Wsgi:
+    """By hand: our check and one insert a request, on a bare callable."""
+    local = connections_to(data)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read()
+        event = stripe.verify(body, {"Stripe-Signature": environ["HTTP_STRIPE_SIGNATURE"]}, SECRET)
+        local.to.execute("INSERT OR IGNORE INTO events VALUES (?, ?)", (event.id, body))
+        return answer(start_response, "200 OK")
+
+    return app
+
+
+def inbox(data: str, *, handled: bool) -> Wsgi:
+    """`http.webhook`; with a handler, its job is written with the delivery and run beside the receiving."""
+    from minihttp import App, HttpRouter, internal_mutation
+
+    @internal_mutation
+    def on_event(ctx: Any, delivery: Any) -> None:
+        ctx.db.insert("seen", {"id": delivery["id"]})
+
+    http = HttpRouter()
+    os.environ["BENCHMARK_SECRET"] = SECRET
+    http.webhook("/stripe", stripe.provider(secret="BENCHMARK_SECRET"), handler=on_event if handled else None)
+    on_event.handler.__module__ = "handlers"
+    module = type(sys)("handlers")
+    module.on_event = on_event  # type: ignore[attr-defined]
+    return App(http, modules=[module], data=data)
+
+
+def on_stock(app: Wsgi, threads: int) -> None:
+    import waitress
+
+    server = waitress.create_server(app, listen="127.0.0.1:0", threads=threads, connection_limit=1000)
+    print(server.effective_port, flush=True)
+    server.run()
+
+
+def on_ours(app: Wsgi, threads: int) -> None:
+    from minihttp.server import Server
+
+    server = Server(app, port=0, threads=threads)
+    print(server.port, flush=True)
+    server.run()
+
+
+SERVERS: dict[str, tuple[Callable[[str], Wsgi], Callable[[Wsgi, int], None]]] = {
+    "flask + stripe + sqlite3, stock waitress": (flask_stripe, on_stock),
+    "our check + one insert, our server": (one_insert, on_ours),
+    "limit: read the body, our server": (limit, on_ours),
+    "minihttp inbox": (lambda data: inbox(data, handled=False), on_ours),
+    "minihttp inbox with handler": (lambda data: inbox(data, handled=True), on_ours),
+}
+
+_LUA = """
+local events, count = {}, 0
+for line in io.lines("%(events)s") do count = count + 1; events[count] = line end
+local file, next_event = io.open("%(rest)s", "rb"), 0
+local rest = file:read("*a")
+function request()
+  next_event = next_event %% count + 1
+  local id, signature = events[next_event]:match("(%%S+) (%%S+)")
+  local headers = {["Stripe-Signature"] = signature, ["Content-Type"] = "application/json"}
+  return wrk.format("POST", "/stripe", headers, '{"id": "' .. id .. rest)
+end
+"""
+_SLOW_SYNC = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+typedef int call(int);
+#define REAL(name) ((call *) dlsym(RTLD_NEXT, #name))
+#define SLOW(name) int name(int fd) { usleep(%(microseconds)d); return REAL(name)(fd); }
+SLOW(fsync)
+SLOW(fdatasync)
+"""
+
+
+def event_without_id() -> str:
+    """What follows the id of an event of about 10 KiB, as nested as Stripe's are."""
+    price = {
+        "id": "price_1",
+        "object": "price",
+        "currency": "eur",
+        "recurring": {"interval": "month"},
+        "tiers": None,
+    }
+    item = {
+        "id": "il_1",
+        "object": "line_item",
+        "amount": 1250,
+        "period": {"end": 1, "start": 0},
+        "price": price,
+    }
+    lines = {"object": "list", "data": [item] * (BODY_BYTES // 400), "has_more": False}
+    invoice = {"id": "in_1", "object": "invoice", "lines": lines, "metadata": {}}
+    event = {
+        "object": "event",
+        "type": "invoice.paid",
+        "created": 1,
+        "livemode": False,
+        "data": {"object": invoice},
+    }
+    return '", ' + json.dumps(event, indent=2)[1:]
+
+
+def write_events(folder: Path) -> Path:
+    """The events, signed for now, and the script with which `wrk` sends them."""
+    rest = event_without_id()
+    state = hmac.new(SECRET.encode(), digestmod=hashlib.sha256)
+    with open(folder / "events", "w") as file:
+        for number in range(EVENTS):
+            mac, stamp = state.copy(), int(time.time())
+            mac.update(f'{stamp}.{{"id": "evt_{number}{rest}'.encode())
+            file.write(f"evt_{number} t={stamp},v1={mac.hexdigest()}\n")
+    (folder / "rest").write_text(rest)
+    (folder / "send.lua").write_text(_LUA % {"events": folder / "events", "rest": folder / "rest"})
+    return folder / "send.lua"
+
+
+def slow_sync(folder: Path, milliseconds: int) -> dict[str, str]:
+    """The environment in which every fsync takes so much longer."""
+    if not milliseconds:
+        return {}
+    source, library = folder / "slow.c", folder / "slow.so"
+    source.write_text(_SLOW_SYNC % {"microseconds": milliseconds * 1000})
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
+def ingested(
+    name: str, connections: int, script: Path, env: dict[str, str], args: Any
+) -> tuple[float, float]:
+    """(requests per second, 99th percentile in ms) of a fresh server with a fresh database."""
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, __file__, "serve", name, data, "--threads", str(args.threads)]
+        environment = {**os.environ, **env, "BENCHMARK_KEY": SECRET}
+        server = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
+        try:
+            assert server.stdout is not None
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}/stripe"
+            wrk = ["wrk", "-t1", f"-c{connections}", f"-d{args.seconds}s", "--timeout", "10s", "--latency"]
+            report = subprocess.run(
+                [*wrk, "-s", script, url], capture_output=True, text=True, check=True
+            ).stdout
+        finally:
+            server.kill()
+            server.communicate()
+    assert "Non-2xx" not in report, report
+    slowest = re.findall(r"99% +([0-9.]+)(us|ms|s)", report)[0]
+    p99 = float(slowest[0]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[slowest[1]]
+    return float(re.findall(r"Requests/sec: +([0-9.]+)", report)[0]), p99
+
+
+def ingest(args: argparse.Namespace) -> None:
+    names = [name for name in SERVERS if not args.only or any(part in name for part in args.only.split(","))]
+    results: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    for _ in range(args.rounds):
+        with tempfile.TemporaryDirectory() as folder:  # signed anew: a signature is good for five minutes
+            script, env = write_events(Path(folder)), slow_sync(Path(folder), args.sync_ms)
+            for name in names:
+                for connections in CONNECTIONS:
+                    results[name, connections].append(ingested(name, connections, script, env, args))
+    print("| requests/s (× the first row), p99 |", " | ".join(f"{n} conn." for n in CONNECTIONS), "|")
+    print("|---|" + "---:|" * len(CONNECTIONS))
+    for name in names:
+        cells = []
+        for connections in CONNECTIONS:
+            rates, slowest = zip(*results[name, connections], strict=True)
+            base = statistics.median(rate for rate, _ in results[names[0], connections])
+            rate = statistics.median(rates)
+            cells.append(f"{rate:,.0f} ({rate / base:.1f}×), {statistics.median(slowest):.1f} ms")
+        print(f"| {name} |", " | ".join(cells), "|")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("checks", "ingest", "serve"), nargs="?", default="checks")
+    parser.add_argument("child", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--sync-ms", type=int, default=0)
+    parser.add_argument("--only", default="", help="parts of names, separated by commas")
+    args = parser.parse_args()
+    if args.what == "serve":
+        make_app, run = SERVERS[args.child[0]]
+        run(make_app(args.child[1]), args.threads)
+    elif args.what == "ingest":
+        ingest(args)
+    else:
+        checks()
+
+
 if __name__ == "__main__":
-    {"checks": checks}[sys.argv[1] if len(sys.argv) > 1 else "checks"]()
+    main()
