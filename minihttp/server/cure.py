@@ -72,7 +72,8 @@ class _Doorbell:
 
     def pull_trigger(self) -> None:
         channel = self.channel
-        if channel.parked or channel.total_outbufs_len or channel.will_close or channel.close_when_flushed:
+        pending = channel.total_outbufs_len or channel.will_close or channel.close_when_flushed
+        if channel.parked or pending or self.server.draining:  # a drain closes what has become idle
             self.server.pull_trigger()
 
 
