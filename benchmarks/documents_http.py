@@ -171,7 +171,13 @@ class PocketBase:
     def __init__(self, name: str, directory: str) -> None:
         program = shutil.which("pocketbase", path=os.path.dirname(sys.executable)) or "pocketbase"
         login = ("bench@example.com", "1234567890")
-        options = ["--dir", directory]
+        options = [
+            "--dir",
+            f"{directory}/data",
+            "--migrationsDir",
+            f"{directory}/migrations",
+            "--automigrate=false",
+        ]
         subprocess.run([program, "superuser", "upsert", *login, *options], check=True, capture_output=True)
         base = "http://127.0.0.1:18090"
         self.process = subprocess.Popen(
@@ -180,6 +186,13 @@ class PocketBase:
             stderr=subprocess.DEVNULL,
         )
         self.items = f"{base}/api/collections/items/records"
+        try:
+            self._set_up(base, login)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def _set_up(self, base: str, login: tuple[str, str]) -> None:
         self._wait(f"{base}/api/health")
         account = {"identity": login[0], "password": login[1]}
         token = call(f"{base}/api/collections/_superusers/auth-with-password", account)["token"]
