@@ -22,6 +22,7 @@ from .http.response import Response
 from .http.router import HttpRouter, Route
 from .http.target import check_host, raw_path
 from .limits import DEFAULT_LIMITS, Limits
+from .loader import Package, find_target, load_package
 from .replies import error_reply, reply
 
 if TYPE_CHECKING:
@@ -117,10 +118,26 @@ class App:
         Raises:
             ConfigurationError: for a folder without `http.py`, or an `http.py` without `http`.
         """
-        from .loader import load_package
-
         found = load_package(os.fspath(package))
         return cls(found.http, schema=found.schema, crons=found.crons, modules=found.modules, **settings)
+
+    @classmethod
+    def from_target(cls, target: str) -> App:
+        """The app that a command line names: `module:app`, `module`, `path/to/app.py`, or a folder.
+
+        Raises:
+            ConfigurationError: nothing is there, it is no app and no router, or its code raises.
+        """
+        found = find_target(target)
+        if isinstance(found, Package):
+            return cls(found.http, schema=found.schema, crons=found.crons, modules=found.modules)
+        thing, module = found
+        if isinstance(thing, App):
+            return thing
+        if isinstance(thing, HttpRouter):
+            return cls(thing, modules=[module])
+        kind = type(thing).__name__
+        raise ConfigurationError(f"{target!r} is of type {kind}; it must be an App or an HttpRouter")
 
     # ------------------------------------------------------------ WSGI
 
@@ -152,7 +169,9 @@ class App:
         """The raw path, and the route for it."""
         get, method = environ.get, environ["REQUEST_METHOD"]
         path: str = get("REQUEST_URI") or get("RAW_URI") or get("PATH_INFO", "")
-        if not get("SCRIPT_NAME") and "%" not in path:  # most requests: a path that is registered is a good one
+        if (
+            not get("SCRIPT_NAME") and "%" not in path
+        ):  # most requests: a path that is registered is a good one
             route = self.http.find_exact(path, method)
             if route is not None:
                 return path, route

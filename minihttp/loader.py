@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Finds the app that a person named: a module, a file or a folder becomes an `App`.
+"""Finds what a person named: a module, a file or a folder.
 
-`load_target` takes what is typed on a command line, `load_package` a folder laid out as in Convex
+`find_target` takes what is typed on a command line, `load_package` a folder laid out as in Convex
 (`http.py`, `schema.py`, `crons.py`, and functions in every other module). Every mistake on the way is one
 `ConfigurationError`: what was looked for, where, and what is near; an exception inside the user's code
-shows the user's frames only. Knows nothing of servers, settings or storage.
+shows the user's frames only. Knows nothing of apps, servers, settings or storage.
 """
 
 from __future__ import annotations
@@ -18,13 +18,10 @@ from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import ConfigurationError
 from .frames import describe, users_frames
-
-if TYPE_CHECKING:
-    from .app import App
 
 _NAMES = ("app", "http")  # what a target without `:name` is searched for, in this order
 
@@ -45,36 +42,26 @@ class Package(NamedTuple):
     modules: dict[str, ModuleType]
 
 
-def load_target(target: str) -> App:
-    """The app that `target` names.
+def find_target(target: str) -> Package | tuple[Any, ModuleType]:
+    """What `target` names: a backend folder, or an object and the module that it was found in.
 
     Args:
         target: `module:name`, `module`, `path/to/file.py` (also with `:name`), or a folder that holds
             `http.py`. Without a name, an `app` is taken, else an `http` router.
 
     Raises:
-        ConfigurationError: nothing is there, it is no app, or its code raises when imported.
+        ConfigurationError: nothing is there, or its code raises when imported.
     """
-    from .app import App
-    from .http.router import HttpRouter
-
     place, colon, name = target.partition(":")
     if not colon and os.path.isdir(place):
-        return App.from_package(place)
+        return load_package(place)
     module = _import_target(place)
     if colon:
-        found = _attribute(module, name, target)
-    else:
-        found = next((vars(module)[n] for n in _NAMES if n in vars(module)), None)
-        if found is None:
-            raise ConfigurationError(f"{_label(module)} has no `app` (an App) and no `http` (an HttpRouter)")
-    if isinstance(found, App):
-        return found
-    if isinstance(found, HttpRouter):
-        return App(found, modules=[module])
-    raise ConfigurationError(
-        f"{target!r} is of type {type(found).__name__}; it must be an App or an HttpRouter"
-    )
+        return _attribute(module, name, target), module
+    for name in _NAMES:
+        if name in vars(module):
+            return vars(module)[name], module
+    raise ConfigurationError(f"{_label(module)} has no `app` (an App) and no `http` (an HttpRouter)")
 
 
 def load_package(folder_or_package: str) -> Package:

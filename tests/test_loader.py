@@ -11,7 +11,7 @@ import pytest
 
 from minihttp import App
 from minihttp.errors import ConfigurationError, RouteError
-from minihttp.loader import load_package, load_target
+from minihttp.loader import load_package
 
 APP = "from minihttp import App, HttpRouter\nhttp = HttpRouter()\napp = App(http)\n"
 ROUTER = "from minihttp import HttpRouter\nhttp = HttpRouter()\n"
@@ -41,22 +41,22 @@ def write(folder: Path, **files: str) -> None:
 @pytest.mark.parametrize("target", ["one:app", "one:http", "one", "one.py", "one.py:app", "./one.py"])
 def test_a_module(folder: Path, target: str) -> None:
     write(folder, one=APP)
-    assert isinstance(load_target(target), App)
+    assert isinstance(App.from_target(target), App)
 
 
 def test_a_module_with_a_router_alone(folder: Path) -> None:
     write(folder, two=ROUTER)
-    assert load_target("two").http is sys.modules["two"].http
+    assert App.from_target("two").http is sys.modules["two"].http
 
 
 def test_a_module_is_imported_once(folder: Path) -> None:
     write(folder, three=APP)
-    assert load_target("three.py") is load_target("three") is sys.modules["three"].app
+    assert App.from_target("three.py") is App.from_target("three") is sys.modules["three"].app
 
 
 def test_a_file_with_the_name_of_a_standard_module(folder: Path) -> None:
     write(folder, http=APP)
-    assert isinstance(load_target("http.py"), App)
+    assert isinstance(App.from_target("http.py"), App)
 
 
 def test_a_folder(folder: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_folder(folder: Path) -> None:
     assert package.http is sys.modules["bakery.http"].http and package.crons is None
     assert sorted(package.modules) == ["admin/users", "http", "items", "schema"]
     assert load_package("bakery").modules == package.modules
-    assert isinstance(load_target("bakery"), App)
+    assert isinstance(App.from_target("bakery"), App)
 
 
 def test_the_current_folder(folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_package_by_name(folder: Path) -> None:
 def test_what_is_not_there(folder: Path, target: str, message: str) -> None:
     write(folder, one=APP + "import sys\n", bakery__http=ROUTER, empty="", bare__items="", half__http="")
     with pytest.raises(ConfigurationError, match=message):
-        load_target(target)
+        App.from_target(target)
 
 
 def test_a_folder_with_the_name_of_a_loaded_module(folder: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_folder_with_the_name_of_a_loaded_module(folder: Path) -> None:
 def test_a_syntax_error_is_three_lines(folder: Path, target: str) -> None:
     write(folder, bad="x = 1\ndef f(:\n", caller="import bad\n")
     with pytest.raises(ConfigurationError) as caught:
-        load_target(target)
+        App.from_target(target)
     lines = str(caught.value).split(": ", 1)[1].splitlines()
     assert lines[0].startswith("bad.py:2: SyntaxError: ")
     assert lines[1].strip() == "def f(:" and lines[2].strip() == "^"
@@ -126,7 +126,7 @@ def test_a_syntax_error_is_three_lines(folder: Path, target: str) -> None:
 def test_an_error_in_the_users_code_shows_their_frames_only(folder: Path) -> None:
     write(folder, outer="import inner_\n", inner_="def f():\n    return 1 / 0\nf()\n")
     with pytest.raises(ConfigurationError) as caught:
-        load_target("outer")
+        App.from_target("outer")
     text = str(caught.value)
     assert text.startswith("cannot import 'outer': ZeroDivisionError: division by zero\n")
     assert "outer.py" in text and "inner_.py" in text and "return 1 / 0" in text
@@ -138,25 +138,25 @@ def test_a_missing_library(folder: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"cannot import 'user': ModuleNotFoundError: .*'no_such_library'"
     ):
-        load_target("user")
+        App.from_target("user")
 
 
 def test_sys_exit_at_import(folder: Path) -> None:
     write(folder, leaves="raise SystemExit(3)\n")
     with pytest.raises(ConfigurationError, match="cannot import 'leaves': SystemExit: 3"):
-        load_target("leaves")
+        App.from_target("leaves")
 
 
 def test_a_mistake_that_minihttp_finds_says_where(folder: Path) -> None:
     text = ROUTER + "http.route(path='x', method='GET', handler=print)\n"
     write(folder, wrong=text)
     with pytest.raises(RouteError, match=r"wrong\.py:3"):
-        load_target("wrong")
+        App.from_target("wrong")
 
 
 def test_a_failed_import_can_be_tried_again(folder: Path) -> None:
     write(folder, again="raise ValueError\n")
     with pytest.raises(ConfigurationError):
-        load_target("again.py")
+        App.from_target("again.py")
     write(folder, again=APP)
-    assert isinstance(load_target("again.py"), App)
+    assert isinstance(App.from_target("again.py"), App)

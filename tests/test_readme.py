@@ -10,8 +10,7 @@ from pathlib import Path
 
 import webtest
 
-from minihttp import testing
-from minihttp.loader import load_target
+from minihttp import App, testing
 from tests.live import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -23,7 +22,7 @@ def test_the_first_app_is_short_and_works(tmp_path: Path) -> None:
     code = [line for line in FIRST_APP.splitlines() if line.strip()]
     assert len(code) <= 25
     (tmp_path / "readme_app.py").write_text(FIRST_APP + "\n" + WEBHOOK)
-    app = load_target(str(tmp_path / "readme_app.py"))
+    app = App.from_target(str(tmp_path / "readme_app.py"))
     secret = {"STRIPE_WEBHOOK_SECRET": "whsec_test"}
     with testing.in_memory(app, environment=secret) as copy:
         client = webtest.TestApp(copy)

@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from ..loader import load_target
 from ..settings import Settings, add_flags, read_env_file, resolve
 
 if TYPE_CHECKING:
@@ -131,7 +130,9 @@ def named_app(args: argparse.Namespace) -> App:
         raise ConfigurationError(
             "which app? the current folder has no backend/http.py, app.py or http.py; name a TARGET"
         )
-    return load_target(target)
+    from ..app import App
+
+    return App.from_target(target)
 
 
 def load_app(args: argparse.Namespace) -> App:

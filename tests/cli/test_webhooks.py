@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from minihttp import cli
-from minihttp.loader import load_target
+from minihttp import App, cli
 from minihttp.webhooks import stripe
 from tests.live import Client, Process, live
 
@@ -66,7 +65,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 @pytest.fixture
 def server(shell: Shell) -> Iterator[Client]:
-    app = load_target(shell.target)
+    app = App.from_target(shell.target)
     with live(app) as client:
         yield client
     app.close()
@@ -137,7 +136,7 @@ class TestInbox:
             "--tamper",
             code=1,
         )
-        while load_target(shell.target).jobs.run_due():
+        while App.from_target(shell.target).jobs.run_due():
             pass
         return lambda *argv: [*argv, shell.target, "--server", server.url]
 
@@ -194,9 +193,9 @@ class TestInbox:
         assert "MINIHTTP_ADMIN_KEY must be set" in shell("list", shell.target, "--server", server.url, code=1)
 
     def test_without_a_server_the_database_itself(self, shell: Shell) -> None:
-        with live(load_target(shell.target)) as client:
+        with live(App.from_target(shell.target)) as client:
             shell("send", "stripe", "checkout.session.completed", f"{client.url}/webhooks/stripe")
-        load_target(shell.target).close()
+        App.from_target(shell.target).close()
         [row] = shell.rows("list", shell.target)
         assert row["state"] == "pending"
         assert shell.rows("prune", shell.target) == [{"removed": 0}]

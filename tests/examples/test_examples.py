@@ -12,8 +12,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from minihttp import testing
-from minihttp.loader import load_target
+from minihttp import App, testing
 from tests.live import ROOT, Client, live
 
 EXAMPLES = ROOT / "examples"
@@ -32,7 +31,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(name: str, **settings: Any) -> tuple[Any, Client]:
-            app = load_target(str(EXAMPLES / name))
+            app = App.from_target(str(EXAMPLES / name))
             settings = {"environment": SECRETS, "clock": testing.Clock(NOW), "workers": 0, **settings}
             app.configure(data=tmp_path / "data", **settings)
             stack.callback(app.close)

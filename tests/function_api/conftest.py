@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minihttp.loader import load_target
+from minihttp import App
 from tests.live import ROOT, Client, live
 
 ADMIN_KEY = "the-admin-key"
@@ -20,7 +20,7 @@ ADMIN_KEY = "the-admin-key"
 def judged() -> Any:
     sys.path.insert(0, str(ROOT / "tests" / "apps"))
     try:
-        return load_target("judged:app")
+        return App.from_target("judged:app")
     finally:
         sys.path.pop(0)
 

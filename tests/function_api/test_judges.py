@@ -20,9 +20,7 @@ NODE_MODULES = Path(os.environ.get("CONVEX_NODE_MODULES", ROOT / "node_modules")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-@pytest.mark.skipif(
-    not (NODE_MODULES / "convex").is_dir(), reason="npm install convex (CONVEX_NODE_MODULES)"
-)
+@pytest.mark.skipif(not (NODE_MODULES / "convex").is_dir(), reason="npm install convex (CONVEX_NODE_MODULES)")
 def test_the_npm_client(client: Client) -> None:
     program = Path(__file__).with_name("judge.mjs")
     command = ["node", str(program), client.url, ADMIN_KEY, str(NODE_MODULES)]

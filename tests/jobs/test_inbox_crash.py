@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from minihttp import testing
-from minihttp.loader import load_target
+from minihttp import App, testing
 from minihttp.webhooks import github, stripe
 from tests.live import Client, Process
 
@@ -166,7 +165,7 @@ def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path, monkeypatch
     assert failures == []
 
     clock = testing.Clock(time.time())
-    app = load_target("crash_app").configure(data=str(tmp_path / "data"), workers=0, clock=clock)
+    app = App.from_target("crash_app").configure(data=str(tmp_path / "data"), workers=0, clock=clock)
     with app:
         while testing.run_jobs(app.open()):
             clock.advance(60)  # actions that were interrupted wait before they are tried again
