@@ -25,14 +25,12 @@ def root() -> Iterator[logging.Logger]:
     """The root logger, put back afterwards with what `configure` changes."""
     logger = logging.getLogger()
     before = logger.handlers[:], logger.level
-    switches = logging.logThreads, logging.logProcesses, logging.logMultiprocessing
     yield logger
     for handler in logger.handlers:
         if handler not in before[0]:
             handler.close()
     logger.handlers[:], level = before
     logger.setLevel(level)
-    logging.logThreads, logging.logProcesses, logging.logMultiprocessing = switches
 
 
 def written(root: logging.Logger, form: str, *calls: Any, level: str = "info") -> list[str]:
@@ -67,6 +65,13 @@ def test_only_an_unrouted_path_is_logged_and_a_cut_reply_says_so(root: logging.L
     assert fields["cut"] is True and len(fields["path"]) == 200
 
 
+def test_a_record_suits_any_formatter(root: logging.Logger) -> None:
+    fields = (
+        "%(asctime)s %(name)s %(levelname)s %(threadName)s %(process)s %(pathname)s %(lineno)d %(message)s"
+    )
+    assert "route='/a/{id}'" in logging.Formatter(fields).format(logs.AccessRecord(SERVED))
+
+
 def test_levels(root: logging.Logger) -> None:
     log = logging.getLogger("test")
     calls = (lambda: log.info("a"), lambda: log.warning("b"), lambda: logs.access_line(SERVED))
@@ -85,7 +90,7 @@ def test_a_message_is_one_line(message: str) -> None:
 @given(st.text(), st.text())
 def test_a_path_cannot_forge_a_line(method: str, path: str) -> None:
     odd = SERVED._replace(method=method, path=path, route=None)
-    record = logging.LogRecord("minihttp.access", logging.INFO, "", 0, odd, None, None)
+    record = logs.AccessRecord(odd)
     assert len(logs.TextFormatter().format(record).splitlines()) == 1
     assert json.loads(logs.JsonFormatter().format(record))["path"] == path[:200]
 

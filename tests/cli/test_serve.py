@@ -120,7 +120,7 @@ def test_banner_log_lines_and_metrics(tmp_path: Path, programs: list[Program]) -
     error = json.loads(program.wait_for(".*ValueError.*")[0])
     assert error["error"].startswith("ValueError: this went\nwrong\n")
     assert headers["X-Request-Id"] in error["message"]
-    program.wait_for('"route": "/fails"')  # what is logged has been counted
+    program.wait_for('"route":"/fails"')  # what is logged has been counted
     metrics = get(url + "/_/metrics")[2]
     assert 'minihttp_requests_total{method="GET",route="/fails",status="500"} 1' in metrics
     assert get(url + "/_/ready")[0] == 200
