@@ -50,7 +50,17 @@ _GRAMMAR = {
 class Verifier:
     """`verify`, `sign` and `provider` for one scheme; a provider's module gives these three names."""
 
-    __slots__ = ("_before", "_encode", "_is_before", "_is_signature", "_names", "_once", "_prefix", "scheme")
+    __slots__ = (
+        "_before",
+        "_encode",
+        "_is_alone",
+        "_is_before",
+        "_is_signature",
+        "_names",
+        "_once",
+        "_prefix",
+        "scheme",
+    )
 
     def __init__(self, scheme: HMACScheme) -> None:
         self.scheme = scheme
@@ -60,6 +70,7 @@ class Verifier:
             grammar = grammar.replace(name, pattern)
         self._before = before
         self._is_before = re.compile(grammar).fullmatch
+        self._is_alone = not before and not scheme.separator and not scheme.timestamp_header
         self._prefix = scheme.prefix.encode()
         self._encode = _ENCODE[scheme.encoding]
         grammar = _GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
@@ -191,6 +202,8 @@ class Verifier:
         """The signatures as given, what is signed before the body, and the timestamp; all of good grammar."""
         signature_name, timestamp_name, id_name = self._names
         signature = fields.get(signature_name)
+        if signature and self._is_alone:
+            return [signature.encode("latin-1", "backslashreplace")], b"", None
         timestamp = fields.get(timestamp_name) if timestamp_name else None
         id = fields.get(id_name) if id_name else None
         if not signature or (timestamp_name and not timestamp) or (id_name and not id):
