@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import ConfigurationError, MinihttpError
+from ..errors import ConfigurationError, DataDirectoryError, MinihttpError
 from ..values import decode, encode_wire
 from . import named_app, opened_app
 from ._posting import post
@@ -84,7 +84,11 @@ def inbox_access(args: argparse.Namespace) -> Iterator[Access]:
     if args.server:
         yield _Remote(args)
         return
-    with opened_app(args) as app:
+    with ExitStack() as stack:
+        try:
+            app = stack.enter_context(opened_app(args))
+        except DataDirectoryError as error:
+            raise DataDirectoryError(f"{error}; --server URL asks the server that runs") from None
         if not app.http.webhooks:
             raise ConfigurationError("this app has no webhooks: see http.webhook(path, provider, handler)")
         yield _Opened(app)

@@ -272,6 +272,7 @@ class TestWithoutAnApp:
             assert process.client.post("/webhooks/stripe", body, headers).status == 200
             assert process.client.post("/webhooks/clerk", body).status == 404  # its secret is not set
             assert got_two()
+            assert "--server URL asks the server that runs" in shell("list", "--data", "data", code=1)
         finally:
             assert process.terminate() == 0
         assert [b for b, _ in got] == [body, body]
