@@ -293,6 +293,11 @@ class App:
         return parts
 
     @property
+    def spool_folder(self) -> str | None:
+        """Where a server should spool large request bodies, so that the file store can keep them; or None."""
+        return self._parts.files.backend.spool_folder if self._parts is not None else None
+
+    @property
     def database(self) -> Database:
         return self.parts.database
 

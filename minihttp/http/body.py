@@ -7,6 +7,8 @@ of what the bytes mean.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -44,6 +46,20 @@ class Body:
         self._left = length_bytes
         self._limit_bytes = limit_bytes
         self.count = 0
+
+    @property
+    def spooled(self) -> int | None:
+        """The descriptor of the nameless file that holds the whole body, if the server keeps it in one."""
+        fileno = getattr(self._input, "fileno", None)
+        if fileno is None or self.count or self._left is None:
+            return None
+        try:
+            descriptor: int = fileno()
+            status = os.fstat(descriptor)
+        except OSError:  # io.UnsupportedOperation is one: BytesIO
+            return None
+        whole = stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and status.st_size == self._left
+        return descriptor if whole else None
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, all that is left by default; b"" at the end."""

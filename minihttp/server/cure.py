@@ -96,9 +96,12 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
     refused = False
     lingering = False
     head_since = _NEVER
+    sendbuf_len: int
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         super().__init__(_Doorbell(server, self), sock, addr, adj, map=map)
+        # A piece of a file as large as the socket's buffer (2.6 MB) would cost each thread 8 MB for ever.
+        self.sendbuf_len = min(int(self.sendbuf_len), 256 * 1024)
 
     def readable(self) -> bool:
         if self.lingering:

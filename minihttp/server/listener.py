@@ -101,6 +101,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             server_name=sock.getsockname()[0],
             **settings,
         )
+        adjustments.spool_folder = lambda: getattr(app, "spool_folder", None)  # known once the app is open
         self.report, self.trusted_proxy = report, trusted_proxy
         self.channel_class = _CuredChannel if cured else _StockChannel
         self.probes = ThreadedTaskDispatcher()

@@ -12,6 +12,8 @@ import re
 
 from waitress.parser import HTTPRequestParser, ParsingError
 
+from .spool import SpoolBuffer
+
 _SINGLE_FIELDS = re.compile(
     rb"\n(host|content-type|content-length|transfer-encoding|authorization|expect)[ \t]*:", re.IGNORECASE
 )
@@ -41,3 +43,6 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("the version of HTTP must be 1.0 or 1.1")
         if b"transfer-encoding" in names and not (self.chunked and _PLAIN_CHUNKED.search(header_plus)):
             raise ParsingError("transfer-encoding must be chunked, once, in HTTP/1.1")
+        folder = self.adj.spool_folder() if self.body_rcv is not None else None
+        if folder is not None:
+            self.body_rcv.buf = SpoolBuffer(self.adj.inbuf_overflow, folder)

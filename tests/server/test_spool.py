@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""A large upload goes from the socket into a nameless file beside the app's files, and gets a name there."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minihttp import App, HttpRouter
+from minihttp.server import Server
+
+DATA = os.urandom(2_000_000)
+
+
+@pytest.fixture(params=["filesystem", "sqlite"])
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    router = HttpRouter()
+
+    @router.route(path="/store", method="POST")
+    def store(ctx: Any, request: Any) -> Any:
+        seen = {"spooled": request.body.spooled is not None}
+        if "skip" in request.query:
+            request.body.read(1)
+            seen["after"] = request.body.spooled is not None
+        return {**seen, "id": ctx.storage.store(request.body)}
+
+    with App(router, data=tmp_path, files=request.param, workers=0) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("query", ["", "?skip=1"])
+def test_large_bodies(app: App, chunked: bool, query: str) -> None:
+    server = Server(app, port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        connection = http.client.HTTPConnection(server.host, server.port)
+        body: Any = iter([DATA[:1_000_000], DATA[1_000_000:]]) if chunked else DATA
+        connection.request("POST", f"/store{query}", body, encode_chunked=chunked)
+        reply = json.loads(connection.getresponse().read())
+        connection.close()
+    finally:
+        server.stop()
+        thread.join()
+    assert reply["spooled"] is True
+    assert reply.get("after") is not True
+    with app.files.outside().get(reply["id"]) as file:  # type: ignore[union-attr]
+        assert file.sha256 == hashlib.sha256(DATA[1:] if query else DATA).hexdigest()
+        if app.files_url == "filesystem":
+            assert os.fstat(file._blob.fileno()).st_nlink == 1
+
+
+def test_small_bodies_stay_in_memory(app: App) -> None:
+    server = Server(app, port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        connection = http.client.HTTPConnection(server.host, server.port)
+        connection.request("POST", "/store", b"small")
+        assert json.loads(connection.getresponse().read())["spooled"] is False
+        connection.close()
+    finally:
+        server.stop()
+        thread.join()
