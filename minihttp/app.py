@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .parts import Parts
 
 StartResponse = Callable[..., Any]
+_UPLOAD_PATH = "/api/storage/upload"
 Modules = Iterable["str | ModuleType"] | Mapping[str, "str | ModuleType"]
 
 
@@ -212,6 +213,20 @@ class App:
                     return cors.preflight(environ, allowed)
         message = f"{method} is not allowed here; allowed: {', '.join(allowed)}"
         return reply(405, message, environ, [("Allow", ", ".join(allowed))])
+
+    def max_body_bytes(self, method: str, target: str) -> int:
+        """The largest body of a request, for a server that asks before it reads one.
+
+        Args:
+            target: as it stands in the request line.
+        """
+        path, _, query = target.partition("?")
+        route = self.http.find(path, method)
+        if route is not None:
+            return route.max_body_bytes or self.limits.max_body_bytes
+        if path == _UPLOAD_PATH and self.files.may_upload(query):
+            return self.limits.max_upload_bytes
+        return self.limits.max_body_bytes
 
     # ------------------------------------------------------------ life
 

@@ -25,6 +25,7 @@ class Limits:
     max_body_bytes: int = (
         20 * MIB
     )  # Convex's documented request size; waitress spools this much per request to disk
+    max_upload_bytes: int = 1024 * MIB  # only with a signed upload URL, so not for strangers; it goes to disk
     max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep
     max_form_parts: int = 1_000  # CVE-2023-25577: every part costs memory, files and fields alike
     max_part_headers: int = 8  # CVE-2026-42561: browsers send two or three

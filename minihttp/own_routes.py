@@ -48,10 +48,9 @@ class OwnRoutes:
         def storage(ctx: Any, request: Any) -> Any:
             return app.files.handle(request)
 
-        for method in ("GET", "POST"):
-            self._routes.route(
-                path_prefix="/api/storage/", method=method, handler=storage, cors=function_api.MIRROR
-            )
+        where: Any = {"path_prefix": "/api/storage/", "handler": storage, "cors": function_api.MIRROR}
+        self._routes.route(**where, method="GET")
+        self._routes.route(**where, method="POST", max_body=app.limits.max_upload_bytes)
         if app.function_api:
             function_api.FunctionApi(app).add_routes(self._routes, self._fallback)
         for path, method, _ in self._routes.routes():

@@ -71,7 +71,6 @@ def run(args: argparse.Namespace) -> int:
         connections=settings["connections"],
         grace_seconds=settings["grace"],
         trusted_proxy=settings["trusted_proxy"],
-        max_body_bytes=largest_body_bytes(app),
         report=report,
         ready=lambda bound: print(banner(app, bound.url), file=sys.stderr, flush=True),
     )
@@ -84,14 +83,6 @@ def _both(first: Callable[[Served], None], second: Callable[[Served], None]) -> 
         second(served)
 
     return report
-
-
-def largest_body_bytes(app: App) -> int:
-    """The largest request body that any route takes: what the server must let through."""
-    found = (app.http.find(path, method) for path, method, _ in app.http.routes())
-    return max(
-        [app.limits.max_body_bytes, *(route.max_body_bytes or 0 for route in found if route is not None)]
-    )
 
 
 def banner(app: App, url: str) -> str:

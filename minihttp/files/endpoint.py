@@ -17,6 +17,7 @@ from .serving import MAX_AGE_SECONDS, serve
 from .signing import UPLOAD, check
 
 if TYPE_CHECKING:
+    from ..http.fields import QueryParams
     from ..http.request import Request
     from .backend import Blob
     from .storage import FileStore
@@ -46,7 +47,7 @@ def _upload(store: FileStore, request: Request, name: str) -> Response:
         raise HTTPError(
             405, "a file is read by GET", headers=[("Allow", "GET, HEAD")], code="MethodNotAllowed"
         )
-    check(store.database.secret, UPLOAD, request.query.get("token"), store.clock())
+    check_upload(store, request.query)
     claim = request.headers.get("Digest")
     digest = _match_digest(claim) if claim else None
     if claim and not digest:
@@ -54,6 +55,11 @@ def _upload(store: FileStore, request: Request, name: str) -> Response:
     content_type = request.headers.get("Content-Type")
     id = store.outside().store(request.body, content_type=content_type, sha256=digest and digest[1])
     return Response.json({"storageId": id})
+
+
+def check_upload(store: FileStore, query: QueryParams) -> None:
+    """Raise the HTTPError of a query that does not let its sender upload."""
+    check(store.database.secret, UPLOAD, query.get("token"), store.clock())
 
 
 def _download(store: FileStore, request: Request, name: str) -> Response:

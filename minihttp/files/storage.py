@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DataDirectoryError, HTTPError, StorageFullError, StorageUnavailableError
+from ..http.fields import QueryParams, parse_urlencoded
 from ..limits import DEFAULT_LIMITS, Limits
 from .access import Storage, StorageReader, StorageWriter, find_by_key
 
@@ -102,6 +103,16 @@ class FileStore:
         from .endpoint import handle
 
         return handle(self, request)
+
+    def may_upload(self, query: str) -> bool:
+        """Whether a raw query has the token of an upload URL that is good now."""
+        from .endpoint import check_upload
+
+        try:
+            check_upload(self, QueryParams(parse_urlencoded(query, "query", self.limits.max_query_fields)))
+        except HTTPError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the backend."""

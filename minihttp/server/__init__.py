@@ -38,7 +38,7 @@ class Server:
         listener: a bound socket, instead of host and port.
         threads: handlers that run at the same time.
         connections: clients connected at the same time; None for 1,000 or what the descriptors allow.
-        max_body_bytes: the largest request body of any route.
+        max_body_bytes: the largest request body, unless the app has `max_body_bytes(method, target)`.
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
         report: called with a `Served` after each request, in the thread that served it.

@@ -62,7 +62,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         sock: bound.
         threads: handlers that run at the same time.
         connections: clients connected at the same time.
-        max_body_bytes: the largest request body of any route.
+        max_body_bytes: the largest request body, unless the app says it for each route.
         trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
         report: called with a `Served` after each request, in the thread that served it.
         cured: False for waitress's stock channels.
@@ -101,6 +101,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             server_name=sock.getsockname()[0],
             **settings,
         )
+        limit_of = getattr(app, "max_body_bytes", lambda method, target: max_body_bytes)
+        adjustments.body_limit_bytes = lambda method, target: limit_of(method, target) + _SLACK_BYTES
         adjustments.spool_folder = lambda: getattr(app, "spool_folder", None)  # known once the app is open
         self.report, self.trusted_proxy = report, trusted_proxy
         self.channel_class = _CuredChannel if cured else _StockChannel

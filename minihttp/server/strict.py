@@ -9,6 +9,8 @@ closed. Knows nothing of applications.
 from __future__ import annotations
 
 import re
+from copy import copy
+from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
 
@@ -23,6 +25,8 @@ _VERSIONS = ("1.0", "1.1")
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
     """Reads one request; a `ParsingError` becomes the 400."""
+
+    adj: Any
 
     def parse_header(self, header_plus: bytes) -> None:
         header_plus += b"\r\n"
@@ -43,6 +47,15 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("the version of HTTP must be 1.0 or 1.1")
         if b"transfer-encoding" in names and not (self.chunked and _PLAIN_CHUNKED.search(header_plus)):
             raise ParsingError("transfer-encoding must be chunked, once, in HTTP/1.1")
-        folder = self.adj.spool_folder() if self.body_rcv is not None else None
+        if self.body_rcv is not None:
+            self._expect_body()
+
+    def _expect_body(self) -> None:
+        """The limit of this route, and where a body too large for memory goes."""
+        limit_bytes = self.adj.body_limit_bytes(self.command, self.request_uri)
+        if limit_bytes != self.adj.max_request_body_size:
+            self.adj = copy(self.adj)  # waitress looks here, at the head and while the body comes
+            self.adj.max_request_body_size = limit_bytes
+        folder = self.adj.spool_folder()
         if folder is not None:
             self.body_rcv.buf = SpoolBuffer(self.adj.inbuf_overflow, folder)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from minihttp import App, HttpRouter
+from minihttp import App, HttpRouter, Limits
 from minihttp.server import Server
 
 DATA = os.urandom(2_000_000)
@@ -70,3 +70,35 @@ def test_small_bodies_stay_in_memory(app: App) -> None:
     finally:
         server.stop()
         thread.join()
+
+
+def posted(server: Server, path: str, size: int) -> int:
+    connection = http.client.HTTPConnection(server.host, server.port)
+    try:
+        connection.request("POST", path, bytes(size))
+        return connection.getresponse().status
+    except (BrokenPipeError, ConnectionResetError):  # refused from its head
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_an_upload_url_takes_more_than_any_other_body(tmp_path: Path) -> None:
+    limits = Limits(max_body_bytes=1_000_000, max_upload_bytes=3_000_000)
+    http_router = HttpRouter()
+    http_router.route(path="/wide", method="POST", max_body=2_000_000, handler=lambda ctx, request: {})
+    with App(http_router, data=tmp_path, workers=0, limits=limits) as app:
+        server = Server(app, port=0, max_body_bytes=limits.max_body_bytes)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            url = app.files.outside().generate_upload_url()
+            assert posted(server, url, 2_900_000) == 200
+            assert posted(server, url, 3_200_000) == 413
+            assert posted(server, url[:-1], 2_900_000) == 413, "a stranger may fill no more than the usual"
+            assert posted(server, "/wide", 1_900_000) == 200
+            assert posted(server, "/wide", 2_200_000) == 413
+            assert posted(server, "/nothing", 1_200_000) == 413
+        finally:
+            server.stop()
+            thread.join()
