@@ -80,11 +80,11 @@ class FileStore:
 
     # ------------------------------------------------------------ ctx.storage
 
-    def storage(self, transaction: Transaction | None, call: Any) -> StorageReader:
+    def storage(self, transaction: Transaction | None, call: Any, writable: bool) -> StorageReader:
         """What `ctx.storage` is in this transaction, or outside of one; `call.origin` begins its URLs."""
         if transaction is None:
             return self.outside(call.origin)
-        return (self.writer if transaction.writable else self.reader)(transaction, call.origin)
+        return (self.writer if writable else self.reader)(transaction, call.origin)
 
     def reader(self, transaction: Transaction, origin: str = "") -> StorageReader:
         """For queries: `get_url`, `get_metadata`."""

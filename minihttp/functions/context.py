@@ -43,7 +43,7 @@ class Calls(Protocol):
 
     clock: Callable[[], float]
     environment: Mapping[str, str]
-    storage: Callable[[Transaction | None, Call], Any]
+    storage: Callable[[Transaction | None, Call, bool], Any]
     scheduler: Callable[[Transaction | None, Call], Scheduler]
 
     def run(
@@ -114,7 +114,7 @@ class QueryCtx:
     @property
     def storage(self) -> StorageReader:
         """Files: `get_url` and `get_metadata`."""
-        reader: StorageReader = self._runner.storage(self._transaction, self._call)
+        reader: StorageReader = self._runner.storage(self._transaction, self._call, False)
         return reader
 
     def run_query(self, function: Function | str, /, **args: Any) -> Any:
@@ -143,7 +143,7 @@ class MutationCtx(QueryCtx):
     @property
     def storage(self) -> StorageWriter:
         """Files: also `store`, `delete` and `generate_upload_url`, undone with the transaction."""
-        writer: StorageWriter = self._runner.storage(self._transaction, self._call)
+        writer: StorageWriter = self._runner.storage(self._transaction, self._call, True)
         return writer
 
     @property
@@ -207,7 +207,7 @@ class OutsideCtx:
     @property
     def storage(self) -> Storage:
         """Files: `store`, `get`, `get_url`, `get_metadata`, `delete`, `generate_upload_url`."""
-        storage: Storage = self._runner.storage(None, self._call)
+        storage: Storage = self._runner.storage(None, self._call, True)
         return storage
 
 

@@ -18,16 +18,14 @@ from ..values import size_bytes
 from .context import ActionCtx, Call, MutationCtx, QueryCtx
 from .registry import Function, Registry
 
-Service = Callable[[Transaction | None, Call], Any]
-
 
 class Runner:
     """Runs the functions of one app.
 
     Args:
-        storage, scheduler: called with the transaction (None outside of one) and the call to make
-            `ctx.storage` and `ctx.scheduler`: the rooms above hand themselves in, so that this room need not
-            know them.
+        storage, scheduler: called with the transaction (None outside of one), the call and, for storage,
+            whether it may write, to make `ctx.storage` and `ctx.scheduler`: the rooms above hand themselves
+            in, so that this room need not know them.
         environment: where `ctx.secret` looks.
     """
 
@@ -37,8 +35,8 @@ class Runner:
         registry: Registry,
         *,
         limits: Limits = DEFAULT_LIMITS,
-        storage: Service,
-        scheduler: Service,
+        storage: Callable[[Transaction | None, Call, bool], Any],
+        scheduler: Callable[[Transaction | None, Call], Any],
         environment: Mapping[str, str],
     ) -> None:
         self.database = database

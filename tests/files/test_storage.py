@@ -272,11 +272,12 @@ def test_the_context_is_the_permission(store: FileStore) -> None:
 
     read = {"get_url", "get_metadata"}
     write = read | {"store", "delete", "generate_upload_url"}
-    assert store.database.read(lambda transaction: names(store.storage(transaction, Call))) == read
-    assert store.database.write(lambda transaction: names(store.storage(transaction, Call))) == write
-    assert names(store.storage(None, Call)) == write | {"get"}
+    assert store.database.read(lambda transaction: names(store.storage(transaction, Call, False))) == read
+    assert store.database.write(lambda transaction: names(store.storage(transaction, Call, True))) == write
+    assert store.database.write(lambda transaction: names(store.storage(transaction, Call, False))) == read
+    assert names(store.storage(None, Call, True)) == write | {"get"}
     id = store.outside().store(DATA)
-    assert (store.storage(None, Call).get_url(id) or "").startswith("https://files.example/api/storage/")
+    assert (store.storage(None, Call, True).get_url(id) or "").startswith("https://files.example/api/storage/")
 
 
 # ---------------------------------------------------------------- a machine that fails

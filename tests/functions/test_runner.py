@@ -66,9 +66,10 @@ def outer_survives_inner(ctx: Any) -> list[str]:
 @query(args={})
 def nosy(ctx: Any) -> list[str]:
     wanted = ("scheduler", "run_mutation", "run_action", "secret")
-    return [name for name in wanted if hasattr(ctx, name)] + [
-        name for name in ("insert", "patch", "replace", "delete") if hasattr(ctx.db, name)
-    ]
+    files = ("store", "delete", "generate_upload_url")
+    found = [name for name in wanted if hasattr(ctx, name)]
+    found += [name for name in files if hasattr(ctx.storage, name)]
+    return found + [name for name in ("insert", "patch", "replace", "delete") if hasattr(ctx.db, name)]
 
 
 @mutation(args={})
