@@ -45,22 +45,41 @@ class Reading:
         return row
 
     def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
-        return self.execute(_SCAN[reverse], (start, stop, limit))
+        parts = self._parts(_SCAN[reverse], (start, stop, limit))
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
     def scan_index(
         self, index: int, start: tuple[bytes, str], stop: tuple[bytes, str], *, reverse: bool, limit: int
     ) -> list[tuple[bytes, str, str]]:
-        return self.execute(_SCAN_INDEX[reverse], (index, *start, *stop, limit))
+        parts = self._parts(_SCAN_INDEX[reverse], (index, *start, *stop, limit))
+        return list(zip(map(bytes.fromhex, parts[::3]), parts[1::3], parts[2::3], strict=True))
+
+    def _parts(self, sql: str, parameters: Sequence[object]) -> list[str]:
+        """The columns of all rows, one after the other."""
+        [(text,)] = self.execute(sql, parameters)
+        return [] if text is None else text.split(_SEPARATOR)
 
 
+_SEPARATOR = "\x1e"  # JSON text has no control characters
 _GET = 'SELECT "table", json FROM documents WHERE id = ?'
+# All rows come in one piece: sqlite3 gives the interpreter lock away for each row, and with other threads at
+# work it is long in coming back.
+_JOINED = "SELECT group_concat({columns}, char(30)) FROM (SELECT {rows} ORDER BY {order} LIMIT ?)"
 _SCAN = [
-    f"SELECT id, json FROM documents WHERE id >= ? AND id < ? ORDER BY {order} LIMIT ?"  # noqa: S608
+    _JOINED.format(
+        columns="id || char(30) || json",
+        rows="id, json FROM documents WHERE id >= ? AND id < ?",
+        order=order,
+    )
     for order in ("id", "id DESC")
 ]
 _SCAN_INDEX = [
-    "SELECT e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id "  # noqa: S608
-    f'WHERE e."index" = ? AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?) ORDER BY {order} LIMIT ?'
+    _JOINED.format(
+        columns="hex(key) || char(30) || id || char(30) || json",
+        rows="e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id "
+        'WHERE e."index" = ? AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?)',
+        order=order,
+    )
     for order in ("e.key, e.id", "e.key DESC, e.id DESC")
 ]
 
