@@ -82,17 +82,22 @@ def live(app: Any, **settings: Any) -> Iterator[Client]:
         thread.join()
 
 
+def serve_command(target: str | Path, data: Path, *options: str) -> list[str]:
+    """What to run, in ROOT, for a server on a port of its own."""
+    serve = [sys.executable, "-m", "minihttp", "serve", str(target)]
+    return [*serve, "--port", "0", "--data", str(data), *options]
+
+
 class Process:
     """`python -m minihttp serve TARGET` as a process; `client` talks to it."""
 
     def __init__(
         self, target: str | Path, data: Path, *options: str, env: Mapping[str, str] | None = None
     ) -> None:
-        command = [sys.executable, "-m", "minihttp", "serve", str(target), "--port", "0", "--data", str(data)]
         self.log = open(data.parent / f"{data.name}.log", "a+b")  # noqa: SIM115  (closed by kill)
         start = self.log.seek(0, os.SEEK_END)
         self.popen = subprocess.Popen(
-            [*command, *options],
+            serve_command(target, data, *options),
             cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
             stdout=self.log,
