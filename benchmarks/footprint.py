@@ -17,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -77,14 +78,14 @@ from minihttp.server import serve
 serve(app, port=0, ready=lambda server: print(server.port, flush=True))
 """
 FULL_APP = """
-import tempfile
+import os
 from minihttp import App, HttpRouter, Response, Schema, Table, mutation, v
 http = HttpRouter()
 @mutation(args={})
 def create(ctx):
     return ctx.db.insert("items", {"n": 1})
 http.route(path="/x", method="GET", handler=lambda ctx, request: ctx.run_mutation(create) and Response("ok"))
-app = App(http, schema=Schema(items=Table({"n": v.number()})), modules=[__name__], data=tempfile.mkdtemp())
+app = App(http, schema=Schema(items=Table({"n": v.number()})), modules=[__name__], data=os.environ["DATA"])
 """
 
 
@@ -97,9 +98,13 @@ def seconds(program: str) -> float:
 
 def served_mib(program: str) -> float:
     """Resident memory of a server process after one request, in MiB (Linux)."""
-    with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as server:
+    command = [sys.executable, "-c", program]
+    with (
+        tempfile.TemporaryDirectory() as data,
+        subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "DATA": data}, stdout=subprocess.PIPE, text=True
+        ) as server,
+    ):
         assert server.stdout is not None
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/x"
         urllib.request.urlopen(url).read()

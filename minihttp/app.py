@@ -22,7 +22,6 @@ from .http.response import Response
 from .http.router import HttpRouter, Route
 from .http.target import check_host, raw_path
 from .limits import DEFAULT_LIMITS, Limits
-from .loader import Package, find_target, load_package
 from .replies import error_reply, reply
 
 if TYPE_CHECKING:
@@ -119,6 +118,8 @@ class App:
         Raises:
             ConfigurationError: for a folder without `http.py`, or an `http.py` without `http`.
         """
+        from .loader import load_package
+
         found = load_package(os.fspath(package))
         return cls(found.http, schema=found.schema, crons=found.crons, modules=found.modules, **settings)
 
@@ -129,6 +130,8 @@ class App:
         Raises:
             ConfigurationError: nothing is there, it is no app and no router, or its code raises.
         """
+        from .loader import Package, find_target
+
         found = find_target(target)
         if isinstance(found, Package):
             return cls(found.http, schema=found.schema, crons=found.crons, modules=found.modules)

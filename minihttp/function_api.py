@@ -4,8 +4,8 @@ work.
 
 Serves public functions to anybody and internal ones to the holder of the admin key; to everybody else an
 internal function looks exactly like one that does not exist. Errors of a function are a 200 with `status:
-"error"`, errors of the transport a 4xx with `code` and `message` (`convex.md` §7). Knows no engine and no
-router but the one it adds routes to.
+"error"`, errors of the transport a 4xx with `code` and `message` (`convex.md` §7). `own_routes.py` says which
+path is which operation, and loads this file when one is asked for. Knows no engine and no router.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import re
 import struct
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from hmac import compare_digest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import (
@@ -34,22 +34,17 @@ from .errors import (
     ValidationError,
 )
 from .functions.context import Call
-from .http.cors import Cors
-from .http.headers import Headers
 from .http.request import Request
 from .http.response import Response
-from .http.router import HttpRouter
 from .values import decode, encode_clean, encode_wire
 
 if TYPE_CHECKING:
     from .data.database import Database
-    from .functions.context import HandlerCtx
     from .functions.runner import Runner
     from .limits import Limits
 
 log = logging.getLogger("minihttp")
 
-_SLACK_BYTES = 2_000  # of the envelope around the arguments, as in Convex
 _LOG_LINES = 256  # a call
 _LOG_LINE_BYTES = 4_096
 
@@ -63,40 +58,6 @@ _FORMATS: dict[str, Callable[[Any], Any]] = {
 _PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
 )
-
-_ABOUT = {
-    "/": "This minihttp deployment is running.",
-    "/version": "minihttp",
-    "/instance_name": "minihttp",
-}
-
-
-class _MirrorCors(Cors):
-    """Convex's rule for `/api/*`: any origin, with credentials, asking for any header (`convex.md` §7.5).
-
-    It gives nothing away: the API knows no cookies, only an Authorization header that a page must hold
-    already.
-    """
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(["*"])
-
-    def apply(self, headers: Headers, origin: str | None) -> None:
-        super().apply(headers, origin)
-        if origin is not None:
-            headers.set("Access-Control-Allow-Credentials", "true")
-
-    def preflight(self, environ: dict[str, Any], methods: Iterable[str]) -> Response:
-        response = super().preflight(environ, methods)
-        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
-        if asked:
-            response.headers.set("Access-Control-Allow-Headers", asked)
-        return response
-
-
-MIRROR = _MirrorCors()
 
 
 class Host(Protocol):
@@ -154,46 +115,40 @@ class _Called:
 
 
 class FunctionApi:
-    """The handlers of the function API of one app."""
+    """The operations of the function API of one app, each a method that answers a request."""
 
     def __init__(self, app: Host) -> None:
         self._app = app
 
-    def add_routes(self, router: HttpRouter, fallback: HttpRouter) -> None:
-        """Register the API on `router`, and on `fallback` what gives way to any route of the user."""
-        table = {
-            ("POST", "/api/query"): self._kind("query"),
-            ("GET", "/api/query"): self._get_query,
-            ("POST", "/api/mutation"): self._kind("mutation"),
-            ("POST", "/api/action"): self._kind("action"),
-            ("POST", "/api/query_batch"): self._query_batch,
-            ("POST", "/api/query_ts"): self._query_ts,
-            ("POST", "/api/query_at_ts"): self._query_at_ts,
-            ("POST", "/api/function"): self._function,
-            ("POST", "/api/run/"): self._run_path,
-        }
-        for (method, path), handler in table.items():
-            where = {"path_prefix" if path.endswith("/") else "path": path}
-            router.route(
-                **where,
-                method=method,
-                handler=_transport(handler),
-                cors=MIRROR,
-                max_body=self._app.limits.max_args_bytes + _SLACK_BYTES,
-            )
+    def answer(self, operation: str, request: Request) -> Response:
+        """Answer by the method `operation`; errors of the transport are `{code, message}`, not minihttp's
+        own `{error}`.
+        """
+        try:
+            response: Response = getattr(self, operation)(request)
+            return response
+        except (HTTPError, ValidationError, DocumentError) as error:
+            return Response.json({"code": error.code, "message": str(error)}, status=error.status)
+        except StorageUnavailableError as error:
+            log.error("%s request_id=%s", error, request.id)
+            message = "No space left to store this" if error.status == 507 else "Storage is not available now"
+            return Response.json({"code": error.code, "message": message}, status=error.status)
 
-        for path, text in _ABOUT.items():
-            fallback.route(path=path, method="GET", handler=partial(_about, text))
+    # ------------------------------------------------------------ operations
 
-    # ------------------------------------------------------------ handlers
+    def query(self, request: Request) -> Response:
+        return self._posted(request, "query")
 
-    def _kind(self, kind: str) -> Callable[[Request], Response]:
-        def handler(request: Request) -> Response:
-            return self._answer(_Called(_body(request), _default_format(request)), request, kind)
+    def mutation(self, request: Request) -> Response:
+        return self._posted(request, "mutation")
 
-        return handler
+    def action(self, request: Request) -> Response:
+        return self._posted(request, "action")
 
-    def _get_query(self, request: Request) -> Response:
+    def _posted(self, request: Request, kind: str) -> Response:
+        return self._answer(_Called(_body(request), _default_format(request)), request, kind)
+
+    def get_query(self, request: Request) -> Response:
         body: dict[str, Any] = dict(request.query.items())
         try:
             body["args"] = json.loads(body.get("args") or "{}")
@@ -201,7 +156,7 @@ class FunctionApi:
             raise HTTPError(400, f"args is not JSON: {error}", code="BadJsonBody") from None
         return self._answer(_Called(body, _default_format(request)), request, "query")
 
-    def _run_path(self, request: Request) -> Response:
+    def run_path(self, request: Request) -> Response:
         module, _, name = request.tail.rpartition("/")
         if not module or not name:
             raise HTTPError(
@@ -212,7 +167,7 @@ class FunctionApi:
         body = {**_body(request), "path": f"{module}:{name}"}
         return self._answer(_Called(body, _default_format(request)), request, None)
 
-    def _function(self, request: Request) -> Response:
+    def function(self, request: Request) -> Response:
         if not self._is_admin(request):
             raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
         body = _body(request)
@@ -220,18 +175,18 @@ class FunctionApi:
             raise HTTPError(400, f"There is no component {body['componentPath']!r}", code="ComponentNotFound")
         return self._answer(_Called(body, _default_format(request)), request, None)
 
-    def _query_batch(self, request: Request) -> Response:
+    def query_batch(self, request: Request) -> Response:
         queries = _body(request).get("queries")
         if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
             raise HTTPError(400, "missing field `queries`", code="BadJsonBody")
         calls = [_Called(query, _default_format(request)) for query in queries]
         return Response.json({"results": self._queries(calls, request, None)})
 
-    def _query_ts(self, request: Request) -> Response:
+    def query_ts(self, request: Request) -> Response:
         timestamp = self._app.database.pin()
         return Response.json({"ts": base64.b64encode(struct.pack("<Q", timestamp)).decode()})
 
-    def _query_at_ts(self, request: Request) -> Response:
+    def query_at_ts(self, request: Request) -> Response:
         body = _body(request)
         try:
             (timestamp,) = struct.unpack("<Q", base64.b64decode(body.get("ts"), validate=True))  # type: ignore[arg-type]
@@ -321,26 +276,6 @@ class FunctionApi:
         return True
 
 
-def _about(text: str, ctx: HandlerCtx, request: Request) -> Response:
-    return Response(text)
-
-
-def _transport(handler: Callable[[Request], Response]) -> Callable[[HandlerCtx, Request], Response]:
-    """Errors of the transport are `{code, message}`, not minihttp's own `{error}`."""
-
-    def guarded(ctx: HandlerCtx, request: Request) -> Response:
-        try:
-            return handler(request)
-        except (HTTPError, ValidationError, DocumentError) as error:
-            return Response.json({"code": error.code, "message": str(error)}, status=error.status)
-        except StorageUnavailableError as error:
-            log.error("%s request_id=%s", error, request.id)
-            message = "No space left to store this" if error.status == 507 else "Storage is not available now"
-            return Response.json({"code": error.code, "message": message}, status=error.status)
-
-    return guarded
-
-
 def _body(request: Request) -> dict[str, Any]:
     try:
         body: dict[str, Any] = request.json(dict)
@@ -361,9 +296,10 @@ def _default_format(request: Request) -> str:
 
 def _frames(error: BaseException) -> str:
     """The app's own frames, innermost first."""
-    here = str(Path(__file__).parent)
+    here = os.path.dirname(__file__)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(here)]
-    return "".join(f"    at {f.name} ({Path(f.filename).name}:{f.lineno})\n" for f in reversed(frames))
+    lines = [f"    at {f.name} ({os.path.basename(f.filename)}:{f.lineno})\n" for f in reversed(frames)]
+    return "".join(lines)
 
 
 class _Nothing:

@@ -14,7 +14,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -184,6 +183,8 @@ def _not_found(name: str, missing: str) -> str:
 
 def _nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` where one of the known words is near."""
+    from difflib import get_close_matches  # rare, and 1.4 ms to import
+
     near = get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

@@ -3,32 +3,84 @@
 
 They are in routers of their own beside the user's: an exact path of the user's on a taken place is refused at
 start, the user's patterns and prefixes give way, and what Convex answers at `/` gives way to any route of the
-user's. Knows what there is to serve, not how.
+user's. Knows what there is to serve, not how: the function API is loaded by its first request.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import function_api, observe
+from . import observe
 from .errors import RouteError
+from .http.cors import Cors
+from .http.headers import Headers
+from .http.response import Response
 from .http.router import HttpRouter, Route
 
 if TYPE_CHECKING:
+    from . import function_api
     from .files.storage import FileStore
+    from .http.request import Request
+
+    class Host(function_api.Host, observe.Observed, Protocol):
+        """What the own routes need of the app."""
+
+        http: HttpRouter
+        function_api: bool
+        metrics: observe.Metrics | None
+
+        @property
+        def files(self) -> FileStore: ...
+
 
 _OURS = ("/api/", "/_/")  # what every own route but the fallback begins with
+_ENVELOPE_BYTES = 2_000  # around the arguments of a call, as in Convex
+_OPERATIONS = {  # the methods of FunctionApi
+    ("POST", "/api/query"): "query",
+    ("GET", "/api/query"): "get_query",
+    ("POST", "/api/mutation"): "mutation",
+    ("POST", "/api/action"): "action",
+    ("POST", "/api/query_batch"): "query_batch",
+    ("POST", "/api/query_ts"): "query_ts",
+    ("POST", "/api/query_at_ts"): "query_at_ts",
+    ("POST", "/api/function"): "function",
+    ("POST", "/api/run/"): "run_path",
+}
+_ABOUT = {
+    "/": "This minihttp deployment is running.",
+    "/version": "minihttp",
+    "/instance_name": "minihttp",
+}
 
 
-class Host(function_api.Host, observe.Observed, Protocol):
-    """What the own routes need of the app."""
+class _MirrorCors(Cors):
+    """Convex's rule for `/api/*`: any origin, with credentials, asking for any header (`convex.md` §7.5).
 
-    http: HttpRouter
-    function_api: bool
-    metrics: observe.Metrics | None
+    It gives nothing away: the API knows no cookies, only an Authorization header that a page must hold
+    already.
+    """
 
-    @property
-    def files(self) -> FileStore: ...
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(["*"])
+
+    def apply(self, headers: Headers, origin: str | None) -> None:
+        super().apply(headers, origin)
+        if origin is not None:
+            headers.set("Access-Control-Allow-Credentials", "true")
+
+    def preflight(self, environ: dict[str, Any], methods: Iterable[str]) -> Response:
+        response = super().preflight(environ, methods)
+        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
+        if asked:
+            response.headers.set("Access-Control-Allow-Headers", asked)
+        return response
+
+
+_MIRROR = _MirrorCors()
 
 
 class OwnRoutes:
@@ -45,14 +97,11 @@ class OwnRoutes:
         self._fallback = HttpRouter()
         observe.add_routes(app, self._routes, app.metrics)
 
-        def storage(ctx: Any, request: Any) -> Any:
-            return app.files.handle(request)
-
-        where: Any = {"path_prefix": "/api/storage/", "handler": storage, "cors": function_api.MIRROR}
+        where: Any = {"path_prefix": "/api/storage/", "handler": partial(_storage, app), "cors": _MIRROR}
         self._routes.route(**where, method="GET")
         self._routes.route(**where, method="POST", max_body=app.limits.max_upload_bytes)
         if app.function_api:
-            function_api.FunctionApi(app).add_routes(self._routes, self._fallback)
+            self._add_function_api(app)
         for path, method, _ in self._routes.routes():
             users = app.http.find(path, method)
             if users is not None and users.exact:
@@ -60,6 +109,19 @@ class OwnRoutes:
                     f"{method} {path} is taken by the function API, but registered at {users.location};"
                     " App(function_api=False) frees it"
                 )
+
+    def _add_function_api(self, app: Host) -> None:
+        for (method, path), operation in _OPERATIONS.items():
+            where: Any = {"path_prefix" if path.endswith("/") else "path": path}
+            self._routes.route(
+                **where,
+                method=method,
+                handler=partial(_call_function, app, operation),
+                cors=_MIRROR,
+                max_body=app.limits.max_args_bytes + _ENVELOPE_BYTES,
+            )
+        for path, text in _ABOUT.items():
+            self._fallback.route(path=path, method="GET", handler=partial(_about, text))
 
     def find(self, path: str, method: str, users: Route | None) -> Route | None:
         """The route for a path that the user's router has no exact route for.
@@ -74,3 +136,17 @@ class OwnRoutes:
     def allowed_methods(self, path: str) -> list[str]:
         """As `HttpRouter.allowed_methods`, of the own routes."""
         return self._routes.allowed_methods(path) if path.startswith(_OURS) else []
+
+
+def _storage(app: Host, ctx: Any, request: Request) -> Response:
+    return app.files.handle(request)
+
+
+def _call_function(app: Host, operation: str, ctx: Any, request: Request) -> Response:
+    from .function_api import FunctionApi  # 10 ms, which an app that only routes need not spend
+
+    return FunctionApi(app).answer(operation, request)
+
+
+def _about(text: str, ctx: Any, request: Request) -> Response:
+    return Response(text)

@@ -12,7 +12,6 @@ import importlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
@@ -128,6 +127,8 @@ class Settings:
     def _put(self, name: str, value: Any, form: str) -> None:
         origin = form.format(flag=name.replace("_", "-"), name=name.upper())
         if name not in SETTINGS:
+            from difflib import get_close_matches  # rare, and 1.4 ms to import
+
             near = get_close_matches(name, SETTINGS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ConfigurationError(f"{origin}: there is no setting {name!r}{hint}")

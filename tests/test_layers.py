@@ -157,6 +157,25 @@ def test_the_router_alone_imports_no_database() -> None:
     assert not unwanted & set(loaded)
 
 
+def test_a_request_that_is_only_routed_loads_little() -> None:
+    program = """
+import sys
+from minihttp import App, HttpRouter, Response
+http = HttpRouter()
+http.route(path="/x", method="GET", handler=lambda ctx, request: Response("ok"))
+environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "HTTP_HOST": "a"}
+assert b"".join(App(http)(environ, lambda status, headers: None)) == b"ok"
+print(*sys.modules)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "minihttp.own_routes" in loaded, "the check of taken paths comes before the first reply"
+    unwanted = ["minihttp.function_api", "minihttp.loader", "minihttp.parts", "minihttp.values", "sqlite3"]
+    unwanted += ["hashlib", "random", "difflib", "pathlib", "urllib.parse", "tempfile", "dataclasses"]
+    assert not loaded.intersection(unwanted)
+
+
 def test_nothing_makes_requests_to_the_outside() -> None:
     """SSRF by construction: no HTTP client below the command line (webhooks send and --forward are the user's
     wish).

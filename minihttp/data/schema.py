@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from ..errors import SchemaError
@@ -99,6 +98,8 @@ class Table:
             and root not in self.validator.fields
             and root != "_creationTime"
         ):
+            from difflib import get_close_matches  # rare, and 1.4 ms to import
+
             near = get_close_matches(root, self.validator.fields, n=1)
             hint = f"; did you mean {show(near[0])}?" if near else ""
             raise SchemaError(f"{where} has the field {show(field)}, which the table does not have{hint}")

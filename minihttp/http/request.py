@@ -9,8 +9,8 @@ prefix and parameters are.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
-from random import getrandbits
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import HTTPError
@@ -44,7 +44,7 @@ def request_id(environ: dict[str, Any]) -> str:
     """The id of a request in replies and logs: the server's, or 16 hex digits made now and kept."""
     found: str | None = environ.get("minihttp.request_id")
     if found is None:
-        found = environ["minihttp.request_id"] = f"{getrandbits(64):016x}"
+        found = environ["minihttp.request_id"] = os.urandom(8).hex()
     return found
 
 

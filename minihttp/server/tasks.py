@@ -8,9 +8,9 @@ or counters.
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
-from random import getrandbits
 from typing import Any
 
 from waitress.task import ErrorTask, Task, WSGITask
@@ -74,7 +74,7 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environment()
         trusted = self.channel.server.trusted_proxy
         given = environ.get("HTTP_X_REQUEST_ID", "") if trusted in (self.channel.addr[0], "*") else ""
-        environ["minihttp.request_id"] = given if _REQUEST_ID.fullmatch(given) else f"{getrandbits(64):016x}"
+        environ["minihttp.request_id"] = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
         return environ
 
 
