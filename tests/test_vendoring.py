@@ -83,3 +83,36 @@ def test_copied_under_another_name(tmp_path: Path) -> None:
     listed = subprocess.run([sys.executable, "-m", "acme.vendor.web", "routes", "acme_app:app"], **run)
     assert listed.returncode == 0, listed.stderr
     assert "acme_app.py:" in listed.stdout
+
+
+ALONE = """
+from small import errors, limits
+from small.http.router import HttpRouter
+from small.http.request import Request
+from small.http.response import Response
+from small.http.multipart import parse_multipart
+from small.webhooks import github, stripe, svix
+
+router = HttpRouter()
+router.route(path="/x", method="GET", handler=lambda ctx, request: Response.json({}))
+assert router.find("/x", "GET") is not None
+for provider, secret in ((github, "s"), (stripe, "s"), (svix, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")):
+    assert provider.verify(b"{}", provider.sign(b"{}", secret), secret).body == b"{}"
+print("fine")
+"""
+
+
+def test_the_router_and_the_verifiers_alone(tmp_path: Path) -> None:
+    """The ground floor, http/ and webhooks/ are usable without the rest of the house."""
+    source, small = Path(minihttp.__file__).parent, tmp_path / "small"
+    small.mkdir()
+    (small / "__init__.py").touch()
+    for name in ("errors.py", "limits.py"):
+        shutil.copy(source / name, small)
+    for name in ("http", "webhooks"):
+        shutil.copytree(source / name, small / name, ignore=shutil.ignore_patterns("__pycache__"))
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.stdout == "fine\n", done.stderr
