@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from wsgiref.validate import validator
 
 import pytest
 
@@ -35,7 +34,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             settings = {"environment": SECRETS, "clock": testing.Clock(NOW), "workers": 0, **settings}
             app.configure(data=tmp_path / "data", **settings)
             stack.callback(app.close)
-            return app, stack.enter_context(live(validator(app)))
+            return app, stack.enter_context(live(app))
 
         yield start
 

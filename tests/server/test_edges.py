@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from minihttp import App, HttpRouter, Limits, Response
 from minihttp.server import Server
+from tests.live import Validated
 
 from .wire import Connection, exchange, running
 
@@ -55,7 +56,7 @@ def error(ctx: Any, request: Any) -> Response:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     app = App(http, limits=Limits(max_body_bytes=100_000))
-    with running(app, max_body_bytes=100_000) as server:
+    with running(Validated(app), max_body_bytes=100_000) as server:
         yield server
 
 
