@@ -74,7 +74,7 @@ class Client:
 class Validated:
     """A WSGI application inside `wsgiref.validate`; what a server asks of an `App` besides goes to the app.
 
-    A path without a slash and a method of no RFC go past the check, which takes them for the server's mistake.
+    A path without a slash and a method of no RFC go past the check: it takes them for the server's mistake.
     """
 
     def __init__(self, app: Any) -> None:
