@@ -137,7 +137,8 @@ class DocumentBackend:
 
     def _create(self, writing: Writing, version: int) -> None:
         if version or writing.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
-            raise Fault(errno.EILSEQ, f"{self._path} is the database of another program or a newer version")
+            newer = f" or a newer version (format {version}, not {_FORMAT})" if version else ""
+            raise Fault(errno.EILSEQ, f"{self._path} is the database of another program{newer}")
         writing.execute("PRAGMA journal_mode = WAL")  # before the tables: the change is not transactional
         for statement in ("BEGIN IMMEDIATE", *TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
             writing.execute(statement)

@@ -307,7 +307,8 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     if version == _FORMAT:
         return
     if version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
-        raise Fault(errno.EILSEQ, "it is the database of another program or of a newer version")
+        newer = f" or a newer version (format {version}, not {_FORMAT})" if version else ""
+        raise Fault(errno.EILSEQ, f"it is the database of another program{newer}")
     for statement in ("BEGIN IMMEDIATE", *_TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
         connection.execute(statement)
 

@@ -8,6 +8,7 @@ engine only as `backend.py`.
 
 from __future__ import annotations
 
+import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator
@@ -153,13 +154,19 @@ class Query:
                 documents come and go, and only for the same query.
 
         Raises:
-            DocumentError: for a bad number, or a cursor of another query or of nobody.
+            DocumentError: for a bad number, a cursor of another query or of nobody, or a second page in one
+                call of a function (`convex.md` §4.6).
         """
         wrong = f"`options.numItems` must be a positive number. Received `{show(num_items)}`."
         count = _whole_number(num_items, 0, wrong)
         if count == 0:
             raise DocumentError("InvalidArgument", "Must request at least 1 document while paginating")
         after = None if cursor is None else self._open_cursor(cursor)
+        if self._transaction.paginated:
+            raise DocumentError(
+                "MultiplePaginatedDatabaseQueries", "A function can read only one page in each of its calls"
+            )
+        self._transaction.paginated = True
         page: list[Document] = []
         rows = self._rows(count + 1, after)
         for after, json in rows:
@@ -245,4 +252,4 @@ class Query:
 def _whole_number(value: Any, least: int, message: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1 or value < least:
         raise DocumentError("InvalidArgument", message)
-    return int(value)
+    return min(int(value), sys.maxsize)

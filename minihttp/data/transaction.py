@@ -91,7 +91,10 @@ class Transaction:
         deadline: when it must have ended, on `time.monotonic()`; infinity without a limit.
         now: Unix seconds by the app's clock, the same throughout.
         notes: a place for other rooms to keep what they know of this transaction.
+        paginated: whether the running function has read its one page.
     """
+
+    paginated = False
 
     def __init__(
         self, database: Database, engine: Any, *, writable: bool, time_limit_seconds: float | None

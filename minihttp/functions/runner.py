@@ -96,14 +96,16 @@ class Runner:
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")
         checked = self._checked_args(found, args)
-        if found.kind == "query":
-            return self._finish(found, QueryCtx(self, transaction, call), checked)
-        if not transaction.writable:
+        if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
-        ctx = MutationCtx(self, transaction, call)
-        if not nested:
-            return self._finish(found, ctx, checked)
-        return transaction.nested(lambda: self._finish(found, ctx, checked))
+        ctx = _CONTEXT[found.kind](self, transaction, call)
+        paginated, transaction.paginated = transaction.paginated, False  # one page for each call
+        try:
+            if found.kind == "query" or not nested:
+                return self._finish(found, ctx, checked)
+            return transaction.nested(lambda: self._finish(found, ctx, checked))
+        finally:
+            transaction.paginated = paginated
 
     def _admit(self, function: Function | str, kind: str | None, call: Call | None, public: bool) -> Function:
         found = self.resolve(function)
@@ -161,4 +163,5 @@ class Runner:
         return self._finish(function, ActionCtx(self, call, deadline), args)
 
 
+_CONTEXT = {"query": QueryCtx, "mutation": MutationCtx}
 _RUN = {"query": Runner._query, "mutation": Runner._mutation, "action": Runner._action}

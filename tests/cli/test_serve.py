@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,30 @@ def test_a_data_directory_in_use(tmp_path: Path, programs: list[Program]) -> Non
     program.wait_for("serves")
     code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
     assert code == 1 and text.count("\n") == 1 and "data" in text
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("PRAGMA user_version = 99", "the database of another program or a newer version (format 99, not 1)"),
+        ("CREATE TABLE theirs (x)", "the database of another program"),
+        (None, "file is not a database"),
+    ],
+)
+@pytest.mark.parametrize("file", ["app.db", "files.db"])
+def test_a_data_directory_that_cannot_be_read(
+    tmp_path: Path, file: str, statement: str | None, message: str
+) -> None:
+    (tmp_path / "app.py").write_text(APP.replace("App(http)", "App(http, modules=[__name__])"))
+    (tmp_path / "data").mkdir()
+    if statement is None:
+        (tmp_path / "data" / file).write_bytes(b"no database at all" * 100)
+    else:
+        with closing(sqlite3.connect(tmp_path / "data" / file)) as connection:
+            connection.execute(statement)
+    code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0", "--files", "sqlite")
+    assert code == 1 and text.startswith("minihttp: cannot use ") and text.endswith(f"{message}\n")
+    assert text.count("\n") == 1
 
 
 @pytest.mark.parametrize(

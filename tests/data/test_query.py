@@ -181,6 +181,7 @@ def test_order_and_ends(db: Database) -> None:
     assert numbers(lambda q: q.order("desc").take(2)) == [4, 3]
     assert numbers(lambda q: q.full_table_scan().take(2.0)) == [0, 1]
     assert run(db, lambda q: q.take(0)) == []
+    assert numbers(lambda q: q.take(1e300)) == [0, 1, 2, 3, 4]
     assert run(db, lambda q: q.first())["n"] == 0
     assert run(db, lambda q: q.filter(lambda q: q.eq(q.field("n"), 9)).first()) is None
     assert run(db, lambda q: q.filter(lambda q: q.eq(q.field("n"), 3)).unique())["n"] == 3
@@ -397,6 +398,19 @@ def test_an_empty_table_and_the_page_after_the_last(db: Database) -> None:
     assert [d["n"] for d in page["page"]] == [1]
     after = run(db, lambda q: q.paginate(num_items=3, cursor=page["continueCursor"]))
     assert (after["page"], after["isDone"]) == ([], True)
+
+
+def test_one_page_in_a_transaction(db: Database) -> None:
+    fill(db, [{}, {}])
+
+    def two(t: Any) -> Any:
+        page = t.db.query("items").paginate(num_items=1)
+        return t.db.query("items").paginate(num_items=1, cursor=page["continueCursor"])
+
+    with pytest.raises(DocumentError, match="only one page") as caught:
+        db.read(two)
+    assert caught.value.code == "MultiplePaginatedDatabaseQueries"
+    assert len(run(db, lambda q: q.paginate(num_items=1e300))["page"]) == 2
 
 
 @pytest.mark.parametrize("num_items", [0, -1, 1.5, None, "3", True, math.nan], ids=repr)

@@ -26,6 +26,7 @@ from minihttp.errors import (
     ArgumentValidationError,
     CallError,
     DeadlineError,
+    DocumentError,
     FunctionNotFoundError,
     LimitError,
     ReturnsValidationError,
@@ -61,6 +62,22 @@ def outer_survives_inner(ctx: Any) -> list[str]:
         assert error.data == {"code": "SOLD_OUT"}
     ctx.scheduler.run_after(0, add, text="scheduled by the outer")
     return ctx.run_query(texts)
+
+
+@query(args={"cursor": v.union(v.string(), v.null())})
+def page(ctx: Any, cursor: str | None) -> Any:
+    return ctx.db.query("notes").paginate(num_items=1, cursor=cursor)
+
+
+@mutation(args={"again": v.boolean()})
+def three_pages(ctx: Any, again: bool) -> list[str]:
+    first = ctx.db.query("notes").paginate(num_items=1)
+    second = ctx.run_query(page, cursor=first["continueCursor"])
+    third = ctx.run_query(page, cursor=second["continueCursor"])
+    ctx.run_query(texts)
+    if again:
+        ctx.db.query("notes").paginate(num_items=1)
+    return [note["text"] for found in (first, second, third) for note in found["page"]]
 
 
 @query(args={})
@@ -171,6 +188,14 @@ def test_a_sub_transaction_is_undone_alone(app: App) -> None:
 
 def test_each_call_of_an_action_is_a_transaction(app: App) -> None:
     assert app.run_action(two_transactions) == ["first", "third"]
+
+
+def test_each_call_reads_one_page(app: App) -> None:
+    for text in "abc":
+        app.run_mutation(add, text=text)
+    assert app.run_mutation(three_pages, again=False) == ["a", "b", "c"]
+    with pytest.raises(DocumentError, match="only one page"):
+        app.run_mutation(three_pages, again=True)
 
 
 def test_the_context_is_the_permission(app: App) -> None:

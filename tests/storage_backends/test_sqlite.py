@@ -255,12 +255,18 @@ def test_a_file_that_is_no_database(path: str, content: bytes) -> None:
     assert Path(path).read_bytes() == content
 
 
-@pytest.mark.parametrize("statement", ["CREATE TABLE theirs (x)", "PRAGMA user_version = 99"])
-def test_a_database_of_another_program_or_a_newer_version(path: str, statement: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("CREATE TABLE theirs (x)", "of another program"),
+        ("PRAGMA user_version = 99", "of another program or a newer version (format 99, not 1)"),
+    ],
+)
+def test_a_database_of_another_program_or_a_newer_version(path: str, statement: str, message: str) -> None:
     connection = sqlite3.connect(path)
     connection.execute(statement)
     connection.close()
-    assert "of another program or a newer version" in refused(errno.EILSEQ, lambda: DocumentBackend(path))
+    assert refused(errno.EILSEQ, lambda: DocumentBackend(path)).endswith(f"app.db is the database {message}")
 
 
 def test_a_damaged_page(backend: DocumentBackend, path: str) -> None:
