@@ -27,13 +27,20 @@ def run(args: argparse.Namespace) -> int:
 
 def route_rows(app: App) -> list[dict[str, Any]]:
     """One row a route, in the router's order."""
-    rows = []
-    for path, method, handler in app.http.routes():
-        route = app.http.find(path, method)
-        name = getattr(handler, "__qualname__", type(handler).__name__)
-        place = _relative(route.location) if route is not None else None
-        rows.append({"method": method, "path": path, "handler": name, "location": place})
-    return rows
+    return [
+        {
+            "method": route.method,
+            "path": route.pattern,
+            "handler": _label(route.handler),
+            "location": _relative(route.location),
+        }
+        for route in app.http
+    ]
+
+
+def _label(handler: Any) -> str:
+    found = getattr(handler, "label", None) or getattr(handler, "__qualname__", None)
+    return str(found or type(handler).__name__)
 
 
 def _relative(location: str) -> str:

@@ -10,7 +10,7 @@ requests and replies.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from types import EllipsisType
 from typing import Any
@@ -74,6 +74,11 @@ class WebhookEndpoint:
         self.handler = handler
         self.options = options
         self.location = location
+
+    @property
+    def label(self) -> str:
+        """What lists of routes show as the handler."""
+        return f"webhook: {getattr(self.handler, 'name', None) or self.handler or 'kept only'}"
 
     def __call__(self, ctx: Any, request: Any) -> Any:
         return ctx.receive_webhook(self, request)
@@ -261,13 +266,17 @@ class HttpRouter:
         route = self.find(percent_encode(path), method)
         return None if route is None else (route.handler, route.method, route.pattern)
 
-    def routes(self) -> list[tuple[str, str, Handler]]:
-        """(path, method, handler) of all: paths by path and method, then prefixes by method and prefix."""
+    def __iter__(self) -> Iterator[Route]:
+        """All routes: paths and patterns by path and method, then prefixes by method and prefix."""
         paths = [route for route in self._routes if not route.prefix_chars]
         paths.sort(key=lambda route: (route.pattern.encode("utf-16-be"), route.method))  # JavaScript's order
         prefixes = [route for route in self._routes if route.prefix_chars]
         prefixes.sort(key=lambda route: (route.method, route.pattern.encode("utf-16-be")))
-        return [(route.pattern, route.method, route.handler) for route in paths + prefixes]
+        return iter(paths + prefixes)
+
+    def routes(self) -> list[tuple[str, str, Handler]]:
+        """(path, method, handler) of all, in the same order (`convex.md` §1.3)."""
+        return [(route.pattern, route.method, route.handler) for route in self]
 
     def _add_path(self, route: Route, path: str) -> None:
         if not path.startswith("/"):

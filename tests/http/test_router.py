@@ -323,3 +323,11 @@ def test_agrees_with_a_plain_scan(registered: list[tuple[str, bool]], path: str)
     longest = sorted((p for p in prefixes if path.startswith(p)), key=len)
     expected = f"GET {matching[0]}" if matching else f"GET {longest[-1]}*" if longest else None
     assert label(http, path) == expected
+
+
+def test_iteration_gives_the_routes_themselves() -> None:
+    """A label such as `/a/*` may be matched by another route's pattern, so a list must not look labels up."""
+    router = HttpRouter()
+    router.route(path_prefix="/a/", method="GET", handler=len)
+    router.route(path="/a/{x}", method="GET", handler=str)
+    assert [(route.pattern, route.handler) for route in router] == [("/a/{x}", str), ("/a/*", len)]
