@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import minihttp
 from minihttp.backends import open_documents, open_files
 from minihttp.errors import ConfigurationError, DataDirectoryError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(minihttp.__file__).parent.parent  # of the tree, or of the installed wheel
 
 
 @pytest.mark.parametrize("scheme", ["filesystem:", ""])
