@@ -312,9 +312,8 @@ class DocumentBackend:
         with suppress(OSError):  # without room it stays as it is
             self._writing.execute("BEGIN IMMEDIATE")
             try:
-                with open(self._path + "-wal", "ab") as log:
-                    log.write(bytes(min(_WAL_BYTES, self._max_wal_bytes) - log.tell()))
-                    log.flush()
+                with open(self._path + "-wal", "ab", buffering=0) as log:
+                    log.write(bytes(max(0, min(_WAL_BYTES, self._max_wal_bytes) - log.tell())))
                     os.fsync(log.fileno())
             finally:
                 self._writing.execute("ROLLBACK")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -163,10 +164,10 @@ def test_one_that_raises_takes_nobody_with_it(backend: DocumentBackend, place: i
 
 
 @contextmanager
-def no_file_may_grow(path: str) -> Iterator[None]:
-    """A disk that takes nothing more: the write-ahead log is at the process's file size limit."""
+def no_file_may_grow(path: str, by_bytes: int = 0) -> Iterator[None]:
+    """A disk that takes little more: the write-ahead log is near the process's file size limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat(path + "-wal").st_size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.stat(path + "-wal").st_size + by_bytes, hard))
     try:
         yield
     finally:
@@ -297,6 +298,29 @@ def test_after_closing(backend: DocumentBackend) -> None:
 
 
 # ---------------------------------------------------------------- the write-ahead log
+
+
+def test_a_lengthened_log_is_read_like_any_other_after_a_crash(backend: DocumentBackend, path: str) -> None:
+    for n in range(20):
+        put(backend, f"w{n}", "1")
+    assert backend.statistics()["wal_bytes"] > 4_000_000
+    for suffix in ("", "-wal"):  # what is on disk while the process still runs is what a crash leaves
+        shutil.copy(path + suffix, path + ".copy" + suffix)
+    again = DocumentBackend(path + ".copy")
+    assert all(get(again, f"w{n}") for n in range(20))
+    put(again, "after", "1")
+    again.close()
+    TestSqlite().check_integrity(path + ".copy")
+
+
+def test_without_room_the_log_stays_as_it_is(backend: DocumentBackend, path: str) -> None:
+    def keep_going() -> None:
+        for n in range(20):
+            put(backend, f"w{n}", "1")
+
+    with no_file_may_grow(path, 1_000_000):
+        in_a_thread(keep_going)
+    assert all(get(backend, f"w{n}") for n in range(20))
 
 
 def test_the_log_is_bounded_though_there_is_always_a_reader(path: str) -> None:
