@@ -304,7 +304,7 @@ class DocumentBackend:
             self._lengthen_wal()
 
     def _lengthen_wal(self) -> None:
-        """Fill the write-ahead log up to its usual size: a COMMIT that lengthens no file syncs in half the time.
+        """Fill the write-ahead log up to its usual size: a COMMIT that lengthens no file syncs twice as fast.
 
         For SQLite a log ends before the first frame without the log's salt, so zeros are no part of it; the
         open transaction keeps other writers away.
