@@ -78,7 +78,7 @@ def _is_float64(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return "undefined" if value is UNSET else show(value)
+    return "undefined" if value is UNSET else f"Int64({value})" if isinstance(value, Int64) else show(value)
 
 
 def _truncating_div(x: int, y: int) -> int:

@@ -122,6 +122,13 @@ def _bytes(value: Any) -> Any:
     return bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else UNSET
 
 
+def _any(value: Any) -> Any:
+    try:
+        return copy(value)
+    except ValidationError as error:
+        raise Mismatch(str(error), Validator="v.any()") from None
+
+
 _BYTES = bytes  # inside `v` that name is a validator
 
 
@@ -377,7 +384,7 @@ class v:
     @staticmethod
     def any() -> Validator:
         """Any Convex value."""
-        return Scalar("v.any()", None, copy, accepts_null=True)
+        return Scalar("v.any()", None, _any, accepts_null=True)
 
     id = Id
     literal = Literal

@@ -320,7 +320,7 @@ def test_int64_arithmetic_truncates_and_wraps(db: Database) -> None:
     ("build", "message"),
     [
         (lambda q: q.add(q.field("x"), 1), "add needs two int64 or two float64, not undefined and 1"),
-        (lambda q: q.add(Int64(1), 1), "add needs two int64 or two float64"),
+        (lambda q: q.add(Int64(1), 1), "add needs two int64 or two float64, not Int64(1) and 1"),
         (lambda q: q.add(True, 1), "add needs two int64 or two float64, not true and 1"),
         (lambda q: q.div(Int64(1), Int64(0)), "div of 1 by zero"),
         (lambda q: q.neg("a"), 'neg needs an int64 or a float64, not "a"'),

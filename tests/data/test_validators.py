@@ -97,7 +97,11 @@ def test_what_is_refused(validator: Validator, value: object) -> None:
 
 
 NESTED = v.object(
-    {"a": v.array(v.object({"b": v.number()})), "r": v.optional(v.record(v.string(), v.string()))}
+    {
+        "a": v.array(v.object({"b": v.number()})),
+        "r": v.optional(v.record(v.string(), v.string())),
+        "x": v.optional(v.any()),
+    }
 )
 
 
@@ -110,6 +114,7 @@ NESTED = v.object(
         ({"a": [], "z": 1}, ["Object contains extra field `z` that is not in the validator.", "Object: {"]),
         ({"a": [], "r": {"k": 1}}, ["Path: .r.values()", "Value: 1", "Validator: v.string()"]),
         ({"a": [], "r": {"$k": "x"}}, ["Path: .r.keys()"]),
+        ({"a": [], "x": [{"b": {"$c": 1}}]}, ["name $c starts with a '$'", "path [0].b.$c", "Path: .x"]),
     ],
     ids=lambda value: str(value)[:30],
 )
