@@ -58,23 +58,19 @@ def attempts(chance: random.Random, round_number: int, client: int) -> Any:
         yield Attempt(function, args)
 
 
-def call(connection: http.client.HTTPConnection, kind: str, function: str, args: dict[str, Any]) -> Any:
-    body = json.dumps({"path": function, "args": args, "format": "json"})
-    connection.request("POST", f"/api/{kind}", body, {"Content-Type": "application/json"})
+def ask(client: Client, kind: str, function: str, args: dict[str, Any]) -> Any:
+    reply = client.post(f"/api/{kind}", {"path": function, "args": args}).json()
+    assert reply["status"] == "success", reply
+    return reply["value"]
+
+
+def mutate(connection: http.client.HTTPConnection, attempt: Attempt) -> Any:
+    body = json.dumps({"path": attempt.function, "args": attempt.args})
+    connection.request("POST", "/api/mutation", body, {"Content-Type": "application/json"})
     response = connection.getresponse()
     text = response.read()
     assert response.status == 200, text
     return json.loads(text)
-
-
-def ask(client: Client, kind: str, function: str, args: dict[str, Any]) -> Any:
-    connection = http.client.HTTPConnection(client.host, client.port, timeout=30)
-    try:
-        reply = call(connection, kind, function, args)
-    finally:
-        connection.close()
-    assert reply["status"] == "success", reply
-    return reply["value"]
 
 
 def write_until_killed(client: Client, calls: Any, journal: list[Attempt], wrong: list[Any]) -> None:
@@ -82,7 +78,7 @@ def write_until_killed(client: Client, calls: Any, journal: list[Attempt], wrong
     try:
         for attempt in calls:
             journal.append(attempt)
-            reply = call(connection, "mutation", attempt.function, attempt.args)
+            reply = mutate(connection, attempt)
             attempt.outcome = "ok" if reply["status"] == "success" else "refused"
             if attempt.outcome == "refused" and reply.get("errorData") != "overdrawn":
                 wrong.append(reply)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""A real server whose disk fills up: 507 and one clear log line for each refusal, reads go on, nothing
+acknowledged is lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import ROOT, Client, Process, Reply
+
+MIB = 1024 * 1024
+APP = ROOT / "tests" / "apps" / "bank.py"
+OPTIONS = ("--workers", "0", "--log-level", "warning")
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A file system of 24 MiB, not below pytest's own folders, which it tidies up."""
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder]
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("only root can mount a small file system")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+def note(client: Client, number: int) -> Reply:
+    args = {"key": f"{number:04}" + "x" * 200_000, "round": 0}
+    return client.post("/api/mutation", {"path": "bank:note", "args": args})
+
+
+def notes(client: Client) -> Any:
+    reply = client.post("/api/query", {"path": "bank:state", "args": {"round": 0}})
+    return [int(key[:4]) for key in reply.json()["value"]["notes"]]
+
+
+def test_a_disk_that_fills_up(disk: Path) -> None:
+    server = Process(APP, disk / "data", *OPTIONS)
+    try:
+        (disk / "filler").write_bytes(bytes(10 * MIB))
+        acknowledged = 0
+        while (reply := note(server.client, acknowledged)).status == 200:
+            acknowledged += 1
+        assert (reply.status, reply.json()["code"]) == (507, "StorageFull")
+        assert note(server.client, acknowledged).status == 507
+        assert notes(server.client) == list(range(acknowledged)), "reads go on"
+        assert acknowledged > 3
+        assert sum("disk is full" in line for line in server.output().splitlines()) == 2
+        assert "Traceback" not in server.output()
+
+        (disk / "filler").unlink()
+        assert note(server.client, acknowledged).status == 200, "with room again it writes again"
+        server.kill()
+        server = Process(APP, disk / "data", *OPTIONS)
+        assert notes(server.client) == list(range(acknowledged + 1))
+        assert server.terminate() == 0
+    finally:
+        server.kill()
+    with sqlite3.connect(disk / "data" / "app.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
