@@ -45,17 +45,24 @@ class _Batch:
         self.handed_over_at = inf
         self.settled = False
         self.fault: OSError | None = None
-        self.handed_over: threading.Event | None = None  # once somebody waits for somebody else's COMMIT
+        self._gate: threading.Lock | None = None  # once somebody waits for somebody else's COMMIT
 
     def hand_over(self) -> None:
-        if self.handed_over is None:
-            self.handed_over, self.handed_over_at = threading.Event(), monotonic()
+        if self._gate is None:
+            self._gate, self.handed_over_at = threading.Lock(), monotonic()
+            self._gate.acquire()
 
     def settle(self, fault: OSError | None) -> None:
         self.fault = fault
         self.settled = True
-        if self.handed_over is not None:
-            self.handed_over.set()
+        if self._gate is not None:
+            self._gate.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is settled, and say whether it is. Whoever wakes lets one more go, not all at once."""
+        if self._gate is not None and self._gate.acquire(timeout=seconds):
+            self._gate.release()
+        return self.settled
 
 
 def _scratch_directory() -> str:
@@ -216,7 +223,7 @@ class DocumentBackend:
             if self._batch is None and self._refusal is not None and arrived < self._refusal[0]:
                 raise Fault(*self._refusal[1].args)  # who waited beside the refused one need not wait again
             batch, result, error = self._join(run, deadline_seconds)
-        while not batch.settled and not (batch.handed_over and batch.handed_over.wait(_ORPHAN_SECONDS)):
+        while not (batch.settled or batch.wait(_ORPHAN_SECONDS)):
             with self._turn:  # whoever was to commit never came (an exception while it waited for its turn)
                 if self._batch is batch:
                     self._commit(batch)
