@@ -3,7 +3,8 @@
 
 Nothing is ever half there, balances are the replay of the transfers that are, and the server comes back.
 The test keeps its own journal: each attempt before it is sent, its outcome after the reply. What was under
-way at the kill is unknown: it may be there or not, but only wholly.
+way at the kill is unknown: it may be there or not, but only wholly. A SIGKILL leaves the page cache alone, so
+of fsync this tells nothing: `tests/storage_backends/test_sqlite.py` asks for that.
 """
 
 from __future__ import annotations
