@@ -8,7 +8,8 @@ into it. Knows no secrets and no cryptography.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..errors import HTTPError, WebhookError
@@ -25,8 +26,8 @@ Headers = _HasItems | Iterable[tuple[str | bytes, str | bytes]]
 """`request.headers`, any other mapping with `items()`, or (name, value) pairs; text or bytes, in any case."""
 
 
-def read_headers(headers: Headers, once: Container[str]) -> dict[str, str]:
-    """Header fields by lower-case name.
+def read_headers(headers: Headers, once: Iterable[str] = ()) -> dict[str, str]:
+    """All header fields as text, by lower-case name.
 
     Args:
         headers: as they came.
@@ -35,22 +36,37 @@ def read_headers(headers: Headers, once: Container[str]) -> dict[str, str]:
     Raises:
         WebhookError: `malformed_header`, when one of them does: libraries disagree on which to take.
     """
-    pairs: Any = headers.items() if hasattr(headers, "items") else headers
-    if not hasattr(pairs, "__len__"):
-        pairs = list(pairs)
-    lower = str.lower
+    pairs: list[Any] = list(headers.items() if hasattr(headers, "items") else headers)
     try:
-        fields = {lower(name): value + "" for name, value in pairs}  # TypeError for anything but text
+        fields = {str.lower(name): value + "" for name, value in pairs}  # TypeError for anything but text
     except TypeError:
         pairs = [(_text(name), _text(value)) for name, value in pairs]
-        fields = {lower(name): value for name, value in pairs}
+        fields = {name.lower(): value for name, value in pairs}
     if len(fields) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if (name := lower(_text(name))) in seen and name in once:
-                raise WebhookError("malformed_header", f"the header {name} occurs more than once")
-            seen.add(name)
+        _refuse_repeated([name.lower() for name, _ in pairs], once)
     return fields
+
+
+@lru_cache(maxsize=64)
+def spellings(names: tuple[str, ...], wanted: tuple[str, ...], once: frozenset[str]) -> tuple[str, ...]:
+    """How each of the `wanted` lower-case names is spelled among `names`.
+
+    A sender spells the headers of all its deliveries alike, so the last answers are kept.
+
+    Raises:
+        WebhookError: as `read_headers`.
+        TypeError: for a name that is not text.
+    """
+    spelled = {str.lower(name): name for name in names}
+    if len(spelled) < len(names):
+        _refuse_repeated([name.lower() for name in names], once)
+    return tuple(spelled.get(name, name) for name in wanted)
+
+
+def _refuse_repeated(names: list[str], once: Iterable[str]) -> None:
+    for name in once:
+        if names.count(name) > 1:
+            raise WebhookError("malformed_header", f"the header {name} occurs more than once")
 
 
 def _text(value: Any) -> str:
@@ -81,25 +97,32 @@ class Delivery:
         body: the raw bytes that were signed.
         timestamp: Unix seconds of the attempt where the provider signs a time, else None.
         secret_index: which of the secrets matched, from 0.
-        headers: the header fields by lower-case name.
     """
 
-    __slots__ = ("_json", "body", "headers", "scheme", "secret_index", "timestamp")
+    __slots__ = ("_fields", "_headers", "_json", "body", "scheme", "secret_index", "timestamp")
 
     def __init__(
         self,
         scheme: HMACScheme,
         body: bytes,
-        headers: dict[str, str],
+        headers: Headers,
         secret_index: int,
         timestamp: int | None = None,
     ) -> None:
         self.scheme = scheme
         self.body = body
-        self.headers = headers
         self.secret_index = secret_index
         self.timestamp = timestamp
-        self._json = _UNREAD
+        self._headers = headers
+        self._fields = self._json = _UNREAD
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields by lower-case name; a mapping given to `verify` is read when first asked for."""
+        if self._fields is _UNREAD:
+            self._fields = read_headers(self._headers)
+        fields: dict[str, str] = self._fields
+        return fields
 
     @property
     def id(self) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigurationError
@@ -50,11 +49,10 @@ class Token(NamedTuple):
         return self.raw
 
 
-@lru_cache(maxsize=512)
 def prepare(
     secrets: str | bytes | tuple[str | bytes, ...], algorithm: str, encoding: str
 ) -> tuple[Key | Token, ...]:
-    """Prepare each secret once; the last 512 results are kept.
+    """The keys of some secrets, which the caller keeps.
 
     Args:
         secrets: one or several, as the provider shows them.

@@ -14,24 +14,22 @@ import re
 import time
 from binascii import b2a_base64, hexlify
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from hmac import compare_digest
+from math import floor
 from types import EllipsisType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, WebhookError
-from .delivery import Delivery, Headers, read_headers
+from .delivery import Delivery, Headers, read_headers, spellings
 from .hmac_scheme import HMACScheme
 from .keys import Key, Secrets, Token, prepare
 
 if TYPE_CHECKING:
     from .provider import Provider
 
-_TEMPLATE = {
-    "{id}": r"[!-\-/-~]{1,256}",  # no dot: `id.timestamp.body` must have one reading
-    "{timestamp}": r"[1-9][0-9]{0,11}",  # one spelling only; more digits are no date
-    "{url}": r"(?s:.*)",
-}
+_is_id = re.compile(r"[!-\-/-~]{1,256}").fullmatch  # no dot: `id.timestamp.body` must have one reading
+_is_timestamp = re.compile(r"[1-9][0-9]{0,11}").fullmatch  # one spelling only; more digits are no date
 _ENCODE: dict[str, Callable[[bytes], bytes]] = {
     "hex": hexlify,
     "base64": partial(b2a_base64, newline=False),
@@ -50,45 +48,35 @@ _GRAMMAR = {
 class Verifier:
     """`verify`, `sign` and `provider` for one scheme; a provider's module gives these three names."""
 
-    __slots__ = (
-        "_before",
-        "_encode",
-        "_is_alone",
-        "_is_before",
-        "_is_signature",
-        "_names",
-        "_once",
-        "_prefix",
-        "scheme",
-    )
+    __slots__ = ("_before", "_encode", "_is_signature", "_names", "_once", "_prefix", "_prepare", "scheme")
 
     def __init__(self, scheme: HMACScheme) -> None:
         self.scheme = scheme
-        before = grammar = scheme.signed.removesuffix("{body}")
-        for position, (name, pattern) in enumerate(_TEMPLATE.items()):
+        before = scheme.signed.removesuffix("{body}")
+        for position, name in enumerate(("{id}", "{timestamp}", "{url}")):  # faster than by name
             before = before.replace(name, f"{{{position}}}")
-            grammar = grammar.replace(name, pattern)
         self._before = before
-        self._is_before = re.compile(grammar).fullmatch
-        self._is_alone = not before and not scheme.separator and not scheme.timestamp_header
         self._prefix = scheme.prefix.encode()
         self._encode = _ENCODE[scheme.encoding]
+        prepared = partial(prepare, algorithm=scheme.algorithm, encoding=scheme.key_encoding)
+        self._prepare = lru_cache(maxsize=512)(prepared)
         grammar = _GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
         self._is_signature = re.compile(re.escape(scheme.prefix) + grammar).fullmatch
         signed_id = scheme.id_header if "{id}" in scheme.signed else ""
-        self._names = (scheme.signature_header.lower(), scheme.timestamp_header.lower(), signed_id.lower())
+        names = (scheme.signature_header, scheme.timestamp_header, signed_id)
+        self._names = tuple(name.lower() for name in names if name)
         more = {name for family in scheme.families for name in family}
         more |= {scheme.id_header.lower(), scheme.event_header.lower(), "content-type"}
-        self._once = frozenset(more.union(self._names))
+        self._once = frozenset(more.union(self._names)) - {""}
 
     def keys(self, secrets: Secrets) -> tuple[Key | Token, ...]:
         """The prepared keys of one secret or several; ConfigurationError for one that cannot be a key."""
         many = secrets if isinstance(secrets, (str, bytes)) else tuple(secrets)
-        return prepare(many, self.scheme.algorithm, self.scheme.key_encoding)
+        return self._prepare(many)
 
     def wanted_headers(self) -> frozenset[str]:
         """Lower-case names of the fields that are read here or worth keeping with a delivery."""
-        return (self._once | {"user-agent", *self.scheme.kept_headers}) - {""}
+        return self._once | {"user-agent", *self.scheme.kept_headers}
 
     def verify(
         self,
@@ -123,22 +111,25 @@ class Verifier:
             raise ConfigurationError(
                 f"tolerance_seconds must be None or at least 0, not {tolerance_seconds!r}"
             )
-        fields = read_headers(headers, self._once)
-        given, before, timestamp = self._read(fields, url)
+        headers, values = self._values(headers)
+        given, before, timestamp = self._read(url, *values)
         index = None
         for message in scheme.contents(body, url) if scheme.contents else (body,):
             for position, key in enumerate(keys):
                 expected = self._prefix + self._encode(key.digest(before, message))
                 for signature in given:
-                    if compare_digest(expected, signature) and index is None:
+                    same = compare_digest(expected, signature.encode("latin-1", "backslashreplace"))
+                    if same and index is None:
                         index = position
         if index is None:
             raise self._mismatch(given[0])
-        delivery = Delivery(scheme, body, fields, index, timestamp)
+        delivery = Delivery(scheme, body, headers, index, timestamp)
         if scheme.timestamp_path:
             timestamp = delivery.timestamp = _body_timestamp(delivery)
         if timestamp is not None and tolerance_seconds is not None:
-            _check_fresh(timestamp, time.time() if now is None else now, tolerance_seconds)
+            age_seconds = floor(time.time() if now is None else now) - timestamp
+            if abs(age_seconds) > tolerance_seconds:
+                raise _stale(age_seconds, tolerance_seconds)
         return delivery
 
     def sign(
@@ -198,46 +189,51 @@ class Verifier:
 
         return Provider(self, secret, tolerance_seconds, public_url)
 
-    def _read(self, fields: dict[str, str], url: str) -> tuple[list[bytes], bytes, int | None]:
+    def _values(self, headers: Any) -> tuple[Headers, list[str]]:
+        """The values of the headers that `_names` names, and the headers to keep.
+
+        The rare shapes are read whole: pairs, bytes, and another family of headers.
+        """
+        try:
+            get = headers.get
+            values = [get(name) for name in spellings(tuple(headers), self._names, self._once)]
+            if "".join(values) and all(values):  # TypeError for anything but text
+                return headers, values
+        except (AttributeError, TypeError):
+            pass
+        fields = read_headers(headers, self._once)
+        for family in (self._names, *self.scheme.families):
+            values = [fields.get(name, "") for name in family]
+            if all(values):  # families are never mixed
+                fields.update(zip(self._names, values, strict=True))
+                return fields, values
+        missing = [name for name in self._names if not fields.get(name)]
+        raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
+
+    def _read(
+        self, url: str, signature: str, timestamp: str | None = None, id: str | None = None
+    ) -> tuple[list[str], bytes, int | None]:
         """The signatures as given, what is signed before the body, and the timestamp; all of good grammar."""
-        signature_name, timestamp_name, id_name = self._names
-        signature = fields.get(signature_name)
-        if signature and self._is_alone:
-            return [signature.encode("latin-1", "backslashreplace")], b"", None
-        timestamp = fields.get(timestamp_name) if timestamp_name else None
-        id = fields.get(id_name) if id_name else None
-        if not signature or (timestamp_name and not timestamp) or (id_name and not id):
-            self._read_family(fields)
-            return self._read(fields, url)
         scheme = self.scheme
+        given = [signature]
         if scheme.fields:
             timestamp, given = _split_fields(signature, scheme.separator, scheme.fields)
         elif scheme.separator:
             given = [part for part in signature.split(scheme.separator) if part.startswith(scheme.prefix)]
-        else:
-            given = [signature]
-        before = self._before and self._before.format(id, timestamp, url)
-        if before and not self._is_before(before):
-            if id and not re.fullmatch(_TEMPLATE["{id}"], id):
-                raise WebhookError("malformed_header", f"the id {id[:40]!r} is not ASCII text without a dot")
-            raise WebhookError("invalid_timestamp", f"{str(timestamp)[:40]!r} is not a time in Unix seconds")
+        elif not self._before:
+            return given, b"", None
+        if id and not _is_id(id):
+            raise WebhookError("malformed_header", f"the id {id[:40]!r} is not ASCII text without a dot")
+        if timestamp is not None and not _is_timestamp(timestamp):
+            raise WebhookError("invalid_timestamp", f"{timestamp[:40]!r} is not a time in Unix seconds")
         if not given:
-            raise WebhookError("no_signature", f"{signature_name} has no signature of a known version")
-        encoded = [text.encode("latin-1", "backslashreplace") for text in given]
-        return encoded, before.encode("utf-8", "replace"), int(timestamp) if timestamp else None
+            raise WebhookError("no_signature", f"{self._names[0]} has no signature of a known version")
+        before = self._before.format(id, timestamp, url).encode("utf-8", "replace")
+        return given, before, int(timestamp) if timestamp else None
 
-    def _read_family(self, fields: dict[str, str]) -> None:
-        """Put another family of headers, if one is complete, under our own names; they are never mixed."""
-        for family in self.scheme.families:
-            values = [fields.get(name, "") for name in family]
-            if all(values):
-                return fields.update(zip(self._names, values, strict=True))
-        missing = [name for name in self._names if name and not fields.get(name)]
-        raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
-
-    def _mismatch(self, signature: bytes) -> WebhookError:
+    def _mismatch(self, signature: str) -> WebhookError:
         """A signature that stands alone has a grammar; in a list, what does not match is only that."""
-        if self.scheme.separator or self._is_signature(signature.decode("latin-1")):
+        if self.scheme.separator or self._is_signature(signature):
             return WebhookError(
                 "mismatch", "no secret gives this signature: another secret, or a changed body"
             )
@@ -249,13 +245,13 @@ def _split_fields(text: str, separator: str, names: tuple[str, str]) -> tuple[st
     timestamp_name, signature_name = names
     timestamps, signatures = [], []
     for element in text.split(separator):
-        name, equals, value = element.lstrip(" ").partition("=")
-        if not name or not equals or "=" in value:
+        parts = element.lstrip(" ").split("=")
+        if len(parts) != 2 or not parts[0]:
             raise WebhookError("malformed_header", f"{element[:40]!r} is not of the form name=value")
-        if name == signature_name:
-            signatures.append(value)
-        elif name == timestamp_name:
-            timestamps.append(value)
+        if parts[0] == signature_name:
+            signatures.append(parts[1])
+        elif parts[0] == timestamp_name:
+            timestamps.append(parts[1])
     if len(timestamps) != 1:
         raise WebhookError(
             "malformed_header", f"there are {len(timestamps)} timestamps {names[0]!r}, not one"
@@ -270,11 +266,7 @@ def _body_timestamp(delivery: Delivery) -> int:
     return value // 1_000
 
 
-def _check_fresh(timestamp: int, now: float, tolerance_seconds: float) -> None:
-    age_seconds = int(now // 1) - timestamp
-    if age_seconds > tolerance_seconds:
-        raise WebhookError("too_old", f"signed {age_seconds} s ago, more than {tolerance_seconds} s")
-    if -age_seconds > tolerance_seconds:
-        raise WebhookError(
-            "too_new", f"signed {-age_seconds} s in the future, more than {tolerance_seconds} s"
-        )
+def _stale(age_seconds: int, tolerance_seconds: float) -> WebhookError:
+    if age_seconds > 0:
+        return WebhookError("too_old", f"signed {age_seconds} s ago, more than {tolerance_seconds} s")
+    return WebhookError("too_new", f"signed {-age_seconds} s in the future, more than {tolerance_seconds} s")
