@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from .data.backend import DocumentBackend
     from .files.backend import FileBackend
 
-_split_url = re.compile(
-    r"([a-z][a-z0-9_]+):(.+)"
-).fullmatch  # a scheme has two letters or more: C:\data is a path
+# RFC 3986 §3.1, but of two letters or more: C:\data is a path.
+_split_url = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.+)").fullmatch
 _parent, _, _ = (__package__ or "").rpartition(".")
 _HOME = f"{_parent}.storage_backends".lstrip(".")
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
@@ -47,9 +46,14 @@ def open_files(url: str) -> FileBackend:
 def _open(url: str, kind: str, default: str) -> Any:
     match = _split_url(url)
     scheme, location = match.groups() if match else (default, url)
-    backend = _find(scheme, kind)
+    scheme = scheme.lower()
     try:
-        return backend(location)
+        return _find(scheme, kind)(location)
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"storage backend {scheme!r} needs the package {missing.name!r}, which is not installed:"
+            f" pip install 'minihttp-actions[{scheme}]', or the package itself"
+        ) from None
     except OSError as fault:
         reason = fault.strerror or str(fault) or type(fault).__name__
         raise DataDirectoryError(f"cannot use {url!r}: {reason}") from fault
@@ -60,7 +64,7 @@ def _find(scheme: str, kind: str) -> Any:
     half = _HALVES[kind]
     backend = _load(scheme)
     if backend is None:
-        raise ConfigurationError(f"there is no storage backend {scheme!r}")
+        raise ConfigurationError(f"there is no storage backend {scheme!r}; there are: {', '.join(_known())}")
     for module in (backend, _load(f"{scheme}_{half}")):
         if hasattr(module, kind):
             return getattr(module, kind)
@@ -74,9 +78,15 @@ def _load(name: str) -> ModuleType | None:
     except ModuleNotFoundError as missing:
         if missing.name and full_name.startswith(missing.name):
             return None
-        raise ConfigurationError(
-            f"storage backend {name!r} needs the package {missing.name!r}, which is not installed"
-        ) from None
+        raise
+
+
+def _known() -> list[str]:
+    """The schemes of the backends that are here."""
+    from pkgutil import iter_modules
+
+    folders = importlib.import_module(_HOME).__path__
+    return sorted(module.name for module in iter_modules(folders) if "_" not in module.name)
 
 
 def storage_urls(data: str, files: str | None) -> tuple[str, str]:

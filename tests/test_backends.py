@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import minihttp
-from minihttp.backends import open_documents, open_files
+from minihttp.backends import open_documents, open_files, storage_urls
 from minihttp.errors import ConfigurationError, DataDirectoryError
 
 ROOT = Path(minihttp.__file__).parent.parent  # of the tree, or of the installed wheel
@@ -35,8 +35,12 @@ def test_files_in_sqlite(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("floppy:a", "there is no storage backend 'floppy'"),
+        ("floppy:a", "there is no storage backend 'floppy'; there are: filesystem, sqlite$"),
         ("os:a", "there is no storage backend 'os'"),
+        ("no-such-scheme:a", "there is no storage backend 'no-such-scheme'"),
+        ("postgresql://user@host/name", "there is no storage backend 'postgresql'"),
+        ("sqlite.x:a", "there is no storage backend 'sqlite.x'"),
+        ("S3+HTTP:a", r"there is no storage backend 's3\+http'"),
     ],
 )
 def test_unknown_backend(url: str, message: str) -> None:
@@ -50,6 +54,12 @@ def test_backend_of_the_other_kind() -> None:
         open_documents("filesystem:data")
 
 
+@pytest.mark.parametrize("path", ["C:\\data", "./a:b", "a_b:c", "9p:x"])
+def test_a_path_with_a_colon_is_a_path(path: str) -> None:
+    documents, files = storage_urls(path, None)
+    assert documents == f"sqlite:{path}/app.db" and files == f"filesystem:{path}/files"
+
+
 def test_place_that_cannot_be_used() -> None:
     with pytest.raises(DataDirectoryError, match="cannot use 'filesystem:/dev/null/x': Not a directory"):
         open_files("filesystem:/dev/null/x")
@@ -61,11 +71,15 @@ def test_copied_elsewhere_and_an_extra_that_is_missing(tmp_path: Path) -> None:
     for package in ("minihttp", "storage_backends"):
         shutil.copytree(ROOT / package, copy / package)
     (copy / "storage_backends" / "cloud.py").write_text("import a_package_nobody_has\n")
+    (copy / "storage_backends" / "late.py").write_text(
+        "class FileBackend:\n    def __init__(self, place): import a_package_nobody_has\n"
+    )
     program = (
         "from vendored.inside.minihttp.backends import open_files\n"
         "print(type(open_files('filesystem:files')).__module__)\n"
-        "try: open_files('cloud:bucket')\n"
-        "except Exception as error: print(error)\n"
+        "for url in ('cloud:bucket', 'late:bucket'):\n"
+        "    try: open_files(url)\n"
+        "    except Exception as error: print(error)\n"
         "import sys; print('minihttp' in sys.modules)\n"
     )
     run = subprocess.run(
@@ -76,6 +90,10 @@ def test_copied_elsewhere_and_an_extra_that_is_missing(tmp_path: Path) -> None:
     )
     assert run.stdout.splitlines() == [
         "vendored.inside.storage_backends.filesystem",
-        "storage backend 'cloud' needs the package 'a_package_nobody_has', which is not installed",
+        *(
+            f"storage backend '{name}' needs the package 'a_package_nobody_has', which is not installed:"
+            f" pip install 'minihttp-actions[{name}]', or the package itself"
+            for name in ("cloud", "late")
+        ),
         "False",
     ], run.stderr
