@@ -94,5 +94,6 @@ def banner(app: App, url: str) -> str:
     if len(rows) > _MAX_ROUTES_SHOWN:
         lines.append(f"  and {len(rows) - _MAX_ROUTES_SHOWN} more: see `routes`")
     for path, name in app.missing_secrets():
-        lines.append(f"  warning: {name} is not set, so {path} answers 503")
+        answer = f"{path} answers" if path else "the handlers that need it answer"
+        lines.append(f"  warning: {name} is not set, so {answer} 503")
     return "\n".join(lines)
