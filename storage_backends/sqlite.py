@@ -59,7 +59,7 @@ class _Batch:
             self._gate.release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it is settled, and say whether it is. Whoever wakes lets one more go, not all at once."""
+        """Wait until it is settled, and say whether it is; each who wakes wakes the next, not all at once."""
         if self._gate is not None and self._gate.acquire(timeout=seconds):
             self._gate.release()
         return self.settled
