@@ -8,15 +8,19 @@ or counters.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import time
 from typing import Any
 
+from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, Task, WSGITask
 
 from ..logs import Served
 from .cure import CuredTask
+
+log = logging.getLogger("minihttp.server")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # what a proxy may hand us to be written into our log
 _MAX_MESSAGE_CHARACTERS = 200  # waitress quotes what was sent
@@ -27,6 +31,7 @@ class _Reporting(Task):  # type: ignore[misc]
 
     environ: dict[str, Any] | None = None
     body_bytes = 0
+    is_cut = False  # by an error of the application, half-way
 
     def build_response_header(self) -> bytes:
         if self.channel.server.draining:
@@ -46,7 +51,7 @@ class _Reporting(Task):  # type: ignore[misc]
         began, complete = time.perf_counter(), False
         try:
             super().service()
-            complete = True
+            complete = not self.is_cut
         finally:
             if self.wrote_header:  # if not, waitress answers 500 by another task, which reports
                 report(self._served(time.perf_counter() - began, complete))
@@ -76,6 +81,22 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
         given = environ.get("HTTP_X_REQUEST_ID", "") if trusted in (self.channel.addr[0], "*") else ""
         environ["minihttp.request_id"] = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
         return environ
+
+    def execute(self) -> None:
+        """As waitress does; an error half-way, OSError too, cuts the reply and is logged under its id."""
+        try:
+            super().execute()
+        except ClientDisconnected:
+            raise
+        except Exception as error:
+            if not self.wrote_header:
+                raise  # waitress logs it and answers 500
+            assert self.environ is not None
+            label = self.environ["REQUEST_METHOD"], self.environ.get("minihttp.route", "?")
+            kind, id = type(error).__name__, self.environ["minihttp.request_id"]
+            log.error("%s %s was cut half-way by %s request_id=%s", *label, kind, id, exc_info=error)
+            self.is_cut, self.chunked_response = True, False  # no last chunk, which would say it is whole
+            self.set_close_on_finish()
 
 
 class StockTask(_Application):

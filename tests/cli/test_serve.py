@@ -198,7 +198,8 @@ def test_a_data_directory_that_cannot_be_read(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ('data="nosuch://x"', "nosuch"),
+        ('data="no-such-scheme:x"', "there is no storage backend 'no-such-scheme'"),
+        ('data="postgresql://a/b"', "there is no storage backend 'postgresql'; there are: "),
         ('data="/proc/nowhere"', "/proc/nowhere"),
         ("schema=Schema(items=Table({}).index('by_x', ['no_such_field']))", "no_such_field"),
     ],
@@ -208,6 +209,37 @@ def test_an_app_that_does_not_open(tmp_path: Path, setting: str, message: str) -
     (tmp_path / "app.py").write_text(text.replace("import App,", "import App, Schema, Table,"))
     code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
     assert code == 1 and message in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("registration", "message"),
+    [
+        ('cron("x", "61 * * * *", function="m:f")', "app.py:4: cron expression '61 * * * *': minute '61'"),
+        ('daily("x", hour_utc=24, function="m:f")', "app.py:4: Hour of day must be an integer from 0 to 23"),
+    ],
+)
+def test_a_bad_cron(tmp_path: Path, registration: str, message: str) -> None:
+    app = (
+        f"from minihttp import App, Crons\n\ncrons = Crons()\ncrons.{registration}\napp = App(crons=crons)\n"
+    )
+    (tmp_path / "app.py").write_text(app)
+    code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
+    assert code == 1 and text.count("\n") == 1 and text.startswith(f"minihttp: {message}")
+
+
+def test_a_wrong_keyword_shows_the_users_frames_only(tmp_path: Path) -> None:
+    app = "from minihttp import Crons\n\nCrons().daily('x', hour=3, function='m:f')\n"
+    (tmp_path / "app.py").write_text(app)
+    code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
+    assert code == 1 and "TypeError" in text and "hour" in text
+    assert re.findall(r'File ".*?([^/"]+)", line (\d+)', text) == [("app.py", "3")]
+
+
+def test_a_secret_that_is_missing_is_said_at_start(tmp_path: Path, programs: list[Program]) -> None:
+    (tmp_path / "app.py").write_text(APP.replace("HttpRouter()", "HttpRouter(secrets=['NO_SUCH_SECRET'])"))
+    program = Program(tmp_path, "serve", "app", "--port", "0")
+    programs.append(program)
+    program.wait_for("warning: NO_SUCH_SECRET is not set, so the handlers that need it answer 503$")
 
 
 def run_to_the_end(folder: Path, *argv: str) -> tuple[int, str]:

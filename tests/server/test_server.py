@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from minihttp.errors import ConfigurationError
+from minihttp.frames import users_frames
 from minihttp.server import Served, Server, bind
 from minihttp.server.sockets import affordable_connections, descriptor_limit
 
@@ -150,17 +151,24 @@ def test_every_request_is_reported_once() -> None:
     assert len(served) == 3 and all(s.complete and 0 < s.seconds < PATIENCE_SECONDS for s in served)
 
 
-def test_a_reply_that_is_cut_is_reported_so() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("half-way"), OSError(5, "half-way")])
+def test_a_reply_that_is_cut_is_reported_and_logged(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     def app(environ: dict[str, Any], start: Any) -> Any:
         start("200 OK", [])
         yield b"begun"
-        raise RuntimeError("half-way")
+        raise error
 
     served: list[Served] = []
     with running(app, report=served.append) as server, Connection(server) as client:
         with pytest.raises(ConnectionError):
             client.get("/")
     assert [(s.status, s.body_bytes, s.complete) for s in served] == [(200, 5, False)]
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().endswith(f"by {type(error).__name__} request_id={served[0].request_id}")
+    assert record.exc_info and record.exc_info[1] is error
+    assert [frame.name for frame in users_frames(error)] == ["app"]
 
 
 @pytest.mark.parametrize(
