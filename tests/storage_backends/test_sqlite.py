@@ -315,12 +315,12 @@ def test_a_lengthened_log_is_read_like_any_other_after_a_crash(backend: Document
 
 def test_without_room_the_log_stays_as_it_is(backend: DocumentBackend, path: str) -> None:
     def keep_going() -> None:
-        for n in range(20):
+        for n in range(40):  # the second time nothing at all can be added to the log
             put(backend, f"w{n}", "1")
 
     with no_file_may_grow(path, 1_000_000):
         in_a_thread(keep_going)
-    assert all(get(backend, f"w{n}") for n in range(20))
+    assert all(get(backend, f"w{n}") for n in range(40))
 
 
 def test_the_log_is_bounded_though_there_is_always_a_reader(path: str) -> None:
