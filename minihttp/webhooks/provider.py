@@ -118,8 +118,8 @@ class Provider:
         The provider's id; without one, a hash of the time and the body where the time is signed. Never the
         body alone: two equal events at different times are two events.
         """
-        if delivery.id or delivery.timestamp is None:
-            return delivery.id
+        if (id := delivery.id) or delivery.timestamp is None:
+            return id
         return "sha256:" + hashlib.sha256(b"%d." % delivery.timestamp + delivery.body).hexdigest()
 
     def handshake(self, delivery: Delivery, secret: str) -> Any:

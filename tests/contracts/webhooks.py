@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minihttp.errors import ConfigurationError, WebhookError
+from minihttp.http.headers import RequestHeaders
 from minihttp.webhooks.delivery import Delivery
 
 NOW = 1_700_000_000
@@ -120,12 +121,16 @@ class WebhookContract:
             {name.lower(): value for name, value in headers.items()},
             list(headers.items()),
             (pair for pair in headers.items()),
+            {name: value.encode("latin-1") for name, value in headers.items()},
+            RequestHeaders({f"HTTP_{name.upper().replace('-', '_')}": headers[name] for name in headers}),
             [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
             {name.lower().encode(): value.encode("latin-1") for name, value in headers.items()},
             [*headers.items(), ("X-Other", "a"), ("x-other", "b"), ("X-Odd", None)],
         ]
         for shape in shapes:
-            assert self.verify(shape).secret_index == 0
+            delivery = self.verify(shape)
+            assert delivery.secret_index == 0
+            assert delivery.headers.items() >= {name.lower(): headers[name] for name in headers}.items()
 
     def test_any_secret_of_a_list_accepts_and_is_reported(self) -> None:
         headers = self.sign()
