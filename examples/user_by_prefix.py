@@ -1,4 +1,6 @@
-"""Everything below a path: `curl http://127.0.0.1:8080/api/users/123`. A `{name}` in a path is the other way.
+"""Everything below a path: `curl http://127.0.0.1:8080/api/users/123`.
+
+A `{name}` in a path is the other way.
 """
 
 from minihttp import App, HttpRouter, Response

@@ -277,7 +277,9 @@ def test_the_context_is_the_permission(store: FileStore) -> None:
     assert store.database.write(lambda transaction: names(store.storage(transaction, Call, False))) == read
     assert names(store.storage(None, Call, True)) == write | {"get"}
     id = store.outside().store(DATA)
-    assert (store.storage(None, Call, True).get_url(id) or "").startswith("https://files.example/api/storage/")
+    assert (store.storage(None, Call, True).get_url(id) or "").startswith(
+        "https://files.example/api/storage/"
+    )
 
 
 # ---------------------------------------------------------------- a machine that fails
