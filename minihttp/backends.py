@@ -92,14 +92,17 @@ def _known() -> list[str]:
 def storage_urls(data: str, files: str | None) -> tuple[str, str]:
     """The URLs of the document store and the file store that `App(data=…, files=…)` mean.
 
-    A plain directory holds both: `app.db`, and `files/` or `files.db`. A URL of a document store needs a
-    directory or a URL for files too, else they go to `data/files`.
+    A plain directory holds both: `app.db`, and `files/` or `files.db`. With an sqlite URL the files are beside
+    the database; with any other they go to `data/`, unless `files` is a URL too.
     """
     if data == ":memory:":
         return "sqlite::memory:", files if files and ":" in files else "sqlite::memory:"
-    is_url = _split_url(data) is not None
-    documents = data if is_url else f"sqlite:{os.path.join(data, 'app.db')}"
-    folder = "data" if is_url else data
+    url = _split_url(data)
+    if url is None:
+        folder, documents = data, f"sqlite:{os.path.join(data, 'app.db')}"
+    else:
+        folder = os.path.dirname(url[2]) if url[1] == "sqlite" else "data"
+        documents = data
     if files is None or files == "filesystem":
         return documents, f"filesystem:{os.path.join(folder, 'files')}"
     if files == "sqlite":

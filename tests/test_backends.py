@@ -97,3 +97,19 @@ def test_copied_elsewhere_and_an_extra_that_is_missing(tmp_path: Path) -> None:
         ),
         "False",
     ], run.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "files", "expected"),
+    [
+        ("data", None, ("sqlite:data/app.db", "filesystem:data/files")),
+        ("data", "sqlite", ("sqlite:data/app.db", "sqlite:data/files.db")),
+        ("data", "filesystem:/elsewhere", ("sqlite:data/app.db", "filesystem:/elsewhere")),
+        ("sqlite:/srv/shop/a.db", None, ("sqlite:/srv/shop/a.db", "filesystem:/srv/shop/files")),
+        ("sqlite:a.db", "sqlite", ("sqlite:a.db", "sqlite:files.db")),
+        ("postgresql://host/shop", None, ("postgresql://host/shop", "filesystem:data/files")),
+        (":memory:", None, ("sqlite::memory:", "sqlite::memory:")),
+    ],
+)
+def test_where_documents_and_files_are(data: str, files: str | None, expected: tuple[str, str]) -> None:
+    assert storage_urls(data, files) == expected
