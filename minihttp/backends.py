@@ -92,7 +92,7 @@ def _known() -> list[str]:
 def storage_urls(data: str, files: str | None) -> tuple[str, str]:
     """The URLs of the document store and the file store that `App(data=…, files=…)` mean.
 
-    A plain directory holds both: `app.db`, and `files/` or `files.db`. With an sqlite URL the files are beside
+    A plain directory holds both: `app.db`, and `files/` or `files.db`. With an sqlite URL the files are by
     the database; with any other they go to `data/`, unless `files` is a URL too.
     """
     if data == ":memory:":
