@@ -50,7 +50,10 @@ def test_a_blob_that_is_not_what_the_database_says(data: Path, capsys: pytest.Ca
 
 def test_mistakes(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["files", "copy", "--from", "floppy:a", "--to", f"sqlite:{data}/files.db"], {}) == 1
-    assert capsys.readouterr().err == "minihttp: there is no storage backend 'floppy'\n"
+    assert (
+        capsys.readouterr().err
+        == "minihttp: there is no storage backend 'floppy'; there are: filesystem, sqlite\n"
+    )
     running = open_files(f"sqlite:{data}/files.db")
     assert copy(data) == 1
     assert "is in use by process" in capsys.readouterr().err
