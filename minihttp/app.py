@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The app: a WSGI callable, and the one place where rooms are put together and errors become replies.
+"""The app: a WSGI callable.
 
 A request goes path → route → handler → reply. Storage, functions and jobs are opened on first use (or by
 `open`), so an app that only routes imports no sqlite3 and makes no data directory. Knows no server: waitress,
@@ -180,10 +180,11 @@ class App:
             if route is not None:
                 return path, route
         path = raw_path(environ)
+        return path, self._find(path, method, own)
+
+    def _find(self, path: str, method: str, own: OwnRoutes) -> Route | None:
         route = self.http.find(path, method)
-        if route is None or (not route.exact and path.startswith("/api/")):
-            route = own.find(path, method, route)
-        return path, route
+        return route if route is not None and route.exact else own.find(path, method, route)
 
     def _wire(self) -> OwnRoutes:
         """Once, before the first request: the own routes; storage and worker where there is work for them."""
@@ -209,7 +210,7 @@ class App:
         method = environ["REQUEST_METHOD"]
         if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             for name in allowed:
-                route = own.find(path, name, self.http.find(path, name))
+                route = self._find(path, name, own)
                 cors = (route and route.cors) or self.http.cors
                 if cors is not None:
                     environ["minihttp.route"] = route.pattern if route else path
@@ -224,12 +225,10 @@ class App:
             target: as it stands in the request line.
         """
         path, _, query = target.partition("?")
-        route = self.http.find(path, method)
-        if route is not None:
-            return route.max_body_bytes or self.limits.max_body_bytes
-        if path == _UPLOAD_PATH and self.files.may_upload(query):
-            return self.limits.max_upload_bytes
-        return self.limits.max_body_bytes
+        route = self._find(path, method, self._own or self._wire())
+        if route is None or (path == _UPLOAD_PATH and not self.files.may_upload(query)):
+            return self.limits.max_body_bytes
+        return route.max_body_bytes or self.limits.max_body_bytes
 
     # ------------------------------------------------------------ life
 

@@ -32,7 +32,6 @@ class Limits:
     max_part_header_bytes: int = 8 * KIB
     max_form_field_bytes: int = 1 * MIB  # a field is kept in memory; larger data belongs in a file part
     max_query_fields: int = 1_000  # a query string is parsed whole
-    max_response_bytes: int = 20 * MIB  # Convex's cap on a function API result
     # -- functions
     query_seconds: float = 1.0  # Convex: 1 s of user code; longer holds a snapshot and lets the WAL grow
     mutation_seconds: float = 1.0  # a mutation holds the one write lock

@@ -97,9 +97,11 @@ class OwnRoutes:
         self._fallback = HttpRouter()
         observe.add_routes(app, self._routes, app.metrics)
 
-        where: Any = {"path_prefix": "/api/storage/", "handler": partial(_storage, app), "cors": _MIRROR}
-        self._routes.route(**where, method="GET")
-        self._routes.route(**where, method="POST", max_body=app.limits.max_upload_bytes)
+        files: Any = {"handler": partial(_storage, app), "cors": _MIRROR}
+        for method in ("GET", "POST"):
+            self._routes.route(path_prefix="/api/storage/", method=method, **files)
+        limit_bytes = app.limits.max_upload_bytes
+        self._routes.route(path="/api/storage/upload", method="POST", max_body=limit_bytes, **files)
         if app.function_api:
             self._add_function_api(app)
         for path, method, _ in self._routes.routes():

@@ -22,6 +22,7 @@ from minihttp import (
     Crons,
     HTTPError,
     HttpRouter,
+    Limits,
     Response,
     Schema,
     Table,
@@ -286,3 +287,19 @@ def test_closing_and_opening_again(tmp_path: Path) -> None:
 def test_secrets_that_are_missing_are_known_before_the_first_delivery() -> None:
     http = HttpRouter(secrets=["ONE", "TWO"])
     assert App(http, environment={"ONE": "x", "TWO": ""}).missing_secrets() == [("", "TWO")]
+
+
+def test_a_catch_all_of_the_user_leaves_the_own_routes_alone(tmp_path: Path) -> None:
+    http = HttpRouter()
+    for method in ("GET", "POST"):
+        http.route(path_prefix="/", method=method, handler=lambda ctx, request: Response("the user's"))
+    limits = Limits(max_body_bytes=1_000, max_upload_bytes=5_000)
+    with App(http, data=tmp_path / "data", workers=0, limits=limits) as app:
+        assert call(app, "GET", "/_/health").json() == {"status": "ok"}
+        assert call(app, "GET", "/api/storage/x").json()["code"] == "InvalidStoragePath"
+        assert call(app, "GET", "/other").text == "the user's"
+        url = app.files.outside().generate_upload_url()
+        assert app.max_body_bytes("POST", url) == 5_000
+        assert app.max_body_bytes("POST", url + "x") == 1_000
+        assert app.max_body_bytes("POST", "/api/storage/other") == 1_000
+        assert app.max_body_bytes("POST", "/other") == 1_000

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 from ..data.validators import Validator, v
 from ..errors import (
@@ -22,7 +22,6 @@ from ..errors import (
     ValidationError,
 )
 
-F = TypeVar("F", bound=Callable[..., Any])
 Args = Mapping[str, Validator] | Validator | None
 
 _VAR_KEYWORDS = 0x08  # CO_VARKEYWORDS: the handler takes **anything
