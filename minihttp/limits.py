@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Every limit in one place, each with its reason; `App(limits=Limits(max_body_bytes=…))` changes one.
+"""Every limit in one place, each with its reason; `App(limits=Limits(max_body_bytes=…))` changes one, and so
+does `max_body_bytes = …` in the table `[limits]` of `minihttp.toml`.
 
 Knows only numbers. A value may be raised or lowered, never switched off: a limit that nobody set is how a
 small server dies.
@@ -7,7 +8,7 @@ small server dies.
 
 from __future__ import annotations
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, did_you_mean
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -60,17 +61,21 @@ class Limits:
 
     def __init__(self, **overrides: float) -> None:
         for name, value in overrides.items():
-            if name.startswith("_") or not hasattr(Limits, name):
-                from difflib import get_close_matches  # rare, and 1.4 ms to import
-
-                known = [n for n in vars(Limits) if not n.startswith("_")]
-                near = get_close_matches(name, known, n=1)
+            if name not in Limits.__annotations__:
                 raise ConfigurationError(
-                    f"{name!r} is not a limit" + (f"; did you mean {near[0]!r}?" if near else "")
+                    f"{name!r} is not a limit{did_you_mean(name, Limits.__annotations__)}"
                 )
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ConfigurationError(f"limit {name} must be a positive number, not {value!r}")
             setattr(self, name, value)
+
+    def items(self) -> list[tuple[str, float]]:
+        """(name, value) of every limit."""
+        return [(name, getattr(self, name)) for name in Limits.__annotations__]
+
+    def changed(self, **overrides: float) -> Limits:
+        """These limits, but for those given."""
+        return Limits(**{**vars(self), **overrides})
 
 
 DEFAULT_LIMITS = Limits()

@@ -13,13 +13,12 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, did_you_mean
 from .frames import describe, users_frames
 
 _NAMES = ("app", "http")  # what a target without `:name` is searched for, in this order
@@ -95,7 +94,9 @@ def _import_target(place: str) -> ModuleType:
         if not os.path.isfile(path):
             folder, name = os.path.split(path)
             files = os.listdir(folder) if os.path.isdir(folder) else []
-            raise ConfigurationError(f"there is no file {place!r} in {os.getcwd()}{_nearest(name, files)}")
+            raise ConfigurationError(
+                f"there is no file {place!r} in {os.getcwd()}{did_you_mean(name, files)}"
+            )
         return _import_file(path)
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())  # `python -m` does this, the console script does not
@@ -178,20 +179,12 @@ def _not_found(name: str, missing: str) -> str:
     places = folders[:1] if not parent else folders
     known = [f[:-3] if f.endswith(".py") else f for p in places if os.path.isdir(p) for f in os.listdir(p)]
     place = ", ".join(places)
-    return f"no module named {missing!r} in {place} or in the installed packages{_nearest(leaf, known)}"
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean …?` where one of the known words is near."""
-    from difflib import get_close_matches  # rare, and 1.4 ms to import
-
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"no module named {missing!r} in {place} or in the installed packages{did_you_mean(leaf, known)}"
 
 
 def _attribute(module: ModuleType, name: str, target: str) -> Any:
     if name not in vars(module):
-        near = _nearest(name, vars(module))
+        near = did_you_mean(name, vars(module))
         raise ConfigurationError(f"{_label(module)} has no {name!r}, which {target!r} names{near}")
     return vars(module)[name]
 

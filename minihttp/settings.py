@@ -2,8 +2,10 @@
 """The settings of the command line: one table, and where each value in force came from.
 
 A flag wins over a `MINIHTTP_*` environment variable, that over `minihttp.toml` (or `[tool.minihttp]` of
-`pyproject.toml`), that over the default. What is in none of the tables is an error with a suggestion.
-`.env` is read here too and never overrides the environment. Knows nothing of what a setting does.
+`pyproject.toml`), that over what the app's code says, that over the default. The limits are settings too:
+`max_body_bytes` in the table `[limits]`, `MINIHTTP_LIMITS_MAX_BODY_BYTES`, `--limits-max-body-bytes`. What is
+in none of the tables is an error with a suggestion. `.env` is read here too and never overrides the
+environment. Knows nothing of what a setting does.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, did_you_mean
+from .limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 PREFIX = "MINIHTTP_"
+LIMITS = "limits."  # how the names of limits begin here: `limits.max_body_bytes`, as TOML spells it
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -40,7 +44,7 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
         if (
             isinstance(value, bool)
-            or not re.fullmatch(r"[0-9]{1,9}", str(value))
+            or not re.fullmatch(r"[0-9]{1,15}", str(value))
             or not low <= int(value) <= high
         ):
             raise ValueError(f"a whole number from {low} to {high}")
@@ -55,6 +59,13 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+def _positive_seconds(value: Any) -> float:
+    seconds = _seconds(value)
+    if not seconds:
+        raise ValueError("more than 0 seconds")
+    return seconds
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def convert(value: Any) -> str:
         if value not in words:
@@ -65,7 +76,10 @@ def _one_of(*words: str) -> Callable[[Any], str]:
 
 
 class Setting(NamedTuple):
-    """One setting; `convert` makes its value of a text, or raises a ValueError that says the rule."""
+    """One setting; `convert` makes its value of a text, or raises a ValueError that says the rule.
+
+    `help` is empty for what no list of flags shows: there are too many limits.
+    """
 
     default: Any
     convert: Callable[[Any], Any]
@@ -98,6 +112,12 @@ SETTINGS: dict[str, Setting] = {
     "log_format": Setting("auto", _one_of("auto", "text", "json"), "text, json, or auto: text on a terminal"),
     "log_level": Setting("info", _one_of("debug", "info", "warning", "error"), "least level that is logged"),
 }
+_LIMIT_KINDS = {int: _whole(1, 10**15 - 1), float: _positive_seconds}
+SETTINGS |= {
+    LIMITS + name: Setting(default, _LIMIT_KINDS[type(default)], "")
+    for name, default in DEFAULT_LIMITS.items()
+}
+LIMIT_SETTINGS = tuple(name for name in SETTINGS if name.startswith(LIMITS))
 APP_SETTINGS = (
     "data",
     "files",
@@ -125,13 +145,9 @@ class Settings:
                 self._put(name, value, form)
 
     def _put(self, name: str, value: Any, form: str) -> None:
-        origin = form.format(flag=name.replace("_", "-"), name=name.upper())
+        origin = form.format(flag=_flag(name), name=name.replace(".", "_").upper())
         if name not in SETTINGS:
-            from difflib import get_close_matches  # rare, and 1.4 ms to import
-
-            near = get_close_matches(name, SETTINGS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"{origin}: there is no setting {name!r}{hint}")
+            raise ConfigurationError(f"{origin}: there is no setting {name!r}{did_you_mean(name, SETTINGS)}")
         try:
             self.values[name] = SETTINGS[name].convert(value)
         except ValueError as rule:
@@ -145,17 +161,32 @@ class Settings:
         """The keywords of `App.configure`: only what somebody set; otherwise the app's own choice stands."""
         return {name: self.values[name] for name in APP_SETTINGS if self.origins[name] != "default"}
 
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits that somebody set, by their names in `Limits`."""
+        return {
+            name.removeprefix(LIMITS): self.values[name]
+            for name in LIMIT_SETTINGS
+            if self.origins[name] != "default"
+        }
+
 
 def add_flags(parser: ArgumentParser, *names: str) -> None:
     """Gives `parser` a flag for each setting named: `--log-format FORMAT`, and `--metrics` for a switch."""
+    from argparse import SUPPRESS
+
     for name in names:
         setting = SETTINGS[name]
         kind: dict[str, Any] = (
             {"action": "store_true"} if setting.convert is _switch else {"metavar": "VALUE"}
         )
         default = "" if setting.default in (None, False) else f" (default {setting.default})"
-        help_text = setting.help + default
-        parser.add_argument("--" + name.replace("_", "-"), dest=name, default=None, help=help_text, **kind)
+        help_text = setting.help + default if setting.help else SUPPRESS
+        parser.add_argument("--" + _flag(name), dest=name, default=None, help=help_text, **kind)
+
+
+def _flag(name: str) -> str:
+    return re.sub("[._]", "-", name)
 
 
 def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: str = ".") -> Settings:
@@ -170,10 +201,19 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: str = 
         ConfigurationError: an unknown name, or a value that breaks its rule; it says which and where.
     """
     path, table = _file_table(folder)
-    variables = {k[len(PREFIX) :].lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
+    variables = {_name_of(k): v for k, v in environ.items() if k.startswith(PREFIX)}
     given = {k: v for k, v in flags.items() if k in SETTINGS and v is not None}
+    limits = table.pop("limits", {})
+    if not isinstance(limits, dict):
+        raise ConfigurationError(f"{path}: limits must be a table, not {limits!r}")
+    table.update((LIMITS + name, value) for name, value in limits.items())
     table = {name.replace("-", "_"): value for name, value in table.items()}
     return Settings([(path, table), (PREFIX + "{name}", variables), ("--{flag}", given)])
+
+
+def _name_of(variable: str) -> str:
+    """The setting that an environment variable means."""
+    return re.sub("^limits_", LIMITS, variable[len(PREFIX) :].lower())
 
 
 def _file_table(folder: str) -> tuple[str, dict[str, Any]]:

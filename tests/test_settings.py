@@ -42,6 +42,23 @@ def test_flags_beat_environment_beats_file(tmp_path: Path) -> None:
 
 
 @needs_toml
+@pytest.mark.parametrize("header", ["[limits]", "[tool.minihttp.limits]"])
+def test_limits_are_settings_too(tmp_path: Path, header: str) -> None:
+    file = "minihttp.toml" if header == "[limits]" else "pyproject.toml"
+    (tmp_path / file).write_text(f"{header}\nmax_body_bytes = 1\nmax-form-parts = 2\nquery_seconds = 3\n")
+    parser = argparse.ArgumentParser()
+    add_flags(parser, *SETTINGS)
+    flags = vars(parser.parse_args(["--limits-max-form-parts", "5"]))
+    settings = resolve(
+        flags, {"MINIHTTP_LIMITS_MAX_FORM_PARTS": "4", "MINIHTTP_LIMITS_QUERY_SECONDS": "0.5"}, str(tmp_path)
+    )
+    assert settings.limits == {"max_body_bytes": 1, "max_form_parts": 5, "query_seconds": 0.5}
+    assert settings.origins["limits.max_body_bytes"] == file
+    assert settings.origins["limits.query_seconds"] == "MINIHTTP_LIMITS_QUERY_SECONDS"
+    assert settings.origins["limits.max_form_parts"] == "--limits-max-form-parts"
+
+
+@needs_toml
 def test_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n[tool.minihttp]\ndata = "d"\n')
     settings = resolve({}, {}, str(tmp_path))
@@ -68,6 +85,16 @@ def test_toml_before_python_311(tmp_path: Path) -> None:
         ("prot = 1\n", r"minihttp\.toml: there is no setting 'prot'; did you mean 'port'\?"),
         ("port = true\n", r"minihttp\.toml: port must be a whole number from 0 to 65535, not True"),
         ("host = 1\n", r"minihttp\.toml: host must be text, not 1"),
+        ("limits = 5\n", r"minihttp\.toml: limits must be a table, not 5"),
+        (
+            "[limits]\nmax_bdy_bytes = 1\n",
+            r"no setting 'limits\.max_bdy_bytes'; .* 'limits\.max_body_bytes'\?",
+        ),
+        (
+            "[limits]\nmax_form_parts = 1.5\n",
+            r"limits\.max_form_parts must be a whole number from 1 .*, not 1\.5",
+        ),
+        ("[limits]\nquery_seconds = 0\n", r"limits\.query_seconds must be more than 0 seconds, not 0"),
     ],
 )
 def test_mistakes_in_the_file(tmp_path: Path, text: str, message: str) -> None:
@@ -86,6 +113,16 @@ def test_mistakes_in_the_file(tmp_path: Path, text: str, message: str) -> None:
         ("MINIHTTP_PORT", "9" * 5000, "port must be a whole number"),
         ("MINIHTTP_GRACE", "nan", "grace must be a number of seconds, not 'nan'"),
         ("MINIHTTP_GRACE", "-1", "grace must be a number of seconds"),
+        (
+            "MINIHTTP_LIMITS_MAX_FROM_PARTS",
+            "1",
+            r"no setting 'limits\.max_from_parts'; did you mean 'limits\.max_form",
+        ),
+        (
+            "MINIHTTP_LIMITS_MAX_BODY_BYTES",
+            "-1",
+            r"MAX_BODY_BYTES: limits\.max_body_bytes must be a whole number",
+        ),
         ("MINIHTTP_METRICS", "maybe", "metrics must be true or false, not 'maybe'"),
         ("MINIHTTP_LOG_FORMAT", "xml", "log_format must be one of auto, text, json, not 'xml'"),
     ],
@@ -98,7 +135,7 @@ def test_mistakes_in_the_environment(tmp_path: Path, name: str, value: str, mess
 @given(st.sampled_from(sorted(SETTINGS)), st.text(max_size=20))
 def test_any_text_is_a_value_or_one_sentence(name: str, value: str) -> None:
     try:
-        resolve({}, {"MINIHTTP_" + name.upper(): value}, "no-such-folder")
+        resolve({}, {"MINIHTTP_" + name.replace(".", "_").upper(): value}, "no-such-folder")
     except ConfigurationError as error:
         assert name in str(error) and repr(value) in str(error)
 

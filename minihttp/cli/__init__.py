@@ -137,7 +137,8 @@ def named_app(args: argparse.Namespace) -> App:
 
 def load_app(args: argparse.Namespace) -> App:
     """The app of `args.target`, with the settings in force, not yet opened."""
-    return named_app(args).configure(**settings_of(args).for_app())
+    app, settings = named_app(args), settings_of(args)
+    return app.configure(limits=app.limits.changed(**settings.limits), **settings.for_app())
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..settings import APP_SETTINGS, SECRETS, SETTINGS, add_flags
+from ..settings import APP_SETTINGS, LIMITS, SECRETS, SETTINGS, add_flags
 from . import add_json_flag, add_target, load_app, print_rows, settings_of
 
 HELP = "print the settings in force, and where each comes from"
@@ -20,11 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings, app = settings_of(args), load_app(args)
+    limits = {LIMITS + name: value for name, value in app.limits.items()}
     rows: list[dict[str, Any]] = []
     for name, value in settings.values.items():
         origin = settings.origins[name]
-        if name in APP_SETTINGS and origin == "default":
+        if origin == "default" and name in APP_SETTINGS:
             value, origin = getattr(app, "files_url" if name == "files" else name), "the app"
+        elif origin == "default" and value != limits.get(name, value):
+            value, origin = limits[name], "the app"
         if name in SECRETS and value:
             value = "(set)"
         rows.append({"setting": name, "value": value, "from": origin})

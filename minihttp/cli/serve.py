@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import logs
 from ..errors import ConfigurationError
 from ..observe import Metrics
-from ..settings import add_flags
+from ..settings import LIMIT_SETTINGS, add_flags
 from . import INBOX_TARGET, add_target, load_app, settings_of
 from .routes import route_rows
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HELP = "serve an app over HTTP"
 _FLAGS = (
     "host", "port", "data", "files", "threads", "connections", "workers", "grace", "origin",
-    "trusted_proxy", "forward", "development", "metrics", "log_format", "log_level",
+    "trusted_proxy", "forward", "development", "metrics", "log_format", "log_level", *LIMIT_SETTINGS,
 )  # fmt: skip
 _MAX_ROUTES_SHOWN = 40
 

@@ -10,7 +10,7 @@ import threading
 
 from .. import logs
 from ..errors import ConfigurationError
-from ..settings import add_flags
+from ..settings import LIMIT_SETTINGS, add_flags
 from . import add_target, load_app, settings_of
 
 HELP = "run the scheduled functions of an app, without serving it"
@@ -18,7 +18,7 @@ HELP = "run the scheduled functions of an app, without serving it"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_target(parser, optional=True)
-    add_flags(parser, "data", "files", "workers", "grace", "log_format", "log_level")
+    add_flags(parser, "data", "files", "workers", "grace", "log_format", "log_level", *LIMIT_SETTINGS)
 
 
 def run(args: argparse.Namespace) -> int:

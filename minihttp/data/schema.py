@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import SchemaError
+from ..errors import SchemaError, did_you_mean
 from ..values import show
 from .validators import Object, Validator
 
@@ -98,10 +98,7 @@ class Table:
             and root not in self.validator.fields
             and root != "_creationTime"
         ):
-            from difflib import get_close_matches  # rare, and 1.4 ms to import
-
-            near = get_close_matches(root, self.validator.fields, n=1)
-            hint = f"; did you mean {show(near[0])}?" if near else ""
+            hint = did_you_mean(root, self.validator.fields, show)
             raise SchemaError(f"{where} has the field {show(field)}, which the table does not have{hint}")
 
 

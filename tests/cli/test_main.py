@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -103,6 +104,23 @@ def test_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["admin_key"] == ("(set)", "MINIHTTP_ADMIN_KEY")
     assert rows["STRIPE_SECRET_OF_TEST"] == ("missing", "webhook /hooks/stripe")
     assert "do-not-show" not in text
+
+
+def test_a_limit_that_is_set_wins_over_the_code_which_keeps_its_others(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.parent / "limited.py").write_text(
+        "from minihttp import App, Limits\napp = App(limits=Limits(max_json_depth=7, max_form_parts=8))\n"
+    )
+    environ = {"MINIHTTP_LIMITS_MAX_JSON_DEPTH": "9"}
+    assert cli.main(["config", "limited.py", "--json"], environ) == 0
+    rows = map(json.loads, capsys.readouterr().out.splitlines())
+    limits = {row["setting"]: (row["value"], row["from"]) for row in rows}
+    assert limits["limits.max_json_depth"] == (9, "MINIHTTP_LIMITS_MAX_JSON_DEPTH")
+    assert limits["limits.max_form_parts"] == (8, "the app")
+    assert limits["limits.query_seconds"] == (1.0, "default")
+    app = cli.load_app(argparse.Namespace(target="limited.py", environ=environ))
+    assert (app.limits.max_json_depth, app.limits.max_form_parts) == (9, 8)
 
 
 def test_the_env_file_never_overrides(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
