@@ -187,7 +187,13 @@ def _send(args: argparse.Namespace) -> int:
     return _report([post(args.url, sent, headers) for _ in range(1 + args.duplicate)], args)
 
 
-_ID_PREFIXES = {"stripe": "evt_", "svix": "msg_", "clerk": "msg_", "standard-webhooks": "msg_"}
+_ID_PREFIXES = {
+    "stripe": "evt_",
+    "svix": "msg_",
+    "clerk": "msg_",
+    "standard-webhooks": "msg_",
+    "standard-webhooks-v1a": "msg_",
+}
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -9,7 +9,9 @@ them means.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
+from functools import lru_cache
+from operator import itemgetter
 from typing import TypeVar, Union
 
 T = TypeVar("T")
@@ -146,39 +148,70 @@ class Headers:
         return f"Headers({self._pairs!r})"
 
 
+_BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")  # in an environ without HTTP_; "" is how CGI writes "absent"
+
+
+@lru_cache(maxsize=256)
+def _environ_key(name: str) -> str:
+    """Where an environ has this field; KeyError for a name with an underscore (CVE-2015-0219)."""
+    if "_" in name:
+        raise KeyError(name)
+    key = name.upper().replace("-", "_")
+    return key if key in _BARE else "HTTP_" + key
+
+
+@lru_cache(maxsize=128)  # strangers choose these names: 128 of 64 KiB at most
+def _field_name(key: str) -> str:
+    """How the field of an environ key is spelled, or "" where the key is of something else."""
+    bare = key.removeprefix("HTTP_")
+    return bare.replace("_", "-").title() if (bare in _BARE) == (bare == key) else ""
+
+
+@lru_cache(maxsize=256)
+def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
+    return itemgetter(*map(_environ_key, names))
+
+
 class RequestHeaders(Mapping[str, str]):
     """The header fields of a request, read from its WSGI environ when asked for; a Mapping without case.
 
     A server joins repeated fields before WSGI sees them, so each name has one value, in latin-1. A name with
-    an underscore is never found: in an environ it could not be told from one with a hyphen (CVE-2015-0219).
+    an underscore is never found: in an environ it could not be told from one with a hyphen.
     """
 
     __slots__ = ("_environ",)
-    _BARE = {"CONTENT-TYPE": "CONTENT_TYPE", "CONTENT-LENGTH": "CONTENT_LENGTH"}
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
     def __getitem__(self, name: str) -> str:
-        upper = name.upper()
-        bare = self._BARE.get(upper)
-        if bare is not None and self._environ.get(bare):  # "" is how CGI writes "absent"
-            return self._environ[bare]
-        if bare is not None or "_" in upper:
+        key = _environ_key(name)
+        value = self._environ[key]
+        if not value and key in _BARE:
             raise KeyError(name)
-        return self._environ["HTTP_" + upper.replace("-", "_")]
+        return value
+
+    def several(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The values of two or more fields at once, "" or KeyError where one is missing."""
+        return _getter(names)(self._environ)
 
     def get_all(self, name: str) -> list[str]:
         """The value of `name` as a list of one, or an empty list."""
         return [self[name]] if name in self else []
 
+    def items(self) -> ItemsView[str, str]:
+        """All fields as (name, value) pairs; a Mapping would look up each name again."""
+        return dict(self._pairs()).items()
+
     def __iter__(self) -> Iterator[str]:
-        for key in self._environ:
-            if key.startswith("HTTP_"):
-                yield key[5:].replace("_", "-").title()
-        for name in ("Content-Type", "Content-Length"):
-            if self._environ.get(self._BARE[name.upper()]):
-                yield name
+        return (name for name, _ in self._pairs())
+
+    def _pairs(self) -> Iterator[Pair]:
+        for key, value in self._environ.items():
+            if key[:5] == "HTTP_" or (value and key in _BARE):
+                name = _field_name(key)
+                if name:
+                    yield name, value
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -8,8 +8,8 @@ into it. Knows no secrets and no cryptography.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..errors import HTTPError, WebhookError
@@ -23,7 +23,11 @@ class _HasItems(Protocol):
 
 
 Headers = _HasItems | Iterable[tuple[str | bytes, str | bytes]]
-"""`request.headers`, any other mapping with `items()`, or (name, value) pairs; text or bytes, in any case."""
+"""`request.headers`, any other mapping with `items()`, or (name, value) pairs; text or bytes, in any case.
+
+A mapping without case may have `several(names)`, which gives the values of some fields at once, or a KeyError
+where one is not there; `request.headers` does.
+"""
 
 
 def read_headers(headers: Headers, once: Iterable[str] = ()) -> dict[str, str]:
@@ -47,20 +51,22 @@ def read_headers(headers: Headers, once: Iterable[str] = ()) -> dict[str, str]:
     return fields
 
 
-@lru_cache(maxsize=64)
-def spellings(names: tuple[str, ...], wanted: tuple[str, ...], once: frozenset[str]) -> tuple[str, ...]:
-    """How each of the `wanted` lower-case names is spelled among `names`.
+def find_once(
+    names: tuple[str, ...], wanted: tuple[str, ...], once: frozenset[str]
+) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
+    """What takes the values of the `wanted` lower-case names, two at least, from a mapping of these `names`.
 
-    A sender spells the headers of all its deliveries alike, so the last answers are kept.
+    A sender spells the headers of all its deliveries alike, so the caller keeps the last answers.
 
     Raises:
         WebhookError: as `read_headers`.
+        KeyError: for a name that is not there.
         TypeError: for a name that is not text.
     """
     spelled = {str.lower(name): name for name in names}
     if len(spelled) < len(names):
         _refuse_repeated([name.lower() for name in names], once)
-    return tuple(spelled.get(name, name) for name in wanted)
+    return itemgetter(*(spelled[name] for name in wanted))
 
 
 def _refuse_repeated(names: list[str], once: Iterable[str]) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from .delivery import Delivery
 from .hmac_scheme import HMACScheme
-from .keys import Key, Token
+from .keys import Key
 from .verifier import Verifier
 
 
-def _answer_ping(delivery: Delivery, key: Key | Token) -> object:
+def _answer_ping(delivery: Delivery, key: Key) -> object:
     return {"ok": True} if delivery.event_type == "ping" else None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from .delivery import Delivery
-    from .keys import Key, Token
+    from .keys import Key
 
 
 class HMACScheme(NamedTuple):
@@ -26,7 +26,9 @@ class HMACScheme(NamedTuple):
 
     # The signature, and what is signed. Header names are spelled as the provider does and read in any case.
     signature_header: str
-    algorithm: str = "sha256"  # of hashlib, or "token": the header is the secret itself and nothing is signed
+    algorithm: str = (
+        "sha256"  # of hashlib; "ed25519"; or "token": the header is the secret, nothing is signed
+    )
     encoding: str = "hex"  # of the MAC: "hex" (lower case) or "base64"; "plain" for a token
     prefix: str = ""
     separator: str = ""
@@ -36,7 +38,9 @@ class HMACScheme(NamedTuple):
     families: tuple[tuple[str, str, str], ...] = ()  # other (signature, timestamp, id) headers, lower case
     signed: str = "{body}"  # ends in {body}; {id}, {timestamp}, {url} and literal text may stand before it
     contents: Callable[[bytes, str], Iterable[bytes]] | None = None  # or: (body, url) -> what may be signed
-    key_encoding: str = "utf-8"  # of a text secret: verbatim, or "base64" after any "whsec_"
+    key_encoding: str = (
+        "utf-8"  # of a text secret: verbatim, or "base64" after any "whsec_", "whpk_", "whsk_"
+    )
 
     # Freshness: how far a timestamp may be off, both ways, unless the caller says otherwise.
     tolerance_seconds: float = 300
@@ -47,5 +51,5 @@ class HMACScheme(NamedTuple):
     event_header: str = ""
     event_paths: tuple[str, ...] = ()
     form_field: str = ""  # the field of a form body that holds the JSON
-    handshake: Callable[[Delivery, Key | Token], Any] | None = None  # the JSON to answer, if it is one
+    handshake: Callable[[Delivery, Key], Any] | None = None  # the JSON to answer, if it is one
     kept_headers: tuple[str, ...] = ()  # worth keeping, beside those named above; lower case

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From the text of a secret to a prepared HMAC key; a secret that cannot be one is refused here, at start-up.
+"""From the text of a secret to a prepared key; a secret that cannot be one is refused here, at start-up.
 
 HMAC (RFC 2104) hashes the padded key before the message. Both padded blocks are hashed once per secret and
 copied per check, which halves the cost of a small body. Knows nothing of headers or providers.
@@ -8,56 +8,130 @@ copied per check, which halves the cost of a small body. Knows nothing of header
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from binascii import a2b_base64, b2a_base64, hexlify
+from collections.abc import Callable, Iterable
+from functools import partial
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
+    from .hmac_scheme import HMACScheme
 
 Secrets = str | bytes | Iterable[str | bytes]
 """One secret or several; text is read as the provider shows it, bytes are the key itself."""
 
+_MAX_ED25519_SIGNATURES = (
+    4  # tried of one delivery: a check takes a millisecond, and two do while keys change
+)
+_ED25519_BYTES = {
+    "whsec_": 0,
+    "whpk_": 32,
+    "whsk_": 64,
+}  # by the prefix of a key in base64: none, public, private
 _XOR = {pad: bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C)}  # RFC 2104 §2: ipad and opad
+_ENCODE: dict[str, Callable[[bytes], bytes]] = {
+    "hex": hexlify,
+    "base64": partial(b2a_base64, newline=False),
+}
 
 
-class Key(NamedTuple):
-    """A secret, ready to sign: the hash states after both pads."""
+class Key(Protocol):
+    """A secret, prepared. Signatures are as the header spells them, with the scheme's prefix."""
 
-    inner: Hash
-    outer: Hash
+    def sign(self, before: bytes, body: bytes) -> bytes:
+        """The signature of `before + body`."""
 
-    def digest(self, before: bytes, body: bytes) -> bytes:
-        """The HMAC of `before + body`, without joining them."""
-        inner, outer = self
-        inner = inner.copy()
+    def accepts(self, before: bytes, body: bytes, given: Iterable[str]) -> bool:
+        """Whether one of the given signatures is the one of `before + body`."""
+
+
+class HMACKey:
+    """A shared secret: the hash states after both pads."""
+
+    __slots__ = ("_encode", "_inner", "_outer", "_prefix")
+
+    def __init__(self, raw: bytes, scheme: HMACScheme) -> None:
+        start = hashlib.new(scheme.algorithm)
+        key = raw if len(raw) <= start.block_size else hashlib.new(scheme.algorithm, raw).digest()
+        padded = key.ljust(start.block_size, b"\0")
+        self._outer = start.copy()
+        self._outer.update(padded.translate(_XOR[0x5C]))
+        self._inner = start
+        self._inner.update(padded.translate(_XOR[0x36]))
+        self._encode = _ENCODE[scheme.encoding]
+        self._prefix = scheme.prefix.encode()
+
+    def sign(self, before: bytes, body: bytes) -> bytes:
+        inner = self._inner.copy()
         if before:
             inner.update(before)
         inner.update(body)
-        outer = outer.copy()
+        outer = self._outer.copy()
         outer.update(inner.digest())
-        return outer.digest()
+        return self._prefix + self._encode(outer.digest())
+
+    def accepts(self, before: bytes, body: bytes, given: Iterable[str]) -> bool:
+        """Compares all, each in constant time; as bytes, since text outside ASCII cannot be compared so."""
+        expected = self.sign(before, body)
+        found = False
+        for signature in given:
+            if compare_digest(expected, signature.encode("latin-1", "backslashreplace")):
+                found = True
+        return found
 
 
-class Token(NamedTuple):
-    """A secret that the provider sends as it is: its "MAC" is itself, whatever the body."""
+class Token(HMACKey):
+    """A secret that the provider sends as it is: its "signature" is itself, whatever the body."""
 
-    raw: bytes
+    __slots__ = ("_raw",)
 
-    def digest(self, before: bytes, body: bytes) -> bytes:
-        return self.raw
+    def __init__(self, raw: bytes, scheme: HMACScheme) -> None:
+        self._raw = raw
+
+    def sign(self, before: bytes, body: bytes) -> bytes:
+        return self._raw
 
 
-def prepare(
-    secrets: str | bytes | tuple[str | bytes, ...], algorithm: str, encoding: str
-) -> tuple[Key | Token, ...]:
-    """The keys of some secrets, which the caller keeps.
+class Ed25519Key:
+    """A public key, which verifies, or a private one, which signs as well; `ed25519` says where to sign."""
 
-    Args:
-        secrets: one or several, as the provider shows them.
-        algorithm: of hashlib: `sha256`, `sha1`, `sha512`; "token" signs nothing.
-        encoding: how text becomes key bytes: `utf-8` verbatim, or `base64` after an optional `whsec_`.
+    __slots__ = ("_prefix", "_public", "_seed")
+
+    def __init__(self, raw: bytes, scheme: HMACScheme) -> None:
+        from .ed25519 import PublicKey, public_key
+
+        self._prefix = scheme.prefix.encode()
+        self._seed, public = (raw[:32], raw[32:]) if len(raw) == 64 else (b"", raw)
+        if self._seed and public_key(self._seed) != public:
+            raise ConfigurationError("the halves of an Ed25519 key 'whsk_…' do not belong together")
+        try:
+            self._public = PublicKey(public)
+        except ValueError:
+            raise ConfigurationError("a webhook secret is no Ed25519 key of 32 or 64 bytes") from None
+
+    def sign(self, before: bytes, body: bytes) -> bytes:
+        from .ed25519 import sign
+
+        if not self._seed:
+            raise ConfigurationError("a public key signs nothing: sign with the private one, 'whsk_…'")
+        return self._prefix + b2a_base64(sign(self._seed, before + body), newline=False)
+
+    def accepts(self, before: bytes, body: bytes, given: Iterable[str]) -> bool:
+        for signature in tuple(given)[:_MAX_ED25519_SIGNATURES]:
+            text = signature.encode("latin-1", "backslashreplace").removeprefix(self._prefix)
+            try:
+                raw = a2b_base64(text)
+            except ValueError:
+                continue
+            if b2a_base64(raw, newline=False) == text and self._public.verify(before + body, raw):
+                return True
+        return False
+
+
+def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: HMACScheme) -> tuple[Key, ...]:
+    """The keys of one secret or several, as the provider shows them; the caller keeps them.
 
     Raises:
         ConfigurationError: no secret, a blank one, or one that does not decode. The message never shows it.
@@ -65,10 +139,11 @@ def prepare(
     listed = secrets if isinstance(secrets, tuple) else (secrets,)
     if not listed:
         raise ConfigurationError("no webhook secret is given; name at least one")
-    return tuple(_pad(_decode(secret, encoding), algorithm) for secret in listed)
+    make = _KEYS.get(scheme.algorithm, HMACKey)
+    return tuple(make(_decode(secret, scheme), scheme) for secret in listed)
 
 
-def _decode(secret: str | bytes, encoding: str) -> bytes:
+def _decode(secret: str | bytes, scheme: HMACScheme) -> bytes:
     if not isinstance(secret, (str, bytes)):
         raise ConfigurationError(f"a webhook secret must be text or bytes, not {type(secret).__name__}")
     if not secret.strip():
@@ -76,36 +151,30 @@ def _decode(secret: str | bytes, encoding: str) -> bytes:
     if isinstance(secret, bytes):
         return secret
     try:
-        return _from_base64(secret) if encoding == "base64" else secret.encode()
+        return _from_base64(secret, scheme) if scheme.key_encoding == "base64" else secret.encode()
     except UnicodeEncodeError:
         raise ConfigurationError("a webhook secret has a character that UTF-8 cannot encode") from None
 
 
-def _from_base64(secret: str) -> bytes:
+def _from_base64(secret: str, scheme: HMACScheme) -> bytes:
     """Standard Webhooks, "Signature scheme": `whsec_` and base64; `whsk_` and `whpk_` are Ed25519 keys."""
-    if secret.startswith(("whsk_", "whpk_")):
-        raise ConfigurationError(
-            f"a webhook secret begins with {secret[:5]!r}: that is an Ed25519 key, not an HMAC secret"
-        )
+    asymmetric = scheme.algorithm == "ed25519"
+    prefix = next(filter(secret.startswith, _ED25519_BYTES), "")
+    length = _ED25519_BYTES.get(prefix, 0)
+    if prefix and asymmetric == (not length):
+        kinds = "an HMAC secret, not an Ed25519 key" if asymmetric else "an Ed25519 key, not an HMAC secret"
+        raise ConfigurationError(f"a webhook secret begins with {prefix!r}: that is {kinds}")
     from base64 import b64decode
 
-    text = secret.removeprefix("whsec_")
+    text = secret.removeprefix(prefix)
     try:
         key = b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         key = b""
-    if not key:
-        raise ConfigurationError("a webhook secret is not base64 after its prefix 'whsec_'")
+    if not key or (length and len(key) != length):
+        wanted = f"{length} bytes in base64" if length else "base64"
+        raise ConfigurationError(f"a webhook secret is not {wanted} after its prefix")
     return key
 
 
-def _pad(raw: bytes, algorithm: str) -> Key | Token:
-    if algorithm == "token":
-        return Token(raw)
-    start = hashlib.new(algorithm)
-    key = raw if len(raw) <= start.block_size else hashlib.new(algorithm, raw).digest()
-    padded = key.ljust(start.block_size, b"\0")
-    outer = start.copy()
-    start.update(padded.translate(_XOR[0x36]))
-    outer.update(padded.translate(_XOR[0x5C]))
-    return Key(start, outer)
+_KEYS: dict[str, Callable[[bytes, HMACScheme], Key]] = {"ed25519": Ed25519Key, "token": Token}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from .delivery import Delivery
 from .hmac_scheme import HMACScheme
-from .keys import Key, Token
+from .keys import Key
 from .verifier import Verifier
 
 
-def _answer_challenge(delivery: Delivery, key: Key | Token) -> object:
+def _answer_challenge(delivery: Delivery, key: Key) -> object:
     if delivery.value_at("type") != "url_verification":
         return None
     return {"challenge": delivery.value_at("challenge")}

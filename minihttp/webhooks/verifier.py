@@ -12,29 +12,26 @@ from __future__ import annotations
 import os
 import re
 import time
-from binascii import b2a_base64, hexlify
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
-from hmac import compare_digest
 from math import floor
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, WebhookError
-from .delivery import Delivery, Headers, read_headers, spellings
+from .delivery import Delivery, Headers, find_once, read_headers
 from .hmac_scheme import HMACScheme
-from .keys import Key, Secrets, Token, prepare
+from .keys import Key, Secrets, prepare
 
 if TYPE_CHECKING:
     from .provider import Provider
 
 _is_id = re.compile(r"[!-\-/-~]{1,256}").fullmatch  # no dot: `id.timestamp.body` must have one reading
-_is_timestamp = re.compile(r"[1-9][0-9]{0,11}").fullmatch  # one spelling only; more digits are no date
-_ENCODE: dict[str, Callable[[bytes], bytes]] = {
-    "hex": hexlify,
-    "base64": partial(b2a_base64, newline=False),
-    "plain": bytes,
-}
+_TIMESTAMP = "[1-9][0-9]{0,11}"  # one spelling only; more digits are no date
+_is_timestamp = re.compile(_TIMESTAMP).fullmatch
+IsMatch = Callable[[str], re.Match[str] | None]
+Splitter = Callable[[str, str], tuple[str, Sequence[str]]]
+"""(signature header, timestamp header) -> the timestamp and the signatures, as given."""
 _GRAMMAR = {
     ("hex", "sha1"): "[0-9a-f]{40}",
     ("hex", "sha256"): "[0-9a-f]{64}",
@@ -48,31 +45,44 @@ _GRAMMAR = {
 class Verifier:
     """`verify`, `sign` and `provider` for one scheme; a provider's module gives these three names."""
 
-    __slots__ = ("_before", "_encode", "_is_signature", "_names", "_once", "_prefix", "_prepare", "scheme")
+    __slots__ = (
+        "_before",
+        "_find",
+        "_is_signature",
+        "_names",
+        "_once",
+        "_plain",
+        "_prepare",
+        "_signs_id",
+        "_split",
+        "_timed",
+        "scheme",
+    )
 
     def __init__(self, scheme: HMACScheme) -> None:
         self.scheme = scheme
         before = scheme.signed.removesuffix("{body}")
         for position, name in enumerate(("{id}", "{timestamp}", "{url}")):  # faster than by name
             before = before.replace(name, f"{{{position}}}")
-        self._before = before
-        self._prefix = scheme.prefix.encode()
-        self._encode = _ENCODE[scheme.encoding]
-        prepared = partial(prepare, algorithm=scheme.algorithm, encoding=scheme.key_encoding)
-        self._prepare = lru_cache(maxsize=512)(prepared)
+        self._before = before.format
+        self._prepare = lru_cache(maxsize=512)(partial(prepare, scheme=scheme))
         grammar = _GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
         self._is_signature = re.compile(re.escape(scheme.prefix) + grammar).fullmatch
-        signed_id = scheme.id_header if "{id}" in scheme.signed else ""
-        names = (scheme.signature_header, scheme.timestamp_header, signed_id)
-        self._names = tuple(name.lower() for name in names if name)
+        self._split = _splitter(scheme, grammar)
+        self._plain = not before and self._split is None
+        signature = scheme.signature_header
+        self._signs_id = "{id}" in scheme.signed
+        self._timed = bool(scheme.timestamp_header or scheme.fields)
+        id = scheme.id_header if self._signs_id else signature
+        self._names = tuple(map(str.lower, (signature, scheme.timestamp_header or signature, id)))
         more = {name for family in scheme.families for name in family}
         more |= {scheme.id_header.lower(), scheme.event_header.lower(), "content-type"}
         self._once = frozenset(more.union(self._names)) - {""}
+        self._find = lru_cache(maxsize=64)(partial(find_once, wanted=self._names, once=self._once))
 
-    def keys(self, secrets: Secrets) -> tuple[Key | Token, ...]:
+    def keys(self, secrets: Secrets) -> tuple[Key, ...]:
         """The prepared keys of one secret or several; ConfigurationError for one that cannot be a key."""
-        many = secrets if isinstance(secrets, (str, bytes)) else tuple(secrets)
-        return self._prepare(many)
+        return self._prepare(secrets if isinstance(secrets, (str, bytes)) else tuple(secrets))
 
     def wanted_headers(self) -> frozenset[str]:
         """Lower-case names of the fields that are read here or worth keeping with a delivery."""
@@ -112,15 +122,13 @@ class Verifier:
                 f"tolerance_seconds must be None or at least 0, not {tolerance_seconds!r}"
             )
         headers, values = self._values(headers)
-        given, before, timestamp = self._read(url, *values)
+        signature, timestamp_text, id = values
+        given, before, timestamp = self._read(signature, timestamp_text, id, url)
         index = None
         for message in scheme.contents(body, url) if scheme.contents else (body,):
             for position, key in enumerate(keys):
-                expected = self._prefix + self._encode(key.digest(before, message))
-                for signature in given:
-                    same = compare_digest(expected, signature.encode("latin-1", "backslashreplace"))
-                    if same and index is None:
-                        index = position
+                if key.accepts(before, message, given) and index is None:
+                    index = position
         if index is None:
             raise self._mismatch(given[0])
         delivery = Delivery(scheme, body, headers, index, timestamp)
@@ -158,16 +166,16 @@ class Verifier:
         id = id or os.urandom(16).hex()
         stamp = str(int(time.time()) if timestamp is None else timestamp)
         message = next(iter(scheme.contents(body, url))) if scheme.contents else body
-        before = self._before.format(id, stamp, url).encode("utf-8", "replace")
-        digest = self.keys(secret)[0].digest(before, message)
-        mac = (self._prefix + self._encode(digest)).decode("latin-1")
+        before = self._before(id, stamp, url).encode("utf-8", "replace")
+        signature = self.keys(secret)[0].sign(before, message).decode("latin-1")
         if scheme.fields:
-            mac = scheme.separator.join(map("=".join, zip(scheme.fields, (stamp, mac), strict=True)))
+            fields = zip(scheme.fields, (stamp, signature), strict=True)
+            signature = scheme.separator.join(map("=".join, fields))
         pairs = (
             (scheme.id_header, id),
             (scheme.timestamp_header, stamp),
             (scheme.event_header, event_type),
-            (scheme.signature_header, mac),
+            (scheme.signature_header, signature),
         )
         return {name: value for name, value in pairs if name and value}
 
@@ -189,21 +197,23 @@ class Verifier:
 
         return Provider(self, secret, tolerance_seconds, public_url)
 
-    def _values(self, headers: Any) -> tuple[Headers, list[str]]:
-        """The values of the headers that `_names` names, and the headers to keep.
+    def _values(self, headers: Any) -> tuple[Headers, Sequence[str]]:
+        """The headers to keep, and the values of `_names`: signature, timestamp and id.
 
         The rare shapes are read whole: pairs, bytes, and another family of headers.
         """
         try:
-            get = headers.get
-            values = [get(name) for name in spellings(tuple(headers), self._names, self._once)]
+            if isinstance(headers, dict):
+                values = self._find(tuple(headers))(headers)
+            else:
+                values = headers.several(self._names)
             if "".join(values) and all(values):  # TypeError for anything but text
                 return headers, values
-        except (AttributeError, TypeError):
+        except (AttributeError, KeyError, TypeError):
             pass
         fields = read_headers(headers, self._once)
         for family in (self._names, *self.scheme.families):
-            values = [fields.get(name, "") for name in family]
+            values = tuple(fields.get(name, "") for name in family)
             if all(values):  # families are never mixed
                 fields.update(zip(self._names, values, strict=True))
                 return fields, values
@@ -211,25 +221,22 @@ class Verifier:
         raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
 
     def _read(
-        self, url: str, signature: str, timestamp: str | None = None, id: str | None = None
-    ) -> tuple[list[str], bytes, int | None]:
+        self, signature: str, timestamp: str, id: str, url: str
+    ) -> tuple[Sequence[str], bytes, int | None]:
         """The signatures as given, what is signed before the body, and the timestamp; all of good grammar."""
-        scheme = self.scheme
-        given = [signature]
-        if scheme.fields:
-            timestamp, given = _split_fields(signature, scheme.separator, scheme.fields)
-        elif scheme.separator:
-            given = [part for part in signature.split(scheme.separator) if part.startswith(scheme.prefix)]
-        elif not self._before:
+        given: Sequence[str] = (signature,)
+        if self._plain:
             return given, b"", None
-        if id and not _is_id(id):
+        if self._split:
+            timestamp, given = self._split(signature, timestamp)
+        if self._signs_id and not _is_id(id):
             raise WebhookError("malformed_header", f"the id {id[:40]!r} is not ASCII text without a dot")
-        if timestamp is not None and not _is_timestamp(timestamp):
+        if self._timed and not _is_timestamp(timestamp):
             raise WebhookError("invalid_timestamp", f"{timestamp[:40]!r} is not a time in Unix seconds")
         if not given:
             raise WebhookError("no_signature", f"{self._names[0]} has no signature of a known version")
-        before = self._before.format(id, timestamp, url).encode("utf-8", "replace")
-        return given, before, int(timestamp) if timestamp else None
+        before = self._before(id, timestamp, url).encode("utf-8", "replace")
+        return given, before, int(timestamp) if self._timed else None
 
     def _mismatch(self, signature: str) -> WebhookError:
         """A signature that stands alone has a grammar; in a list, what does not match is only that."""
@@ -240,8 +247,32 @@ class Verifier:
         return WebhookError("malformed_header", f"{self._names[0]} has not the form of a signature")
 
 
-def _split_fields(text: str, separator: str, names: tuple[str, str]) -> tuple[str, list[str]]:
-    """Read `t=1,v1=ab,v0=cd`: exactly one timestamp, any number of signatures; other names are ignored."""
+def _splitter(scheme: HMACScheme, grammar: str) -> Splitter | None:
+    """How to read a header of several elements; None where the signature stands alone."""
+    if scheme.fields:
+        timestamp, signature = map(re.escape, scheme.fields)
+        usual = f"{timestamp}=({_TIMESTAMP}){re.escape(scheme.separator)}{signature}=({grammar})"
+        return partial(_split_fields, scheme.separator, scheme.fields, re.compile(usual).fullmatch)
+    return partial(_split_list, scheme.separator, scheme.prefix) if scheme.separator else None
+
+
+def _split_list(separator: str, prefix: str, text: str, timestamp: str) -> tuple[str, Sequence[str]]:
+    """Read `v1,ab v2,cd`: the elements that begin with the prefix, in any number."""
+    if separator not in text and text.startswith(prefix):
+        return timestamp, (text,)
+    return timestamp, [part for part in text.split(separator) if part.startswith(prefix)]
+
+
+def _split_fields(
+    separator: str, names: tuple[str, str], is_usual: IsMatch, text: str, _: str
+) -> tuple[str, Sequence[str]]:
+    """Read `t=1,v1=ab,v0=cd`: exactly one timestamp, any number of signatures; other names are ignored.
+
+    Most headers are of the usual form, one timestamp and one signature, which is recognised at once.
+    """
+    if usual := is_usual(text):
+        timestamp, signature = usual.groups()
+        return timestamp, (signature,)
     timestamp_name, signature_name = names
     timestamps, signatures = [], []
     for element in text.split(separator):

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from .delivery import Delivery
 from .hmac_scheme import HMACScheme
-from .keys import Key, Token
+from .keys import Key
 from .verifier import Verifier
 
 
-def _answer_challenge(delivery: Delivery, key: Key | Token) -> object:
+def _answer_challenge(delivery: Delivery, key: Key) -> object:
     token = delivery.value_at("payload.plainToken")
     if delivery.event_type != "endpoint.url_validation" or not isinstance(token, str):
         return None
-    encrypted = key.digest(b"", token.encode("utf-8", "replace")).hex()
+    encrypted = key.sign(b"", token.encode("utf-8", "replace")).decode().removeprefix(SCHEME.prefix)
     return {"plainToken": token, "encryptedToken": encrypted}
 
 

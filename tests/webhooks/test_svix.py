@@ -6,7 +6,7 @@ import base64
 import pytest
 
 from minihttp.errors import ConfigurationError
-from minihttp.webhooks import clerk, standard_webhooks, svix
+from minihttp.webhooks import clerk, ed25519, standard_webhooks, standard_webhooks_v1a, svix
 from tests.contracts.webhooks import NOW, TimedWebhookContract
 
 
@@ -103,3 +103,66 @@ class TestClerk(StandardContract):
 
 class TestStandardWebhooks(StandardContract):
     module = standard_webhooks
+
+
+def private_key(seed: bytes) -> str:
+    return "whsk_" + base64.b64encode(seed + ed25519.public_key(seed)).decode()
+
+
+def public_key(seed: bytes) -> str:
+    return "whpk_" + base64.b64encode(ed25519.public_key(seed)).decode()
+
+
+class TestStandardWebhooksV1a(TimedWebhookContract):
+    """The published vector is the row standard-webhooks-v1a/vector."""
+
+    module = standard_webhooks_v1a
+    secret = private_key(b"1" * 32)
+    other_secret = private_key(b"2" * 32)
+
+    def test_the_public_key_verifies_and_signs_nothing(self) -> None:
+        public, other = public_key(b"1" * 32), public_key(b"2" * 32)
+        assert self.verify(self.sign(), secrets=[other, public]).secret_index == 1
+        assert self.refuse(self.sign(), secrets=other) == "mismatch"
+        with pytest.raises(ConfigurationError, match="sign with the private one, 'whsk_…'"):
+            self.sign(secret=public)
+
+    def test_the_bytes_of_a_key_are_a_key(self) -> None:
+        private = base64.b64decode(self.secret.removeprefix("whsk_"))
+        assert self.verify(self.sign(secret=private), secrets=private[32:]).secret_index == 0
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whpk_" + base64.b64encode(bytes(32)).decode(),  # of order 4
+            "whpk_" + base64.b64encode(b"\x02" + bytes(31)).decode(),  # no point
+            "whsk_" + base64.b64encode(b"1" * 32).decode(),  # the seed alone would be read as a public key
+            "whsk_" + base64.b64encode(b"1" * 64).decode(),  # halves of two keys
+            "whpk_" + base64.b64encode(b"1" * 64).decode(),
+            "whpk_%",
+            "AAAA",
+            b"1" * 33,
+        ],
+    )
+    def test_a_secret_that_is_no_key_is_a_configuration_error(self, secret: str | bytes) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            self.verify(self.sign(), secrets=[secret])
+        assert str(secret) not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("change", "verdict"),
+        [
+            (lambda v: f"v1,AAAA v1a,AAAA {v}", "ok"),
+            (lambda v: v.replace("v1a,", "v1,"), "no_signature"),
+            (lambda v: f"{v}=", "mismatch"),
+            (lambda v: v[:-3] + chr(ord(v[-3]) + 1) + "==", "mismatch"),  # spare bits of base64
+            (lambda v: v.replace("v1a,", "v1a,!"), "mismatch"),
+            (lambda v: "v1a,é", "mismatch"),
+            (lambda v: f"{'v1a,AAAA ' * 4}{v}", "mismatch"),  # no sender sends five; each costs a millisecond
+        ],
+    )
+    def test_the_list_is_read_strictly(self, change, verdict) -> None:
+        headers = self.sign()
+        headers[self.signature_header] = change(headers[self.signature_header])
+        assert (self.verify(headers) and "ok" if verdict == "ok" else self.refuse(headers)) == verdict

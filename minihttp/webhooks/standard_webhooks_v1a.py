@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Standard Webhooks, asymmetric: as `standard_webhooks`, but Ed25519 in a list of `v1a,…`.
+
+The receiver holds the public key, `whpk_…`, which signs nothing; the sender's private one is `whsk_…`. A
+check costs about two milliseconds, and `sign`, which does not take constant time, is for tests and test
+events: see `ed25519`. Source: github.com/standard-webhooks, spec/standard-webhooks.md, "Signature scheme".
+"""
+
+from __future__ import annotations
+
+from . import standard_webhooks
+from .verifier import Verifier
+
+SCHEME = standard_webhooks.SCHEME._replace(name="standard-webhooks-v1a", algorithm="ed25519", prefix="v1a,")
+VERIFIER = Verifier(SCHEME)
+verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
