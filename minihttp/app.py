@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ class App:
         self.metrics = metrics
         self._parts: Parts | None = None
         self._opening = threading.RLock()
-        self._own: OwnRoutes | None = None
+        self._own: OwnRoutes | None = None  # once it serves
 
     @classmethod
     def from_package(cls, package: str | os.PathLike[str], **settings: Any) -> App:
@@ -190,13 +191,14 @@ class App:
         """Once, before the first request: the own routes; storage and worker where there is work for them."""
         with self._opening:
             if self._own is None:
-                own = self._own_routes()
+                own = self._own_routes
                 if self.modules or self.schema or self.crons or self.http.webhooks:
                     self.open()
                     self.start()
                 self._own = own
             return self._own
 
+    @cached_property
     def _own_routes(self) -> OwnRoutes:
         from .own_routes import OwnRoutes
 
@@ -267,7 +269,7 @@ class App:
             if self._parts is None:
                 from .parts import Parts
 
-                self._own_routes()  # a path taken twice is a mistake of the start, not of the first request
+                _ = self._own_routes  # a path taken twice is a mistake of the start, not of the first request
                 self._parts = Parts(self)
         return self
 
@@ -280,6 +282,7 @@ class App:
         """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
         with self._opening:
             parts, self._parts, self._own = self._parts, None, None
+            vars(self).pop("_own_routes", None)
         if parts is not None:
             parts.close(grace_seconds)
 

@@ -13,7 +13,7 @@ import re
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError, DataDirectoryError
+from .errors import ConfigurationError, DataDirectoryError, did_you_mean
 
 if TYPE_CHECKING:
     from .data.backend import DocumentBackend
@@ -43,12 +43,25 @@ def open_files(url: str) -> FileBackend:
     return backend
 
 
-def _open(url: str, kind: str, default: str) -> Any:
+def check_backends(data: str, files: str | None) -> None:
+    """Find the backends that `App(data=…, files=…)` mean, and open none. Raises as `open_documents` does."""
+    documents_url, files_url = storage_urls(data, files)
+    _open(documents_url, "DocumentBackend", "sqlite", find_only=True)
+    _open(files_url, "FileBackend", "filesystem", find_only=True)
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: `postgresql://user:…@host/name`."""
+    return re.sub("(//[^/@:]*):[^/]*@", r"\1:…@", url)
+
+
+def _open(url: str, kind: str, default: str, *, find_only: bool = False) -> Any:
     match = _split_url(url)
     scheme, location = match.groups() if match else (default, url)
     scheme = scheme.lower()
     try:
-        return _find(scheme, kind)(location)
+        backend = _find(scheme, kind)
+        return backend if find_only else backend(location)
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"storage backend {scheme!r} needs the package {missing.name!r}, which is not installed:"
@@ -56,7 +69,7 @@ def _open(url: str, kind: str, default: str) -> Any:
         ) from None
     except OSError as fault:
         reason = fault.strerror or str(fault) or type(fault).__name__
-        raise DataDirectoryError(f"cannot use {url!r}: {reason}") from fault
+        raise DataDirectoryError(f"cannot use {without_password(url)!r}: {reason}") from fault
 
 
 def _find(scheme: str, kind: str) -> Any:
@@ -64,7 +77,9 @@ def _find(scheme: str, kind: str) -> Any:
     half = _HALVES[kind]
     backend = _load(scheme)
     if backend is None:
-        raise ConfigurationError(f"there is no storage backend {scheme!r}; there are: {', '.join(_known())}")
+        known = _known()
+        those = ", ".join(known) + did_you_mean(scheme, known)
+        raise ConfigurationError(f"there is no storage backend {scheme!r}; there are: {those}")
     for module in (backend, _load(f"{scheme}_{half}")):
         if hasattr(module, kind):
             return getattr(module, kind)

@@ -7,12 +7,14 @@ installed. Shows source lines and messages, never the values of variables.
 
 from __future__ import annotations
 
+import importlib
 import os
 import traceback
 from traceback import FrameSummary
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OURS = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "storage_backends") + os.sep)
+_IMPORTING = (*_OURS, "<frozen ", os.path.dirname(os.path.abspath(importlib.__file__)) + os.sep)
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _MAX_CAUSES = 5
 
@@ -36,7 +38,8 @@ def describe(error: BaseException, *, libraries: bool = True) -> str:
 
     Args:
         error: an exception that was raised.
-        libraries: whether the frames of libraries are shown where there are frames of the user.
+        libraries: whether the frames of libraries are shown where there are frames of the user, and those of
+            the import machinery where there are none.
     """
     parts: list[str] = []
     cause: BaseException | None = error
@@ -45,10 +48,10 @@ def describe(error: BaseException, *, libraries: bool = True) -> str:
             break
         frames = traceback.extract_tb(cause.__traceback__)
         own = [frame for frame in frames if is_users(frame.filename)]
-        enough = own or isinstance(cause, SyntaxError)
-        others = (
-            [frame for frame in frames if not is_users(frame.filename)] if libraries or not enough else []
-        )
+        others = [frame for frame in frames if not is_users(frame.filename)]
+        if not libraries:
+            enough = own or isinstance(cause, SyntaxError)
+            others = [f for f in others if not (enough or f.filename.startswith(_IMPORTING))]
         parts.append(("caused by " if parts else "") + _message(cause))
         parts += [line.rstrip() for line in traceback.format_list(own)]
         if others:

@@ -82,9 +82,9 @@ def load_package(folder_or_package: str) -> Package:
         wire_name: _import_module(f"{package.__name__}.{wire_name.replace('/', '.')}")
         for wire_name in _wire_names(folders[0])
     }
-    if "http" not in modules:
-        raise ConfigurationError(f"{folders[0]} has no http.py; it must hold `http = HttpRouter()`")
     http, schema, crons = (_export(modules.get(name), name) for name in ("http", "schema", "crons"))
+    if http is None:
+        raise ConfigurationError(f"{folders[0]} has no http.py with `http = HttpRouter()`")
     return Package(http, schema, crons, modules)
 
 
@@ -98,6 +98,8 @@ def _import_target(place: str) -> ModuleType:
                 f"there is no file {place!r} in {os.getcwd()}{did_you_mean(name, files)}"
             )
         return _import_file(path)
+    if not re.fullmatch(r"\w[^./]*(\.[^./]+)*", place):
+        raise ConfigurationError(f"{place!r} is no module, no .py file and no folder in {os.getcwd()}")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())  # `python -m` does this, the console script does not
     return _import_module(place)

@@ -7,21 +7,24 @@ what was opened before it is closed again. Knows no requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .backends import open_documents, open_files, storage_urls
 from .data.database import Database
+from .data.schema import Schema
+from .errors import ConfigurationError
 from .files.storage import FILE_TABLES, FileStore
 from .functions.registry import Registry
 from .functions.runner import Runner
+from .jobs.crons import Crons
 from .jobs.inbox import INBOX_TABLES, Inbox
 from .jobs.worker import JOB_TABLES, Jobs
+from .values import show
 
 if TYPE_CHECKING:
-    from .data.schema import Schema
     from .http.router import HttpRouter
-    from .jobs.crons import Crons
     from .limits import Limits
 
 _SYSTEM_TABLES = {**FILE_TABLES, **JOB_TABLES, **INBOX_TABLES}
@@ -54,6 +57,8 @@ class Parts:
     __slots__ = ("database", "files", "inbox", "jobs", "runner")
 
     def __init__(self, app: Host) -> None:
+        _check("schema", app.schema, Schema)
+        _check("crons", app.crons, Crons)
         registry = _registry(app.modules)
         documents_url, files_url = storage_urls(app.data, app.files_url)
         backend = open_documents(documents_url)
@@ -96,9 +101,18 @@ class Parts:
         self.database.close()
 
 
+def _check(name: str, value: object, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise ConfigurationError(f"App({name}=…) takes a {kind.__name__}, not {show(value)}")
+
+
 def _registry(modules: Any) -> Registry:
     registry = Registry()
+    if isinstance(modules, str) or not isinstance(modules, Iterable):
+        raise ConfigurationError(f"App(modules=…) takes a list such as [__name__], not {show(modules)}")
     named = modules.items() if isinstance(modules, Mapping) else ((None, module) for module in modules)
     for name, module in named:
+        if not isinstance(module, (str, ModuleType)):
+            raise ConfigurationError(f"App(modules=…) takes modules and their names, not {show(module)}")
         registry.add_module(module, name)
     return registry

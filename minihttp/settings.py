@@ -66,6 +66,21 @@ def _positive_seconds(value: Any) -> float:
     return seconds
 
 
+def _address(value: Any) -> str:
+    from ipaddress import ip_address  # rare, and 5 ms to import
+
+    try:
+        return "*" if value == "*" else str(ip_address(_text(value)))
+    except ValueError:
+        raise ValueError("an IP address, or * for any") from None
+
+
+def _url(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[!-~]+", value):
+        raise ValueError("a URL such as https://api.example.com")
+    return value.rstrip("/")
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def convert(value: Any) -> str:
         if value not in words:
@@ -99,14 +114,14 @@ SETTINGS: dict[str, Setting] = {
     "data": Setting(None, _text, "data directory or database URL; the app's own if absent"),
     "files": Setting(None, _text, "directory or URL of the stored files; beside the data if absent"),
     "workers": Setting(None, _whole(0, 1000), "job threads; the app's own if absent, 0 for none"),
-    "origin": Setting(None, _text, "public URL of the app, such as https://api.example.com, for links"),
+    "origin": Setting(None, _url, "public URL of the app, such as https://api.example.com, for links"),
     "trusted_proxy": Setting(
-        None, _text, "address of the proxy whose X-Forwarded-* and X-Request-Id are believed"
+        None, _address, "address of the proxy whose X-Forwarded-* and X-Request-Id are believed"
     ),
     "admin_key": Setting(
         None, _text, "opens internal functions to its holder; never shown, best kept in .env"
     ),
-    "forward": Setting(None, _text, "URL to which the ready-made webhook inbox passes deliveries on"),
+    "forward": Setting(None, _url, "URL to which the ready-made webhook inbox passes deliveries on"),
     "development": Setting(False, _switch, "show errors of the app in replies"),
     "metrics": Setting(False, _switch, "answer /_/metrics"),
     "log_format": Setting("auto", _one_of("auto", "text", "json"), "text, json, or auto: text on a terminal"),
@@ -203,9 +218,7 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: str = 
     path, table = _file_table(folder)
     variables = {_name_of(k): v for k, v in environ.items() if k.startswith(PREFIX)}
     given = {k: v for k, v in flags.items() if k in SETTINGS and v is not None}
-    limits = table.pop("limits", {})
-    if not isinstance(limits, dict):
-        raise ConfigurationError(f"{path}: limits must be a table, not {limits!r}")
+    limits = _as_table(table.pop("limits", {}), f"{path}: limits")
     table.update((LIMITS + name, value) for name, value in limits.items())
     table = {name.replace("-", "_"): value for name, value in table.items()}
     return Settings([(path, table), (PREFIX + "{name}", variables), ("--{flag}", given)])
@@ -221,15 +234,30 @@ def _file_table(folder: str) -> tuple[str, dict[str, Any]]:
         path = os.path.join(folder, file)
         if not os.path.isfile(path):
             continue
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
+        text = _read(path)
         if keys and "[tool.minihttp" not in text:
             continue
         table = _parse_toml(text, file)
         for key in keys:
-            table = table.get(key, {})
+            table = _as_table(table.get(key, {}), f"{file}: {key}")
         return file, table
     return "", {}
+
+
+def _as_table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{where} must be a table, not {value!r}")
+    return value
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            return stream.read()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not text in UTF-8: byte {error.start}") from None
 
 
 def _parse_toml(text: str, file: str) -> dict[str, Any]:
@@ -246,7 +274,7 @@ def _parse_toml(text: str, file: str) -> dict[str, Any]:
         raise ConfigurationError(f"{file} is not valid TOML: {error}") from None
 
 
-_ENV_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)")
+_ENV_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*([^\0]*)")
 
 
 def read_env_file(path: str = ".env") -> dict[str, str]:
@@ -255,19 +283,18 @@ def read_env_file(path: str = ".env") -> dict[str, str]:
     A line is `NAME=value`, `export NAME="value"`, a `# comment` or blank.
 
     Raises:
-        ConfigurationError: a line that is none of these.
+        ConfigurationError: a line that is none of these, or a file that cannot be read.
     """
     if not os.path.isfile(path):
         return {}
     found: dict[str, str] = {}
-    with open(path, encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            match = _ENV_LINE.fullmatch(line.strip())
-            if match is None:
-                raise ConfigurationError(f"{path}:{number}: a line must be NAME=value or a comment")
-            found[match[1]] = _unquoted(match[2])
+    for number, line in enumerate(_read(path).split("\n"), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _ENV_LINE.fullmatch(line.strip())
+        if match is None:
+            raise ConfigurationError(f"{path}:{number}: a line must be NAME=value or a comment")
+        found[match[1]] = _unquoted(match[2])
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import minihttp
-from minihttp.backends import open_documents, open_files, storage_urls
+from minihttp.backends import open_documents, open_files, storage_urls, without_password
 from minihttp.errors import ConfigurationError, DataDirectoryError
 
 ROOT = Path(minihttp.__file__).parent.parent  # of the tree, or of the installed wheel
@@ -47,6 +47,12 @@ def test_unknown_backend(url: str, message: str) -> None:
     for open_backend in (open_documents, open_files):
         with pytest.raises(ConfigurationError, match=message):
             open_backend(url)
+
+
+def test_a_url_is_shown_without_its_password() -> None:
+    assert without_password("postgresql://me:pa@ss@host:5432/x") == "postgresql://me:…@host:5432/x"
+    assert without_password("s3://bucket/a:b@c") == "s3://bucket/a:b@c"
+    assert without_password("sqlite:data/app.db") == "sqlite:data/app.db"
 
 
 def test_backend_of_the_other_kind() -> None:

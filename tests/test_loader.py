@@ -96,13 +96,18 @@ def test_a_package_by_name(folder: Path) -> None:
         ("one:ap", r"one.py has no 'ap', which 'one:ap' names; did you mean 'app'\?"),
         ("one:sys", r"'one:sys' is of type module; it must be an App or an HttpRouter"),
         ("empty", r"empty.py has no `app` \(an App\) and no `http` \(an HttpRouter\)"),
-        ("bare", r"bare has no http.py; it must hold `http = HttpRouter\(\)`"),
+        ("bare", r"bare has no http.py with `http = HttpRouter\(\)`"),
         ("half", r"half/http.py does not export `http`"),
+        ("none", r"none has no http.py with `http = HttpRouter\(\)`"),
+        ("..one", r"'\.\.one' is no module, no \.py file and no folder in "),
+        (":app", r"'' is no module"),
+        ("one.", r"'one\.' is no module"),
         ("json", r"has no `app`"),
     ],
 )
 def test_what_is_not_there(folder: Path, target: str, message: str) -> None:
     write(folder, one=APP + "import sys\n", bakery__http=ROUTER, empty="", bare__items="", half__http="")
+    write(folder, none__http="http = None\n")
     with pytest.raises(ConfigurationError, match=message):
         App.from_target(target)
 

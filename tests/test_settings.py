@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def test_toml_before_python_311(tmp_path: Path) -> None:
         ("prot = 1\n", r"minihttp\.toml: there is no setting 'prot'; did you mean 'port'\?"),
         ("port = true\n", r"minihttp\.toml: port must be a whole number from 0 to 65535, not True"),
         ("host = 1\n", r"minihttp\.toml: host must be text, not 1"),
+        ("[[limits]]\n", r"minihttp\.toml: limits must be a table, not \[{}\]"),
         ("limits = 5\n", r"minihttp\.toml: limits must be a table, not 5"),
         (
             "[limits]\nmax_bdy_bytes = 1\n",
@@ -123,6 +125,13 @@ def test_mistakes_in_the_file(tmp_path: Path, text: str, message: str) -> None:
             "-1",
             r"MAX_BODY_BYTES: limits\.max_body_bytes must be a whole number",
         ),
+        (
+            "MINIHTTP_TRUSTED_PROXY",
+            "nginx",
+            r"trusted_proxy must be an IP address, or \* for any, not 'nginx'",
+        ),
+        ("MINIHTTP_ORIGIN", "api.example.com", "origin must be a URL such as https://api.example.com, not "),
+        ("MINIHTTP_FORWARD", "http://a b", "forward must be a URL such as "),
         ("MINIHTTP_METRICS", "maybe", "metrics must be true or false, not 'maybe'"),
         ("MINIHTTP_LOG_FORMAT", "xml", "log_format must be one of auto, text, json, not 'xml'"),
     ],
@@ -160,7 +169,35 @@ def test_env_file(tmp_path: Path) -> None:
     assert read_env_file(str(tmp_path / "none")) == {}
 
 
-@pytest.mark.parametrize("line", ["hello", "1A=2", "A B=1", "=1"])
+def test_addresses_and_urls_are_kept_in_one_spelling() -> None:
+    environ = {"MINIHTTP_TRUSTED_PROXY": "0:0::1", "MINIHTTP_ORIGIN": "https://api.example.com/"}
+    settings = resolve({}, environ, "no-such-folder")
+    assert (settings["trusted_proxy"], settings["origin"]) == ("::1", "https://api.example.com")
+    assert resolve({"trusted_proxy": "*"}, {}, "no-such-folder")["trusted_proxy"] == "*"
+
+
+@pytest.mark.parametrize("name", [".env", "minihttp.toml", "pyproject.toml"])
+def test_a_file_that_is_no_text(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"# \xff")
+    with pytest.raises(ConfigurationError, match=rf"{re.escape(name)} is not text in UTF-8: byte 2$"):
+        read_env_file(str(path)) if name == ".env" else resolve({}, {}, str(tmp_path))
+
+
+@needs_toml
+def test_a_table_that_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[[tool.minihttp]]\nport = 1\n")
+    with pytest.raises(ConfigurationError, match=r"pyproject\.toml: minihttp must be a table"):
+        resolve({}, {}, str(tmp_path))
+
+
+def test_an_env_file_from_windows(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"\xef\xbb\xbfA=1\r\nB=2\r\n")
+    assert read_env_file(str(path)) == {"A": "1", "B": "2"}
+
+
+@pytest.mark.parametrize("line", ["A=\0", "hello", "1A=2", "A B=1", "=1"])
 def test_a_line_of_an_env_file_that_is_none(tmp_path: Path, line: str) -> None:
     path = tmp_path / ".env"
     path.write_text(f"A=1\n{line}\n")

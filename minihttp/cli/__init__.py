@@ -141,6 +141,13 @@ def load_app(args: argparse.Namespace) -> App:
     return app.configure(limits=app.limits.changed(**settings.limits), **settings.for_app())
 
 
+def secret_warnings(app: App) -> Iterator[str]:
+    """What each secret that the environment lacks means."""
+    for path, name in app.missing_secrets():
+        answer = f"{path} answers" if path else "the handlers that need it answer"
+        yield f"{name} is not set, so {answer} 503"
+
+
 @contextmanager
 def opened_app(args: argparse.Namespace) -> Iterator[App]:
     """The app of `args.target` with its storage open and no worker; closed at the end."""

@@ -8,6 +8,7 @@ API, with the admin key. Both ways call the same functions, `_webhooks:…`.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -69,8 +70,10 @@ class _Remote:
         try:
             posted = post(f"{self._url}/api/{kind}", json.dumps(body).encode(), self._headers)
             answer = json.loads(posted.body)
-        except (OSError, ValueError) as error:
-            raise MinihttpError(f"{self._url} did not answer: {error}") from None
+        except OSError as error:
+            raise MinihttpError(str(error)) from None
+        except ValueError:
+            raise MinihttpError(f"{self._url} did not answer in JSON") from None
         if answer.get("status") != "success":
             raise MinihttpError(
                 answer.get("errorMessage") or answer.get("message") or f"HTTP {posted.status}"
@@ -88,6 +91,8 @@ def inbox_access(args: argparse.Namespace) -> Iterator[Access]:
         try:
             app = stack.enter_context(opened_app(args))
         except DataDirectoryError as error:
+            if getattr(error.__cause__, "errno", None) != errno.EAGAIN:
+                raise
             raise DataDirectoryError(f"{error}; --server URL asks the server that runs") from None
         if not app.http.webhooks:
             raise ConfigurationError("this app has no webhooks: see http.webhook(path, provider, handler)")

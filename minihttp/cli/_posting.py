@@ -36,11 +36,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: flo
         ConfigurationError: the URL is not one of HTTP.
         OSError: the other side cannot be reached, or does not speak HTTP.
     """
-    parts = urlsplit(url)
-    connect = {"http": HTTPConnection, "https": HTTPSConnection}.get(parts.scheme)
-    if connect is None or not parts.hostname:
-        raise ConfigurationError(f"{url!r} is not a URL such as http://localhost:8080/webhooks/stripe")
-    connection = connect(parts.hostname, parts.port, timeout=timeout_seconds)
+    try:
+        parts = urlsplit(url)
+        connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
+        connection = connect(parts.hostname or "", parts.port, timeout=timeout_seconds)
+        if not (parts.hostname and url.isascii()):
+            raise ValueError
+    except (KeyError, ValueError, HTTPException):  # whichever finds the port, the brackets or a space wrong
+        raise ConfigurationError(
+            f"{url!r} is not a URL such as http://localhost:8080/webhooks/stripe"
+        ) from None
     try:
         connection.request(
             "POST", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, dict(headers)
@@ -48,7 +53,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: flo
         reply = connection.getresponse()
         fields = {name.lower(): value for name, value in reply.getheaders()}
         return Posted(reply.status, fields, reply.read(_MAX_REPLY_BYTES))
-    except HTTPException as error:
-        raise OSError(f"{url} did not answer in HTTP: {error or type(error).__name__}") from error
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise OSError(f"{url} did not answer: {reason}") from error
     finally:
         connection.close()

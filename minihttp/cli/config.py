@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..backends import without_password
 from ..settings import APP_SETTINGS, LIMITS, SECRETS, SETTINGS, add_flags
 from . import add_json_flag, add_target, load_app, print_rows, settings_of
 
@@ -30,9 +31,11 @@ def run(args: argparse.Namespace) -> int:
             value, origin = limits[name], "the app"
         if name in SECRETS and value:
             value = "(set)"
+        if name in ("data", "files") and value:
+            value = without_password(value)
         rows.append({"setting": name, "value": value, "from": origin})
     rows += [
-        {"setting": name, "value": "missing", "from": f"webhook {path}"}
+        {"setting": name, "value": "missing", "from": f"webhook {path}" if path else "the router"}
         for path, name in app.missing_secrets()
     ]
     print_rows(rows, args.json)

@@ -15,16 +15,20 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..backends import check_backends, storage_urls
+from ..errors import ConfigurationError
 from ..limits import MIB
 from ..settings import Settings, add_flags
-from . import add_app_arguments, add_json_flag, load_app, print_rows, settings_of
+from . import add_app_arguments, add_json_flag, load_app, print_rows, secret_warnings, settings_of
 
 if TYPE_CHECKING:
     from ..app import App
 
 HELP = "check disk, clock, descriptors, secrets and proxy settings"
 _LOW_DISK_BYTES, _NO_DISK_BYTES = 1024 * MIB, 64 * MIB
+_FEW_INODES = 10_000  # every stored file takes one
 _LARGE_WAL_BYTES = 64 * MIB  # a reader that never ends keeps it from being folded into the database
+_CLOCK_SLACK_SECONDS = 5  # a file system on the network has a clock of its own
 _EARLIEST_UNIX_SECONDS = 1_750_000_000  # June 2025: a clock before it was never set
 _SAFE_SQLITE = (3, 51, 3)  # older ones may corrupt a WAL written by two processes at the same instant
 _LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -42,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
     app, settings = load_app(args), settings_of(args)
     findings = [
         *_versions(),
-        *_disk(app.data),
-        *_clock(app.data),
+        *_storage(app),
         *_descriptors(settings),
         *_secrets(app),
         *_proxy(settings, app),
@@ -59,40 +62,59 @@ def _versions() -> Iterator[Finding]:
     yield "sqlite", "ok", sqlite3.sqlite_version + advice
 
 
-def _disk(data: str) -> Iterator[Finding]:
-    if ":" in data:
-        yield "disk", "ok", f"the data is not in a directory: {data.split(':')[0]}"
+def _storage(app: App) -> Iterator[Finding]:
+    """Backends, disk, WAL, and the clock, which the files tell about."""
+    try:
+        check_backends(app.data, app.files_url)
+    except ConfigurationError as error:
+        yield "storage", "fail", str(error)
+    scheme, _, path = storage_urls(app.data, app.files_url)[0].partition(":")
+    if scheme != "sqlite" or path == ":memory:":
+        yield "disk", "ok", f"the documents are not in a file: {scheme}"
+        yield from _clock(0.0)
         return
-    folder = _existing(data)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        yield "disk", "fail", f"{folder} is not writable for this user"
-    space = os.statvfs(folder)
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        yield from _disk(folder)
+        wal_bytes = os.path.getsize(path + "-wal") if os.path.exists(path + "-wal") else 0
+        yield (
+            "wal",
+            "warning" if wal_bytes > _LARGE_WAL_BYTES else "ok",
+            f"{wal_bytes // MIB} MiB in {path}-wal",
+        )
+        newest = (
+            max((e.stat().st_mtime for e in os.scandir(folder)), default=0.0)
+            if os.path.isdir(folder)
+            else 0.0
+        )
+        yield from _clock(newest)
+    except OSError as error:
+        yield "disk", "fail", f"{error.filename}: {error.strerror}"
+
+
+def _disk(folder: str) -> Iterator[Finding]:
+    place = folder
+    while not os.path.exists(place):  # it is made at the first start
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        yield "disk", "fail", f"{place} is not a directory"
+    elif not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        yield "disk", "fail", f"{place} is not writable for this user"
+    space = os.statvfs(place)
     free_bytes = space.f_bavail * space.f_frsize
     verdict = "fail" if free_bytes < _NO_DISK_BYTES else "warning" if free_bytes < _LOW_DISK_BYTES else "ok"
-    yield "disk", verdict, f"{free_bytes // MIB} MiB free for {data}"
-    if space.f_files and space.f_favail < 10_000:
-        yield "disk", "warning", f"{space.f_favail} inodes free for {data}"
-    wal = os.path.join(data, "app.db-wal")
-    if os.path.exists(wal):
-        size_bytes = os.path.getsize(wal)
-        yield "wal", "warning" if size_bytes > _LARGE_WAL_BYTES else "ok", f"{size_bytes // MIB} MiB in {wal}"
+    yield "disk", verdict, f"{free_bytes // MIB} MiB free for {folder}"
+    if space.f_files and space.f_favail < _FEW_INODES:
+        yield "disk", "warning", f"{space.f_favail} inodes free for {folder}"
 
 
-def _existing(path: str) -> str:
-    """`path`, or the nearest folder above it that is there."""
-    path = os.path.abspath(path)
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    return path
-
-
-def _clock(data: str) -> Iterator[Finding]:
+def _clock(newest: float) -> Iterator[Finding]:
+    """Args: newest: when the newest file of the data was written, in Unix seconds."""
     now = time.time()
-    newest = max((e.stat().st_mtime for e in os.scandir(data)), default=0.0) if os.path.isdir(data) else 0.0
     if now < _EARLIEST_UNIX_SECONDS:
         yield "clock", "fail", f"it shows {time.ctime(now)}; signed webhooks will be refused"
-    elif newest > now + 5:
-        yield "clock", "warning", f"it is {newest - now:.0f} s behind the newest file in {data}"
+    elif newest > now + _CLOCK_SLACK_SECONDS:
+        yield "clock", "warning", f"it is {newest - now:.0f} s behind the newest file of the data"
     else:
         yield "clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
 
@@ -101,17 +123,21 @@ def _descriptors(settings: Settings) -> Iterator[Finding]:
     from ..server.sockets import affordable_connections, descriptor_limit
 
     wanted = settings["connections"] or 1000
-    found = affordable_connections(wanted, settings["threads"])
+    try:
+        found = affordable_connections(wanted, settings["threads"])
+    except ConfigurationError as error:
+        yield "descriptors", "fail", str(error)
+        return
     verdict = "ok" if found == wanted or found >= 500 else "warning"
     yield "descriptors", verdict, f"{found} connections within a limit of {descriptor_limit()} open files"
 
 
 def _secrets(app: App) -> Iterator[Finding]:
-    missing = app.missing_secrets()
-    for path, name in missing:
-        yield "secrets", "fail", f"{name} is not set, so {path} answers 503"
-    if not missing:
-        yield "secrets", "ok", "every webhook has its secret"
+    warnings = list(secret_warnings(app))
+    for warning in warnings:
+        yield "secrets", "fail", warning
+    if not warnings:
+        yield "secrets", "ok", "none is missing"
 
 
 def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
@@ -130,6 +156,12 @@ def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
         )
     if proxy and not app.origin:
         yield "proxy", "warning", "origin is not set: links made outside of a request have no host"
+    if app.origin.startswith("https://") and not proxy:
+        yield (
+            "proxy",
+            "warning",
+            "a proxy ends TLS, as origin says, but trusted_proxy is not set: all clients have its address",
+        )
     if app.origin.startswith("http://") and not any(name in app.origin for name in _LOCAL):
         yield "proxy", "warning", f"origin {app.origin} is not https"
     yield "proxy", "ok", f"trusted proxy: {proxy or 'none'}"

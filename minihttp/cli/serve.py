@@ -13,7 +13,7 @@ from .. import logs
 from ..errors import ConfigurationError
 from ..observe import Metrics
 from ..settings import LIMIT_SETTINGS, add_flags
-from . import INBOX_TARGET, add_target, load_app, settings_of
+from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of
 from .routes import route_rows
 
 if TYPE_CHECKING:
@@ -93,7 +93,5 @@ def banner(app: App, url: str) -> str:
     lines += [f"  {row['method']:<{width}}  {row['path']}" for row in rows[:_MAX_ROUTES_SHOWN]]
     if len(rows) > _MAX_ROUTES_SHOWN:
         lines.append(f"  and {len(rows) - _MAX_ROUTES_SHOWN} more: see `routes`")
-    for path, name in app.missing_secrets():
-        answer = f"{path} answers" if path else "the handlers that need it answer"
-        lines.append(f"  warning: {name} is not set, so {answer} 503")
+    lines += [f"  warning: {warning}" for warning in secret_warnings(app)]
     return "\n".join(lines)

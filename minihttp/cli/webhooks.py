@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     except ConfigurationError:
         raise
     except (MinihttpError, OSError) as error:
-        print(f"webhooks: {error}", file=sys.stderr)
+        file = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
+        print(f"webhooks: {file or error}", file=sys.stderr)
         return 1
 
 

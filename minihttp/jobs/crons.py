@@ -223,10 +223,14 @@ class Crons:
         template: str,
         fields: dict[str, Any],
         *,
-        function: Any,
+        function: Any = None,
         args: Mapping[str, Any] | None = None,
         splay_seconds: int = 0,
+        **unknown: Any,
     ) -> None:
+        if unknown or function is None:
+            problem = f"has no argument {min(unknown)!r}" if unknown else "needs a function"
+            raise CronError(f"crons.{fields['type']}() {problem}")
         schedule = {field: value for field, value in fields.items() if (field, value) != ("minuteUTC", None)}
         for field in schedule.keys() & _CHECKS.keys():
             _CHECKS[field](schedule[field])

@@ -26,7 +26,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"cannot listen on {where}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"cannot listen on {where}: {reason}") from None
     family, kind, protocol, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
     listener = socket.socket(family, kind, protocol)
     try:

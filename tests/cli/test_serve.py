@@ -201,6 +201,10 @@ def test_a_data_directory_that_cannot_be_read(
         ('data="no-such-scheme:x"', "there is no storage backend 'no-such-scheme'"),
         ('data="postgresql://a/b"', "there is no storage backend 'postgresql'; there are: "),
         ('data="/proc/nowhere"', "/proc/nowhere"),
+        ('data="sqlte:x.db"', "did you mean 'sqlite'?"),
+        ('data="other://user:secret@host/name"', "there is no storage backend 'other'"),
+        ("schema={'a': 1}", 'App(schema=…) takes a Schema, not {"a": 1}'),
+        ("crons=5", "App(crons=…) takes a Crons, not 5"),
         ("schema=Schema(items=Table({}).index('by_x', ['no_such_field']))", "no_such_field"),
     ],
 )
@@ -208,13 +212,30 @@ def test_an_app_that_does_not_open(tmp_path: Path, setting: str, message: str) -
     text = APP.replace("App(http)", f"App(http, modules=[__name__], {setting})")
     (tmp_path / "app.py").write_text(text.replace("import App,", "import App, Schema, Table,"))
     code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
-    assert code == 1 and message in text and "Traceback" not in text
+    assert code == 1 and message in text and "Traceback" not in text and "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ("'app'", 'takes a list such as [__name__], not "app"'),
+        ("5", "takes a list such as [__name__], not 5"),
+        ("[3]", "takes modules and their names, not 3"),
+        ("['nowhere']", "names 'nowhere', but there is no such module"),
+    ],
+)
+def test_modules_that_are_none(tmp_path: Path, modules: str, message: str) -> None:
+    (tmp_path / "app.py").write_text(APP.replace("App(http)", f"App(http, modules={modules})"))
+    code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
+    assert (code, text) == (1, f"minihttp: App(modules=…) {message}\n")
 
 
 @pytest.mark.parametrize(
     ("registration", "message"),
     [
         ('cron("x", "61 * * * *", function="m:f")', "app.py:4: cron expression '61 * * * *': minute '61'"),
+        ('hourly("x", hour=3, function="m:f")', "app.py:4: crons.hourly() has no argument 'hour'"),
+        ('hourly("x")', "app.py:4: crons.hourly() needs a function"),
         ('daily("x", hour_utc=24, function="m:f")', "app.py:4: Hour of day must be an integer from 0 to 23"),
     ],
 )

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""`doctor`: each thing that hurts in production, made on purpose, is found and named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minihttp import cli
+
+from .test_serve import ROOT
+
+MIB = 1024 * 1024
+APP = "from minihttp import App, HttpRouter\napp = App(HttpRouter(secrets=['SECRET_OF_TEST']))\n"
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SECRET_OF_TEST", "x")
+    path = tmp_path / "app.py"
+    path.write_text(APP)
+    return path
+
+
+Findings = dict[str, tuple[str, str]]
+
+
+def doctor(app: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, Findings]:
+    """The exit code, and of each check the worst verdict with its detail."""
+    for name in ("app", "_app"):  # each run loads it anew, as a process of its own does
+        sys.modules.pop(name, None)
+    code = cli.main(["doctor", str(app), "--json", *flags], {})
+    return code, worst(capsys.readouterr().out)
+
+
+def worst(output: str) -> Findings:
+    rows = [json.loads(line) for line in output.splitlines()]
+    rows.sort(key=lambda row: ("ok", "warning", "fail").index(row["verdict"]))
+    return {row["check"]: (row["verdict"], row["detail"]) for row in rows}
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=80m,nr_inodes=100", "tmpfs", folder]
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("only root can mount a small file system")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+def test_a_machine_that_is_well(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = doctor(app, capsys, "--data", str(app.parent / "data"))
+    assert code == 0 and "fail" not in {verdict for verdict, _ in found.values()}
+    assert {"python", "sqlite", "disk", "wal", "clock", "descriptors", "secrets", "proxy"} <= set(found)
+    assert not (app.parent / "data").exists()
+
+
+def test_a_full_disk(app: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = doctor(app, capsys, "--data", str(small_disk / "data"))
+    assert code == 0 and found["disk"][0] == "warning"
+    (small_disk / "filler").write_bytes(bytes(20 * MIB))
+    code, found = doctor(app, capsys, "--data", f"sqlite:{small_disk}/app.db")
+    assert code == 1 and found["disk"] == ("fail", f"60 MiB free for {small_disk}")
+
+
+def test_a_large_wal_and_a_clock_behind(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = app.parent / "data"
+    data.mkdir()
+    with (data / "app.db-wal").open("wb") as wal:
+        wal.truncate(100 * MIB)
+    os.utime(data / "app.db-wal", (time.time() + 3600, time.time() + 3600))
+    code, found = doctor(app, capsys, "--data", str(data))
+    assert code == 0 and found["wal"] == ("warning", f"100 MiB in {data}/app.db-wal")
+    assert found["clock"][0] == "warning" and " s behind the newest file of the data" in found["clock"][1]
+
+
+def test_data_that_cannot_be_used(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = doctor(app, capsys, "--data", str(app))
+    assert code == 1 and found["disk"] == ("fail", f"{app} is not a directory")
+    code, found = doctor(app, capsys, "--data", "sqlte:x.db")
+    assert code == 1 and found["storage"][0] == "fail" and "did you mean 'sqlite'" in found["storage"][1]
+    code, found = doctor(app, capsys, "--files", "nowhere://x")
+    assert code == 1 and "there is no storage backend 'nowhere'" in found["storage"][1]
+    code, found = doctor(app, capsys, "--data", ":memory:")
+    assert code == 0 and found["disk"] == ("ok", "the documents are not in a file: sqlite")
+
+
+def test_a_missing_secret_of_the_router(
+    app: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECRET_OF_TEST")
+    code, found = doctor(app, capsys)
+    message = "SECRET_OF_TEST is not set, so the handlers that need it answer 503"
+    assert code == 1 and found["secrets"] == ("fail", message)
+
+
+@pytest.mark.parametrize(
+    ("flags", "verdict", "message"),
+    [
+        (("--host", "0.0.0.0"), "warning", "no proxy is set"),
+        (("--host", "0.0.0.0", "--trusted-proxy", "*"), "fail", "anyone may forge X-Forwarded-For"),
+        (("--origin", "https://a.example"), "warning", "trusted_proxy is not set"),
+        (("--origin", "http://a.example"), "warning", "is not https"),
+        (("--trusted-proxy", "127.0.0.1"), "warning", "origin is not set"),
+        (("--trusted-proxy", "127.0.0.1", "--origin", "https://a.example"), "ok", "trusted proxy: 127.0.0.1"),
+    ],
+)
+def test_proxy_settings(
+    app: Path, flags: tuple[str, ...], verdict: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = doctor(app, capsys, *flags)
+    assert code == int(verdict == "fail") and found["proxy"][0] == verdict and message in found["proxy"][1]
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "code", "verdict"), [(40, 1, "fail"), (200, 0, "warning"), (1000, 0, "ok")]
+)
+def test_few_descriptors(app: Path, descriptors: int, code: int, verdict: str) -> None:
+    command = f"ulimit -n {descriptors} && exec {sys.executable} -m minihttp doctor app.py --json"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", command], cwd=app.parent, env=environ, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert worst(done.stdout)["descriptors"][0] == verdict
