@@ -26,20 +26,23 @@ _HOME = f"{_parent}.storage_backends".lstrip(".")
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 
 
-def open_documents(url: str) -> DocumentBackend:
+def open_documents(url: str, *, must_exist: bool = False) -> DocumentBackend:
     """Open a document backend; a plain path is an sqlite database.
+
+    Args:
+        must_exist: refuse a local path where nothing is, instead of making it.
 
     Raises:
         ConfigurationError: no such backend, or its extra is not installed.
         DataDirectoryError: it cannot use the place that the URL names.
     """
-    backend: DocumentBackend = _open(url, "DocumentBackend", "sqlite")
+    backend: DocumentBackend = _open(url, "DocumentBackend", "sqlite", must_exist)
     return backend
 
 
-def open_files(url: str) -> FileBackend:
-    """Open a file backend; a plain path is a folder. Raises as `open_documents` does."""
-    backend: FileBackend = _open(url, "FileBackend", "filesystem")
+def open_files(url: str, *, must_exist: bool = False) -> FileBackend:
+    """Open a file backend; a plain path is a folder. Takes and raises what `open_documents` does."""
+    backend: FileBackend = _open(url, "FileBackend", "filesystem", must_exist)
     return backend
 
 
@@ -55,12 +58,14 @@ def without_password(url: str) -> str:
     return re.sub("(//[^/@:]*):[^/]*@", r"\1:…@", url)
 
 
-def _open(url: str, kind: str, default: str, *, find_only: bool = False) -> Any:
+def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_only: bool = False) -> Any:
     match = _split_url(url)
     scheme, location = match.groups() if match else (default, url)
     scheme = scheme.lower()
     try:
         backend = _find(scheme, kind)
+        if must_exist and not location.startswith("//") and not os.path.exists(location):
+            raise DataDirectoryError(f"there is nothing at {url!r}")
         return backend if find_only else backend(location)
     except ModuleNotFoundError as missing:
         raise ConfigurationError(

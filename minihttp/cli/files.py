@@ -45,7 +45,10 @@ def run(args: argparse.Namespace) -> int:
     from ..files.copying import copy_blobs
 
     counts, bytes_copied, reported_at = Counter[str](), 0, time.monotonic()
-    with closing(open_files(args.source)) as source, closing(open_files(args.target)) as target:
+    with (
+        closing(open_files(args.source, must_exist=True)) as source,
+        closing(open_files(args.target)) as target,
+    ):
         recorded = _recorded_digests(args.check) if args.check else {}
         for outcome in copy_blobs(source, target, recorded):
             counts[outcome.result] += 1
@@ -66,7 +69,7 @@ def _recorded_digests(url: str) -> dict[str, bytes]:
 
     digests: dict[str, bytes] = {}
     after, end = table_tag("_storage"), table_tag("_storage") + "~"
-    with closing(open_documents(url)) as backend, backend.read(None) as reading:
+    with closing(open_documents(url, must_exist=True)) as backend, backend.read(None) as reading:
         while rows := reading.scan(after, end, reverse=False, limit=_BATCH_DOCUMENTS):
             for _, text in rows:
                 document = json.loads(text)

@@ -54,6 +54,12 @@ def test_mistakes(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
         capsys.readouterr().err
         == "minihttp: there is no storage backend 'floppy'; there are: filesystem, sqlite\n"
     )
+    for url in (f"filesystem:{data}/flies", f"{data}/flies"):
+        assert main(["files", "copy", "--from", url, "--to", f"sqlite:{data}/files.db"], {}) == 1
+        assert capsys.readouterr().err == f"minihttp: there is nothing at {url!r}\n"
+    assert copy(data, "--check", f"sqlite:{data}/ap.db") == 1
+    assert "there is nothing at" in capsys.readouterr().err
+    assert not (data / "flies").exists() and not (data / "ap.db").exists()
     running = open_files(f"sqlite:{data}/files.db")
     assert copy(data) == 1
     assert "is in use by process" in capsys.readouterr().err

@@ -114,8 +114,16 @@ class TestSend:
                 "CLERK_WEBHOOK_SECRET is not set; --secret NAME names another",
             ),
             (["github", "push", "ftp://h"], "'ftp://h' is not a URL such as http://"),
-            (["github", "push", "http://127.0.0.1:1"], "refused"),
-            (["github", "push", "http://h", "--data", "nothing.json"], "No such file"),
+            (["github", "push", "http://h:99999"], "'http://h:99999' is not a URL such as http://"),
+            (["github", "push", "http://[::1/x"], "is not a URL such as http://"),
+            (["github", "push", "http://a b/x"], "is not a URL such as http://"),
+            (["github", "push", "http://h/\N{EURO SIGN}"], "is not a URL such as http://"),
+            (["github", "push", "http:///x"], "is not a URL such as http://"),
+            (
+                ["github", "push", "http://127.0.0.1:1"],
+                "http://127.0.0.1:1 did not answer: Connection refused\n",
+            ),
+            (["github", "push", "http://h", "--data", "nothing.json"], "nothing.json: No such file"),
         ],
     )
     def test_mistakes(self, shell: Shell, argv: list[str], message: str) -> None:
