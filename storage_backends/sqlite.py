@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Documents in one SQLite file, durable at every acknowledgement (WAL, synchronous=FULL).
 
-One write connection behind a lock, shared by concurrent writers: a writer that sees others waiting hands the
-open transaction over instead of committing, the last one out commits for all, and nobody is acknowledged
-before that. Readers are `query_only` connections that never checkpoint. An flock'ed file beside the database
-keeps a second process out (SQLite before 3.51.3 can corrupt a WAL that two connections reset at once).
+One write connection, which concurrent writers share (`sqlite_writers.py`). Readers are `query_only`
+connections that never checkpoint. An flock'ed file beside the database keeps a second process out (SQLite
+before 3.51.3 can corrupt a WAL that two connections reset at once).
 
 Knows two tables, `documents` and `entries`; no schema, no values, nothing of minihttp. A person reads it with
 `sqlite3 app.db 'SELECT id, json FROM documents WHERE "table" = "items"'`.
@@ -14,55 +13,24 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from math import inf
-from time import monotonic
 from typing import Any, TypeVar
 
 from .sqlite_connection import BUSY_SECONDS, Fault, connect, lock, sync_directory
 from .sqlite_tables import TABLES, Reading, Writing
+from .sqlite_writers import Writers
 
 T = TypeVar("T")
 
 _FORMAT = 1  # PRAGMA user_version
 _MAX_IDLE_READERS = 8
-_MAX_BATCH = 64  # mutations that share one COMMIT
-_ORPHAN_SECONDS = 0.25
 _MAX_WAL_BYTES = 64 * 1024 * 1024
 _WAL_BYTES = 1_024 * (4_096 + 24)  # SQLite starts the log anew after 1,000 pages, each with its header
 _TEND_EVERY = 16  # commits
 _TRIM_MILLISECONDS = 200  # how long writers wait for readers before the log grows on
 _MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
-
-
-class _Batch:
-    """The mutations that share one COMMIT, and what became of it."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.handed_over_at = inf
-        self.settled = False
-        self.fault: OSError | None = None
-        self._gate: threading.Lock | None = None  # once somebody waits for somebody else's COMMIT
-
-    def hand_over(self) -> None:
-        if self._gate is None:
-            self._gate, self.handed_over_at = threading.Lock(), monotonic()
-            self._gate.acquire()
-
-    def settle(self, fault: OSError | None) -> None:
-        self.fault = fault
-        self.settled = True
-        if self._gate is not None:
-            self._gate.release()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is settled, and say whether it is; each who wakes wakes the next, not all at once."""
-        if self._gate is not None and self._gate.acquire(timeout=seconds):
-            self._gate.release()
-        return self.settled
 
 
 def _scratch_directory() -> str:
@@ -98,20 +66,14 @@ class DocumentBackend:
         self._scratch = _scratch_directory() if location == ":memory:" else None
         self._path = os.path.abspath(os.path.join(self._scratch or "", location))
         self._synchronous = "OFF" if self._scratch else "FULL"
-        self._turn = threading.Lock()  # whoever holds it uses the write connection
-        self._counter = threading.Lock()
-        self._waiting = 0
-        self._batch: _Batch | None = None
-        self._refusal: tuple[float, Fault] | None = None
         self._idle: list[Reading] = []
         self._closed = False
-        self._commits = self._mutations = 0
-        self._max_batch_seconds = max_batch_seconds
         self._busy_milliseconds = int(busy_seconds * 1000)
         self._max_wal_bytes = self._wal_limit_bytes = max_wal_bytes
         self._lock_descriptor = self._prepare()
         try:
             self._writing = self._open()
+            self._writers = Writers(self._writing, max_batch_seconds, self._committed)
         except BaseException:
             self._unlock()
             raise
@@ -159,27 +121,25 @@ class DocumentBackend:
             self._lock_descriptor = -1
 
     def close(self) -> None:
-        with self._turn:
-            if not self._closed:
-                self._closed = True
-                if self._batch is not None:
-                    self._commit(self._batch)
-                while self._idle:
-                    self._idle.pop().connection.close()
-                self._writing.connection.close()  # the last one out writes the log back into the database
-                self._unlock()
-                if self._scratch:
-                    from shutil import rmtree  # it brings half a MB of compressors
+        if self._closed:
+            return
+        self._closed = True
+        while self._idle:
+            self._idle.pop().connection.close()
+        self._writers.close()  # the last connection out writes the log back into the database
+        self._unlock()
+        if self._scratch:
+            from shutil import rmtree  # it brings half a MB of compressors
 
-                    rmtree(self._scratch)
+            rmtree(self._scratch)
 
     def statistics(self) -> dict[str, Any]:
         return {
             "database_bytes": self._size(""),
             "wal_bytes": self._size("-wal"),
-            "commits": self._commits,
-            "mutations": self._mutations,
-            "waiting": self._waiting,
+            "commits": self._writers.commits,
+            "mutations": self._writers.mutations,
+            "waiting": self._writers.waiting,
         }
 
     def _size(self, suffix: str) -> int:
@@ -211,98 +171,14 @@ class DocumentBackend:
 
     # -- writing
 
-    def write(self, run: Callable[[Writing], T], deadline_seconds: float | None) -> T:
-        arrived = monotonic()
-        with self._counter:
-            self._waiting += 1
-        with self._turn:
-            with self._counter:
-                self._waiting -= 1
-            if self._closed:
-                raise Fault(errno.EIO, "the database is closed")
-            if self._batch is None and self._refusal is not None and arrived < self._refusal[0]:
-                raise Fault(*self._refusal[1].args)  # who waited beside the refused one need not wait again
-            batch, result, error = self._join(run, deadline_seconds)
-        while not (batch.settled or batch.wait(_ORPHAN_SECONDS)):
-            with self._turn:  # whoever was to commit never came (an exception while it waited for its turn)
-                if self._batch is batch:
-                    self._commit(batch)
-        if batch.fault is not None:
-            raise Fault(*batch.fault.args) from batch.fault
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value]
+    def write(
+        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, anywhere: bool = False
+    ) -> T:
+        return self._writers.write(run, deadline_seconds, anywhere)
 
-    def _join(
-        self, run: Callable[[Writing], T], deadline_seconds: float | None
-    ) -> tuple[_Batch, T | None, BaseException | None]:
-        """Run a mutation in the open batch or in a new one, and commit unless somebody else is about to.
-
-        Returns the batch, and the mutation's result or its error, both to be told once the batch is settled.
-        """
-        writing, batch = self._writing, self._batch
-        if batch is None:
-            self._batch = batch = self._begin()
-        writing.deadline = inf if deadline_seconds is None else monotonic() + deadline_seconds
-        result: T | None = None
-        error: BaseException | None = None
-        try:
-            if batch.size:
-                with writing.nested():
-                    result = run(writing)
-            else:
-                result = run(writing)
-        except BaseException as raised:
-            error = raised
-        writing.deadline = inf
-        batch.size += 1
-        self._after(batch, error)
-        return batch, result, error
-
-    def _begin(self) -> _Batch:
-        try:
-            self._writing.execute("BEGIN IMMEDIATE")
-        except Fault as error:
-            self._refusal = (monotonic(), error)
-            raise
-        return _Batch()
-
-    def _after(self, batch: _Batch, error: BaseException | None) -> None:
-        if not self._writing.connection.in_transaction:
-            lost = Fault(errno.EIO, "the transaction was rolled back by a fault")
-            self._settle(batch, error if isinstance(error, Fault) else lost)
-        elif error is not None and batch.size == 1:
-            self._roll_back(batch, None)
-        elif not self._waiting or self._is_full(batch):
-            self._commit(batch)
-        else:
-            batch.hand_over()
-
-    def _is_full(self, batch: _Batch) -> bool:
-        return batch.size >= _MAX_BATCH or monotonic() - batch.handed_over_at > self._max_batch_seconds
-
-    def _commit(self, batch: _Batch) -> None:
-        try:
-            self._writing.execute("COMMIT")
-        except Fault as error:
-            self._roll_back(batch, error)
-            return
-        self._commits += 1
-        self._mutations += batch.size
-        self._settle(batch, None)
-        if self._commits % _TEND_EVERY == 0:
+    def _committed(self) -> None:
+        if self._writers.commits % _TEND_EVERY == 0:
             self._tend_wal(self._size("-wal"))
-
-    def _roll_back(self, batch: _Batch, error: OSError | None) -> None:
-        try:
-            if self._writing.connection.in_transaction:
-                self._writing.execute("ROLLBACK")
-        finally:
-            self._settle(batch, error)
-
-    def _settle(self, batch: _Batch, error: OSError | None) -> None:
-        self._batch = None
-        batch.settle(error)
 
     def _tend_wal(self, size: int) -> None:
         if size > self._wal_limit_bytes:

@@ -10,6 +10,8 @@ import errno
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from math import inf
 from time import monotonic
 from typing import Any
@@ -84,20 +86,79 @@ _SCAN_INDEX = [
 ]
 
 
+_DOCUMENT, _ENTRY = "documents", "entries"
+_MAX_ROWS = 32  # of one statement
+
+
+@lru_cache(maxsize=2 * _MAX_ROWS)
+def _insert(table: str, rows: int) -> str:
+    return f"INSERT OR REPLACE INTO {table} VALUES " + ",".join(["(?, ?, ?)"] * rows)  # noqa: S608
+
+
+class _Scope:
+    """An open sub-transaction: where its rows begin among the pending, and whether SQLite knows of it."""
+
+    __slots__ = ("mark", "savepoint")
+
+    def __init__(self, mark: int) -> None:
+        self.mark = mark
+        self.savepoint = False
+
+
 class Writing(Reading):
-    """The one write connection inside a transaction."""
+    """The one write connection inside a transaction.
 
-    def _write(self, sql: str, parameters: Iterable[Sequence[object]]) -> None:
+    What is put waits until something is read or committed; then many rows are one statement, since each
+    statement gives the interpreter lock away. SQLite hears of a sub-transaction only if it must.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._pending: list[tuple[tuple[str, str, str], list[tuple[int, bytes, str]]]] = []
+        self._scopes: list[_Scope] = []
+
+    # -- the transaction
+
+    def begin(self) -> None:
+        self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self._send()
+        self.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        self._pending.clear()
+        if self.connection.in_transaction:
+            self.execute("ROLLBACK")
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
         self._refuse_if_lost()
+        scope = _Scope(len(self._pending))
+        self._scopes.append(scope)
         try:
-            self.connection.executemany(sql, parameters)
-        except sqlite3.Error as error:
-            raise fault(error) from error
+            yield
+        except BaseException:
+            del self._pending[scope.mark :]
+            if scope.savepoint and self.connection.in_transaction:
+                self.execute("ROLLBACK TO nested")
+            raise
+        finally:
+            self._scopes.pop()
+            if scope.savepoint and self.connection.in_transaction:
+                self.execute("RELEASE nested")
 
-    def _refuse_if_lost(self) -> None:
-        """Some faults roll everything back: what follows would be committed on its own."""
-        if not self.connection.in_transaction:
-            raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
+    # -- reading one's own writes
+
+    def get(self, id: str) -> tuple[str, str] | None:
+        self._send()
+        return super().get(id)
+
+    def _parts(self, sql: str, parameters: Sequence[object]) -> list[str]:
+        self._send()
+        return super()._parts(sql, parameters)
+
+    # -- writing
 
     def put(
         self,
@@ -107,9 +168,9 @@ class Writing(Reading):
         add: Iterable[tuple[int, bytes]],
         remove: Iterable[tuple[int, bytes]],
     ) -> None:
+        self._refuse_if_lost()
         self._remove_entries(id, remove)
-        self._write("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", ((id, table, json),))
-        self.add_entries([(index, key, id) for index, key in add])
+        self._pending.append(((id, table, json), [(index, key, id) for index, key in add]))
 
     def delete(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
         self._remove_entries(id, remove)
@@ -126,15 +187,39 @@ class Writing(Reading):
         if rows:
             self._write('DELETE FROM entries WHERE "index" = ? AND key = ? AND id = ?', rows)
 
-    @contextmanager
-    def nested(self) -> Iterator[None]:
+    def _write(self, sql: str, parameters: Iterable[Sequence[object]]) -> None:
         self._refuse_if_lost()
-        self.execute("SAVEPOINT nested")
+        self._send(before_write=True)
         try:
-            yield
-        except BaseException:
-            if self.connection.in_transaction:
-                self.execute("ROLLBACK TO nested")
-                self.execute("RELEASE nested")
-            raise
-        self.execute("RELEASE nested")
+            self.connection.executemany(sql, parameters)
+        except sqlite3.Error as error:
+            raise fault(error) from error
+
+    def _refuse_if_lost(self) -> None:
+        """Some faults roll everything back: what follows would be committed on its own."""
+        if not self.connection.in_transaction:
+            raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
+
+    def _send(self, *, before_write: bool = False) -> None:
+        """Write what is pending, each row in its own sub-transaction."""
+        if not self._pending and not before_write:
+            return
+        self._refuse_if_lost()
+        pending, self._pending = self._pending, []
+        sent = 0
+        for scope in self._scopes:
+            if not scope.savepoint and (before_write or scope.mark < len(pending)):
+                self._insert(pending[sent : scope.mark])
+                sent = scope.mark
+                self.execute("SAVEPOINT nested")
+                scope.savepoint = True
+            scope.mark = 0
+        self._insert(pending[sent:])
+
+    def _insert(self, pending: list[tuple[tuple[str, str, str], list[tuple[int, bytes, str]]]]) -> None:
+        documents = [document for document, _ in pending]
+        entries = [entry for _, added in pending for entry in added]
+        for table, rows in ((_DOCUMENT, documents), (_ENTRY, entries)):
+            for start in range(0, len(rows), _MAX_ROWS):
+                some = rows[start : start + _MAX_ROWS]
+                self.execute(_insert(table, len(some)), list(chain.from_iterable(some)))

@@ -77,12 +77,14 @@ class DocumentBackend(Protocol):
         """Open a snapshot; a statement that runs at `deadline` (`time.monotonic()`) raises Fault(ETIME)."""
         ...
 
-    def write(self, run: Callable[[Writing], T], deadline_seconds: float | None) -> T:
+    def write(
+        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, anywhere: bool = False
+    ) -> T:
         """Run `run` in a serializable transaction and return its result once it is durable.
 
         `run` may be run again (the engine's serialization failures); its time limit counts from the start of
         each run. If `run` raises, nothing is written and the exception goes on. Concurrent calls may share
-        one fsync.
+        one fsync. With `anywhere`, `run` may be called in the thread of another caller.
         """
         ...
 

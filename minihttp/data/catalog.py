@@ -14,7 +14,7 @@ from secrets import token_bytes
 from typing import Any
 
 from ..errors import DocumentError, SchemaError, StorageUnavailableError, ValidationError
-from ..values import UNSET, dumps, index_key, loads, show
+from ..values import UNSET, Int64, copy, dumps, index_key, loads, show
 from . import ids
 from .backend import Entry, Reading, Writing
 from .schema import Table, check_table_name
@@ -37,8 +37,15 @@ def make_document(id: str, json: str) -> Document:
 def field_value(document: Any, path: tuple[str, ...]) -> Any:
     """The value at a field path, UNSET where there is none."""
     for name in path:
-        document = document.get(name, UNSET) if type(document) is dict else UNSET
+        document = document.get(name, UNSET) if isinstance(document, dict) else UNSET
     return document
+
+
+_LEAVES = frozenset([str, float, int, bool, bytes, Int64, type(None), type(UNSET)])
+
+
+def _as_stored(value: Any) -> Any:
+    return value if type(value) in _LEAVES else copy(value)
 
 
 class Index:
@@ -53,13 +60,14 @@ class Index:
         self.paths = tuple(tuple(field.split(".")) for field in fields)
 
     def key(self, document: Document) -> bytes:
-        return index_key([field_value(document, path) for path in self.paths])
+        """The key of a document, stored or fit to be."""
+        return index_key([_as_stored(field_value(document, path)) for path in self.paths])
 
 
 class TableInfo:
     """A table as the database knows it. `validator` is None where documents are not checked."""
 
-    __slots__ = ("indexes", "name", "tag", "validator")
+    __slots__ = ("_by_time", "indexes", "name", "tag", "validator")
 
     def __init__(
         self, name: str, validator: Validator | None = None, indexes: Mapping[str, Index] | None = None
@@ -69,9 +77,13 @@ class TableInfo:
         ours = name.startswith("_") and str(validator) == "v.any()"  # writing such a row checks enough
         self.validator = None if ours else validator
         self.indexes = indexes or {}
+        self._by_time = any(("_creationTime",) in index.paths for index in self.indexes.values())
 
-    def entries(self, document: Document) -> list[Entry]:
-        return [(index.number, index.key(document)) for index in self.indexes.values()]
+    def entries(self, id: str, fields: Document) -> list[Entry]:
+        """The index entries of a document, from its fields as they are stored or are fit to be."""
+        if self._by_time:
+            fields = {**fields, "_creationTime": ids.microseconds(id) / 1000}
+        return [(index.number, index.key(fields)) for index in self.indexes.values()]
 
 
 class Tables:

@@ -22,10 +22,11 @@ from ..errors import (
 from ..limits import DEFAULT_LIMITS, Limits
 from . import ids
 from .backend import DocumentBackend, Writing
-from .catalog import Migration, TableInfo, Tables
+from .catalog import Document, Migration, TableInfo, Tables
+from .documents import Draft
 from .pins import Pins
 from .schema import Schema, Table
-from .transaction import Transaction
+from .transaction import SYSTEM_LIMITS, Transaction
 
 __all__ = ["Database", "Transaction"]
 T = TypeVar("T")
@@ -109,10 +110,20 @@ class Database:
         transaction.call_hooks(committed=True)
         return result
 
-    def write(self, run: Callable[[Transaction], T], *, time_limit_seconds: float | None = None) -> T:
+    def write(
+        self,
+        run: Callable[[Transaction], T],
+        *,
+        time_limit_seconds: float | None = None,
+        anywhere: bool = False,
+    ) -> T:
         """Run `run(transaction)` as one serializable transaction; when this returns, it is durable.
 
         `run` may be run again when the engine asks for it. If it raises, nothing of it is written.
+
+        Args:
+            anywhere: `run` is the framework's own and takes no locks, so that any thread may run it for this
+                one; it saves a change of threads.
 
         Raises:
             DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
@@ -128,12 +139,18 @@ class Database:
         committed = False
         try:
             with self._guard:
-                result = self._backend.write(body, time_limit_seconds)
+                result = self._backend.write(body, time_limit_seconds, anywhere=anywhere)
             committed = True
         finally:
             for attempt in attempts:
                 attempt.call_hooks(committed=committed and attempt is attempts[-1])
         return result
+
+    def draft(self, table: str, fields: Document) -> Draft:
+        """A new document of a system table, made ready before the transaction that adds it: others can write
+        meanwhile."""
+        info = self.system_tables.writable(table)
+        return Draft(info, self.ids.make(info.tag), fields, SYSTEM_LIMITS)
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""

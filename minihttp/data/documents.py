@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError, LimitError, ValidationError
+from ..limits import Limits
 from ..values import dumps, show
 from . import ids
 from .catalog import Document, TableInfo, Tables, make_document
@@ -78,6 +79,35 @@ class Reader:
         return id
 
 
+class Draft:
+    """A document with all that the engine wants to know of it.
+
+    Args:
+        info: its table.
+        fields: without the system fields.
+        limits: of one document.
+
+    Raises:
+        ValidationError: when it does not match the schema or is not made of Convex values.
+        LimitError: when it is too large.
+    """
+
+    __slots__ = ("entries", "id", "json", "size_bytes", "table")
+
+    def __init__(self, info: TableInfo, id: str, fields: Document, limits: Limits) -> None:
+        self.id = id
+        self.table = info.name
+        checked = _checked(info, fields)
+        self.json = json = dumps(checked, limits)
+        self.size_bytes = len(json) if json.isascii() else len(json.encode())
+        if self.size_bytes > limits.max_document_bytes:
+            raise LimitError(
+                "DocumentTooLarge",
+                f"Document is too large ({self.size_bytes} bytes > maximum size {limits.max_document_bytes})",
+            )
+        self.entries = info.entries(id, checked) if info.indexes else []
+
+
 class Writer(Reader):
     """Documents, for reading and writing."""
 
@@ -91,9 +121,15 @@ class Writer(Reader):
         """
         info = self._tables.writable(table)
         fields = self._fields("insert", document)
-        id = self._transaction.database.ids.make(info.tag)
-        self._store(info, id, fields, None)
-        return id
+        return self.add(
+            Draft(info, self._transaction.database.ids.make(info.tag), fields, self._meter.limits)
+        )
+
+    def add(self, draft: Draft) -> str:
+        """Store a new document that was drafted before (`Database.draft`), and return its id."""
+        self._meter.write(draft.size_bytes)
+        self._transaction.engine.put(draft.id, draft.table, draft.json, draft.entries, ())
+        return draft.id
 
     def patch(self, *where_and_fields: Any) -> None:
         """`patch(id, fields)` or `patch(table, id, fields)`: set some fields; UNSET removes one.
@@ -106,7 +142,7 @@ class Writer(Reader):
         """
         info, old, fields = self._change("patch", "Update", where_and_fields)
         kept = {name: value for name, value in old.items() if name not in _SYSTEM_FIELDS}
-        self._store(info, old["_id"], {**kept, **fields}, old)
+        self._store(info, old, {**kept, **fields})
 
     def replace(self, *where_and_document: Any) -> None:
         """`replace(id, document)` or `replace(table, id, document)`: all of it but its id and time.
@@ -115,7 +151,7 @@ class Writer(Reader):
             DocumentError: for no such document; otherwise as `insert`.
         """
         info, old, fields = self._change("replace", "Replace", where_and_document)
-        self._store(info, old["_id"], fields, old)
+        self._store(info, old, fields)
 
     def delete(self, *where: str) -> None:
         """`delete(id)` or `delete(table, id)`.
@@ -125,7 +161,7 @@ class Writer(Reader):
         """
         info, old = self._existing("delete", "Delete", where)
         self._meter.write(0)
-        self._transaction.engine.delete(old["_id"], info.entries(old))
+        self._transaction.engine.delete(old["_id"], info.entries(old["_id"], old))
 
     def _change(
         self, operation: str, verb: str, arguments: tuple[Any, ...]
@@ -161,40 +197,23 @@ class Writer(Reader):
                 )
         return {name: document[name] for name in document if name not in reserved} if reserved else document
 
-    def _store(self, info: TableInfo, id: str, fields: Document, old: Document | None) -> None:
-        json = dumps(self._checked(info, fields), self._meter.limits)
-        size_bytes = len(json) if json.isascii() else len(json.encode())
-        limit = self._meter.limits.max_document_bytes
-        if size_bytes > limit:
-            raise LimitError(
-                "DocumentTooLarge", f"Document is too large ({size_bytes} bytes > maximum size {limit})"
-            )
-        self._meter.write(size_bytes)
-        engine = self._transaction.engine
-        if not info.indexes:
-            engine.put(id, info.name, json, (), ())
-            return
-        add = info.entries(make_document(id, json))
-        if old is None:
-            engine.put(id, info.name, json, add, ())
-        else:
-            gone = info.entries(old)
-            engine.put(
-                id,
-                info.name,
-                json,
-                [entry for entry in add if entry not in gone],
-                [entry for entry in gone if entry not in add],
-            )
+    def _store(self, info: TableInfo, old: Document, fields: Document) -> None:
+        draft = Draft(info, old["_id"], fields, self._meter.limits)
+        self._meter.write(draft.size_bytes)
+        add, gone = draft.entries, info.entries(draft.id, old)
+        if gone:
+            add, gone = [x for x in add if x not in gone], [x for x in gone if x not in add]
+        self._transaction.engine.put(draft.id, draft.table, draft.json, add, gone)
 
-    def _checked(self, info: TableInfo, fields: Document) -> Document:
-        if info.validator is None:
-            return fields
-        try:
-            checked: Document = info.validator.check(fields)
-        except ValidationError as error:
-            raise ValidationError(
-                f'Failed to insert or update a document in table "{info.name}" '
-                f"because it does not match the schema: {error}"
-            ) from None
-        return checked
+
+def _checked(info: TableInfo, fields: Document) -> Document:
+    if info.validator is None:
+        return fields
+    try:
+        checked: Document = info.validator.check(fields)
+    except ValidationError as error:
+        raise ValidationError(
+            f'Failed to insert or update a document in table "{info.name}" '
+            f"because it does not match the schema: {error}"
+        ) from None
+    return checked

@@ -22,7 +22,9 @@ TAG_LENGTH: Final = 6
 TIME_END: Final = 17
 MAX_MICROSECONDS: Final = 32 ** (TIME_END - TAG_LENGTH)
 ABOVE: Final = "w"  # sorts above every character of an id: `prefix + ABOVE` ends the range of a prefix
-_RANDOM_BITS: Final = 5 * (ID_LENGTH - TIME_END)
+_RANDOM_LENGTH: Final = ID_LENGTH - TIME_END
+_POOL_SIZE: Final = 64
+_LETTERS: Final = ALPHABET.encode() * 8  # a random byte -> a random letter
 _is_id = re.compile(f"[0-9a-v]{{{ID_LENGTH}}}", re.ASCII).fullmatch
 _declared: dict[str, str] = {}
 
@@ -71,7 +73,8 @@ class IdMaker:
 
     Args:
         clock: Unix seconds.
-        randomness: n -> n random bytes.
+        randomness: n -> n random bytes; asked for many ids at a time, since asking gives the interpreter
+            lock away.
     """
 
     def __init__(self, clock: Callable[[], float], randomness: Callable[[int], bytes] = os.urandom) -> None:
@@ -79,10 +82,19 @@ class IdMaker:
         self._randomness = randomness
         self._lock = Lock()
         self._last = 0
+        self._pool: list[str] = []  # random ends of ids
+        self._process = 0  # whose pool it is: a forked child must not give out the same ones
 
     def make(self, tag: str) -> str:
         """A new id of the table with that tag."""
         with self._lock:
             self._last = now = max(int(self._clock() * 1_000_000), self._last + 1)
-        random = int.from_bytes(self._randomness(10), "big") >> 80 - _RANDOM_BITS
-        return tag + _spell(now << _RANDOM_BITS | random, 130)
+            if not self._pool or self._process != os.getpid():
+                self._fill()
+            random = self._pool.pop()
+        return tag + time_text(now) + random
+
+    def _fill(self) -> None:
+        letters = self._randomness(_RANDOM_LENGTH * _POOL_SIZE).translate(_LETTERS).decode()
+        self._pool = [letters[n : n + _RANDOM_LENGTH] for n in range(0, len(letters), _RANDOM_LENGTH)]
+        self._process = os.getpid()

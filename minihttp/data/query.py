@@ -12,7 +12,6 @@ import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator
-from copy import copy as shallow_copy
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from itertools import islice
@@ -103,8 +102,8 @@ class Query:
                 "InvalidQuery",
                 "A query can only be chained once and can't be chained after iteration begins.",
             )
-        query = shallow_copy(self)
-        vars(query).update(changes)
+        query = object.__new__(Query)  # copy.copy takes six times as long
+        vars(query).update(vars(self), **changes)
         self._closed = True
         return query
 

@@ -10,7 +10,8 @@ their own, so that a change of state does not write them again. Knows no HTTP an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
@@ -20,6 +21,7 @@ from .diary import Diary, Row, new_row
 
 if TYPE_CHECKING:
     from ..data.database import Transaction
+    from ..data.documents import Draft
 
 DELIVERIES = "_webhook_deliveries"
 BODIES = "_webhook_bodies"
@@ -48,17 +50,38 @@ class Deliveries:
 
     # ------------------------------------------------------------ states
 
-    def add(self, transaction: Transaction, row: Row, body: bytes, run: Row | None) -> str:
-        """Store a new delivery and its body, and schedule its handler; returns its id.
+    def new(self, row: Row, body: bytes, run: Row | None) -> Callable[[Transaction], None]:
+        """Make a delivery ready; what is returned stores it in a transaction, and schedules its handler.
 
         Args:
             row: `endpoint`, `deliveryId`, `retentionSeconds`, perhaps `lane`, and what else is to be kept.
             run: what `new_row` takes of the handler's job; None where nothing is to run.
         """
-        row = {**row, "duplicates": 0, "body": transaction.system.insert(BODIES, {"body": _storable(body)})}
-        changes = self._settled(row, "done") if run is None else self._begun(transaction, row, run)
-        id: str = transaction.system.insert(DELIVERIES, {**row, **changes})
-        return id
+        draft = self._diary.database.draft
+        kept = draft(BODIES, {"body": _storable(body)})
+        row = {**row, "duplicates": 0, "body": kept.id}
+        if run is not None and "lane" in row:  # whether it has to wait is seen in the transaction
+            return partial(self._add_ordered, kept, row, run)
+        job_row = job = None
+        if run is None:
+            row |= self._settled(row, "done")
+        else:
+            job_row = new_row(due_ms=self._diary.now_ms(), **run)
+            job = self._diary.draft(job_row)
+            row |= self._unsettled(row, "pending") | {"jobId": job.id}
+        delivery = draft(DELIVERIES, row)
+
+        def add(transaction: Transaction) -> None:
+            transaction.system.add(kept)
+            transaction.system.add(delivery)
+            if job_row is not None:
+                self._diary.add(transaction, job_row, job)
+
+        return add
+
+    def _add_ordered(self, kept: Draft, row: Row, run: Row, transaction: Transaction) -> None:
+        transaction.system.add(kept)
+        transaction.system.insert(DELIVERIES, row | self._begun(transaction, row, run))
 
     def again(self, transaction: Transaction, row: Row, body_hash: str, run: Row | None) -> None:
         """Count a duplicate. It revives a dead delivery: senders resend by hand under the old id."""
@@ -89,15 +112,13 @@ class Deliveries:
 
     def _begun(self, transaction: Transaction, row: Row, run: Row) -> Row:
         lane = row.get("lane")
-        waits = lane is not None and self._queue(transaction, f"pending:{lane}").first() is not None
-        state = "waiting" if waits else "pending"
-        changes: Row = {
-            "state": state,
-            "queue": state if lane is None else f"{state}:{lane}",
-            "until": self._diary.now_ms(),  # orders the lane
-            "error": None,
-        }
-        return changes | ({"run": run} if waits else {"jobId": self._schedule(transaction, run)})
+        if lane is not None and self._queue(transaction, f"pending:{lane}").first() is not None:
+            return self._unsettled(row, "waiting") | {"run": run}
+        return self._unsettled(row, "pending") | {"jobId": self._schedule(transaction, run)}
+
+    def _unsettled(self, row: Row, state: str) -> Row:
+        queue = f"{state}:{row['lane']}" if "lane" in row else state
+        return {"state": state, "queue": queue, "until": self._diary.now_ms(), "error": None}
 
     def _schedule(self, transaction: Transaction, run: Row) -> str:
         return self._diary.add(transaction, new_row(due_ms=self._diary.now_ms(), **run))

@@ -20,6 +20,7 @@ from ..values import show
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
+    from ..data.documents import Draft
     from ..limits import Limits
 
 JOBS = "_scheduled_functions"
@@ -80,11 +81,15 @@ class Diary:
 
     # ------------------------------------------------------------ states
 
-    def add(self, transaction: Transaction, row: Row) -> str:
-        """Write a new job and return its id."""
-        job_id: str = transaction.system.insert(JOBS, row)
+    def add(self, transaction: Transaction, row: Row, draft: Draft | None = None) -> str:
+        """Write a new job, perhaps one drafted before, and return its id."""
+        job_id: str = transaction.system.add(draft or self.draft(row))
         transaction.after_commit(lambda: self._wake(row["dueTime"]))
         return job_id
+
+    def draft(self, row: Row) -> Draft:
+        """A new job, ready to be added."""
+        return self.database.draft(JOBS, row)
 
     def claim(self, transaction: Transaction, row: Row, owner: str) -> None:
         """Mark a job as being run by `owner`, until its lease ends."""

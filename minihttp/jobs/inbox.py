@@ -122,7 +122,7 @@ class Inbox:
             raise
         answer = provider.handshake(delivery, keys[delivery.secret_index])
         if answer is None:
-            answer = self._database.write(self._storing(endpoint, delivery))
+            answer = self._database.write(self._storing(endpoint, delivery), anywhere=True)
         return Response.json(answer)
 
     def _storing(self, endpoint: Endpoint, delivery: Delivery) -> Callable[[Transaction], Row]:
@@ -146,6 +146,7 @@ class Inbox:
         if lane is not None:
             row["lane"] = lane
         run = endpoint.run(delivery_id)
+        add = self._rows.new(row, delivery.body, run)
         prunes = next(self._received) % _PRUNED_EVERY == 0
 
         def store(transaction: Transaction) -> Row:
@@ -153,7 +154,7 @@ class Inbox:
             if old is not None:
                 self._rows.again(transaction, old, body_hash, run)
                 return {"ok": True, "duplicate": True}
-            self._rows.add(transaction, row, delivery.body, run)
+            add(transaction)
             if prunes:
                 self._rows.prune(transaction)
             return {"ok": True}

@@ -21,6 +21,7 @@ from .retry import Retry
 
 if TYPE_CHECKING:
     from ..data.database import Transaction
+    from ..data.documents import Draft
     from ..functions.context import Call
     from ..functions.registry import Function
     from ..functions.runner import Runner
@@ -169,7 +170,9 @@ class Scheduler:
     # ------------------------------------------------------------ writing
 
     def _write(self, run: Callable[[Transaction], Any]) -> Any:
-        return self._diary.database.write(run) if self._transaction is None else run(self._transaction)
+        if self._transaction is not None:
+            return run(self._transaction)
+        return self._diary.database.write(run, anywhere=True)
 
     def _named(self, fn: Function | str) -> Function:
         return self._runner.registry.named(fn)
@@ -185,12 +188,13 @@ class Scheduler:
                 f"The arguments of {found.name} take {size} bytes, the limit of a scheduled call is {limit}.",
             )
         row = new_row(found.name, args, found.kind, due_ms, **self._options)
-        job_id: str = self._write(lambda transaction: self._add(transaction, row, size))
+        draft = self._diary.draft(row)
+        job_id: str = self._write(lambda transaction: self._add(transaction, row, draft, size))
         return job_id
 
-    def _add(self, transaction: Transaction, row: Row, size: int) -> str:
+    def _add(self, transaction: Transaction, row: Row, draft: Draft, size: int) -> str:
         self._count(transaction, size)
-        job_id = self._diary.add(transaction, row)
+        job_id = self._diary.add(transaction, row, draft)
         if self._parent_is_canceled(transaction):
             self._diary.settle(transaction, {**row, "_id": job_id}, "canceled")
         return job_id

@@ -6,8 +6,7 @@ Messages are Convex's (`values/value.ts`). Knows no format: what becomes of a le
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ..errors import ValidationError
@@ -81,9 +80,10 @@ def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -
     leaves, out = form.leaves, {}
     name: Any = ""
     try:
-        for name, item in value.items():
+        for name in _in_order(value):
+            item = value[name]
             if item is not UNSET:
-                if type(name) is not str or not _is_plain_name(name):
+                if name not in _known_names:
                     _check_field_name(name)
                 leaf = leaves.get(type(item))
                 out[name] = leaf(item) if leaf is not None else _walk(item, form, bounds, depth + 1)
@@ -94,7 +94,14 @@ def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -
         raise Problem(
             f"Object has too many fields ({len(out)} > maximum number {bounds.max_document_fields})"
         )
-    return {name: out[name] for name in sorted(out)}
+    return out
+
+
+def _in_order(value: dict[Any, Any]) -> Iterable[Any]:
+    try:
+        return sorted(value)
+    except TypeError:
+        return value  # with a name that is not text: it is refused in its turn
 
 
 def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, depth: int) -> list[Any]:
@@ -110,7 +117,8 @@ def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, d
     return out
 
 
-_is_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII).fullmatch
+_known_names: set[str] = set()  # names that were found good: an app has few, and they come again and again
+_MAX_KNOWN_NAMES, _MAX_KNOWN_NAME_LENGTH = 1_024, 64
 
 
 def _check_field_name(name: Any) -> None:
@@ -126,6 +134,8 @@ def _check_field_name(name: Any) -> None:
                 f"Field name {name} has invalid character '{character}': "
                 "Field names can only contain non-control ASCII characters"
             )
+    if len(_known_names) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_NAME_LENGTH and type(name) is str:
+        _known_names.add(name)
 
 
 def convert(value: Any, form: Format, bounds: Any = WireBounds) -> Any:

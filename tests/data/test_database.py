@@ -233,10 +233,10 @@ class Failing:
         self.Fault = backend.Fault
         self.errno = 0
 
-    def write(self, run: Any, deadline_seconds: float | None) -> Any:
+    def write(self, run: Any, deadline_seconds: float | None, *, anywhere: bool = False) -> Any:
         if self.errno:
             raise self.Fault(self.errno, "the engine's words")
-        return self._backend.write(run, deadline_seconds)
+        return self._backend.write(run, deadline_seconds, anywhere=anywhere)
 
     @contextmanager
     def read(self, deadline: float | None) -> Iterator[Any]:
@@ -285,7 +285,7 @@ def test_an_engine_that_cannot_open() -> None:
 
 def test_an_engine_may_run_a_transaction_again() -> None:
     class Again(Failing):
-        def write(self, run: Any, deadline_seconds: float | None) -> Any:
+        def write(self, run: Any, deadline_seconds: float | None, *, anywhere: bool = False) -> Any:
             def twice(engine: Any) -> Any:
                 with pytest.raises(ZeroDivisionError):
                     with engine.nested():

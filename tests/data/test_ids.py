@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,23 @@ def test_times_strictly_increase_whatever_the_clock_does() -> None:
     made = [maker.make("000000") for _ in range(4)]
     assert [ids.microseconds(id) for id in made] == [5_000_000, 5_000_001, 5_000_002, 6_000_000]
     assert made == sorted(made)
+
+
+def test_a_forked_child_makes_other_ids() -> None:
+    maker = ids.IdMaker(lambda: 5.0)
+    maker.make("000000")
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(sender, maker.make("000000").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(receiver, 100).decode()
+    os.close(receiver)
+    os.close(sender)
+    ours = maker.make("000000")
+    assert ids.microseconds(ours) == ids.microseconds(theirs)
+    assert ours != theirs
 
 
 @given(st.integers(0, ids.MAX_MICROSECONDS - 1), st.integers(0, ids.MAX_MICROSECONDS - 1))

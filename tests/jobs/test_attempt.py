@@ -348,7 +348,7 @@ class Disk(DocumentBackend):
     full = False
     full_once = False
 
-    def write(self, run, deadline_seconds):
+    def write(self, run, deadline_seconds, *, anywhere=False):
         def checked(writing):
             result = run(writing)
             once, self.full_once = self.full_once, False
@@ -356,7 +356,7 @@ class Disk(DocumentBackend):
                 raise self.Fault(errno.ENOSPC, "database or disk is full")
             return result
 
-        return super().write(checked, deadline_seconds)
+        return super().write(checked, deadline_seconds, anywhere=anywhere)
 
 
 @pytest.mark.parametrize("kind", ["mutation", "action"])

@@ -197,13 +197,13 @@ class Flaky(DocumentBackend):
             raise LookupError("a bug in reading")
         return super().read(deadline)
 
-    def write(self, run, deadline_seconds):
+    def write(self, run, deadline_seconds, *, anywhere=False):
         bug, self.bug = self.bug, None
         if bug is not None:
             raise bug
         if self.errno:
             raise self.Fault(self.errno, os.strerror(self.errno))
-        return super().write(run, deadline_seconds)
+        return super().write(run, deadline_seconds, anywhere=anywhere)
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOSPC, errno.EIO], ids=["locked", "full", "broken"])

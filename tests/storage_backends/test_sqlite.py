@@ -7,12 +7,13 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_a_second_process_is_refused_by_name(backend: DocumentBackend, path: str
 # ---------------------------------------------------------------- group commit
 
 
-def as_one_batch(backend: DocumentBackend, bodies: list[Any]) -> list[Any]:
+def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, anywhere: bool = False) -> list[Any]:
     """Run the bodies in concurrent writes of which the first lasts until all others wait; their outcomes."""
     outcomes: list[Any] = [None] * len(bodies)
     inside = threading.Event()
@@ -125,7 +126,7 @@ def as_one_batch(backend: DocumentBackend, bodies: list[Any]) -> list[Any]:
         if n:
             assert inside.wait(10)
         try:
-            outcomes[n] = backend.write(bodies[n] if n else first, None)
+            outcomes[n] = backend.write(bodies[n] if n else first, None, anywhere=anywhere)
         except Exception as error:
             outcomes[n] = error
 
@@ -211,10 +212,84 @@ def test_after_such_a_fault_nothing_is_written_on_its_own(backend: DocumentBacke
     assert get(backend, "alone") is None
 
 
-def test_a_writer_that_never_comes_is_not_waited_for(backend: DocumentBackend) -> None:
-    backend._waiting += 1  # a thread that was interrupted while it waited for its turn
-    put(backend, "a", "1")
-    assert get(backend, "a") == ("table", "1")
+class Interrupt(BaseException):
+    """What a signal handler raises."""
+
+
+def interrupted_while_waiting(backend: DocumentBackend) -> list[Any]:
+    """Writes of "a" (in a thread), "b" (in this one, interrupted while it waits) and "c"; their outcomes."""
+    outcomes: dict[str, Any] = {}
+    inside, interrupted, this_thread = threading.Event(), threading.Event(), threading.get_ident()
+
+    def slow(w: Any) -> str:
+        inside.set()
+        while not backend.statistics()["waiting"]:
+            pass
+        signal.pthread_kill(this_thread, signal.SIGUSR1)
+        assert interrupted.wait(10)
+        return str(putter("a")(w))
+
+    def run(name: str, body: Any) -> None:
+        outcomes[name] = backend.write(body, None)
+
+    def handler(*_: object) -> None:
+        raise Interrupt
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    thread = threading.Thread(target=run, args=("a", slow))
+    thread.start()
+    try:
+        assert inside.wait(10)
+        run("b", putter("b"))
+    except Interrupt:
+        outcomes["b"] = Interrupt
+        interrupted.set()
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    run("c", putter("c"))
+    return [outcomes[name] for name in "abc"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to threads")
+def test_one_that_is_interrupted_while_it_waits_holds_up_nobody(backend: DocumentBackend) -> None:
+    assert interrupted_while_waiting(backend) == ["a", Interrupt, "c"]
+    assert [bool(get(backend, id)) for id in "abc"] == [True, False, True]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_may_run_anywhere_runs_where_the_turn_is(backend: DocumentBackend, own: bool) -> None:
+    threads: list[int] = []
+    bodies = [lambda w: threads.append(threading.get_ident())] * 6
+    as_one_batch(backend, bodies, anywhere=not own)
+    assert len(set(threads)) == (6 if own else 1)
+
+
+def test_rows_that_wait_are_read_and_undone_like_others(backend: DocumentBackend) -> None:
+    seen: list[Any] = []
+
+    def body(w: Any) -> None:
+        w.put("a", "t", "1", [(1, b"k")], ())
+        with suppress(Oops), w.nested():
+            w.put("a", "t", "2", (), ())
+            with suppress(Oops), w.nested():
+                w.put("b", "t", "1", [(1, b"l")], ())
+                seen.append(w.get("b"))
+                raise Oops
+            seen.append((w.get("a"), w.get("b")))
+            raise Oops
+        seen.append(w.get("a"))
+        with w.nested():
+            w.put("c", "t", "1", (), ())
+            w.delete("a", [(1, b"k")])
+        with suppress(Oops), w.nested():
+            w.put("d", "t", "1", (), ())
+            raise Oops
+        seen.append(w.scan("", "~", reverse=False, limit=9))
+
+    backend.write(body, None)
+    assert seen == [("t", "1"), (("t", "2"), None), ("t", "1"), [("c", "1")]]
+    assert [get(backend, id) for id in "abcd"] == [None, None, ("t", "1"), None]
 
 
 # ---------------------------------------------------------------- faults of the file
