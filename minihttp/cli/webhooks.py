@@ -159,6 +159,7 @@ def _explain(inbox: Access, args: argparse.Namespace) -> int:
             others=others,
             now=now,
             url=provider.public_url,
+            refused_as=row["reason"],
         ),
         args,
     )

@@ -25,6 +25,7 @@ _MEANINGS = {
     "too_old": "the signature is right, but old: a replay, or a clock that is ahead here",
     "too_new": "the signature is right, but of the future: a clock that is behind here",
 }
+_NO_BODY = "its body was not kept, so no cause can be tried: http.webhook(…, keep_refused_bodies=True)"
 _NO_CAUSE = "none of the usual causes explains it: most likely the secret is of another endpoint or account"
 _STYLES = {
     "compactly": {"separators": (",", ":")},
@@ -45,6 +46,7 @@ def explain(
     others: Mapping[str, str] | None = None,
     now: float | None = None,
     url: str = "",
+    refused_as: str = "mismatch",
 ) -> list[str]:
     """Why `verify` refuses a delivery: its reason, then what would have made it match, if anything would.
 
@@ -53,6 +55,7 @@ def explain(
         secrets: name -> secret, of the endpoint.
         others: name -> secret, of everything else that is configured.
         now: when it was received, in Unix seconds.
+        refused_as: the reason that was stored with it, for one whose body was not kept.
     """
     try:
         found = verifier.verify(body or b"", headers, list(secrets.values()), now=now, url=url)
@@ -60,11 +63,10 @@ def explain(
         reason, detail = error.reason, str(error)
     else:
         return [f"it is genuine: signed with {list(secrets)[found.secret_index]}"]
-    lines = [f"{reason}: {_MEANINGS[reason]}", detail]
     if reason != "mismatch":
-        return lines
+        return [f"{reason}: {_MEANINGS[reason]}", detail]
     if body is None:
-        return [*lines[:1], "its body was not kept, so nothing can be tried: see keep_refused_bodies"]
+        return [f"{refused_as}: {_MEANINGS[refused_as]}", _NO_BODY]
 
     def matches(secret: str | bytes, text: bytes) -> bool:
         try:
@@ -83,7 +85,7 @@ def explain(
     causes = (
         f"it would match {key}{how}" for key, secret in keys for how, text in bodies if matches(secret, text)
     )
-    return [lines[0], next(causes, _NO_CAUSE)]
+    return [f"{reason}: {_MEANINGS[reason]}", next(causes, _NO_CAUSE)]
 
 
 def _keys(secret: str) -> Iterator[tuple[str, str | bytes]]:

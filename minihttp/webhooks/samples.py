@@ -104,6 +104,8 @@ _EVENTS: dict[tuple[str, str], tuple[Any, dict[str, Any]]] = {
     ("stripe", "checkout.session.completed"): (_STRIPE_CHECKOUT, {"indent": 2}),
     ("clerk", "user.created"): (_CLERK_USER, _COMPACT),
     ("svix", "user.created"): (_CLERK_USER, _COMPACT),
+    ("standard-webhooks", "user.created"): (_CLERK_USER, _COMPACT),
+    ("standard-webhooks-v1a", "user.created"): (_CLERK_USER, _COMPACT),
 }
 
 

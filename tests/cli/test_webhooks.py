@@ -32,7 +32,12 @@ http.webhook("/webhooks/stripe", stripe.provider(secret="STRIPE_WEBHOOK_SECRET")
 http.webhook("/webhooks/github", github.provider(secret="GITHUB_WEBHOOK_SECRET"), **options)
 app = App(http, modules=[__name__], data="data", workers=0)
 """
-ENVIRON = {"STRIPE_WEBHOOK_SECRET": SECRET, "GITHUB_WEBHOOK_SECRET": "hub", "MINIHTTP_ADMIN_KEY": "key"}
+ENVIRON = {
+    "STRIPE_WEBHOOK_SECRET": SECRET,
+    "GITHUB_WEBHOOK_SECRET": "hub",
+    "STANDARD_WEBHOOKS_V1A_WEBHOOK_SECRET": "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=",
+    "MINIHTTP_ADMIN_KEY": "key",
+}
 
 
 class Shell:
@@ -238,6 +243,15 @@ class TestVerify:
         assert "something added one" in said
         wrong = [*files, "--body", "body", "--any-age", "--secret", "GITHUB_WEBHOOK_SECRET"]
         assert "none of the usual causes" in shell(*wrong, code=1)
+
+    def test_a_public_key_is_a_secret(self, shell: Shell, tmp_path: Path) -> None:
+        (tmp_path / "body").write_bytes(b'{"test": 2432232314}')
+        signature = "hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+        lines = ["webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp: 1614265330"]
+        (tmp_path / "headers").write_text("\n".join([*lines, f"webhook-signature: v1a,{signature}"]))
+        argv = ["verify", "standard-webhooks-v1a", "--headers", "headers", "--body", "body", "--any-age"]
+        [row] = shell.rows(*argv)
+        assert (row["verdict"], row["id"]) == ("ok", "msg_p5jXN8AQM9LWM0D4loKWxJek")
 
     def test_mistakes(self, shell: Shell, files: list[str], tmp_path: Path) -> None:
         (tmp_path / "headers").write_text("{no json")

@@ -238,6 +238,24 @@ class WebhookContract:
         headers = {name: data.draw(text | st.just(str(NOW)) | forged) for name in names}
         self.refuse(headers, data.draw(st.binary(max_size=60)))
 
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    @given(data=st.data())
+    def test_the_usual_form_is_read_as_any_other(self, data: st.DataObject) -> None:
+        """A dictionary goes the short way, pairs the long one; whatever is in them, the verdict is one."""
+        headers = self.sign()
+        pieces = st.sampled_from([*headers.values(), str(NOW), "v1,x", "\n", " ", ",", "=", "é", "ａ", ""])
+        values = st.lists(pieces, min_size=1, max_size=4).map("".join)
+        names = (self.signature_header, *self.required())
+        changed = {**headers, **{name: data.draw(st.just(headers[name]) | values) for name in names}}
+        assert self.verdict(changed) == self.verdict(list(changed.items()))
+
+    def verdict(self, headers: Any) -> str:
+        try:
+            self.verify(headers)
+        except WebhookError as error:
+            return error.reason
+        return "ok"
+
 
 class TimedWebhookContract(WebhookContract):
     """For providers that sign a time outside the body."""

@@ -105,6 +105,10 @@ def test_when_nothing_explains_it() -> None:
     assert SECRET not in " ".join(lines)
 
 
-def test_without_a_body_nothing_is_tried() -> None:
-    lines = causes(stripe, signed(stripe), None)
-    assert lines[0].startswith("mismatch") and "keep_refused_bodies" in lines[1]
+def test_without_a_body_the_stored_reason_counts() -> None:
+    [reason, advice] = causes(stripe, signed(stripe), None, refused_as="too_old")
+    assert reason.startswith("too_old: the signature is right, but old")
+    assert advice.startswith("its body was not kept, so no cause can be tried: ")
+    assert "keep_refused_bodies=True" in advice
+    assert causes(stripe, signed(stripe), None)[0].startswith("mismatch: ")
+    assert causes(stripe, {}, None)[0].startswith("missing_header: ")

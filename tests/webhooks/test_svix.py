@@ -20,7 +20,7 @@ class StandardContract(TimedWebhookContract):
 
     def test_an_id_with_a_dot_is_refused_even_when_signed(self) -> None:
         """`id.timestamp.body` would have a second reading: x + T2.{…} is also x.T1 + {…}."""
-        for id in ("a.b", ".", "a b", "é", "a" * 257, "a\n"):
+        for id in ("a.b", ".", "a b", "é", "a" * 257, "a\n", f"a\n{NOW}\nv1,x\n"):
             assert self.refuse(self.sign(id=id)) == "malformed_header"
 
     def test_the_resplit_attack_is_refused(self) -> None:
