@@ -93,7 +93,7 @@ class Attempts:
 
         self._running.add(job_id)
         try:
-            row = self._write(claim)
+            row = self._write(claim, anywhere=True)
             if row is None:
                 return False
             try:
@@ -118,7 +118,7 @@ class Attempts:
         seconds = 0.1
         while True:
             try:
-                return self._write(run)
+                return self._write(run, anywhere=True)
             except StorageUnavailableError:
                 if self._pause(seconds):
                     raise
@@ -140,20 +140,21 @@ class Attempts:
         return write
 
     def _failing(self, job_id: str, kind: str, error: BaseException) -> Callable[[Transaction], bool]:
+        text = describe(error)
+
         def write(transaction: Transaction) -> bool:
             row = self._mine(transaction, job_id, kind)
             if row is not None:
-                self._fail(transaction, row, error)
+                self._fail(transaction, row, error, text)
             return row is not None
 
         return write
 
-    def _fail(self, transaction: Transaction, row: Row, error: BaseException) -> None:
+    def _fail(self, transaction: Transaction, row: Row, error: BaseException, text: str) -> None:
         """Let the job wait for its next attempt, or end it."""
         attempts = row["attempts"] + (row["state"]["kind"] == "pending")
         asked = error if isinstance(error, Retry) else None
         policy = Retry(**row["retry"]) if "retry" in row else asked
-        text = describe(error)
         if policy is None or attempts >= policy.max_attempts or isinstance(error, Drop):
             self._diary.settle(transaction, row, "failed", error=text)
             outcome = "failed"
@@ -197,7 +198,7 @@ class Attempts:
 
         def write(transaction: Transaction) -> None:
             for row in lost(transaction):
-                self._fail(transaction, row, error)
+                self._fail(transaction, row, error, describe(error))
 
         while self._diary.database.read(lost):
             self._write(write)

@@ -187,16 +187,11 @@ class Deliveries:
         rows: list[Row] = self._queue(transaction, "dead").take(_AT_ONCE)
         return rows
 
-    def prune(self, transaction: Transaction, limit: int = _AT_ONCE) -> int:
-        """Remove settled deliveries whose retention is over, at most `limit` of a state; returns how many."""
-        gone = [
-            row
-            for state in SETTLED
-            for row in self._queue(transaction, state, self._diary.now_ms()).take(limit)
-        ]
-        for row in gone:
-            self._remove(transaction, row)
-        return len(gone)
+    def outlived(self, transaction: Transaction) -> list[Row]:
+        """Some of the settled deliveries whose retention is over, each behind its body."""
+        now = self._diary.now_ms()
+        rows = [row for state in SETTLED for row in self._queue(transaction, state, now).take(_AT_ONCE)]
+        return [found for row in rows for found in ({"_id": row["body"]}, row)]
 
     def _remove(self, transaction: Transaction, row: Row) -> None:
         if "body" in row:

@@ -13,7 +13,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -43,7 +42,6 @@ log = logging.getLogger("minihttp.webhooks")
 
 _MAX_REFUSED_VALUE_CHARACTERS = 2_048
 _RETRY_AFTER_SECONDS = "60"
-_PRUNED_EVERY = 50  # deliveries, and more than that go at a time: the inbox does not outgrow its retention
 
 
 class Inbox:
@@ -73,10 +71,10 @@ class Inbox:
         self._clock = clock
         self._rows = Deliveries(jobs.diary)
         self._refused: dict[str, _Refused] = {}
-        self._received = count()
         self.endpoints = {declared.path: self._endpoint(declared, environment) for declared in endpoints}
         if self.endpoints:
             WebhookFunctions(database, runner, self._rows, self.endpoints).register()
+            jobs.outlived.append(self._rows.outlived)
 
     def _endpoint(self, declared: Any, environment: Mapping[str, str]) -> Endpoint:
         try:
@@ -147,7 +145,6 @@ class Inbox:
             row["lane"] = lane
         run = endpoint.run(delivery_id)
         add = self._rows.new(row, delivery.body, run)
-        prunes = next(self._received) % _PRUNED_EVERY == 0
 
         def store(transaction: Transaction) -> Row:
             old = self._rows.find(transaction, endpoint.path, delivery_id) if known_id else None
@@ -155,8 +152,6 @@ class Inbox:
                 self._rows.again(transaction, old, body_hash, run)
                 return {"ok": True, "duplicate": True}
             add(transaction)
-            if prunes:
-                self._rows.prune(transaction)
             return {"ok": True}
 
         return store

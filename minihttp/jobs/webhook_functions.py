@@ -142,4 +142,7 @@ class WebhookFunctions:
 
     def prune(self, ctx: Any) -> int:
         """Remove some of the deliveries whose retention is over; returns how many."""
-        return self._rows.prune(ctx._transaction)
+        rows = self._rows.outlived(ctx._transaction)
+        for row in rows:
+            ctx._transaction.system.delete(row["_id"])
+        return sum("deliveryId" in row for row in rows)

@@ -73,6 +73,7 @@ class Jobs:
         self._attempts = Attempts(self.diary, runner, lambda seconds: self._stopped.wait(seconds))
         self._crons = CronRuns(self.diary, runner, crons)
         self._next_chores = -math.inf
+        self.outlived = [self.diary.outlived, rate_limit.outlived]  # each finds some rows that are to go
 
     def scheduler(self, transaction: Transaction | None = None, call: Call | None = None) -> Scheduler:
         """What `ctx.scheduler` is: of a mutation with its transaction, of anybody else without."""
@@ -135,7 +136,7 @@ class Jobs:
         if not self._alone:
             self._attempts.renew()
         self._attempts.recover(alone=self._alone)
-        for outlived in (self.diary.outlived, rate_limit.outlived):
+        for outlived in self.outlived:
             while self._database.read(outlived):
                 self._database.write(partial(_delete, outlived))
 

@@ -597,10 +597,10 @@ class TestKeeping:
         shop.stripe("evt_1")
         assert [row["deliveryId"] for row in shop.list()] == ["evt_1", "evt_2"]
         shop.clock.advance(2)
-        for number in range(50):  # new ones take the place of old ones, now and then
-            shop.stripe(f"new_{number}")
-        assert sorted(row["deliveryId"] for row in shop.list()) == sorted(f"new_{n}" for n in range(50))
-        assert len(shop.rows("_webhook_bodies")) == 50
+        shop.stripe("evt_3")
+        shop.run()
+        assert [row["deliveryId"] for row in shop.list()] == ["evt_3"]
+        assert len(shop.rows("_webhook_bodies")) == 1
 
     def test_prune(self, shop: Shop) -> None:
         shop.webhook(stripe, None, retention_days=1)
