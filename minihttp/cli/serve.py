@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if args.reload:
         from ._reload import reload
 
-        return reload(args.argv, args.target or ".", server.bind(settings["host"], settings["port"]))
+        listener = server.bind(settings["host"], settings["port"])
+        return reload(args.argv, args.target or ".", listener, args.shell_environ)
     if settings["forward"]:
         if args.target != INBOX_TARGET:
             raise ConfigurationError("--forward is for the ready-made inbox, of a folder without an app")
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         threads=settings["threads"],
         connections=settings["connections"],
         grace_seconds=settings["grace"],
+        min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
         trusted_proxy=settings["trusted_proxy"],
         report=report,
         ready=lambda bound: print(banner(app, bound.url), file=sys.stderr, flush=True),

@@ -39,6 +39,7 @@ class Server:
         threads: handlers that run at the same time.
         connections: clients connected at the same time; None for 1,000 or what the descriptors allow.
         max_body_bytes: the largest request body, unless the app has `max_body_bytes(method, target)`.
+        min_body_bytes_per_second: a body on its way for more than 30 s must have come as fast as this.
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
         report: called with a `Served` after each request, in the thread that served it.
@@ -58,6 +59,7 @@ class Server:
         threads: int = 16,
         connections: int | None = None,
         max_body_bytes: int = DEFAULT_LIMITS.max_body_bytes,
+        min_body_bytes_per_second: int = DEFAULT_LIMITS.min_body_bytes_per_second,
         grace_seconds: float = 30.0,
         trusted_proxy: str | None = None,
         report: Callable[[Served], None] | None = None,
@@ -76,6 +78,7 @@ class Server:
             threads=threads,
             connections=affordable,
             max_body_bytes=max_body_bytes,
+            min_body_bytes_per_second=min_body_bytes_per_second,
             trusted_proxy=trusted_proxy,
             report=report,
             cured=cured,

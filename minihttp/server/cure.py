@@ -30,7 +30,6 @@ from waitress.task import WSGITask
 
 TESTED_VERSIONS = ("3.0.1", "3.0.2")
 ADJUSTMENTS = {"channel_request_lookahead": 1}  # what the cured channel needs besides itself
-_NEVER = float("inf")
 _MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
 
 
@@ -74,6 +73,7 @@ class _Doorbell:
         channel = self.channel
         pending = channel.total_outbufs_len or channel.will_close or channel.close_when_flushed
         if channel.parked or pending or self.server.draining:  # a drain closes what has become idle
+            self.server.changed(channel)
             self.server.pull_trigger()
 
 
@@ -86,7 +86,6 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
         half_closed: the client has sent its last byte.
         refused: the last reply refused a request that may not have been read to its end.
         lingering: our sending half is closed, and what the client sends is thrown away.
-        head_since: Unix seconds at which an unfinished request head began.
     """
 
     task_class = CuredTask
@@ -95,7 +94,6 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
     half_closed = False
     refused = False
     lingering = False
-    head_since = _NEVER
     sendbuf_len: int
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
@@ -123,10 +121,8 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
         if data and self.lingering:
             return  # no activity: the idle timeout, counted from the refusal, ends this
         if data:
-            self.last_activity = now = time.time()
+            self.last_activity = time.time()
             self.received(data)
-            in_head = self.request is not None and not self.request.headers_finished
-            self.head_since = min(self.head_since, now) if in_head else _NEVER
             return
         with self.requests_lock:
             self.half_closed = True

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Waitress's server, put together: strict parser, reporting tasks, cured channels, and a thread for probes.
+"""Waitress's server, put together: strict parser, reporting tasks, cured channels, threads, a loop by epoll.
 
 Knows nothing of signals and of when to stop; `Server` runs its loop.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,13 +20,14 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 
 from ..limits import KIB, MIB
 from ..logs import Served
 from . import cure
+from .loop import Sockets
 from .strict import StrictParser
 from .tasks import CuredReportingTask, RefusalTask, StockTask
+from .threads import Threads
 
 log = logging.getLogger("minihttp.server")
 
@@ -40,6 +45,12 @@ _FIXED = {  # the reasons and the numbers are in docs/serving.md
     "asyncore_use_poll": True,
     "log_socket_errors": False,  # a client that leaves is no event
 }
+
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_REST_SECONDS = 0.5  # without descriptors, until the next attempt to accept
+_COMPLAINT_SECONDS = 60.0  # the least time between two log lines about it
+_SOON_SECONDS = 0.001
 
 
 class _StockChannel(HTTPChannel):  # type: ignore[misc]
@@ -63,17 +74,22 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         threads: handlers that run at the same time.
         connections: clients connected at the same time.
         max_body_bytes: the largest request body, unless the app says it for each route.
+        min_body_bytes_per_second: a body on its way for longer than the idle timeout must come this fast.
         trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
         report: called with a `Served` after each request, in the thread that served it.
         cured: False for waitress's stock channels.
 
     Attributes:
         draining: whether replies say `Connection: close`.
-        sockets: what `wasyncore.loop` takes as its map.
+        sockets: the listening socket, the connections and the loop's own pipe, by descriptor.
     """
 
     draining = False
     is_closed = False
+    _loop_thread = 0
+    _unsettled = False  # tasks wait that the loop has to see to soon
+    _resting_until = 0.0  # Unix seconds; no connection is accepted before
+    _silent_until = 0.0
 
     def __init__(
         self,
@@ -83,6 +99,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         threads: int,
         connections: int,
         max_body_bytes: int,
+        min_body_bytes_per_second: int,
         trusted_proxy: str | None,
         report: Callable[[Served], None] | None,
         cured: bool,
@@ -104,21 +121,52 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         limit_of = getattr(app, "max_body_bytes", lambda method, target: max_body_bytes)
         adjustments.body_limit_bytes = lambda method, target: limit_of(method, target) + _SLACK_BYTES
         adjustments.spool_folder = lambda: getattr(app, "spool_folder", None)  # known once the app is open
+        adjustments.min_body_bytes_per_second = min_body_bytes_per_second
         self.report, self.trusted_proxy = report, trusted_proxy
         self.channel_class = _CuredChannel if cured else _StockChannel
-        self.probes = ThreadedTaskDispatcher()
-        self.probes.set_thread_count(1)
-        self.sockets: dict[int, Any] = {}
+        self.probes = Threads(1, "probe")
+        self.sockets = Sockets() if cured and hasattr(select, "epoll") else {}
+        self.changed = getattr(self.sockets, "changed", _nothing)
         self._bell = threading.RLock()  # taken again by a signal handler that calls `stop`
         # A line for each request that has to wait costs 6 to 23 % of the throughput.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         info = (sock.family, sock.type, sock.proto, sock.getsockname())
-        super().__init__(app, self.sockets, _sock=sock, adj=adjustments, bind_socket=False, sockinfo=info)
+        super().__init__(
+            app,
+            self.sockets,
+            dispatcher=Threads(threads),
+            _sock=sock,
+            adj=adjustments,
+            bind_socket=False,
+            sockinfo=info,
+        )
 
     def add_task(self, channel: Any) -> None:
         """Queues a request; probes have a thread of their own, which answers while all others are busy."""
-        is_probe = getattr(channel.requests[0], "path", "") in PROBES
-        (self.probes if is_probe else self.task_dispatcher).add_task(channel)
+        if getattr(channel.requests[0], "path", "") in PROBES:
+            self.probes.add_task(channel)
+        elif threading.get_ident() == self._loop_thread:  # `turn` has them taken all together
+            self.task_dispatcher.queue.append(channel)
+        else:
+            self.task_dispatcher.add_task(channel)
+            self.pull_trigger()  # so that `turn` sees to it if all threads that are awake get stuck
+
+    def accept(self) -> Any:
+        """As waitress does; without a descriptor for it, the connection waits in the kernel's queue."""
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in _OUT_OF_DESCRIPTORS:
+                raise
+            now = time.time()
+            self._resting_until = now + _REST_SECONDS
+            if now > self._silent_until:
+                log.error("cannot accept connections: %s; raise `ulimit -n`", os.strerror(error.errno))
+            self._silent_until = now + _COMPLAINT_SECONDS
+            return None
+
+    def readable(self) -> bool:
+        return bool(super().readable()) and time.time() >= self._resting_until
 
     def pull_trigger(self) -> None:
         """Wakes the main loop, unless it has ended: the number of its pipe may be another file by then."""
@@ -127,16 +175,30 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
                 super().pull_trigger()
 
     def maintenance(self, now: float) -> None:
-        """Closes idle connections, and those whose request head has been arriving for too long."""
+        """Closes connections that are idle, and those whose request has been arriving for too long."""
         super().maintenance(now)
-        oldest = now - self.adj.channel_timeout
         for channel in self.active_channels.values():
-            if not channel.requests and getattr(channel, "head_since", now) < oldest:
+            request = channel.request
+            if request is not None and channel.requests:
+                request.began = now  # what we do meanwhile is not its fault
+            elif request is not None and request.is_late(now):
                 channel.will_close = True
+            if channel.will_close:
+                self.changed(channel)
 
     def turn(self, timeout_seconds: float) -> None:
         """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""
-        wasyncore.loop(timeout_seconds, use_poll=True, map=self.sockets, count=1)
+        self._loop_thread = threading.get_ident()
+        if self._unsettled:
+            timeout_seconds = min(timeout_seconds, _SOON_SECONDS)
+        elif time.time() < self._resting_until:
+            timeout_seconds = min(timeout_seconds, _REST_SECONDS)
+        if isinstance(self.sockets, Sockets):
+            self.changed(self)  # waitress does its housekeeping when the listening socket is asked
+            self.sockets.turn(timeout_seconds)
+        else:
+            wasyncore.loop(timeout_seconds, use_poll=True, map=self.sockets, count=1)
+        self._unsettled = self.task_dispatcher.settle()
 
     def stop_listening(self) -> None:
         """Closes the listening socket and leaves the connections."""
@@ -155,9 +217,13 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         """Ends threads and connections, waiting for handlers that run at most so long."""
         self.stop_listening()
         for dispatcher in (self.probes, self.task_dispatcher):
-            dispatcher.shutdown(timeout=timeout_seconds)
+            dispatcher.shutdown(timeout_seconds)
         for channel in list(self.active_channels.values()):
             channel.handle_close()
         with self._bell:
             self.is_closed = True
             self.trigger.close()
+
+
+def _nothing(channel: Any) -> None:
+    """Where there is no epoll every connection is asked in every turn."""

@@ -9,6 +9,7 @@ closed. Knows nothing of applications.
 from __future__ import annotations
 
 import re
+import time
 from copy import copy
 from typing import Any
 
@@ -24,9 +25,26 @@ _VERSIONS = ("1.0", "1.1")
 
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads one request; a `ParsingError` becomes the 400."""
+    """Reads one request; a `ParsingError` becomes the 400.
+
+    Attributes:
+        began: Unix seconds at which its first byte came.
+    """
 
     adj: Any
+
+    def __init__(self, adj: Any) -> None:
+        super().__init__(adj)
+        self.began = time.time()
+
+    def is_late(self, now: float) -> bool:
+        """Whether it has been arriving for too long, `now` being Unix seconds.
+
+        The limit is the idle timeout, and a second more for every `min_body_bytes_per_second` of the
+        body that have come: Apache's rule (mod_reqtimeout, MinRate), which no large but steady upload meets.
+        """
+        more_seconds = self.body_bytes_received / self.adj.min_body_bytes_per_second
+        return bool(now - self.began > self.adj.channel_timeout + more_seconds)
 
     def parse_header(self, header_plus: bytes) -> None:
         header_plus += b"\r\n"

@@ -17,7 +17,9 @@ from typing import Any
 from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, Task, WSGITask
 
+from ..http.response import Response
 from ..logs import Served
+from ..replies import error_reply
 from .cure import CuredTask
 
 log = logging.getLogger("minihttp.server")
@@ -83,20 +85,34 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
         return environ
 
     def execute(self) -> None:
-        """As waitress does; an error half-way, OSError too, cuts the reply and is logged under its id."""
+        """As waitress does, but that an error of the application is logged under the request's id.
+
+        An error before the first byte is answered like any other, one half-way cuts the reply.
+        """
         try:
             super().execute()
         except ClientDisconnected:
             raise
-        except Exception as error:
-            if not self.wrote_header:
-                raise  # waitress logs it and answers 500
+        except BaseException as error:  # SystemExit too: a thread that ends here would never answer
             assert self.environ is not None
+            if not self.wrote_header:
+                self._answer(error_reply(error, self.environ))
+                return
             label = self.environ["REQUEST_METHOD"], self.environ.get("minihttp.route", "?")
             kind, id = type(error).__name__, self.environ["minihttp.request_id"]
             log.error("%s %s was cut half-way by %s request_id=%s", *label, kind, id, exc_info=error)
             self.is_cut, self.chunked_response = True, False  # no last chunk, which would say it is whole
             self.set_close_on_finish()
+
+    def _answer(self, reply: Response) -> None:
+        """Sends `reply` in the place of what the application has begun to say."""
+
+        def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+            self.status, self.response_headers, self.complete = status, headers, True
+
+        self.content_length = None
+        for piece in reply(self.environ or {}, start_response):
+            self.write(piece)
 
 
 class StockTask(_Application):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from minihttp.errors import ConfigurationError
+from minihttp.errors import ConfigurationError, HTTPError
 from minihttp.frames import users_frames
 from minihttp.server import Served, Server, bind
 from minihttp.server.sockets import affordable_connections, descriptor_limit
@@ -134,6 +134,42 @@ def test_a_head_that_never_ends_is_cut() -> None:
         assert slow.is_closed()
 
 
+def test_a_body_that_drips_is_cut_and_a_slow_one_is_not() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+    with running(Gated(), min_body_bytes_per_second=1000) as server, Connection(server) as slow:
+        drips = [Connection(server) for _ in range(50)]
+        for client in drips:
+            client.send(head + b"x")
+        slow.send(head + bytes(100_000))
+        while sum(arrived(server)) < 100_050:
+            with Connection(server) as other:
+                assert other.get("/x").status == 200
+
+        def time_passes(seconds: float) -> None:
+            for channel in list(server._listener.active_channels.values()):
+                if channel.request is not None:
+                    channel.request.began -= seconds
+            server._listener.maintenance(time.time())
+            server._listener.pull_trigger()
+
+        time_passes(29)
+        for client in drips:
+            client.send(b"x")  # activity does not help
+        time_passes(2)
+        assert all(client.is_closed() for client in drips)
+        time_passes(90)
+        slow.send(bytes(100_000))
+        assert slow.read().status == 200
+        for client in drips:
+            client.close()
+
+
+def arrived(server: Server) -> list[int]:
+    """How much of each body on its way has come."""
+    requests = [channel.request for channel in list(server._listener.active_channels.values())]
+    return [request.body_bytes_received for request in requests if request is not None]
+
+
 def test_every_request_is_reported_once() -> None:
     served: list[Served] = []
     with running(Gated(), report=served.append) as server:
@@ -168,7 +204,41 @@ def test_a_reply_that_is_cut_is_reported_and_logged(
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.getMessage().endswith(f"by {type(error).__name__} request_id={served[0].request_id}")
     assert record.exc_info and record.exc_info[1] is error
-    assert [frame.name for frame in users_frames(error)] == ["app"]
+    assert {frame.name for frame in users_frames(error)} == {"app"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RuntimeError("secret"), 500),
+        (OSError(5, "secret"), 500),
+        (SystemExit(1), 500),
+        (HTTPError(404, "gone"), 404),
+    ],
+)
+def test_an_error_before_the_first_byte_is_answered_and_logged(
+    error: BaseException, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def app(environ: dict[str, Any], start: Any) -> Any:
+        start("200 OK", [("Content-Length", "5"), ("X-Secret", "1")])
+        if environ["PATH_INFO"] == "/":
+            raise error
+        yield b"hello"
+
+    served: list[Served] = []
+    with running(app, report=served.append) as server, Connection(server) as client:
+        reply = client.get("/")
+        assert client.get("/", method="HEAD").status == status
+        assert client.get("/x").body == b"hello"
+    assert (reply.status, reply.headers["content-type"]) == (status, "application/json")
+    assert b"secret" not in reply.body and "x-secret" not in reply.headers
+    assert reply.headers["x-request-id"] == served[0].request_id
+    logged = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(logged) == (2 if status == 500 else 0)
+    for record, request in zip(logged, served, strict=False):
+        assert record.getMessage().endswith(f"{type(error).__name__} request_id={request.request_id}")
+        assert record.exc_info and record.exc_info[1] is error
+        assert {frame.name for frame in users_frames(error)} == {"app"}
 
 
 @pytest.mark.parametrize(
