@@ -4,7 +4,7 @@
 A verb is a module of this package whose name does not begin with `_`. It holds `HELP`, one line;
 `configure(parser)`, which adds its arguments; and `run(args)`, which returns the exit code. Only the verb
 that was asked for is imported. `args.argv` is the command as given, `args.environ` the environment with
-`.env`. What several verbs need is at the end of this file.
+`.env`, `args.shell_environ` the one without. What several verbs need is at the end of this file.
 
 Exit codes: 0 done, 1 a mistake in the app, its settings or its data, 2 a mistake in the command, 130
 interrupted.
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             absent.
     """
     environ = os.environ if environ is None else environ
+    shell_environ = dict(environ)
     try:
         for name, value in read_env_file().items():
             environ.setdefault(name, value)
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
         if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
             arguments = _usual_command(environ) + arguments
         args = _parser(arguments[:1]).parse_args(arguments)
-        args.argv, args.environ = arguments, environ
+        args.argv, args.environ, args.shell_environ = arguments, environ, shell_environ
         return int(args.run(args))
     except ConfigurationError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)

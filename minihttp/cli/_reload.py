@@ -15,7 +15,9 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import cache_from_source
 from typing import IO, Any
 
 from . import PROGRAM
@@ -27,13 +29,14 @@ _WATCHED = (".py", ".env", ".toml")
 _SKIPPED = ("__pycache__", "node_modules", "site-packages", "dist-packages")
 
 
-def reload(argv: Sequence[str], target: str, listener: socket.socket) -> int:
+def reload(argv: Sequence[str], target: str, listener: socket.socket, environ: Mapping[str, str]) -> int:
     """Serves until interrupted, with a new child after each change; returns the exit code.
 
     Args:
         argv: the command, with `--reload`.
         target: its TARGET; the files below the current folder and below a target elsewhere are watched.
         listener: the bound socket, which every child in turn inherits.
+        environ: the environment of every child, without `.env`: each reads that file itself.
     """
     folder = target if os.path.isdir(target) else os.path.dirname(target)
     folders = {os.path.realpath("."), os.path.realpath(folder or ".")}
@@ -45,16 +48,16 @@ def reload(argv: Sequence[str], target: str, listener: socket.socket) -> int:
     child = None
     try:
         while True:
-            before = dict(stamps(folders))
-            child = _Child(command, listener)
-            while child.is_running() and dict(stamps(folders)) == before:
+            before = stamps(folders)
+            child = _Child(command, listener, environ)
+            while child.is_running() and not has_changed(folders, before):
                 child.wait(_POLL_SECONDS)
             if child.is_running():
                 child.stop()
             elif child.code == 0:
                 return 0
             else:
-                while dict(stamps(folders)) == before:
+                while not has_changed(folders, before):
                     answer(listener, child.last_words(), _POLL_SECONDS)
     except KeyboardInterrupt:
         if child is not None:
@@ -68,9 +71,9 @@ def reload(argv: Sequence[str], target: str, listener: socket.socket) -> int:
 class _Child:
     """One run of the server; its standard error is passed on, and its end is kept."""
 
-    def __init__(self, command: Sequence[str], listener: socket.socket) -> None:
+    def __init__(self, command: Sequence[str], listener: socket.socket, environ: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(  # noqa: S603  (our own command)
-            command, pass_fds=[listener.fileno()], stderr=subprocess.PIPE, text=True
+            command, pass_fds=[listener.fileno()], env=environ, stderr=subprocess.PIPE, text=True
         )
         assert self._process.stderr is not None
         self._lines: deque[str] = deque(maxlen=_MAX_LINES_SHOWN)
@@ -108,8 +111,22 @@ class _Child:
         return "".join(self._lines)
 
 
-def stamps(folders: set[str]) -> Iterator[tuple[str, int]]:
-    """(path, time of the last change in ns) of every watched file below `folders`."""
+def has_changed(folders: set[str], before: dict[str, int]) -> bool:
+    """Whether a watched file is not as it was.
+
+    The bytecode of each such file is removed. Python knows a source by its size and the second of its last
+    change, so it takes two quick saves of one size for the same.
+    """
+    changed = {path for path, _ in stamps(folders).items() ^ before.items()}
+    for path in changed:
+        with suppress(OSError):  # there is none
+            os.unlink(cache_from_source(path))
+    return bool(changed)
+
+
+def stamps(folders: set[str]) -> dict[str, int]:
+    """Path -> time of the last change in ns, of every watched file below `folders`."""
+    found = {}
     for top in folders:
         for folder, subfolders, files in os.walk(top):
             subfolders[:] = [s for s in subfolders if not s.startswith(".") and s not in _SKIPPED]
@@ -118,10 +135,9 @@ def stamps(folders: set[str]) -> Iterator[tuple[str, int]]:
             for file in files:
                 if file.endswith(_WATCHED):
                     path = os.path.join(folder, file)
-                    try:
-                        yield path, os.stat(path).st_mtime_ns
-                    except OSError:  # an editor replaces it just now
-                        yield path, 0
+                    with suppress(OSError):  # an editor replaces it just now
+                        found[path] = os.stat(path).st_mtime_ns
+    return found
 
 
 def answer(listener: socket.socket, text: str, seconds: float) -> None:

@@ -45,7 +45,13 @@ app = App(http)
 class Program:
     """`python -m minihttp …` in `folder`; its standard error is read line by line."""
 
-    def __init__(self, folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *argv: str,
+        env: Mapping[str, str] | None = None,
+        start_new_session: bool = False,
+    ) -> None:
         environ = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "minihttp", *argv],
@@ -53,6 +59,7 @@ class Program:
             env=environ,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=start_new_session,
         )
         self.lines: deque[str] = deque()
         self._come = threading.Condition()
@@ -290,3 +297,73 @@ def test_reload(tmp_path: Path, programs: list[Program]) -> None:
     program.wait_for("serves")
     assert get(url + "/hello/x")[2] == "hello"
     assert program.end() == 0
+
+
+READS = """
+import os
+from helper import word
+from minihttp import App, HttpRouter, Response
+http = HttpRouter()
+
+@http.route(path="/", method="GET")
+def root(ctx, request):
+    return Response(f"{word} {os.environ['WORD']}")
+
+app = App(http)
+"""
+
+
+def test_reload_sees_every_change(tmp_path: Path, programs: list[Program]) -> None:
+    helper, settings = tmp_path / "helper.py", tmp_path / ".env"
+    second = 1_700_000_000
+
+    def save(path: Path, text: str, nanoseconds: int) -> None:
+        """In the same second as before: its size and second are what Python knows bytecode by."""
+        new = tmp_path / "new"
+        new.write_text(text)
+        os.utime(new, ns=(0, second * 10**9 + nanoseconds))
+        new.replace(path)
+
+    (tmp_path / "app.py").write_text(READS)
+    save(helper, "word = 'one'\n", 1)
+    save(settings, "WORD=a", 1)
+    program = Program(
+        tmp_path, "serve", "app.py", "--port", "0", "--reload", env={"PYTHONDONTWRITEBYTECODE": ""}
+    )
+    programs.append(program)
+    url = program.wait_for(r"serves (.*)")[1]
+    assert get(url)[2] == "one a"
+    save(helper, "word = 'two'\n", 2)
+    program.wait_for("serves")
+    assert get(url)[2] == "two a"
+    save(settings, "WORD=b", 2)
+    program.wait_for("serves")
+    assert get(url)[2] == "two b"
+    helper.unlink()
+    said = program.wait_for("cannot import 'app': ModuleNotFoundError: No module named 'helper'")[0]
+    page = get(url)[2]
+    assert said in page and page.splitlines()[-2:] == [program.wait_for(".*")[0] for _ in range(2)]
+    (tmp_path / "helper").mkdir()
+    (tmp_path / "helper" / "__init__.py").write_text("word = 'three'\n")
+    program.wait_for("serves")
+    assert get(url)[2] == "three b"
+    for number in range(20):  # saves while it starts again
+        helper.write_text(f"word = '{number}'\n")
+        (tmp_path / "helper" / "__init__.py").write_text(f"word = 'last {number}'\n")
+    while get(url)[2] != "last 19 b":
+        program.wait_for("serves")
+    assert program.end() == 0
+
+
+def test_an_interrupt_of_a_terminal_ends_reload_and_its_child(
+    tmp_path: Path, programs: list[Program]
+) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    program = Program(tmp_path, "serve", "app.py", "--port", "0", "--reload", start_new_session=True)
+    programs.append(program)
+    program.wait_for("serves")
+    pid = program.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    os.killpg(pid, signal.SIGINT)  # as Ctrl-C does: parent and child both get it
+    assert program.process.wait(PATIENCE_SECONDS) == 0
+    assert children and not any(Path("/proc", child).exists() for child in children)
