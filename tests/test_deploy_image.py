@@ -15,6 +15,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,8 +126,8 @@ class Image:
         self._buildah("rmi", "--all", "--force")
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+@pytest.fixture
+def image() -> Iterator[Image]:
     if os.environ.get("CI_IMAGE") != "1":
         pytest.skip("it takes a minute: CI_IMAGE=1 asks for it")
     missing = [name for name in ("buildah", "debootstrap", "unshare", "apt-get") if not shutil.which(name)]
@@ -134,16 +135,20 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         pytest.skip(f"not installed: {', '.join(missing)}")
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True).returncode:
         pytest.skip("only root may make namespaces, and not in every container")
-    work = tmp_path_factory.mktemp("image")
-    try:
-        built = Image(work)
+    with tempfile.TemporaryDirectory() as work:  # not below pytest's own folders, which it keeps
+        built = Image(Path(work))
         yield built
         built.remove()
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
-def test_the_image_is_small_and_says_how_to_run_it(image: Image) -> None:
+def test_the_image_and_its_container(image: Image, tmp_path: Path) -> None:
+    """One test, so that the image is built once however the tests are spread."""
+    check_files(image)
+    check_container(image, tmp_path / "volume")
+
+
+def check_files(image: Image) -> None:
+    """The image is small, and nothing in it belongs to its user."""
     added_bytes = sum(layer["size"] for layer in image.layers[1:])
     print(f"the layers above the base have {added_bytes / 1e6:.1f} MB")
     assert 0 < added_bytes < 100e6
@@ -152,8 +157,9 @@ def test_the_image_is_small_and_says_how_to_run_it(image: Image) -> None:
     assert programs and not any(p.stat().st_uid == 10001 or p.stat().st_mode & stat.S_IWOTH for p in programs)
 
 
-def test_the_container_serves_checks_itself_and_stops(image: Image, tmp_path: Path) -> None:
-    volume, port = tmp_path / "volume", free_port()
+def check_container(image: Image, volume: Path) -> None:
+    """The container serves, tells its health, writes to its volume only, and stops when asked."""
+    port = free_port()
     volume.mkdir()
     os.chown(volume, *map(int, image.config["User"].split(":")))
     shell, check = image.config["Healthcheck"]["Test"]
@@ -161,9 +167,8 @@ def test_the_container_serves_checks_itself_and_stops(image: Image, tmp_path: Pa
     probe = image.command("sh", "-c", check, port=port)
     assert subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 1  # nothing listens yet
     with image.running(volume, port) as pid:
-        status, body = call(
-            f"http://127.0.0.1:{port}/items", bytes(2_000_000)
-        )  # larger than what stays in memory
+        # Larger than what stays in memory: it is spooled, and only the volume can be written to.
+        status, body = call(f"http://127.0.0.1:{port}/items", bytes(2_000_000))
         assert (status, json.loads(body)) == (200, {"uid": 10001, "pid": 1})
         assert subprocess.run(probe).returncode == 0
         assert (volume / "app.db").stat().st_uid == 10001

@@ -119,6 +119,13 @@ def add_json_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
 
 
+def count(text: str) -> int:
+    """How many rows, for `argparse`."""
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 7):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 999999")
+    return int(text)
+
+
 def settings_of(args: argparse.Namespace) -> Settings:
     """The settings in force for a verb: flags, then the environment, then the file of the current folder."""
     return resolve(vars(args), args.environ)

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
-from . import add_app_arguments, add_json_flag, opened_app, print_rows
+from . import add_app_arguments, add_json_flag, count, opened_app, print_rows
 
 if TYPE_CHECKING:
     from ..app import App
@@ -32,7 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
             from ..jobs.diary import STATES
 
             command.add_argument("--state", choices=STATES, help="only jobs in this state")
-            command.add_argument("--limit", type=int, default=_LISTED, help=f"how many, {_LISTED} by default")
+            command.add_argument(
+                "--limit", type=count, default=_LISTED, help=f"how many, {_LISTED} by default"
+            )
         if takes_id:
             command.add_argument("id", metavar="ID", help="the id of a job")
         add_app_arguments(command, optional=True)

@@ -21,7 +21,7 @@ from ..errors import ConfigurationError, MinihttpError, WebhookError
 from ..webhooks.explain import explain
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
-from . import add_app_arguments, add_json_flag, print_rows
+from . import add_app_arguments, add_json_flag, count, print_rows
 from ._inbox_access import Access, inbox_access
 from ._posting import Posted, post
 
@@ -277,7 +277,7 @@ def _id_argument(command: argparse.ArgumentParser) -> None:
 
 def _list_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--state", choices=_STATES, help="only deliveries in this state")
-    command.add_argument("--limit", type=int, default=_LISTED, help=f"how many, {_LISTED} by default")
+    command.add_argument("--limit", type=count, default=_LISTED, help=f"how many, {_LISTED} by default")
 
 
 def _replay_arguments(command: argparse.ArgumentParser) -> None:
@@ -301,7 +301,7 @@ def _send_arguments(command: argparse.ArgumentParser) -> None:
     _secret_argument(command)
     command.add_argument("--tamper", action="store_true", help="change the body after signing it")
     command.add_argument("--age", metavar="SECONDS", type=float, default=0, help="sign it as of so long ago")
-    command.add_argument("--duplicate", metavar="N", type=int, default=0, help="send it N more times")
+    command.add_argument("--duplicate", metavar="N", type=count, default=0, help="send it N more times")
 
 
 def _verify_arguments(command: argparse.ArgumentParser) -> None:

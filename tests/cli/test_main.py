@@ -54,7 +54,16 @@ def test_no_arguments_and_no_app(
     assert "serve" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("argv", [["sreve"], ["routes"], ["routes", "--nonsense"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["sreve"],
+        ["routes"],
+        ["routes", "--nonsense"],
+        ["jobs", "list", "--limit", "-1"],
+        ["webhooks", "list", "--limit", "1_0"],
+    ],
+)
 def test_a_mistake_in_the_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(argv, {}) == 2
     assert "usage: minihttp" in capsys.readouterr().err

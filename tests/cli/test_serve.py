@@ -86,6 +86,9 @@ class Program:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
+        return self.finish()
+
+    def finish(self) -> int:
         code = self.process.wait(PATIENCE_SECONDS)
         self._reader.join(PATIENCE_SECONDS)
         assert self.process.stderr is not None
@@ -365,5 +368,5 @@ def test_an_interrupt_of_a_terminal_ends_reload_and_its_child(
     pid = program.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     os.killpg(pid, signal.SIGINT)  # as Ctrl-C does: parent and child both get it
-    assert program.process.wait(PATIENCE_SECONDS) == 0
+    assert program.finish() == 0
     assert children and not any(Path("/proc", child).exists() for child in children)
