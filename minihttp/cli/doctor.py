@@ -73,23 +73,17 @@ def _storage(app: App) -> Iterator[Finding]:
         yield "disk", "ok", f"the documents are not in a file: {scheme}"
         yield from _clock(0.0)
         return
-    folder = os.path.dirname(os.path.abspath(path))
+    folder, wal = os.path.dirname(os.path.abspath(path)), os.path.basename(path) + "-wal"
     try:
-        yield from _disk(folder)
-        wal_bytes = os.path.getsize(path + "-wal") if os.path.exists(path + "-wal") else 0
-        yield (
-            "wal",
-            "warning" if wal_bytes > _LARGE_WAL_BYTES else "ok",
-            f"{wal_bytes // MIB} MiB in {path}-wal",
-        )
-        newest = (
-            max((e.stat().st_mtime for e in os.scandir(folder)), default=0.0)
-            if os.path.isdir(folder)
-            else 0.0
-        )
-        yield from _clock(newest)
+        files = {e.name: e.stat() for e in os.scandir(folder)} if os.path.isdir(folder) else {}
     except OSError as error:
-        yield "disk", "fail", f"{error.filename}: {error.strerror}"
+        yield "disk", "fail", f"{folder}: {error.strerror}"
+        return
+    yield from _disk(folder)
+    wal_bytes = files[wal].st_size if wal in files else 0
+    verdict = "warning" if wal_bytes > _LARGE_WAL_BYTES else "ok"
+    yield "wal", verdict, f"{wal_bytes // MIB} MiB in {os.path.join(folder, wal)}"
+    yield from _clock(max((file.st_mtime for file in files.values()), default=0.0))
 
 
 def _disk(folder: str) -> Iterator[Finding]:
@@ -108,13 +102,16 @@ def _disk(folder: str) -> Iterator[Finding]:
         yield "disk", "warning", f"{space.f_favail} inodes free for {folder}"
 
 
-def _clock(newest: float) -> Iterator[Finding]:
-    """Args: newest: when the newest file of the data was written, in Unix seconds."""
+def _clock(newest_unix_seconds: float) -> Iterator[Finding]:
     now = time.time()
     if now < _EARLIEST_UNIX_SECONDS:
         yield "clock", "fail", f"it shows {time.ctime(now)}; signed webhooks will be refused"
-    elif newest > now + _CLOCK_SLACK_SECONDS:
-        yield "clock", "warning", f"it is {newest - now:.0f} s behind the newest file of the data"
+    elif newest_unix_seconds > now + _CLOCK_SLACK_SECONDS:
+        yield (
+            "clock",
+            "warning",
+            f"it is {newest_unix_seconds - now:.0f} s behind the newest file of the data",
+        )
     else:
         yield "clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
 
@@ -142,26 +139,35 @@ def _secrets(app: App) -> Iterator[Finding]:
 
 def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
     proxy, exposed = settings["trusted_proxy"], settings["host"] not in _LOCAL
-    if proxy == "*" and exposed:
-        yield (
-            "proxy",
+    local = any(name in app.origin for name in _LOCAL)
+    findings = (
+        (
+            exposed and proxy == "*",
             "fail",
             "trusted_proxy is * and the port is not local: anyone may forge X-Forwarded-For",
-        )
-    elif exposed and not proxy:
-        yield (
-            "proxy",
+        ),
+        (
+            exposed and not proxy,
             "warning",
             "the port is not local and no proxy is set: slow clients can fill the connections",
-        )
-    if proxy and not app.origin:
-        yield "proxy", "warning", "origin is not set: links made outside of a request have no host"
-    if app.origin.startswith("https://") and not proxy:
-        yield (
-            "proxy",
+        ),
+        (
+            app.origin.startswith("https://") and not proxy,
             "warning",
             "a proxy ends TLS, as origin says, but trusted_proxy is not set: all clients have its address",
-        )
-    if app.origin.startswith("http://") and not any(name in app.origin for name in _LOCAL):
-        yield "proxy", "warning", f"origin {app.origin} is not https"
-    yield "proxy", "ok", f"trusted proxy: {proxy or 'none'}"
+        ),
+        (
+            app.origin.startswith("http://") and not local,
+            "warning",
+            f"origin {app.origin} is not https",
+        ),
+        (
+            proxy and not app.origin,
+            "warning",
+            "origin is not set: links made outside of a request have no host",
+        ),
+        (True, "ok", f"trusted proxy: {proxy or 'none'}"),
+    )
+    for holds, verdict, detail in findings:
+        if holds:
+            yield "proxy", verdict, detail
