@@ -197,6 +197,8 @@ def add_flags(parser: ArgumentParser, *names: str) -> None:
         )
         default = "" if setting.default in (None, False) else f" (default {setting.default})"
         help_text = setting.help + default if setting.help else SUPPRESS
+        if help_text is SUPPRESS:
+            parser.epilog = "Every limit that `config` lists is a flag too, such as --limits-max-body-bytes."
         parser.add_argument("--" + _flag(name), dest=name, default=None, help=help_text, **kind)
 
 

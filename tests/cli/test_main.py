@@ -54,6 +54,11 @@ def test_no_arguments_and_no_app(
     assert "serve" in capsys.readouterr().out
 
 
+def test_help_speaks_of_the_limits_without_listing_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["serve", "--help"], {}) == 0
+    assert capsys.readouterr().out.count("--limits-") == 1
+
+
 @pytest.mark.parametrize(
     "argv",
     [
