@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import signal
 import stat
@@ -62,8 +63,18 @@ def _debian(folder: Path) -> None:
     targets = _output(
         "apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages"
     )
-    mirror, codename = next(line.split()[:2] for line in targets.splitlines() if line.endswith(" main"))
-    command = ["debootstrap", "--variant=minbase", "--include=python3,python3-pip", codename, folder, mirror]
+    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    mirrors = [line.split()[0] for line in targets.splitlines() if line.split()[1:] == [codename, "main"]]
+    if not mirrors:
+        pytest.skip(f"apt knows no mirror of this distribution")
+    command = [
+        "debootstrap",
+        "--variant=minbase",
+        "--include=python3,python3-pip",
+        codename,
+        folder,
+        mirrors[0],
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         pytest.skip(f"debootstrap made no base image: {done.stdout.splitlines()[-1:]}")
