@@ -9,9 +9,8 @@ them means.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from functools import lru_cache
-from operator import itemgetter
 from typing import TypeVar, Union
 
 T = TypeVar("T")
@@ -167,11 +166,6 @@ def _field_name(key: str) -> str:
     return bare.replace("_", "-").title() if (bare in _BARE) == (bare == key) else ""
 
 
-@lru_cache(maxsize=256)
-def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
-    return itemgetter(*map(_environ_key, names))
-
-
 class RequestHeaders(Mapping[str, str]):
     """The header fields of a request, read from its WSGI environ when asked for; a Mapping without case.
 
@@ -179,21 +173,17 @@ class RequestHeaders(Mapping[str, str]):
     an underscore is never found: in an environ it could not be told from one with a hyphen.
     """
 
-    __slots__ = ("_environ",)
+    __slots__ = ("environ",)
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        self.environ = environ
 
     def __getitem__(self, name: str) -> str:
         key = _environ_key(name)
-        value = self._environ[key]
+        value = self.environ[key]
         if not value and key in _BARE:
             raise KeyError(name)
         return value
-
-    def several(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The values of two or more fields at once, "" or KeyError where one is missing."""
-        return _getter(names)(self._environ)
 
     def get_all(self, name: str) -> list[str]:
         """The value of `name` as a list of one, or an empty list."""
@@ -207,7 +197,7 @@ class RequestHeaders(Mapping[str, str]):
         return (name for name, _ in self._pairs())
 
     def _pairs(self) -> Iterator[Pair]:
-        for key, value in self._environ.items():
+        for key, value in self.environ.items():
             if key[:5] == "HTTP_" or (value and key in _BARE):
                 name = _field_name(key)
                 if name:

@@ -8,7 +8,7 @@ into it. Knows no secrets and no cryptography.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -25,8 +25,7 @@ class _HasItems(Protocol):
 Headers = _HasItems | Iterable[tuple[str | bytes, str | bytes]]
 """`request.headers`, any other mapping with `items()`, or (name, value) pairs; text or bytes, in any case.
 
-A mapping without case may have `several(names)`, which gives the values of some fields at once, or a KeyError
-where one is not there; `request.headers` does.
+A mapping over a WSGI environ that has it as `environ`, as `request.headers` does, is read there.
 """
 
 
@@ -51,10 +50,8 @@ def read_headers(headers: Headers, once: Iterable[str] = ()) -> dict[str, str]:
     return fields
 
 
-def find_once(
-    names: tuple[str, ...], wanted: tuple[str, ...], once: frozenset[str]
-) -> Callable[[Mapping[str, str]], tuple[str, ...]]:
-    """What takes the values of the `wanted` lower-case names, two at least, from a mapping of these `names`.
+def find_once(names: tuple[str, ...], wanted: tuple[str, ...], once: frozenset[str]) -> itemgetter[Any]:
+    """What takes the values of the `wanted` lower-case names from a mapping of these `names`.
 
     A sender spells the headers of all its deliveries alike, so the caller keeps the last answers.
 

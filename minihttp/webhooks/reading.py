@@ -10,7 +10,7 @@ they agree. Knows no secrets and no bodies.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any
@@ -49,11 +49,11 @@ class Reader:
         "_alone",
         "_before",
         "_find",
+        "_find_in_environ",
         "_headers",
         "_is_signature",
-        "_names",
         "_scheme",
-        "_text",
+        "_single",
         "_timestamp_at",
         "_usual",
         "once",
@@ -73,9 +73,11 @@ class Reader:
         mac = re.escape(scheme.prefix) + _MAC_GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
         self._is_signature = re.compile(mac.encode()).fullmatch
         names = [self._headers[kind] for kind in (*kinds, "signature") if kind in self._headers]
-        self._text: Callable[[Sequence[str]], str] = "\n".join if len(names) > 1 else itemgetter(0)
-        self._names = tuple(names) if len(names) > 1 else (names[0], names[0])
-        self._find = lru_cache(maxsize=64)(partial(find_once, wanted=self._names, once=self.once))
+        self._single = len(names) == 1
+        self._find = lru_cache(maxsize=64)(partial(find_once, wanted=tuple(names), once=self.once))
+        self._find_in_environ = itemgetter(
+            *("HTTP_" + name.upper().replace("-", "_") for name in names)
+        )  # PEP 3333
         self._alone = not before and not scheme.separator
         self._usual = re.compile(_usual(scheme, kinds, mac).encode()).fullmatch
         self._before = re.sub(r"{\w+}", "%b", before.replace("%", "%%")).encode() + b"%.0b"
@@ -95,8 +97,8 @@ class Reader:
             if type(headers) is dict:
                 values = self._find(tuple(headers))(headers)
             else:
-                values = headers.several(self._names)
-            text = self._text(values).encode("latin-1")
+                values = self._find_in_environ(headers.environ)
+            text = (values if self._single else "\n".join(values)).encode("latin-1")
         except (AttributeError, KeyError, TypeError, UnicodeError):  # another shape, or one is not there
             return self._read_all(headers, url)
         if self._alone and text:

@@ -67,6 +67,12 @@ def test_request_headers_read_the_environ() -> None:
     assert headers.get_all("X-Api-Key") == ["k"] and "Path-Info" not in headers
 
 
+def test_a_content_type_has_one_place_in_an_environ() -> None:
+    headers = RequestHeaders({"HTTP_CONTENT_TYPE": "a/b", "HTTP_X": "", "CONTENT_TYPE": "", "X": "y"})
+    assert "Content-Type" not in headers
+    assert list(headers.items()) == [("X", "")] == list(dict(headers).items())
+
+
 def test_an_underscore_is_no_hyphen() -> None:
     headers = RequestHeaders({"HTTP_X_API_KEY": "k"})
     assert "X_API_Key" not in headers and headers.get("X_API_Key") is None
