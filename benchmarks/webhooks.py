@@ -5,9 +5,9 @@
     python benchmarks/webhooks.py ingest [--seconds 2] [--rounds 3] [--threads 8] [--sync-ms 4] [--only mini]
 
 checks: "raw" is `hmac.digest` over the ready message and `compare_digest`: no headers are read, no time is
-checked. "minihttp" is `verify` as a handler calls it, with `request.headers` over the environ of a server; below
-it the same with a dictionary of headers, and a wrong signature of the right form that is refused. Each figure is
-the best of several interleaved rounds.
+checked. "minihttp" is `verify` as a handler calls it, with `request.headers` over the environ of a server;
+below it the same with a dictionary of headers, and a wrong signature of the right form that is refused. Each
+figure is the best of several interleaved rounds.
 
 ingest (needs `wrk`): signed Stripe events of 10 KiB, each with an id of its own, are verified, stored with
 synchronous=FULL and answered with a 200; medians of interleaved rounds, each against a fresh process and
