@@ -56,6 +56,7 @@ class Runner:
         call: Call | None = None,
         kind: str | None = None,
         public: bool = False,
+        sized: bool = False,
     ) -> Any:
         """Run a function outside of any transaction and return its result.
 
@@ -65,6 +66,7 @@ class Runner:
             call: who is calling; by default nobody in particular.
             kind: what the caller takes it to be; another kind is refused.
             public: whether internal functions are to look as if they did not exist.
+            sized: whether the caller knows that the arguments are within the limit.
 
         Raises:
             FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
@@ -72,7 +74,7 @@ class Runner:
         """
         found = self._admit(function, kind, call, public)
         call = call or Call()
-        checked = self._checked_args(found, args)
+        checked = self._checked_args(found, args, sized)
         return _RUN[found.kind](self, found, checked, call)
 
     def run_in(
@@ -85,17 +87,19 @@ class Runner:
         kind: str | None = None,
         public: bool = False,
         nested: bool = True,
+        sized: bool = False,
     ) -> Any:
         """Run a query, or a mutation as a sub-transaction, inside `transaction`.
 
         Args:
             nested: False for a mutation whose error ends the whole transaction: no sub-transaction then.
+            sized: as for `run`.
         """
         found = self._admit(function, kind, call, public)
         call = call or Call()
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")
-        checked = self._checked_args(found, args)
+        checked = self._checked_args(found, args, sized)
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
         ctx = _CONTEXT[found.kind](self, transaction, call)
@@ -123,9 +127,9 @@ class Runner:
             )
         return found
 
-    def _checked_args(self, function: Function, args: Mapping[str, Any]) -> dict[str, Any]:
+    def _checked_args(self, function: Function, args: Mapping[str, Any], sized: bool) -> dict[str, Any]:
         checked = function.check_args(args)
-        if checked:
+        if checked and not sized:
             self._check_size(
                 "arguments", "FunctionArgsTooLarge", checked, self.limits.max_args_bytes, function
             )

@@ -71,7 +71,8 @@ class Attempts:
             if row is None:
                 return False
             name, (args,) = row["name"], row["args"]
-            value = self._runner.run_in(transaction, name, args, call=Call(job_id=job_id), nested=False)
+            call = Call(job_id=job_id)
+            value = self._runner.run_in(transaction, name, args, call=call, nested=False, sized=True)
             self._diary.settle(transaction, row, "success", returnValue=value)
             return True
 
@@ -97,7 +98,8 @@ class Attempts:
             if row is None:
                 return False
             try:
-                value = self._runner.run(row["name"], row["args"][0], call=Call(job_id=job_id))
+                call = Call(job_id=job_id)
+                value = self._runner.run(row["name"], row["args"][0], call=call, sized=True)
             except BaseException as error:
                 self._persist(self._failing(job_id, "inProgress", error))
                 if _is_ctrl_c(error):
