@@ -66,7 +66,7 @@ def _debian(folder: Path) -> None:
     codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     mirrors = [line.split()[0] for line in targets.splitlines() if line.split()[1:] == [codename, "main"]]
     if not mirrors:
-        pytest.skip(f"apt knows no mirror of this distribution")
+        pytest.skip("apt knows no mirror of this distribution")
     command = [
         "debootstrap",
         "--variant=minbase",
