@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""An app on a real socket, for tests: in a thread of this process, or as `python -m minihttp serve` in one of
-its own.
+"""An app on a real socket, for tests: in a thread of this process, or as `minihttp serve` in one of its own.
+
+Every request goes through `wsgiref.validate`.
 """
 
 from __future__ import annotations
@@ -74,28 +75,45 @@ class Client:
 class Validated:
     """A WSGI application inside `wsgiref.validate`; what a server asks of an `App` besides goes to the app.
 
-    A path without a slash and a method of no RFC go past the check: it takes them for the server's mistake.
+    The server's own file wrapper and the descriptor of a spooled body pass through it, or the checker would hide
+    them. A path without a slash and a method of no RFC go past it: it takes them for the mistake of the server.
     """
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._checked = validator(app)
+        self._checked = validator(self._inside)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        usual = environ["PATH_INFO"].startswith("/") and environ["REQUEST_METHOD"] in _METHODS
-        return (self._checked if usual else self._app)(environ, start_response)
+        if not environ["PATH_INFO"].startswith("/") or environ["REQUEST_METHOD"] not in _METHODS:
+            return self._app(environ, start_response)
+        reply = self._checked(environ, start_response)
+        if not isinstance(reply.original_iterator, environ.get("wsgi.file_wrapper", ())):
+            return reply
+        reply.closed = True  # by the server, which the file itself goes to
+        return reply.original_iterator
+
+    def _inside(self, environ: dict[str, Any], start_response: Any) -> Any:
+        environ["wsgi.input"] = _Input(environ["wsgi.input"])
+        return self._app(environ, start_response)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._app, name)
 
 
-@contextmanager
-def live(app: Any, *, validate: bool = True, **settings: Any) -> Iterator[Client]:
-    """Serve a WSGI callable on a port of its own, in a thread, drained at the end.
+class _Input:
+    """A request body whose reading is checked and whose other methods are those of the server's file."""
 
-    Inside `wsgiref.validate`, unless a test needs `wsgi.file_wrapper` or the spool file of a large body.
-    """
-    server = Server(Validated(app) if validate else app, port=0, **{"grace_seconds": 5.0, **settings})
+    def __init__(self, checked: Any) -> None:
+        self._checked = checked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._checked if hasattr(self._checked, name) else self._checked.input, name)
+
+
+@contextmanager
+def live(app: Any, **settings: Any) -> Iterator[Client]:
+    """Serve a WSGI callable on a port of its own, in a thread, drained at the end."""
+    server = Server(Validated(app), port=0, **{"grace_seconds": 5.0, **settings})
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -106,13 +124,13 @@ def live(app: Any, *, validate: bool = True, **settings: Any) -> Iterator[Client
 
 
 def serve_command(target: str | Path, data: Path, *options: str) -> list[str]:
-    """What to run, in ROOT, for a server on a port of its own."""
-    serve = [sys.executable, "-m", "minihttp", "serve", str(target)]
+    """What to run, in ROOT, for a server on a port of its own, inside `wsgiref.validate`."""
+    serve = [sys.executable, "-m", "tests.validated", "serve", str(target)]
     return [*serve, "--port", "0", "--data", str(data), *options]
 
 
 class Process:
-    """`python -m minihttp serve TARGET` as a process; `client` talks to it."""
+    """`minihttp serve TARGET` as a process; `client` talks to it."""
 
     def __init__(
         self, target: str | Path, data: Path, *options: str, env: Mapping[str, str] | None = None

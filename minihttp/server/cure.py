@@ -29,7 +29,9 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import WSGITask
 
 TESTED_VERSIONS = ("3.0.1", "3.0.2")
-ADJUSTMENTS = {"channel_request_lookahead": 1}  # what the cured channel needs besides itself
+# What the cured channel needs besides itself: it is read while a request is served, and the next one, which may
+# come before the thread that sent a reply has finished with it, is no reason to stop.
+ADJUSTMENTS = {"channel_request_lookahead": 2}
 _MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
 
 

@@ -149,7 +149,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             self.task_dispatcher.queue.append(channel)
         else:
             self.task_dispatcher.add_task(channel)
-            self.pull_trigger()  # so that `turn` sees to it if all threads that are awake get stuck
+            if len(self.task_dispatcher.queue) > 1:  # the threads that are awake may get stuck before it
+                self.pull_trigger()
 
     def accept(self) -> Any:
         """As waitress does; without a descriptor for it, the connection waits in the kernel's queue."""

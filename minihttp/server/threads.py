@@ -73,25 +73,28 @@ class Threads:
         woken = 0
         while woken < len(self.queue) and self._wake():
             woken += 1
-        if woken == len(self.queue) or self._wanted == self.count:
+        if woken == len(self.queue) or self._wide_until:
             return False
         self._settling = True
-        for _ in range(_MAX_PAUSES):
-            self._pause()
-            if not self.queue or self._wanted == self.count:
-                break
+        pauses = _MAX_PAUSES
+        while self.queue and pauses and self._pause():
+            pauses -= 1
         self._settling = False
-        return bool(self.queue) and self._wanted < self.count
+        return not pauses
 
-    def _pause(self) -> None:
-        """Sleeps until the queue is empty or time is up; wakes a thread if meanwhile none took a task."""
+    def _pause(self) -> bool:
+        """Sleeps until the queue is empty or time is up; wakes a thread if meanwhile none took a task.
+
+        Returns:
+            False when all threads are stuck.
+        """
         taken = self._taken
-        try:
+        with suppress(Empty):
             self._drained.get(timeout=self.stuck_seconds)
-        except Empty:
-            if taken == self._taken:
-                self._wanted = min(self._awake() + 1, self.count)
-                self._wake()
+        if not self.queue or taken != self._taken:
+            return True
+        self._wanted = min(self._awake() + 1, self.count)
+        return self._wake()
 
     def shutdown(self, timeout: float) -> None:
         """Cancels what is queued and ends the threads, waiting at most `timeout` seconds for those busy."""

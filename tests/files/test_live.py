@@ -13,6 +13,7 @@ import pytest
 
 from minihttp.files.storage import FileStore
 from minihttp.server import Server
+from tests.live import Validated
 
 from .conftest import endpoint
 
@@ -21,7 +22,7 @@ DATA = os.urandom(30_000_000)  # more than the buffers of two sockets
 
 @pytest.fixture
 def connection(store: FileStore) -> Iterator[http.client.HTTPConnection]:
-    server = Server(endpoint(store), port=0)
+    server = Server(Validated(endpoint(store)), port=0)
     thread = threading.Thread(target=server.run)
     thread.start()
     client = http.client.HTTPConnection(server.host, server.port, timeout=30)

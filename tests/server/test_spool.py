@@ -15,6 +15,7 @@ import pytest
 
 from minihttp import App, HttpRouter, Limits
 from minihttp.server import Server
+from tests.live import Validated
 
 DATA = os.urandom(2_000_000)
 
@@ -38,7 +39,7 @@ def app(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("query", ["", "?skip=1"])
 def test_large_bodies(app: App, chunked: bool, query: str) -> None:
-    server = Server(app, port=0)
+    server = Server(Validated(app), port=0)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -59,7 +60,7 @@ def test_large_bodies(app: App, chunked: bool, query: str) -> None:
 
 
 def test_small_bodies_stay_in_memory(app: App) -> None:
-    server = Server(app, port=0)
+    server = Server(Validated(app), port=0)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -88,7 +89,7 @@ def test_an_upload_url_takes_more_than_any_other_body(tmp_path: Path) -> None:
     http_router = HttpRouter()
     http_router.route(path="/wide", method="POST", max_body=2_000_000, handler=lambda ctx, request: {})
     with App(http_router, data=tmp_path, workers=0, limits=limits) as app:
-        server = Server(app, port=0, max_body_bytes=limits.max_body_bytes)
+        server = Server(Validated(app), port=0, max_body_bytes=limits.max_body_bytes)
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
