@@ -64,9 +64,7 @@ class Writers:
         self._writing = writing
         self._max_batch_seconds = max_batch_seconds
         self._committed = committed
-        self._turn = (
-            threading.Lock()
-        )  # whoever has it uses the connection; it can be passed to another thread
+        self._turn = threading.Lock()  # whoever has it uses the connection; threads pass it on
         self._passing = threading.Lock()
         self._queue: deque[_Ticket] = deque()  # only whoever has the turn takes from it
         self._batch: list[_Ticket] = []
@@ -98,7 +96,11 @@ class Writers:
             self._abandon(ticket)
             raise
         if ticket.error is not None:
-            raise ticket.error
+            error, ticket.error = ticket.error, None
+            try:
+                raise error
+            finally:
+                del error  # else it would be held by its own traceback
         result: T = ticket.result
         return result
 
