@@ -75,8 +75,8 @@ class Client:
 class Validated:
     """A WSGI application inside `wsgiref.validate`; what a server asks of an `App` besides goes to the app.
 
-    The server's own file wrapper and the descriptor of a spooled body pass through it, or the checker would hide
-    them. A path without a slash and a method of no RFC go past it: it takes them for the mistake of the server.
+    The server's own file wrapper and the descriptor of a spooled body pass through it, or the checker would
+    hide them. A path without a slash and a method of no RFC go past: it takes them for the server's mistake.
     """
 
     def __init__(self, app: Any) -> None:

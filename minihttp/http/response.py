@@ -56,8 +56,11 @@ class Response:
             raise ValueError(f"response status {status!r} is outside the range 200-599")
         self.status = status
         self.body = body
-        self._pairs = pairs = [default_type] if headers is None else _own_pairs(headers, default_type)
-        if body.__class__ is bytes and (headers is None or "Content-Length" not in self.headers):
+        self._pairs = pairs = [] if headers is None else Headers(headers)._pairs
+        names = [name.lower() for name, _ in pairs]
+        if "content-type" not in names:
+            pairs.append(default_type)
+        if body.__class__ is bytes and "content-length" not in names:
             pairs.append(("Content-Length", str(len(body))))
 
     @classmethod
@@ -140,13 +143,6 @@ class _FileBlocks:
     def close(self) -> None:
         if hasattr(self.file, "close"):
             self.file.close()
-
-
-def _own_pairs(headers: HeaderSource, default_type: Pair) -> list[Pair]:
-    own = Headers(headers)
-    if "Content-Type" not in own:
-        own.append(*default_type)
-    return own._pairs
 
 
 def _as_body(body: Any) -> Any:

@@ -29,8 +29,8 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import WSGITask
 
 TESTED_VERSIONS = ("3.0.1", "3.0.2")
-# What the cured channel needs besides itself: it is read while a request is served, and the next one, which may
-# come before the thread that sent a reply has finished with it, is no reason to stop.
+# What the cured channel needs besides itself: it is read while a request is served, and the next one, which
+# may come before the thread that sent a reply has finished with it, is no reason to stop.
 ADJUSTMENTS = {"channel_request_lookahead": 2}
 _MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
 
