@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import HTTPError
@@ -40,11 +42,20 @@ _CHARSETS = {
 }
 
 
+@cache
+def _numbers() -> Iterator[int]:
+    """Numbers from a random one on; made when first asked for, so that forked processes have their own."""
+    return count(int.from_bytes(os.urandom(8), "big"))
+
+
 def request_id(environ: dict[str, Any]) -> str:
-    """The id of a request in replies and logs: the server's, or 16 hex digits made now and kept."""
+    """The id of a request in replies and logs: the server's, or 16 hex digits made now and kept.
+
+    They count up: to ask the system for randomness each time gives the interpreter lock away.
+    """
     found: str | None = environ.get("minihttp.request_id")
     if found is None:
-        found = environ["minihttp.request_id"] = os.urandom(8).hex()
+        found = environ["minihttp.request_id"] = f"{next(_numbers()) % 2**64:016x}"
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, Task, WSGITask
 
+from ..http.request import request_id
 from ..http.response import Response
 from ..logs import Served
 from ..replies import error_reply
@@ -81,7 +81,9 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environment()
         trusted = self.channel.server.trusted_proxy
         given = environ.get("HTTP_X_REQUEST_ID", "") if trusted in (self.channel.addr[0], "*") else ""
-        environ["minihttp.request_id"] = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+        if _REQUEST_ID.fullmatch(given):
+            environ["minihttp.request_id"] = given
+        request_id(environ)
         return environ
 
     def execute(self) -> None:
