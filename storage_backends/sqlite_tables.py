@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from itertools import chain
 from math import inf
@@ -96,13 +96,32 @@ def _insert(table: str, rows: int) -> str:
 
 
 class _Scope:
-    """An open sub-transaction: where its rows begin among the pending, and whether SQLite knows of it."""
+    """A sub-transaction: where its rows begin among the pending, and whether SQLite knows of it.
 
-    __slots__ = ("mark", "savepoint")
+    Not a generator: one that is interrupted on the way in would be closed, and undo things, at any time.
+    """
 
-    def __init__(self, mark: int) -> None:
-        self.mark = mark
+    __slots__ = ("_depth", "_writing", "mark", "savepoint")
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
         self.savepoint = False
+
+    def __enter__(self) -> None:
+        self._writing._refuse_if_lost()
+        self.mark = len(self._writing._pending)
+        self._depth = len(self._writing._scopes)
+        self._writing._scopes.append(self)
+
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        writing = self._writing
+        del writing._scopes[self._depth :]
+        if kind is not None:
+            del writing._pending[self.mark :]
+        if self.savepoint and writing.connection.in_transaction:
+            if kind is not None:
+                writing.execute("ROLLBACK TO nested")
+            writing.execute("RELEASE nested")
 
 
 class Writing(Reading):
@@ -120,6 +139,7 @@ class Writing(Reading):
     # -- the transaction
 
     def begin(self) -> None:
+        self._scopes.clear()
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -131,22 +151,8 @@ class Writing(Reading):
         if self.connection.in_transaction:
             self.execute("ROLLBACK")
 
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        self._refuse_if_lost()
-        scope = _Scope(len(self._pending))
-        self._scopes.append(scope)
-        try:
-            yield
-        except BaseException:
-            del self._pending[scope.mark :]
-            if scope.savepoint and self.connection.in_transaction:
-                self.execute("ROLLBACK TO nested")
-            raise
-        finally:
-            self._scopes.pop()
-            if scope.savepoint and self.connection.in_transaction:
-                self.execute("RELEASE nested")
+    def nested(self) -> AbstractContextManager[None]:
+        return _Scope(self)
 
     # -- reading one's own writes
 
@@ -174,47 +180,51 @@ class Writing(Reading):
 
     def delete(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
         self._remove_entries(id, remove)
-        self._write("DELETE FROM documents WHERE id = ?", ((id,),))
+        self._send("DELETE FROM documents WHERE id = ?", ((id,),))
 
     def drop_index(self, index: int) -> None:
-        self._write('DELETE FROM entries WHERE "index" = ?', ((index,),))
+        self._send('DELETE FROM entries WHERE "index" = ?', ((index,),))
 
     def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
-        self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
+        self._send("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
 
     def _remove_entries(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
         rows = [(index, key, id) for index, key in remove]
         if rows:
-            self._write('DELETE FROM entries WHERE "index" = ? AND key = ? AND id = ?', rows)
-
-    def _write(self, sql: str, parameters: Iterable[Sequence[object]]) -> None:
-        self._refuse_if_lost()
-        self._send(before_write=True)
-        try:
-            self.connection.executemany(sql, parameters)
-        except sqlite3.Error as error:
-            raise fault(error) from error
+            self._send('DELETE FROM entries WHERE "index" = ? AND key = ? AND id = ?', rows)
 
     def _refuse_if_lost(self) -> None:
         """Some faults roll everything back: what follows would be committed on its own."""
         if not self.connection.in_transaction:
             raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
 
-    def _send(self, *, before_write: bool = False) -> None:
-        """Write what is pending, each row in its own sub-transaction."""
-        if not self._pending and not before_write:
+    def _send(self, sql: str | None = None, parameters: Iterable[Sequence[object]] = ()) -> None:
+        """Write what is pending, each row in its own sub-transaction; then run a statement that writes.
+
+        A write that fails loses the transaction: whoever catches its error, and those whose rows waited,
+        would have a part of them committed.
+        """
+        if not self._pending and sql is None:
             return
         self._refuse_if_lost()
         pending, self._pending = self._pending, []
         sent = 0
-        for scope in self._scopes:
-            if not scope.savepoint and (before_write or scope.mark < len(pending)):
-                self._insert(pending[sent : scope.mark])
-                sent = scope.mark
-                self.execute("SAVEPOINT nested")
-                scope.savepoint = True
-            scope.mark = 0
-        self._insert(pending[sent:])
+        try:
+            for scope in self._scopes:
+                if not scope.savepoint and (sql is not None or scope.mark < len(pending)):
+                    self._insert(pending[sent : scope.mark])
+                    sent = scope.mark
+                    self.execute("SAVEPOINT nested")
+                    scope.savepoint = True
+                scope.mark = 0
+            self._insert(pending[sent:])
+            if sql is not None:
+                self.connection.executemany(sql, parameters)
+        except BaseException as error:
+            self.roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise fault(error) from error
+            raise
 
     def _insert(self, pending: list[tuple[tuple[str, str, str], list[tuple[int, bytes, str]]]]) -> None:
         documents = [document for document, _ in pending]

@@ -13,6 +13,7 @@ import errno
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Any, TypeVar
@@ -28,17 +29,7 @@ _MAX_BATCH = 64  # mutations that share one COMMIT
 class _Ticket:
     """A mutation that somebody waits for, and what became of it."""
 
-    __slots__ = (
-        "abandoned",
-        "anywhere",
-        "deadline_seconds",
-        "error",
-        "gate",
-        "leads",
-        "result",
-        "run",
-        "settled",
-    )
+    __slots__ = ("anywhere", "deadline_seconds", "error", "gate", "result", "run", "settled")
 
     def __init__(self, run: Callable[[Writing], Any], deadline_seconds: float, anywhere: bool) -> None:
         self.run = run
@@ -46,13 +37,16 @@ class _Ticket:
         self.anywhere = anywhere
         self.result: Any = None
         self.error: BaseException | None = None
-        self.settled = self.leads = self.abandoned = False
+        self.settled = False
         self.gate = threading.Lock()  # opens when it is settled, or when the turn is passed to its thread
         self.gate.acquire()
 
 
 class Writers:
     """Runs mutations on the one write connection.
+
+    An interrupt of a thread can come after any call, so the turn is a name in a field: nobody can be stopped
+    between taking it and knowing that he has it.
 
     Args:
         writing: the connection.
@@ -64,12 +58,12 @@ class Writers:
         self._writing = writing
         self._max_batch_seconds = max_batch_seconds
         self._committed = committed
-        self._turn = threading.Lock()  # whoever has it uses the connection; threads pass it on
-        self._passing = threading.Lock()
-        self._queue: deque[_Ticket] = deque()  # only whoever has the turn takes from it
+        self._passing = threading.Lock()  # for `_queue` and `_leader`
+        self._queue: deque[_Ticket] = deque()
+        self._leader: _Ticket | None = None  # whose thread has the turn: it alone uses what follows
         self._batch: list[_Ticket] = []
         self._began_at = 0.0
-        self._closed = False
+        self._closing = self._closed = False
         self.commits = self.mutations = 0
 
     @property
@@ -84,13 +78,14 @@ class Writers:
             Fault: when the engine fails, also at the COMMIT; and whatever `run` raises.
         """
         ticket = _Ticket(run, inf if deadline_seconds is None else deadline_seconds, anywhere)
-        self._queue.append(ticket)
         try:
-            if self._turn.acquire(blocking=False):
-                self._lead(ticket)
+            with self._passing:
+                self._queue.append(ticket)
+                if self._leader is None:
+                    self._pass_to(ticket)
             while not ticket.settled:
                 ticket.gate.acquire()
-                if ticket.leads:
+                if self._leader is ticket:
                     self._lead(ticket)
         except BaseException:  # an interrupt
             self._abandon(ticket)
@@ -106,94 +101,89 @@ class Writers:
 
     def close(self) -> None:
         """Close the connection; what was acknowledged is on disk."""
-        self._closed = True  # what is queued is refused
-        with self._turn:
-            self._writing.connection.close()
-        self._offer()
+        self._closing = True  # what begins from now on closes it, and is refused
+        while not self._closed:
+            with suppress(Fault):
+                self.write(lambda writing: None, None, True)
 
     # -- the turn
 
-    def _abandon(self, ticket: _Ticket) -> None:
-        with self._passing:
-            ticket.abandoned = True
-        if ticket.leads:  # the turn has come meanwhile
-            self._queue.popleft()
-            ticket.settled = True
-            self._lead(ticket)
-
     def _lead(self, own: _Ticket) -> None:
-        """With the turn: run what is queued and commit, or pass the turn on with the transaction open."""
-        own.leads = False
-        try:
-            while self._queue:
+        """With the turn: run what is queued and commit, until the turn is somebody else's or nobody's."""
+        while self._leader is own:
+            if not self._queue:
+                self._commit()
+            ticket = self._next(own)
+            if ticket is not None:
+                self._run(ticket, own)
+
+    def _next(self, own: _Ticket) -> _Ticket | None:
+        """What to run in this thread, already in the batch; or else pass the turn on, perhaps with the
+        transaction open."""
+        with self._passing:
+            while self._queue and self._queue[0].settled:  # nobody waits for it
+                self._queue.popleft()
+            if self._queue:
                 following = self._queue[0]
                 if following is own or (following.anywhere and not own.settled):
-                    self._run(self._queue.popleft(), own)
-                elif self._pass_on(following):
-                    return
-            self._commit()
-        except BaseException as error:
-            self._roll_back(Fault(errno.EINTR, f"the transaction was interrupted: {error!r}"))
-            self._turn.release()
-            self._offer()
-            raise
-        self._turn.release()
-        self._offer()
+                    self._batch.append(following)  # an interrupt finds it in one of the two
+                    return self._queue.popleft()
+                self._pass_to(following)
+            elif not self._batch:
+                self._leader = None
+            return None
 
-    def _pass_on(self, following: _Ticket) -> bool:
-        """Give the turn to the thread of the next in the queue, if that still waits."""
+    def _pass_to(self, ticket: _Ticket) -> None:
+        self._leader = ticket
+        ticket.gate.release()
+
+    def _abandon(self, ticket: _Ticket) -> None:
+        """Nobody waits for it any more; had it the turn, what is not committed is undone."""
         with self._passing:
-            if following.abandoned:
-                self._queue.popleft()
-                return False
-            following.leads = True
-        following.gate.release()
-        return True
-
-    def _offer(self) -> None:
-        """Whoever queued while the turn was being given up must not wait for ever."""
-        while self._queue and self._turn.acquire(blocking=False):
-            if self._queue and self._pass_on(self._queue[0]):
-                return
-            self._turn.release()
+            ticket.settled = True
+        if self._leader is ticket:
+            try:
+                self._roll_back(Fault(errno.EINTR, "the transaction was interrupted"))
+            finally:
+                self._lead(ticket)
 
     # -- the transaction
 
     def _run(self, ticket: _Ticket, own: _Ticket) -> None:
         writing, batch = self._writing, self._batch
-        if not batch and not self._begin(ticket):
+        if len(batch) == 1 and not self._begin():
             return
         writing.deadline = monotonic() + ticket.deadline_seconds
         try:
-            if batch:
+            if len(batch) > 1:
                 with writing.nested():
                     ticket.result = ticket.run(writing)
             else:
                 ticket.result = ticket.run(writing)
         except BaseException as error:
             ticket.error = error  # told after the COMMIT: it may have come of what others wrote
-            if ticket is not own and not isinstance(error, Exception):
-                raise  # an interrupt is meant for this thread
+            if not isinstance(error, Exception):
+                raise  # an interrupt is meant for this thread, and nobody knows what it left half done
         finally:
             writing.deadline = inf
-            batch.append(ticket)
         if not writing.connection.in_transaction:
-            lost = Fault(errno.EIO, "the transaction was rolled back by a fault")
-            self._roll_back(ticket.error if isinstance(ticket.error, Fault) else lost)
+            self._roll_back(_fault_of_all(ticket.error))
         elif ticket.error is not None and len(batch) == 1:
             self._roll_back(None)
         elif len(batch) >= _MAX_BATCH or monotonic() - self._began_at > self._max_batch_seconds:
             self._commit()
 
-    def _begin(self, ticket: _Ticket) -> bool:
+    def _begin(self) -> bool:
         try:
-            if self._closed:
+            if self._closing:
+                self._writing.connection.close()
+                self._closed = True
                 raise Fault(errno.EIO, "the database is closed")
             self._writing.begin()
         except Fault as fault:
-            self._batch.append(ticket)
-            while self._queue:  # who waited beside the refused one need not wait again
-                self._batch.append(self._queue.popleft())
+            with self._passing:  # who waited beside the refused one need not wait again
+                self._batch += self._queue
+                self._queue.clear()
             self._settle(fault)
             return False
         self._began_at = monotonic()
@@ -218,11 +208,19 @@ class Writers:
         finally:
             self._settle(fault)
 
-    def _settle(self, fault: BaseException | None) -> None:
-        """Tell everybody in the batch what became of it."""
-        batch, self._batch = self._batch, []
-        for ticket in batch:
-            if fault is not None:
+    def _settle(self, fault: Fault | None) -> None:
+        """Tell everybody in the batch what became of it; a fault of one's own is told to its owner."""
+        while self._batch:
+            ticket = self._batch[-1]
+            if fault is not None and not isinstance(ticket.error, Fault):
                 ticket.error = Fault(*fault.args)
+            del self._batch[-1]  # no interrupt comes between this and the gate
             ticket.settled = True
             ticket.gate.release()
+
+
+def _fault_of_all(error: BaseException | None) -> Fault:
+    """What those are told who were in a transaction that this error has rolled back."""
+    if isinstance(error, Fault) and error.errno != errno.ETIME:  # that was the time of one alone
+        return error
+    return Fault(errno.EIO, "the transaction was rolled back by a fault")

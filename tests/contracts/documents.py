@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,20 @@ class DocumentBackendContract:
         assert [get(backend, id) for id in ("kept", "inner", "after")] == [("t", ""), None, ("t", "")]
         assert entries(backend, 1) == []
 
+    def test_any_transactions_leave_what_a_dict_would_hold(self, backend: Any) -> None:
+        @given(st.lists(st.tuples(STEPS, st.booleans()), max_size=4))
+        @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+        def agree(transactions: Any) -> None:
+            model: dict[str, str] = {}
+            backend.write(lambda w: [w.delete(id, entries_for(text)) for id, text in stored(w)], None)
+            for steps, fails in transactions:
+                with suppress(Oops):
+                    model = backend.write(lambda w, s=steps, f=fails, m=model: take(w, m, s, f), None)
+                with backend.read(None) as reading:
+                    check(reading, model)
+
+        agree()
+
     def test_concurrent_writers_lose_nothing(self, backend: Any) -> None:
         def increment(w: Any) -> None:
             w.put("n", "table", str(int(w.get("n")[1]) + 1), (), ())
@@ -298,6 +313,65 @@ def entries_of(reading: Any, index: int) -> list[Any]:
 def entries(backend: Any, index: int) -> list[Any]:
     with backend.read(None) as reading:
         return entries_of(reading, index)
+
+
+# A step: put (an id, a text), delete (an id), look (at all), or a sub-transaction (steps, whether it fails).
+_IDS = st.sampled_from("abc")
+_STEP: Any = st.deferred(
+    lambda: st.one_of(
+        st.tuples(st.just("put"), _IDS, st.sampled_from(["1", "2", "12", "13"])),
+        st.tuples(st.just("delete"), _IDS),
+        st.tuples(st.just("get"), _IDS),
+        st.tuples(st.just("check")),
+        st.tuples(st.just("nested"), STEPS, st.booleans()),
+    )
+)
+STEPS = st.lists(_STEP, max_size=6)
+
+
+def take(w: Any, before: dict[str, str], steps: Any, fails: bool) -> dict[str, str]:
+    """Take the steps in a transaction, and return what a dict would hold after them."""
+    model = dict(before)
+    for name, *arguments in steps:
+        if name == "put":
+            id, text = arguments
+            new, old = entries_for(text), entries_for(model.get(id, ""))
+            w.put(id, "t", text, [e for e in new if e not in old], [e for e in old if e not in new])
+            model[id] = text
+        elif name == "delete":
+            w.delete(arguments[0], entries_for(model.pop(arguments[0], "")))
+        elif name == "get":
+            assert w.get(arguments[0]) == (("t", model[arguments[0]]) if arguments[0] in model else None)
+        elif name == "check":
+            check(w, model)
+        else:
+            with suppress(Oops), w.nested():
+                model = take(w, model, *arguments)
+    if fails:
+        raise Oops
+    return model
+
+
+def entries_for(text: str) -> list[tuple[int, bytes]]:
+    """In index 1 the first letter of a document, in index 2 each letter."""
+    return [(1, text[:1].encode()), *((2, letter.encode()) for letter in text)] if text else []
+
+
+def stored(reading: Any) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = reading.scan("", "~", reverse=False, limit=1000)
+    return rows
+
+
+def check(reading: Any, model: dict[str, str]) -> None:
+    assert dict(stored(reading)) == model
+    for index in (1, 2):
+        wanted = [
+            (key, id, text)
+            for id, text in model.items()
+            for number, key in entries_for(text)
+            if number == index
+        ]
+        assert entries_of(reading, index) == sorted(wanted)
 
 
 def raise_after(run: Any) -> Any:
