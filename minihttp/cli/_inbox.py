@@ -43,7 +43,9 @@ def _inbox() -> HttpRouter:
     for name in _PROVIDERS:
         if os.environ.get(_secret_name(name)):
             provider = getattr(webhooks, name).provider(secret=_secret_name(name))
-            http.webhook(f"/webhooks/{name}", provider, handler=forward if os.environ.get(FORWARD) else None)
+            forwards = bool(os.environ.get(FORWARD))
+            handler = forward if forwards else None
+            http.webhook(f"/webhooks/{name}", provider, handler=handler, keep_all_headers=forwards)
     return http
 
 

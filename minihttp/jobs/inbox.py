@@ -112,7 +112,7 @@ class Inbox:
         provider = endpoint.provider
         url = request.url if provider.signs_url else ""
         keys = list(endpoint.secrets.values())
-        headers = {name: value for name in provider.wanted_headers if (value := request.headers.get(name))}
+        headers = endpoint.wanted(request.headers)
         try:
             delivery = provider.verify(body, headers, keys, now=self._clock(), url=url)
         except WebhookError as error:

@@ -6,6 +6,7 @@ Every mistake in its options shows when the app is opened. Knows no requests and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ from .diary import Row
 from .retry import Retry
 
 _DAY_SECONDS = 86_400.0
+_is_storable = re.compile(r"[a-z][a-z0-9-]{0,255}").fullmatch  # as the name of a field of a document
+_of_the_way = re.compile(  # fields of the connection and of proxies, and credentials
+    r"host|content-length|expect|connection|keep-alive|te|trailer|transfer-encoding|upgrade|via|forwarded|"
+    r"proxy-.*|x-forwarded-.*|x-real-ip|.*authorization|.*cookie|.*token|.*secret|.*api-?key|.*password"
+).fullmatch
 FULL_JITTER = Retry(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)  # gives up after about three hours
 
 
@@ -34,6 +40,8 @@ class Endpoint:
         retention_days: how long settled deliveries are kept, and duplicates recognised.
         refused_kept: how many refused deliveries are kept, at most.
         keep_refused_bodies: whether with their bodies.
+        keep_all_headers: whether every header field is stored that is neither of the connection nor a
+            credential; otherwise those that the provider's scheme names.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class Endpoint:
         retention_days: float = 30.0,
         refused_kept: int = 100,
         keep_refused_bodies: bool = False,
+        keep_all_headers: bool = False,
     ) -> None:
         numbers = {
             "max_body_bytes": max_body_bytes,
@@ -69,6 +78,7 @@ class Endpoint:
         self.retention_seconds = retention_days * _DAY_SECONDS
         self.refused_kept = refused_kept
         self.keep_refused_bodies = keep_refused_bodies
+        self.keep_all_headers = keep_all_headers
 
     def run(self, delivery_id: str) -> Row | None:
         """What `new_row` takes of the job that runs the handler for a delivery."""
@@ -83,10 +93,21 @@ class Endpoint:
             "onComplete": {"name": "_webhooks:ended", "args": args, "unless": ["success"]},
         }
 
+    def wanted(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The header fields of a request that are verified with or stored, by lower-case name."""
+        names = set(self.provider.wanted_headers)
+        if self.keep_all_headers:
+            names.update(filter(_is_storable, map(str.lower, headers)))
+        return {name: value for name in names if (value := headers.get(name))}
+
     def kept(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The header fields that are stored with a delivery."""
-        names = self.provider.kept_headers
-        return {name: value for name, value in headers.items() if name in names}
+        """Of these, the ones that are stored with a delivery."""
+        known, kept = self.provider.wanted_headers, self.provider.kept_headers
+        return {
+            name: value
+            for name, value in headers.items()
+            if (name in kept if name in known else not _of_the_way(name))
+        }
 
     def lane(self, delivery: Delivery) -> str | None:
         """The order key of a delivery, made unique among endpoints; None where it has none."""

@@ -290,7 +290,7 @@ class TestWithoutAnApp:
         process = Process(cli.INBOX_TARGET, tmp_path / "data", "--forward", url)
         try:
             body = b'{"id": "evt_1", "type": "x", "spacing":  "odd"}'
-            headers = stripe.sign(body, SECRET)
+            headers = {**stripe.sign(body, SECRET), "Accept": "*/*; q=0.5", "X-Trace": "t", "Cookie": "a=b"}
             assert process.client.post("/webhooks/stripe", body, headers).status == 200
             assert process.client.post("/webhooks/clerk", body).status == 404  # its secret is not set
             assert got_two()
@@ -298,9 +298,18 @@ class TestWithoutAnApp:
         finally:
             assert process.terminate() == 0
         assert [b for b, _ in got] == [body, body]
-        assert all(fields["stripe-signature"] == headers["Stripe-Signature"] for _, fields in got)
+        for _, fields in got:
+            assert {name: fields.get(name.lower()) for name in headers} == {**headers, "Cookie": None}
         [row] = shell.rows("list", "--data", "data")
         assert (row["state"], row["attempts"]) == ("done", 2)
+
+    def test_looking_into_the_inbox_needs_no_secret(
+        self, shell: Shell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for name in ENVIRON:
+            monkeypatch.delenv(name)
+        assert cli.main(["webhooks", "list", shell.target], {}) == 0
+        assert caplog.text == ""
 
     def test_no_arguments_in_an_empty_folder(self, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.inbox_target({"STRIPE_WEBHOOK_SECRET": "x"}) == cli.INBOX_TARGET

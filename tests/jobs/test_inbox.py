@@ -18,10 +18,17 @@ import pytest
 from minihttp import App, Drop, HttpRouter, Retry, testing, v
 from minihttp.errors import ConfigurationError
 from minihttp.functions.registry import Function, internal_action, internal_mutation, internal_query
-from minihttp.webhooks import clerk, github, linear, slack, stripe, typeform, zoom
+from minihttp.webhooks import clerk, github, gitlab, linear, slack, stripe, typeform, zoom
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-ENVIRONMENT = {"STRIPE": SECRET, "GITHUB": SECRET, "SLACK": SECRET, "ZOOM": SECRET, "CLERK": SECRET}
+ENVIRONMENT = {
+    "STRIPE": SECRET,
+    "GITHUB": SECRET,
+    "SLACK": SECRET,
+    "ZOOM": SECRET,
+    "CLERK": SECRET,
+    "GITLAB": SECRET,
+}
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
@@ -324,6 +331,27 @@ class TestRefusing:
             row["headers"]["user-agent"] == "Stripe/1.0" and len(row["headers"]["stripe-signature"]) == 2_048
         )
         assert row["bodyBytes"] == 11 and "body" not in row and shop.show(row["_id"])["body"] is None
+
+    def test_all_headers_are_kept_when_asked_but_those_of_the_way_and_credentials(self, shop: Shop) -> None:
+        shop.webhook(gitlab, None, path="/all", keep_all_headers=True)
+        shop.webhook(gitlab, None, path="/known")
+        sent = {"X-Gitlab-Event": "Push Hook", "Accept": "*/*", "X-Trace": "é", "Idempotency-Key": "1"}
+        way = ("Host", "Connection", "Te", "Via", "X-Forwarded-For", "Proxy-Connection")
+        credentials = (
+            "Authorization",
+            "Cookie",
+            "X-Api-Key",
+            "X-Auth-Token",
+            "X-Hub-Secret",
+            "X-Gitlab-Token",
+        )
+        other = {**dict.fromkeys((*way, *credentials), SECRET), "$x": "no name of a field", "X" * 300: "long"}
+        for path in ("/all", "/known"):
+            assert shop.post(path, b"{}", {**sent, **other}).status == 200
+        known, everything = (row["headers"] for row in shop.list())
+        wanted = {name.lower(): value for name, value in sent.items()} | {"content-type": "application/json"}
+        assert everything == wanted
+        assert known == {name: wanted[name] for name in ("content-type", "idempotency-key", "x-gitlab-event")}
 
     def test_bodies_of_refusals_are_kept_when_asked(self, shop: Shop) -> None:
         shop.webhook(stripe, shop.mutate, keep_refused_bodies=True)
