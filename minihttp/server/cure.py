@@ -137,11 +137,11 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
         if self.held is not None:
             self.held.append(data)
             return len(data)
-        if not self.connected:
-            raise ClientDisconnected
         if type(data) is not bytes or not data:
             return int(super().write_soon(data))
         with self.outbuf_lock:
+            if not self.connected:  # closed while we waited for the lock
+                raise ClientDisconnected
             sent = 0
             if not self.total_outbufs_len:
                 try:

@@ -166,6 +166,13 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             self._silent_until = now + _COMPLAINT_SECONDS
             return None
 
+    def handle_accept(self) -> None:
+        """Accepts all that wait: until the next turn the handlers may take some milliseconds."""
+        before = 0
+        while before < len(self.sockets) < self.adj.connection_limit:
+            before = len(self.sockets)
+            super().handle_accept()
+
     def readable(self) -> bool:
         return bool(super().readable()) and time.time() >= self._resting_until
 
@@ -216,6 +223,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     def close_all(self, timeout_seconds: float) -> None:
         """Ends threads and connections, waiting for handlers that run at most so long."""
+        if self.is_closed:
+            return
         self.stop_listening()
         for dispatcher in (self.probes, self.task_dispatcher):
             dispatcher.shutdown(timeout_seconds)

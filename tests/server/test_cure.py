@@ -36,10 +36,28 @@ def echo(environ: dict[str, Any], start: Any) -> list[bytes]:
     return [body]
 
 
+class ClosingLock:
+    """Stands for the lock of a channel that the main loop closes while a handler waits for it."""
+
+    def __init__(self, channel: Any) -> None:
+        self.channel, self.lock = channel, channel.outbuf_lock
+        channel.outbuf_lock = self
+
+    def __enter__(self) -> None:
+        self.channel.outbuf_lock = self.lock
+        self.channel.handle_close()
+        self.lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.release()
+
+
 def app(environ: dict[str, Any], start: Any) -> Any:
     path = environ["PATH_INFO"]
     if path == "/echo":
         return echo(environ, start)
+    if path == "/closing":
+        ClosingLock(environ["waitress.client_disconnected"].__self__)
     if path == "/gate":
         GATE.wait(20)
     if path in ("/204", "/304"):
@@ -210,6 +228,17 @@ def test_clients_that_leave_do_no_harm(server: Server) -> None:
     GATE.set()
     with Connection(server) as client:
         assert client.get("/x").status == 200
+
+
+def test_a_connection_closed_under_a_handler_is_no_error(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Connection(server) as client:
+        client.send(b"GET /closing HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.is_closed()
+    with Connection(server) as client:
+        assert client.get("/x").status == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_hundreds_of_connections_at_once(server: Server) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 from minihttp.errors import ConfigurationError, HTTPError
 from minihttp.frames import users_frames
 from minihttp.server import Served, Server, bind
+from minihttp.server.listener import Listener
 from minihttp.server.sockets import affordable_connections, descriptor_limit
 
 from .wire import PATIENCE_SECONDS, Connection, running
@@ -257,6 +259,25 @@ def test_a_request_id_is_taken_from_the_trusted_proxy_only(
     with running(Gated(), trusted_proxy=trusted) as server, Connection(server) as client:
         body = client.get("/x", f"X-Request-Id: {given}").body.decode()
         assert (body == given) is taken and (taken or len(body) == 16)
+
+
+@pytest.mark.parametrize("cured", [True, False])
+def test_connections_that_wait_are_accepted_together_up_to_the_limit(cured: bool) -> None:
+    limits = {"connections": 10, "max_body_bytes": 1, "min_body_bytes_per_second": 1}
+    listener = Listener(
+        Gated(), bind("127.0.0.1", 0), threads=1, trusted_proxy=None, report=None, cured=cured, **limits
+    )
+    clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(20)]
+    listener.turn(PATIENCE_SECONDS)
+    assert len(listener.sockets) == 10, "two of them are the listening socket and the loop's own pipe"
+    for client in clients[:4]:
+        client.close()
+    for _ in range(8):
+        listener.turn(0)
+    assert len(listener.sockets) == 10, "those that were closed have left their places to others"
+    for client in clients:
+        client.close()
+    listener.close_all(PATIENCE_SECONDS)
 
 
 def test_a_port_in_use_names_the_process() -> None:
