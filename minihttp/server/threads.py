@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The handler threads, as few of them awake as will do.
+"""The handler threads, as few of them awake as answer the most.
 
 Two threads that want the interpreter take it from each other at every system call, and on two cores these
 exchanges cost more than a short request does. So the main loop hands over what arrived in one turn, and
-sleeps while one thread answers it all. More threads are woken
+sleeps while one thread answers it all. That is best while handlers compute; where they wait (for a disk,
+another server), they had better all wait together. Which it is shows in what gets done:
 
-* one by one, while none of those awake has taken a task for `stuck_seconds`;
-* all, for half a second, when tasks wait for something (a disk, another server) a tenth of a millisecond on
-  average: then they had better wait together.
+* another thread is woken whenever none of those awake has taken a task for `stuck_seconds`;
+* while there is more to do than one thread can take at once, the time is cut into spans: in most of them
+  either one thread is awake or all are, whichever answered more in its last span, and now and then the other
+  way is tried again.
 
 Stands in for waitress's `ThreadedTaskDispatcher`. Knows nothing of requests.
 """
@@ -17,7 +19,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any
@@ -26,10 +30,18 @@ log = logging.getLogger("minihttp.server")
 
 _STUCK_SECONDS = 0.001
 _MAX_PAUSES = 10  # of `stuck_seconds`, so that the main loop hears of new connections
-_WAITING_SECONDS = 0.000_1
-_MAX_SAMPLE_SECONDS = 0.000_5  # one long wait, or a pause of the machine, says little of the next request
-_SMOOTHING = 16  # tasks, about, over which waiting is averaged
-_WIDE_SECONDS = 0.5
+_SPAN_SECONDS = 0.25
+_SPANS_BETWEEN_TRIALS = 32
+
+
+class _Span:
+    """A stretch of time, and how busy it was."""
+
+    __slots__ = ("began", "busy_turns", "taken", "turns")
+
+    def __init__(self, began: float, taken: int) -> None:
+        self.began, self.taken = began, taken
+        self.turns = self.busy_turns = 0
 
 
 class Threads:
@@ -39,21 +51,32 @@ class Threads:
         count: how many tasks may run at the same time.
         name: what the threads are called.
         stuck_seconds: after how long without a task taken another thread is woken.
+        clock: seconds, from any moment on.
 
     Attributes:
         queue: what no thread has taken yet.
+        all: whether all threads may be awake, not only one and those that are stuck.
     """
 
-    def __init__(self, count: int, name: str = "handler", stuck_seconds: float = _STUCK_SECONDS) -> None:
+    def __init__(
+        self,
+        count: int,
+        name: str = "handler",
+        stuck_seconds: float = _STUCK_SECONDS,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.count, self.stuck_seconds = count, stuck_seconds
+        self._clock = clock
         self.queue: deque[Any] = deque()
         self._sleeping: list[Lock] = []  # the last to fall asleep wakes first: its caches are warm
         self._drained: SimpleQueue[None] = SimpleQueue()
         self._settling = False  # whether the main loop waits for `_drained`
         self._taken = 0  # tasks, ever; a lost count does no harm
-        self._wanted = 1  # how many threads may be awake: one, and those that are stuck
-        self._waiting_seconds = 0.0  # how long a task waits, on average
-        self._wide_until = 0.0
+        self._wanted = 1  # how many threads may be awake: one and those that are stuck, or all
+        self.all = False
+        self._rates = {False: inf, True: inf}  # tasks a second in the last span with one thread, with all
+        self._span = _Span(clock(), 0)
+        self._spans = 0
         self._ending = False
         self._threads = [Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(count)]
         for thread in self._threads:
@@ -70,10 +93,11 @@ class Threads:
         Returns:
             Whether it is to be called again soon.
         """
+        self._measure(self._clock())
         woken = 0
         while woken < len(self.queue) and self._wake():
             woken += 1
-        if woken == len(self.queue) or self._wide_until:
+        if woken == len(self.queue) or self.all:
             return False
         self._settling = True
         pauses = _MAX_PAUSES
@@ -134,13 +158,13 @@ class Threads:
                 self._sleep(bell)
                 continue
             self._taken += 1
-            began, busy = time.perf_counter(), time.thread_time()
+            began = self._clock()
             try:
                 task.service()
             except BaseException:
                 log.exception("a task let an error out")
-            now = time.perf_counter()
-            self._learn(now, now - began, time.thread_time() - busy)
+            if not self.all and self._wanted > 1 and self._clock() - began > self.stuck_seconds:
+                self._wanted -= 1  # it was stuck, and is no more
 
     def _sleep(self, bell: Lock) -> None:
         self._sleeping.append(bell)
@@ -154,17 +178,24 @@ class Threads:
             self._drained.put(None)
         bell.acquire()
 
-    def _learn(self, now: float, seconds: float, busy_seconds: float) -> None:
-        """After each task: how many threads are wanted from now on."""
-        if self._wide_until:
-            if now > self._wide_until:
-                self._wide_until, self._waiting_seconds, self._wanted = 0.0, 0.0, 1
+    def _measure(self, now: float) -> None:
+        """In each turn of the main loop; at the end of a span, choose how many are awake in the next."""
+        span = self._span
+        span.turns += 1
+        span.busy_turns += len(self.queue) + self._awake() > 2
+        seconds = now - span.began
+        if seconds < _SPAN_SECONDS:
             return
-        sample = min(seconds - busy_seconds, _MAX_SAMPLE_SECONDS)
-        self._waiting_seconds += (sample - self._waiting_seconds) / _SMOOTHING
-        if self._waiting_seconds > _WAITING_SECONDS:
-            self._wide_until, self._wanted = now + _WIDE_SECONDS, self.count
-            for _ in range(len(self.queue)):
-                self._wake()
-        elif seconds > self.stuck_seconds and self._wanted > 1:
-            self._wanted -= 1
+        if 2 * span.busy_turns > span.turns:
+            self._rates[self.all] = (self._taken - span.taken) / seconds
+            self._spans += 1
+            more = self._rates[True] > self._rates[False]
+            self._choose(more if self._spans % _SPANS_BETWEEN_TRIALS else not more)
+        else:
+            self._choose(False)
+        self._span = _Span(now, self._taken)
+
+    def _choose(self, all: bool) -> None:
+        if all is not self.all:
+            self.all = all
+            self._wanted = self.count if all else 1

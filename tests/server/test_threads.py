@@ -83,6 +83,41 @@ def test_tasks_that_wait_run_side_by_side() -> None:
     threads.shutdown(PATIENCE_SECONDS)
 
 
+@pytest.mark.parametrize("better", [True, False])
+def test_the_number_of_threads_that_answers_more_is_kept(better: bool) -> None:
+    now = [0.0]
+    threads = Threads(2, stuck_seconds=NEVER_SECONDS, clock=lambda: now[0])
+
+    def spans_in_the_better_way(better: bool, spans: int) -> int:
+        found = 0
+        for _ in range(spans):
+            threads.settle()  # a span ends when the main loop next comes by
+            is_better = threads.all is better
+            found += is_better
+            for _ in range(4 if is_better else 2):
+                tasks = [Task() for _ in range(10)]
+                handed_over(threads, tasks)
+                assert all(task.was_done() for task in tasks)
+            now[0] += 1
+        return found
+
+    assert spans_in_the_better_way(better, 64) > 50
+    spans_in_the_better_way(not better, 40)  # the work changes: seen when the other way is next tried
+    assert spans_in_the_better_way(not better, 64) > 50
+    threads.shutdown(PATIENCE_SECONDS)
+
+
+def test_with_little_to_do_one_thread_is_awake() -> None:
+    now = [0.0]
+    threads = Threads(8, stuck_seconds=NEVER_SECONDS, clock=lambda: now[0])
+    for _ in range(50):
+        task = Task()
+        handed_over(threads, [task])
+        assert task.was_done() and not threads.all
+        now[0] += 1
+    threads.shutdown(PATIENCE_SECONDS)
+
+
 def test_a_task_added_by_any_thread_is_served_without_the_main_loop() -> None:
     threads = Threads(2)
     second = Task()
