@@ -162,7 +162,7 @@ class Writers:
                 ticket.result = ticket.run(writing)
         except BaseException as error:
             ticket.error = error  # told after the COMMIT: it may have come of what others wrote
-            if not isinstance(error, Exception):
+            if not isinstance(error, (Exception, SystemExit)):
                 raise  # an interrupt is meant for this thread, and nobody knows what it left half done
         finally:
             writing.deadline = inf

@@ -127,7 +127,7 @@ def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, anywhere: bool 
             assert inside.wait(10)
         try:
             outcomes[n] = backend.write(bodies[n] if n else first, None, anywhere=anywhere)
-        except Exception as error:
+        except BaseException as error:
             outcomes[n] = error
 
     together([lambda n=n: run(n) for n in range(len(bodies))])
@@ -136,11 +136,6 @@ def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, anywhere: bool 
 
 def putter(id: str) -> Any:
     return lambda w: w.put(id, "t", id, (), ()) or id
-
-
-def failing(w: Any) -> None:
-    w.put("failed", "t", "", (), ())
-    raise Oops
 
 
 def test_waiting_writers_share_one_commit(backend: DocumentBackend) -> None:
@@ -153,12 +148,19 @@ def test_waiting_writers_share_one_commit(backend: DocumentBackend) -> None:
     assert all(get(backend, f"w{n}") for n in range(6))
 
 
+@pytest.mark.parametrize("error", [Oops, SystemExit])
 @pytest.mark.parametrize("place", [0, 2, 5])
-def test_one_that_raises_takes_nobody_with_it(backend: DocumentBackend, place: int) -> None:
+def test_one_that_raises_takes_nobody_with_it(
+    backend: DocumentBackend, place: int, error: type[BaseException]
+) -> None:
+    def failing(w: Any) -> None:
+        w.put("failed", "t", "", (), ())
+        raise error
+
     bodies = [putter(f"w{n}") for n in range(6)]
     bodies[place] = failing
     outcomes = as_one_batch(backend, bodies)
-    assert isinstance(outcomes.pop(place), Oops)
+    assert isinstance(outcomes.pop(place), error)
     assert sorted(outcomes) == sorted(f"w{n}" for n in range(6) if n != place)
     assert all(get(backend, id) for id in outcomes)
     assert get(backend, "failed") is None
