@@ -86,7 +86,8 @@ class Jobs:
 
         Jobs that these schedule are left for the next call.
         """
-        self._do_chores()
+        while self._do_chores():
+            pass
         self._crons.tick()
         due = self._database.read(self._due)
         return sum(self._attempts.run(job_id, name) for _, job_id, name in sorted(due))
@@ -125,20 +126,24 @@ class Jobs:
             hand.wake(due_ms)
 
     def _keep_house(self) -> float:
-        """Chores and crons; returns when the next cron is due, in milliseconds since the epoch."""
+        """Chores and crons; returns when it wants to be called next, in milliseconds since the epoch."""
         now = time.monotonic()
         if now >= self._next_chores:
             self._next_chores = now + self._limits.job_lease_seconds / 3
-            self._do_chores()
-        return self._crons.tick()
+            if self._do_chores():
+                self._next_chores = now
+        next_cron_ms = self._crons.tick()
+        return self.diary.now_ms() if self._next_chores <= now else next_cron_ms
 
-    def _do_chores(self) -> None:
+    def _do_chores(self) -> bool:
+        """Returns whether some remain: due jobs do not wait until all is removed that outlived its time."""
         if not self._alone:
             self._attempts.renew()
         self._attempts.recover(alone=self._alone)
-        for outlived in self.outlived:
-            while self._database.read(outlived):
-                self._database.write(partial(_delete, outlived))
+        found = [outlived for outlived in self.outlived if self._database.read(outlived)]
+        for outlived in found:
+            self._database.write(partial(_delete, outlived))
+        return bool(found)
 
 
 def _delete(find: Callable[[Transaction], list[Row]], transaction: Transaction) -> None:

@@ -73,6 +73,16 @@ def test_work_from_before_the_start_is_run_in_due_order(make_world, log) -> None
     assert log.wait_for(4) == [9, 5, 3, 1]
 
 
+def test_due_work_does_not_wait_until_all_is_removed_that_outlived_its_time(make_world, log) -> None:
+    world = make_world()
+    note = logging_mutation(world, log)
+    endless = lambda transaction: [] if transaction.writable else ["there is always another row"]
+    world.jobs.outlived.append(endless)
+    world.scheduler.run_after(0, note, n=1)
+    world.jobs.start()
+    assert log.wait_for(1) == [1]
+
+
 def test_many_jobs_run_once_each(make_world, log) -> None:
     world = make_world(workers=4)
     note = logging_mutation(world, log)
