@@ -148,10 +148,10 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
                     sent = self.send(data, do_close=False)
                 except OSError:  # the stock way below meets the same error and knows what to do
                     pass
+            if sent:
+                self.last_activity = time.time()
             if sent < len(data):
                 super().write_soon(data[sent:] if sent else data)
-            else:
-                self.last_activity = time.time()
         return len(data)
 
     def handle_close(self) -> None:

@@ -183,15 +183,18 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
                 super().pull_trigger()
 
     def maintenance(self, now: float) -> None:
-        """Closes connections that are idle, and those whose request has been arriving for too long."""
+        """Closes connections that are idle, whose request is late, or whose reply is not read."""
         super().maintenance(now)
-        for channel in self.active_channels.values():
+        idle_since = now - self.adj.channel_timeout
+        for channel in list(self.active_channels.values()):
             request = channel.request
             if request is not None and channel.requests:
                 request.began = now  # what we do meanwhile is not its fault
             elif request is not None and request.is_late(now):
                 channel.will_close = True
-            if channel.will_close:
+            if channel.total_outbufs_len and channel.last_activity < idle_since:
+                channel.handle_close()  # here: no event tells of a full socket. A handler may wait for it
+            elif channel.will_close:
                 self.changed(channel)
 
     def turn(self, timeout_seconds: float) -> None:

@@ -22,7 +22,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
@@ -69,10 +68,11 @@ class Threads:
         self._clock = clock
         self.queue: deque[Any] = deque()
         self._sleeping: list[Lock] = []  # the last to fall asleep wakes first: its caches are warm
-        self._drained: SimpleQueue[None] = SimpleQueue()
-        self._settling = False  # whether the main loop waits for `_drained`
+        self._drained = Lock()  # released when the queue is empty and the main loop is `_settling`
+        self._drained.acquire()
+        self._settling = False
         self._taken = 0  # tasks, ever; a lost count does no harm
-        self._wanted = 1  # how many threads may be awake: one and those that are stuck, or all
+        self._wanted = 1  # how many threads may be awake, unless `all`: one and those that are stuck
         self.all = False
         self._rates = {False: inf, True: inf}  # tasks a second in the last span with one thread, with all
         self._span = _Span(clock(), 0)
@@ -99,6 +99,7 @@ class Threads:
             woken += 1
         if woken == len(self.queue) or self.all:
             return False
+        self._drained.acquire(blocking=False)  # it may have been released after the last time was up
         self._settling = True
         pauses = _MAX_PAUSES
         while self.queue and pauses and self._pause():
@@ -113,8 +114,7 @@ class Threads:
             False when all threads are stuck.
         """
         taken = self._taken
-        with suppress(Empty):
-            self._drained.get(timeout=self.stuck_seconds)
+        self._drained.acquire(timeout=self.stuck_seconds)
         if not self.queue or taken != self._taken:
             return True
         self._wanted = min(self._awake() + 1, self.count)
@@ -126,7 +126,7 @@ class Threads:
         with suppress(IndexError):
             while True:
                 self.queue.popleft().cancel()
-        self._wanted = self.count
+        self.all = True
         while self._wake():
             pass
         deadline = time.monotonic() + timeout
@@ -135,7 +135,7 @@ class Threads:
 
     def _wake(self) -> bool:
         """Wakes a thread if more may be awake than are; says whether it did."""
-        if self._awake() < self._wanted:
+        if self.all or self._awake() < self._wanted:
             try:
                 self._sleeping.pop().release()
                 return True
@@ -163,7 +163,7 @@ class Threads:
                 task.service()
             except BaseException:
                 log.exception("a task let an error out")
-            if not self.all and self._wanted > 1 and self._clock() - began > self.stuck_seconds:
+            if self._wanted > 1 and self._clock() - began > self.stuck_seconds:
                 self._wanted -= 1  # it was stuck, and is no more
 
     def _sleep(self, bell: Lock) -> None:
@@ -175,7 +175,8 @@ class Threads:
             except ValueError:  # woken already
                 pass
         elif self._settling:
-            self._drained.put(None)
+            with suppress(RuntimeError):  # another thread has released it
+                self._drained.release()
         bell.acquire()
 
     def _measure(self, now: float) -> None:
@@ -197,5 +198,4 @@ class Threads:
 
     def _choose(self, all: bool) -> None:
         if all is not self.all:
-            self.all = all
-            self._wanted = self.count if all else 1
+            self.all, self._wanted = all, 1

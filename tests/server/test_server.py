@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,35 @@ def test_a_body_that_drips_is_cut_and_a_slow_one_is_not() -> None:
         slow.send(bytes(100_000))
         assert slow.read().status == 200
         for client in drips:
+            client.close()
+
+
+@pytest.mark.parametrize("cured", [True, False])
+def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: bool) -> None:
+    ended = threading.Semaphore(0)
+
+    def app(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
+        start("200 OK", [])
+        try:
+            for _ in range(0 if environ["PATH_INFO"] == "/x" else 10):  # far more than the buffer's 16 MiB
+                yield BIG
+        finally:
+            ended.release()
+
+    with running(app, cured=cured, threads=2) as server:
+        stuck = [in_flight(server, "/") for _ in range(2)]
+        for client in stuck:
+            client.read_head()
+        settings = server._listener.adj
+        settings.cleanup_interval = server._listener.next_channel_cleanup = 0
+        settings.channel_timeout = -1
+        wake = server._listener.pull_trigger  # often, as we do not see when the app begins to wait
+        for _ in stuck:
+            assert any(ended.acquire(timeout=0.01) or wake() for _ in range(1000))
+        settings.channel_timeout = 30
+        with Connection(server) as other:
+            assert other.get("/x").status == 200
+        for client in stuck:
             client.close()
 
 

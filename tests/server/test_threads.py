@@ -57,6 +57,18 @@ def test_short_tasks_are_served_by_one_thread() -> None:
     threads.shutdown(PATIENCE_SECONDS)
 
 
+def test_word_of_an_empty_queue_that_comes_late_wakes_no_thread() -> None:
+    threads = Threads(8, stuck_seconds=NEVER_SECONDS)
+    tasks = [Task() for _ in range(100)]
+    for start in range(0, 100, 10):
+        if threads._drained.locked():
+            threads._drained.release()  # as a thread does just after the main loop's patience has ended
+        handed_over(threads, tasks[start : start + 10])
+    assert all(task.was_done() for task in tasks)
+    assert len({task.thread for task in tasks}) == 1
+    threads.shutdown(PATIENCE_SECONDS)
+
+
 def test_stuck_tasks_keep_others_waiting_for_no_longer_than_there_are_threads(gate: threading.Event) -> None:
     threads = Threads(4)
     stuck = [Task(lambda: gate.wait(PATIENCE_SECONDS)) for _ in range(3)]
