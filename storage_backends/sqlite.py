@@ -29,6 +29,7 @@ _MAX_IDLE_READERS = 8
 _MAX_WAL_BYTES = 64 * 1024 * 1024
 _WAL_BYTES = 1_024 * (4_096 + 24)  # SQLite starts the log anew after 1,000 pages, each with its header
 _TEND_EVERY = 16  # commits
+_MAX_CLOSING_SECONDS = 6.0  # more than a statement waits for the lock of another program
 _TRIM_MILLISECONDS = 200  # how long writers wait for readers before the log grows on
 _MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
 
@@ -126,8 +127,10 @@ class DocumentBackend:
         self._closed = True
         while self._idle:
             self._idle.pop().connection.close()
-        self._writers.close()  # the last connection out writes the log back into the database
-        self._unlock()
+        if self._writers.close(
+            _MAX_CLOSING_SECONDS
+        ):  # the last one out writes the log back into the database
+            self._unlock()  # otherwise the end of the process does
         if self._scratch:
             from shutil import rmtree  # it brings half a MB of compressors
 

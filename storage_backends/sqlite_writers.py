@@ -71,8 +71,17 @@ class Writers:
         """How many mutations are queued."""
         return len(self._queue)
 
-    def write(self, run: Callable[[Writing], T], deadline_seconds: float | None, anywhere: bool) -> T:
+    def write(
+        self,
+        run: Callable[[Writing], T],
+        deadline_seconds: float | None,
+        anywhere: bool,
+        patience_seconds: float = -1,
+    ) -> T:
         """Run a mutation and return its result once it is durable.
+
+        Args:
+            patience_seconds: how long to wait for others; -1 is for ever.
 
         Raises:
             Fault: when the engine fails, also at the COMMIT; and whatever `run` raises.
@@ -84,10 +93,11 @@ class Writers:
                 if self._leader is None:
                     self._pass_to(ticket)
             while not ticket.settled:
-                ticket.gate.acquire()
+                if not ticket.gate.acquire(timeout=patience_seconds):
+                    raise Fault(errno.EAGAIN, "another transaction does not end")
                 if self._leader is ticket:
                     self._lead(ticket)
-        except BaseException:  # an interrupt
+        except BaseException:  # an interrupt, or the end of patience
             self._abandon(ticket)
             raise
         if ticket.error is not None:
@@ -99,12 +109,18 @@ class Writers:
         result: T = ticket.result
         return result
 
-    def close(self) -> None:
-        """Close the connection; what was acknowledged is on disk."""
+    def close(self, patience_seconds: float) -> bool:
+        """Close the connection; what was acknowledged is on disk.
+
+        Returns:
+            Whether it is closed: a mutation that does not end keeps it open, and nobody waits for that.
+        """
         self._closing = True  # what begins from now on closes it, and is refused
-        while not self._closed:
+        end = monotonic() + patience_seconds
+        while not self._closed and (left := end - monotonic()) > 0:
             with suppress(Fault):
-                self.write(lambda writing: None, None, True)
+                self.write(lambda writing: None, None, True, left)
+        return self._closed
 
     # -- the turn
 

@@ -40,7 +40,11 @@ class Reading(Protocol):
 
 
 class Writing(Reading, Protocol):
-    """One serializable transaction; it reads its own writes."""
+    """One serializable transaction; it reads its own writes.
+
+    A write may fail at a later call or at the commit. Then all of the transaction is lost, even if the error
+    is caught.
+    """
 
     def put(self, id: str, table: str, json: str, add: Iterable[Entry], remove: Iterable[Entry]) -> None:
         """Insert or replace a document; `add` and `remove` are the index entries that come and go with it."""

@@ -155,6 +155,23 @@ def test_an_interrupt_anywhere_holds_up_nobody_and_loses_nothing(anywhere: bool)
         backend.close()
 
 
+def test_closing_does_not_wait_for_a_mutation_that_does_not_end(backend: Any) -> None:
+    inside, may_end = threading.Event(), threading.Event()
+
+    def long(w: Any) -> None:
+        inside.set()
+        assert may_end.wait(_HANGS_SECONDS)
+        w.put("a", "t", "1", (), ())
+
+    def close() -> None:
+        assert inside.wait(_HANGS_SECONDS)
+        assert not backend._writers.close(0.01)
+        may_end.set()
+
+    together([lambda: backend.write(long, None), close])
+    assert get(backend, "a") == ("t", "1")  # it was acknowledged after all
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_closing_while_many_write(fails: bool) -> None:
     backend = DocumentBackend(":memory:")
