@@ -136,14 +136,15 @@ class Database:
             attempts.append(transaction)
             return transaction.run(run)
 
-        committed = False
         try:
             with self._guard:
                 result = self._backend.write(body, time_limit_seconds, anywhere=anywhere)
-            committed = True
-        finally:
+        except Exception:  # of an interrupt nobody knows whether it came before the commit or after
             for attempt in attempts:
-                attempt.call_hooks(committed=committed and attempt is attempts[-1])
+                attempt.call_hooks(committed=False)
+            raise
+        for attempt in attempts:
+            attempt.call_hooks(committed=attempt is attempts[-1])
         return result
 
     def draft(self, table: str, fields: Document) -> Draft:

@@ -147,7 +147,7 @@ class Storage(StorageWriter):
             id: str = store.database.write(
                 lambda transaction: transaction.system.insert("_storage", document)
             )
-        except BaseException:
+        except Exception:  # after an interrupt it may be there; if not, the sweep finds the blob
             store.discard(document["key"])
             raise
         store.settle(document["key"])

@@ -9,6 +9,8 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from minihttp.errors import (
     StorageUnavailableError,
 )
 from minihttp.files.storage import FileStore
+from tests.contracts.documents import in_a_thread
+from tests.interrupts import Interrupt, interrupted_after
 
 DATA = b"What a lovely day for a file." * 1_000
 SHA256 = hashlib.sha256(DATA)
@@ -261,6 +265,33 @@ def test_a_mutation_that_stores_and_deletes_leaves_nothing(store: FileStore, fai
     else:
         store.database.write(run)
     assert is_empty(store)
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_an_interrupt_anywhere_leaves_no_document_without_its_file(store: FileStore, outside: bool) -> None:
+    def put() -> None:
+        if outside:
+            store.outside().store(b"x")
+        else:
+            store.database.write(lambda t: store.writer(t).store(b"x"))
+
+    def put_after(calls: int) -> None:
+        with suppress(Interrupt), interrupted_after(calls):
+            put()
+            finished.append(calls)
+
+    put()
+    finished: list[int] = []
+    calls = 0
+    while not finished:
+        calls += 1
+        in_a_thread(partial(put_after, calls))
+    ids = store.database.read(lambda t: [row["_id"] for row in t.system.query("_storage")])
+    assert len(ids) > 2 and calls > len(ids)  # some interrupts came before the commit, some after
+    for id in ids:
+        file = store.outside().get(id)
+        assert file is not None and file.read() == b"x"
+        file.close()
 
 
 def test_the_context_is_the_permission(store: FileStore) -> None:

@@ -1,32 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Writers that share one connection: interrupts after any call, faults of one among many, and a model.
-
-An interrupt of a thread comes after a call at the earliest, which is where a profile function is called too:
-one that raises there at its n-th call, for each n, is an interrupt in every place.
-"""
+"""Writers that share one connection: interrupts after any call, and faults of one among many."""
 
 from __future__ import annotations
 
 import errno
 import faulthandler
 import random
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from storage_backends.sqlite import DocumentBackend
 from tests.contracts.documents import Oops, entries, get, put, together
+from tests.interrupts import Interrupt, interrupted_after
 from tests.storage_backends.test_sqlite import as_one_batch, putter
 
 _HANGS_SECONDS = 60
-
-
-class Interrupt(BaseException):
-    """What a signal handler raises."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,25 +79,6 @@ def test_a_failed_write_that_is_caught_leaves_no_half_behind(backend: Any) -> No
 
 
 # ---------------------------------------------------------------- interrupts
-
-
-@contextmanager
-def interrupted_after(calls: int) -> Iterator[None]:
-    """Raise Interrupt in this thread after so many calls."""
-    left = calls
-
-    def count(frame: Any, event: str, arg: object) -> None:
-        nonlocal left
-        left -= event in ("call", "c_return")
-        if left == 0:
-            sys.setprofile(None)
-            raise Interrupt
-
-    sys.setprofile(count)
-    try:
-        yield
-    finally:
-        sys.setprofile(None)
 
 
 def stirred(backend: Any, own: Any, calls: int, anywhere: bool) -> set[str]:
