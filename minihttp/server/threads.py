@@ -105,7 +105,7 @@ class Threads:
         while self.queue and pauses and self._pause():
             pauses -= 1
         self._settling = False
-        return not pauses
+        return bool(self.queue and self._sleeping)
 
     def _pause(self) -> bool:
         """Sleeps until the queue is empty or time is up; wakes a thread if meanwhile none took a task.
