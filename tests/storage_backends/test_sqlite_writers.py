@@ -30,7 +30,7 @@ def tracebacks_of_a_dead_lock() -> Iterator[None]:
 
 @pytest.fixture
 def backend() -> Iterator[DocumentBackend]:
-    backend = DocumentBackend(":memory:")
+    backend = DocumentBackend(":memory:", max_batch_seconds=_HANGS_SECONDS)  # also on a busy machine
     yield backend
     backend.close()
 
