@@ -190,7 +190,7 @@ class JsonFormatter(logging.Formatter):
         error = _error_of(record)
         if error is not None:
             fields["error"] = describe(error)
-        return json.dumps(fields)
+        return json.dumps(fields, separators=(",", ":"))
 
 
 def _access_json(moment: str, served: Served) -> str:
