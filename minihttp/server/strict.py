@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from copy import copy
+from functools import lru_cache
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
@@ -22,6 +23,14 @@ _SINGLE_FIELDS = re.compile(
 )
 _PLAIN_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r", re.IGNORECASE)
 _VERSIONS = ("1.0", "1.1")
+
+
+@lru_cache(maxsize=64)
+def _limited(adj: Any, limit_bytes: int) -> Any:
+    """A server's settings with another limit of the body: waitress looks there while it comes."""
+    limited = copy(adj)
+    limited.max_request_body_size = limit_bytes
+    return limited
 
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
@@ -72,8 +81,7 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
         """The limit of this route, and where a body too large for memory goes."""
         limit_bytes = self.adj.body_limit_bytes(self.command, self.request_uri)
         if limit_bytes != self.adj.max_request_body_size:
-            self.adj = copy(self.adj)  # waitress looks here, at the head and while the body comes
-            self.adj.max_request_body_size = limit_bytes
+            self.adj = _limited(self.adj, limit_bytes)
         folder = self.adj.spool_folder()
         if folder is not None:
             self.body_rcv.buf = SpoolBuffer(self.adj.inbuf_overflow, folder)
