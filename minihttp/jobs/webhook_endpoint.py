@@ -103,10 +103,11 @@ class Endpoint:
     def kept(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Of these, the ones that are stored with a delivery."""
         known, kept = self.provider.wanted_headers, self.provider.kept_headers
+        for_one_hop = headers.get("connection", "").lower().replace(" ", "").split(",")  # RFC 9110 §7.6.1
         return {
             name: value
             for name, value in headers.items()
-            if (name in kept if name in known else not _of_the_way(name))
+            if (name in kept if name in known else not _of_the_way(name) and name not in for_one_hop)
         }
 
     def lane(self, delivery: Delivery) -> str | None:

@@ -346,6 +346,7 @@ class TestRefusing:
             "X-Gitlab-Token",
         )
         other = {**dict.fromkeys((*way, *credentials), SECRET), "$x": "no name of a field", "X" * 300: "long"}
+        other |= {"Connection": "close, X-Hop", "X-Hop": "1"}
         for path in ("/all", "/known"):
             assert shop.post(path, b"{}", {**sent, **other}).status == 200
         kept = {row["endpoint"]: row["headers"] for row in shop.list()}
