@@ -16,10 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from .sqlite_connection import Fault, connect, fault, lock, sync_directory
+
+T = TypeVar("T")
+Execute = Callable[..., sqlite3.Cursor]
 
 _FORMAT = 1  # PRAGMA user_version
 _CHUNK_BYTES = 64 * 1024  # part of the format
@@ -111,8 +115,7 @@ class FileBackend:
     def delete(self, key: str) -> None:
         """Delete a blob; one that is not there is no error. Its rows go a batch at a time."""
         for number, _ in self._select(_FIND, _checked(key)):
-            with self._transaction("NORMAL") as execute:
-                execute(_HIDE, (number,))
+            self._write("NORMAL", partial(_hide, number))
             self._erase(number)
 
     def list(self) -> Iterator[tuple[str, float]]:
@@ -173,17 +176,10 @@ class FileBackend:
     # -- reading and writing
 
     def _select(self, sql: str, *parameters: object) -> Sequence[Any]:
-        """All rows of a statement that only reads."""
-        with self._reader() as connection, _faults():
-            return connection.execute(sql, parameters).fetchall()
-
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else is using; in memory there is only one."""
-        if self._in_memory:
-            with self._turn:
-                yield self._writer
-            return
+        """All rows of a statement that only reads, on a connection that nobody else is using."""
+        if self._in_memory:  # there is only one
+            with self._turn, _faults():
+                return self._writer.execute(sql, parameters).fetchall()
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -191,27 +187,31 @@ class FileBackend:
                 raise Fault(errno.EIO, "the file store is closed") from None
             connection = connect(self._path, query_only="ON", wal_autocheckpoint=0)
         try:
-            yield connection
+            with _faults():
+                return connection.execute(sql, parameters).fetchall()
         finally:
             if self._closed or len(self._idle) >= _MAX_IDLE_READERS:
                 connection.close()
             else:
                 self._idle.append(connection)
 
-    @contextmanager
-    def _transaction(self, synchronous: str) -> Iterator[Callable[..., sqlite3.Cursor]]:
-        """One transaction on the write connection; "FULL" makes it, and all before it, durable."""
+    def _write(self, synchronous: str, run: Callable[[Execute], T]) -> T:
+        """Run one transaction on the write connection; "FULL" makes it, and all before it, durable.
+
+        No generator: one that an interrupt leaves gives up the turn when it is collected, in any thread.
+        """
         with self._turn, _faults():
             execute = self._writer.execute
             try:
                 execute(f"PRAGMA synchronous = {synchronous}")
                 execute("BEGIN IMMEDIATE")
-                yield execute
+                result = run(execute)
                 execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     execute("ROLLBACK")
                 raise
+        return result
 
     def _check_room(self) -> None:
         """Refuse to go on while there is still room to undo: deleting rows writes to the log too."""
@@ -224,25 +224,30 @@ class FileBackend:
 
     def _append(self, key: str, number: int, size: int, rows: Sequence[bytes], last: bool) -> int:
         """Add rows to a blob of `size` bytes, begun now if its number is 0; the last ones complete it."""
-        with self._transaction("FULL" if last else "NORMAL") as execute:
-            if not number:
-                number = execute(_BEGIN, (key, time.time())).lastrowid or 0
-            for place, row in enumerate(rows, number << _INDEX_BITS | size // _CHUNK_BYTES):
+
+        def append(execute: Execute) -> int:
+            begun = number or execute(_BEGIN, (key, time.time())).lastrowid or 0
+            for place, row in enumerate(rows, begun << _INDEX_BITS | size // _CHUNK_BYTES):
                 execute(_APPEND, (place, row))
-            size += sum(map(len, rows))
-            if last and execute(_COMPLETE, (size, time.time(), number)).rowcount != 1:
+            complete = (size + sum(map(len, rows)), time.time(), begun)
+            if last and execute(_COMPLETE, complete).rowcount != 1:
                 raise Fault(errno.EIO, "the blob was swept away while it was written")
-        return number
+            return begun
+
+        return self._write("FULL" if last else "NORMAL", append)
 
     def _erase(self, number: int) -> None:
         """Delete the rows of a hidden blob, a batch at a time, and then the blob."""
-        erased = _BATCH_CHUNKS
-        while erased == _BATCH_CHUNKS:
-            with self._transaction("NORMAL") as execute:
-                places = (number << _INDEX_BITS, number + 1 << _INDEX_BITS)
-                erased = execute(_ERASE, (*places, _BATCH_CHUNKS)).rowcount
-                if erased < _BATCH_CHUNKS:
-                    execute(_FORGET, (number,))
+
+        def erase(execute: Execute) -> int:
+            places = (number << _INDEX_BITS, number + 1 << _INDEX_BITS)
+            erased = execute(_ERASE, (*places, _BATCH_CHUNKS)).rowcount
+            if erased < _BATCH_CHUNKS:
+                execute(_FORGET, (number,))
+            return erased
+
+        while self._write("NORMAL", erase) == _BATCH_CHUNKS:
+            pass
 
 
 class Blob:
@@ -292,6 +297,10 @@ class Blob:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _hide(number: int, execute: Execute) -> None:
+    execute(_HIDE, (number,))
 
 
 @contextmanager
