@@ -117,7 +117,7 @@ class Deliveries:
         return self._unsettled(row, "pending") | {"jobId": self._schedule(transaction, run)}
 
     def _unsettled(self, row: Row, state: str) -> Row:
-        queue = f"{state}:{row['lane']}" if "lane" in row else state
+        queue = f"{state}:{row['lane']}" if "lane" in row else state  # `until` orders a lane
         return {"state": state, "queue": queue, "until": self._diary.now_ms(), "error": None}
 
     def _schedule(self, transaction: Transaction, run: Row) -> str:
