@@ -6,12 +6,15 @@ What they make of a body that is accepted here is the same, except for these dif
 * a backslash is an ordinary character (WHATWG); `werkzeug` unescapes it, `multipart` cuts `C:\\x\\y.txt`;
 * `%0D` and `%0A` are escapes, as `%22` is (WHATWG); `werkzeug` knows `%22` only;
 * the name of a part's header is any token (RFC 9110), its Content-Length means nothing (RFC 7578); for
-  `multipart` a name is letters, digits and `-_`, and a Content-Length is checked.
+  `multipart` a name is letters, digits and `-_`, and a Content-Length is checked;
+* white space after a boundary is padding (RFC 2046 §5.1.1), which `multipart` refuses; white space around a
+  header's value is no part of it (RFC 9110 §5.5), and `multipart` leaves it at the end.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -38,7 +41,9 @@ def by_multipart(body: bytes, sizes: Any = ONE_BLOCK) -> list[Part]:
             data += event
         else:
             content_type = segment.header("Content-Type") if segment.filename is not None else None
-            found.append(Part(segment.name, data, segment.filename, content_type))
+            found.append(
+                Part(segment.name, data, segment.filename, content_type and content_type.strip(" \t"))
+            )
     return grouped(found)
 
 
@@ -104,7 +109,9 @@ def test_never_reads_something_else_from_a_mutated_body(
     try:
         theirs = by_multipart(body)
     except multipart.ParserError as error:
-        assert "Invalid segment header name" in str(error)
+        is_padded = re.search(rb"--%b(--)?[ \t]" % BOUNDARY.encode(), body)
+        bound = "Unexpected bytes after boundary" in str(error) and is_padded
+        assert bound or "Invalid segment header name" in str(error)
     else:
         assert found == theirs
 
