@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from wsgiref.validate import validator
+
+import pytest
 
 from minihttp.server import Server
 
@@ -179,3 +182,19 @@ class Process:
         code = self.popen.wait(60)
         self.log.close()
         return code
+
+
+@contextmanager
+def small_disk(options: str) -> Iterator[Path]:
+    """A file system in memory, made with these options of mount(8); skips where that is not allowed.
+
+    Not below pytest's own folders, which it tidies up.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("only root can mount a small file system")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)

@@ -6,15 +6,13 @@ acknowledged is lost.
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.live import ROOT, Client, Process, Reply
+from tests.live import ROOT, Client, Process, Reply, small_disk
 
 MIB = 1024 * 1024
 APP = ROOT / "tests" / "apps" / "bank.py"
@@ -23,15 +21,8 @@ OPTIONS = ("--workers", "0", "--log-level", "warning")
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    """A file system of 24 MiB, not below pytest's own folders, which it tidies up."""
-    with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder]
-        if subprocess.run(mount, capture_output=True).returncode:
-            pytest.skip("only root can mount a small file system")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
+    with small_disk("size=24m") as folder:
+        yield folder
 
 
 def note(client: Client, number: int) -> Reply:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from minihttp import cli
+from tests.live import small_disk
 
 from .test_serve import ROOT
 
@@ -48,15 +48,9 @@ def worst(output: str) -> Findings:
 
 
 @pytest.fixture
-def small_disk() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=80m,nr_inodes=100", "tmpfs", folder]
-        if subprocess.run(mount, capture_output=True).returncode:
-            pytest.skip("only root can mount a small file system")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
+def disk() -> Iterator[Path]:
+    with small_disk("size=80m,nr_inodes=100") as folder:
+        yield folder
 
 
 def test_a_machine_that_is_well(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,12 +60,12 @@ def test_a_machine_that_is_well(app: Path, capsys: pytest.CaptureFixture[str]) -
     assert not (app.parent / "data").exists()
 
 
-def test_a_full_disk(app: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, found = doctor(app, capsys, "--data", str(small_disk / "data"))
+def test_a_full_disk(app: Path, disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = doctor(app, capsys, "--data", str(disk / "data"))
     assert code == 0 and found["disk"][0] == "warning"
-    (small_disk / "filler").write_bytes(bytes(20 * MIB))
-    code, found = doctor(app, capsys, "--data", f"sqlite:{small_disk}/app.db")
-    assert code == 1 and found["disk"] == ("fail", f"60 MiB free for {small_disk}")
+    (disk / "filler").write_bytes(bytes(20 * MIB))
+    code, found = doctor(app, capsys, "--data", f"sqlite:{disk}/app.db")
+    assert code == 1 and found["disk"] == ("fail", f"60 MiB free for {disk}")
 
 
 def test_a_large_wal_and_a_clock_behind(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
