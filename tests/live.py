@@ -21,8 +21,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from wsgiref.validate import validator
 
-import pytest
-
 from minihttp.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -190,6 +188,8 @@ def small_disk(options: str) -> Iterator[Path]:
 
     Not below pytest's own folders, which it tidies up.
     """
+    import pytest  # here: the servers of the tests load this module too
+
     with tempfile.TemporaryDirectory() as folder:
         mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
         if subprocess.run(mount, capture_output=True).returncode:
