@@ -22,11 +22,13 @@ from ..errors import (
 from ..limits import DEFAULT_LIMITS, Limits
 from . import ids
 from .backend import DocumentBackend, Writing
-from .catalog import Document, Migration, TableInfo, Tables
+from .catalog import Catalog, Document, TableInfo, Tables
 from .documents import Draft
+from .meter import SYSTEM_LIMITS
+from .migration import Migration
 from .pins import Pins
 from .schema import Schema, Table
-from .transaction import SYSTEM_LIMITS, Transaction
+from .transaction import Transaction
 
 __all__ = ["Database", "Transaction"]
 T = TypeVar("T")
@@ -62,28 +64,30 @@ class Database:
         self.schema = schema
         self.limits = limits
         self.clock = clock
-        self.ids = ids.IdMaker(clock)
         self._pins = Pins(lambda: backend.read(None), clock)
+        self._catalog = self._take_in(schema, system or {}, ids.IdMaker(clock))
+        self.secret = self._catalog.secret
+
+    def _take_in(self, schema: Schema | None, system: Mapping[str, Table], make_id: ids.IdMaker) -> Catalog:
         user, strict = (schema.tables, schema.schema_validation) if schema else ({}, False)
         unchecked = frozenset() if strict else frozenset(user)
-        declared = {**user, **(system or {})}
-        tables, self.secret = self._prepare(declared, unchecked)
-        self.user_tables = Tables(_pick(tables, user), system=False, open=not strict)
-        self.system_tables = Tables(_pick(tables, system or {}), system=True, open=False)
-        public = {name: tables.get(name) or TableInfo(name) for name in PUBLIC_SYSTEM_TABLES}
-        self.public_system_tables = Tables(public, system=True, open=False)
 
-    def _prepare(
-        self, declared: Mapping[str, Table], unchecked: frozenset[str]
-    ) -> tuple[dict[str, TableInfo], bytes]:
         def run(engine: Writing) -> tuple[dict[str, TableInfo], bytes]:
-            migration = Migration(engine, self.ids)
-            return migration.run(declared, unchecked), migration.secret()
+            migration = Migration(engine, make_id)
+            return migration.run({**user, **system}, unchecked), migration.secret()
 
         try:
-            return self._backend.write(run, None)
+            tables, secret = self._backend.write(run, None)
         except self._backend.Fault as fault:
             raise DataDirectoryError(f"The database cannot be opened: {fault.strerror or fault}") from fault
+        public = {name: tables.get(name) or TableInfo(name) for name in PUBLIC_SYSTEM_TABLES}
+        return Catalog(
+            Tables({name: tables[name] for name in user}, system=False, open=not strict),
+            Tables({name: tables[name] for name in system}, system=True, open=False),
+            Tables(public, system=True, open=False),
+            make_id,
+            secret,
+        )
 
     # -- transactions
 
@@ -105,7 +109,7 @@ class Database:
         deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
 
         with self._guard, self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
-            transaction = Transaction(self, engine, writable=False, time_limit_seconds=time_limit_seconds)
+            transaction = self._transaction(engine, False, time_limit_seconds)
             result = transaction.run(run)
         transaction.call_hooks(committed=True)
         return result
@@ -132,7 +136,7 @@ class Database:
         self._pins.release_stale()
 
         def body(engine: Writing) -> T:
-            transaction = Transaction(self, engine, writable=True, time_limit_seconds=time_limit_seconds)
+            transaction = self._transaction(engine, True, time_limit_seconds)
             attempts.append(transaction)
             return transaction.run(run)
 
@@ -147,11 +151,21 @@ class Database:
             attempt.call_hooks(committed=attempt is attempts[-1])
         return result
 
+    def _transaction(self, engine: Any, writable: bool, time_limit_seconds: float | None) -> Transaction:
+        return Transaction(
+            self._catalog,
+            engine,
+            writable=writable,
+            now=self.clock(),
+            limits=self.limits,
+            time_limit_seconds=time_limit_seconds,
+        )
+
     def draft(self, table: str, fields: Document) -> Draft:
         """A new document of a system table, made ready before the transaction that adds it: others can write
         meanwhile."""
-        info = self.system_tables.writable(table)
-        return Draft(info, self.ids.make(info.tag), fields, SYSTEM_LIMITS)
+        info = self._catalog.system.writable(table)
+        return Draft(info, self._catalog.ids.make(info.tag), fields, SYSTEM_LIMITS)
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""
@@ -168,10 +182,6 @@ class Database:
         """Close the engine; what was acknowledged is on disk already."""
         self._pins.close()
         self._backend.close()
-
-
-def _pick(tables: Mapping[str, TableInfo], names: Mapping[str, Table]) -> dict[str, TableInfo]:
-    return {name: tables[name] for name in names}
 
 
 class _Guard(threading.local):

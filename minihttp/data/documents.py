@@ -18,7 +18,8 @@ from .catalog import Document, TableInfo, Tables, make_document
 from .query import Query
 
 if TYPE_CHECKING:
-    from .transaction import Meter, Transaction
+    from .lease import Lease
+    from .meter import Meter
 
 _SYSTEM_FIELDS = ("_id", "_creationTime")
 
@@ -26,8 +27,8 @@ _SYSTEM_FIELDS = ("_id", "_creationTime")
 class Reader:
     """Documents, for reading. Every call counts against the transaction's limits and its deadline."""
 
-    def __init__(self, transaction: Transaction, tables: Tables, meter: Meter) -> None:
-        self._transaction = transaction
+    def __init__(self, lease: Lease, tables: Tables, meter: Meter) -> None:
+        self._lease = lease
         self._tables = tables
         self._meter = meter
 
@@ -39,7 +40,7 @@ class Reader:
         """
         id = self._document_id("get", where)
         self._meter.read_range()
-        row = self._transaction.engine.get(id)
+        row = self._lease.engine.get(id)
         if row is None or not self._tables.admits(row[0]):
             return None
         self._meter.read(len(row[1]))
@@ -47,7 +48,7 @@ class Reader:
 
     def query(self, table: str) -> Query:
         """A query over the documents of a table; a table that does not exist is empty."""
-        return Query(self._transaction, self._tables.named(table), self._meter)
+        return Query(self._lease, self._tables.named(table), self._meter)
 
     def normalize_id(self, table: str, text: object) -> str | None:
         """The text, if it has the form of an id of that table, else None."""
@@ -57,7 +58,7 @@ class Reader:
     @property
     def system(self) -> Reader:
         """`_storage` and `_scheduled_functions`, for reading."""
-        return Reader(self._transaction, self._transaction.database.public_system_tables, self._meter)
+        return Reader(self._lease, self._lease.catalog.public_system, self._meter)
 
     def _document_id(self, operation: str, where: tuple[Any, ...]) -> str:
         if not 1 <= len(where) <= 2:
@@ -121,14 +122,12 @@ class Writer(Reader):
         """
         info = self._tables.writable(table)
         fields = self._fields("insert", document)
-        return self.add(
-            Draft(info, self._transaction.database.ids.make(info.tag), fields, self._meter.limits)
-        )
+        return self.add(Draft(info, self._lease.catalog.ids.make(info.tag), fields, self._meter.limits))
 
     def add(self, draft: Draft) -> str:
         """Store a new document that was drafted before (`Database.draft`), and return its id."""
         self._meter.write(draft.size_bytes)
-        self._transaction.engine.put(draft.id, draft.table, draft.json, draft.entries, ())
+        self._lease.engine.put(draft.id, draft.table, draft.json, draft.entries, ())
         return draft.id
 
     def patch(self, *where_and_fields: Any) -> None:
@@ -161,7 +160,7 @@ class Writer(Reader):
         """
         info, old = self._existing("delete", "Delete", where)
         self._meter.write(0)
-        self._transaction.engine.delete(old["_id"], info.entries(old["_id"], old))
+        self._lease.engine.delete(old["_id"], info.entries(old["_id"], old))
 
     def _change(
         self, operation: str, verb: str, arguments: tuple[Any, ...]
@@ -174,7 +173,7 @@ class Writer(Reader):
     def _existing(self, operation: str, verb: str, where: tuple[Any, ...]) -> tuple[TableInfo, Document]:
         id = self._document_id(operation, where)
         self._meter.read_range()
-        row = self._transaction.engine.get(id)
+        row = self._lease.engine.get(id)
         if row is None or not (self._tables.admits(row[0]) or row[0].startswith("_")):
             raise DocumentError("DocumentNotFound", f"{verb} on nonexistent document ID {id}")
         self._meter.read(len(row[1]))
@@ -203,7 +202,7 @@ class Writer(Reader):
         add, gone = draft.entries, info.entries(draft.id, old)
         if gone:
             add, gone = [x for x in add if x not in gone], [x for x in gone if x not in add]
-        self._transaction.engine.put(draft.id, draft.table, draft.json, add, gone)
+        self._lease.engine.put(draft.id, draft.table, draft.json, add, gone)
 
 
 def _checked(info: TableInfo, fields: Document) -> Document:

@@ -24,7 +24,8 @@ from .filters import Expression, Filter, build_filter
 from .ranges import IndexRange, Position
 
 if TYPE_CHECKING:
-    from .transaction import Meter, Transaction
+    from .lease import Lease
+    from .meter import Meter
 
 _FIRST_ROWS, _MAX_ROWS = 32, 1_024
 _BATCH_BYTES = 1024 * 1024  # a batch grows until its documents take about this much
@@ -40,8 +41,8 @@ class Query:
     Each step gives a new query and closes the one before.
     """
 
-    def __init__(self, transaction: Transaction, table: TableInfo, meter: Meter) -> None:
-        self._transaction = transaction
+    def __init__(self, lease: Lease, table: TableInfo, meter: Meter) -> None:
+        self._lease = lease
         self._table = table
         self._meter = meter
         self._index_name = "by_creation_time"
@@ -161,11 +162,11 @@ class Query:
         if count == 0:
             raise DocumentError("InvalidArgument", "Must request at least 1 document while paginating")
         after = None if cursor is None else self._open_cursor(cursor)
-        if self._transaction.paginated:
+        if self._lease.paginated:
             raise DocumentError(
                 "MultiplePaginatedDatabaseQueries", "A function can read only one page in each of its calls"
             )
-        self._transaction.paginated = True
+        self._lease.paginated = True
         page: list[Document] = []
         rows = self._rows(count + 1, after)
         for after, json in rows:
@@ -200,7 +201,7 @@ class Query:
         return self._read(max(1, min(count, _FIRST_ROWS)), after)
 
     def _read(self, limit: int, after: Position | None) -> Iterator[Row]:
-        transaction, meter = self._transaction, self._meter
+        lease, meter = self._lease, self._meter
         meter.read_range()
         index_range = self._range or IndexRange(self._table, self._index_name)
         reverse = _REVERSE[self._order or "asc"]
@@ -210,7 +211,7 @@ class Query:
                 stop = min(stop, after)
             elif after is not None:
                 start = max(start, (after[0], after[1] + "0"))
-            rows = index_range.read(transaction.engine, start, stop, reverse, limit)
+            rows = index_range.read(lease.engine, start, stop, reverse, limit)
             size_bytes = 1
             for key, id, json in rows:
                 size_bytes += len(json)
@@ -230,7 +231,7 @@ class Query:
         return repr((parts, [expression.text for expression in self._filters])).encode()
 
     def _mac(self, payload: bytes) -> bytes:
-        return hmac_digest(self._transaction.database.secret, self._shape() + payload, "sha256")[:_MAC_BYTES]
+        return hmac_digest(self._lease.catalog.secret, self._shape() + payload, "sha256")[:_MAC_BYTES]
 
     def _make_cursor(self, position: Position | None) -> str:
         payload = position[1].encode() + position[0] if position else b""
