@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`ctx.storage`: what queries, mutations, and actions and handlers may do with files (`convex.md` §5).
 
-The class is the permission: a query's has no `store`. Knows no backend; `storage.py` has the blobs.
+The class is the permission: a query's has no `store`. Knows no backend; `blobs.py` has the bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .signing import UPLOAD, sign
 if TYPE_CHECKING:
     from ..data.transaction import Transaction
     from .backend import Blob
-    from .storage import FileStore
+    from .blobs import BlobStore
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -29,7 +29,7 @@ class StorageReader:
 
     __slots__ = ("_origin", "_store", "_transaction")
 
-    def __init__(self, store: FileStore, origin: str, transaction: Transaction | None) -> None:
+    def __init__(self, store: BlobStore, origin: str, transaction: Transaction | None) -> None:
         self._store = store
         self._origin = origin
         self._transaction = transaction
@@ -156,7 +156,7 @@ class Storage(StorageWriter):
     def delete(self, id: str) -> None:
         """Delete a file; raises as in a mutation."""
         store = self._store
-        store.database.write(lambda transaction: store.writer(transaction).delete(id))
+        store.database.write(lambda transaction: StorageWriter(store, "", transaction).delete(id))
 
     def _read(self, run: Callable[[Transaction], T]) -> T:
         return self._store.database.read(run)
@@ -171,7 +171,7 @@ class StoredFile:
 
     __slots__ = ("_blob", "_store", "content_type", "sha256", "size")
 
-    def __init__(self, store: FileStore, document: Document) -> None:
+    def __init__(self, store: BlobStore, document: Document) -> None:
         self._store = store
         self._blob: Blob = store.open(document)
         self.size = int(document["size"])

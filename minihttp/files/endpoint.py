@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, StorageUnavailableError
 from ..http.response import Response
-from .access import find_by_id, find_by_key
+from .access import Storage, find_by_id, find_by_key
 from .serving import MAX_AGE_SECONDS, serve
 from .signing import UPLOAD, check
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..http.fields import QueryParams
     from ..http.request import Request
     from .backend import Blob
-    from .storage import FileStore
+    from .blobs import BlobStore
 
 PREFIX = "/api/storage/"
 _is_uuid = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
@@ -28,7 +28,7 @@ _is_id = re.compile(r"[0-9a-v]{32}").fullmatch
 _match_digest = re.compile(r"sha-256=([A-Za-z0-9+/]{43}=)", re.IGNORECASE).fullmatch
 
 
-def handle(store: FileStore, request: Request) -> Response:
+def handle(store: BlobStore, request: Request) -> Response:
     """Answer a GET, HEAD or POST below `/api/storage/`.
 
     Raises:
@@ -42,7 +42,7 @@ def handle(store: FileStore, request: Request) -> Response:
         return Response.json({"code": error.code, "message": error.message}, error.status, headers)
 
 
-def _upload(store: FileStore, request: Request, name: str) -> Response:
+def _upload(store: BlobStore, request: Request, name: str) -> Response:
     if name != UPLOAD:
         raise HTTPError(
             405, "a file is read by GET", headers=[("Allow", "GET, HEAD")], code="MethodNotAllowed"
@@ -53,16 +53,16 @@ def _upload(store: FileStore, request: Request, name: str) -> Response:
     if claim and not digest:
         raise HTTPError(400, f"Digest {claim[:100]!a} is not sha-256=<base64>", code="BadHeader")
     content_type = request.headers.get("Content-Type")
-    id = store.outside().store(request.body, content_type=content_type, sha256=digest and digest[1])
+    id = Storage(store, "", None).store(request.body, content_type=content_type, sha256=digest and digest[1])
     return Response.json({"storageId": id})
 
 
-def check_upload(store: FileStore, query: QueryParams) -> None:
+def check_upload(store: BlobStore, query: QueryParams) -> None:
     """Raise the HTTPError of a query that does not let its sender upload."""
     check(store.database.secret, UPLOAD, query.get("token"), store.clock())
 
 
-def _download(store: FileStore, request: Request, name: str) -> Response:
+def _download(store: BlobStore, request: Request, name: str) -> Response:
     document, max_age_seconds = _find(store, request, name)
     if document is None:
         raise HTTPError(404, f"there is no file {name}", code="FileNotFound")
@@ -76,7 +76,7 @@ def _download(store: FileStore, request: Request, name: str) -> Response:
     return serve(request, document, open_range, max_age_seconds)
 
 
-def _find(store: FileStore, request: Request, name: str) -> tuple[dict[str, Any] | None, int]:
+def _find(store: BlobStore, request: Request, name: str) -> tuple[dict[str, Any] | None, int]:
     """The document that a URL names, and how long its reply may be kept."""
     if _is_uuid(name):
         key = name.replace("-", "")
