@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from . import svix
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = svix.SCHEME._replace(name="clerk", families=())
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

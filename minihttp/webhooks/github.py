@@ -11,7 +11,7 @@ from __future__ import annotations
 from .delivery import Delivery
 from .hmac_scheme import HMACScheme
 from .keys import Key
-from .verifier import Verifier
+from .provider import Preset
 
 
 def _answer_ping(delivery: Delivery, key: Key) -> object:
@@ -25,12 +25,11 @@ SCHEME = HMACScheme(
     id_header="X-GitHub-Delivery",
     event_header="X-GitHub-Event",
     form_field="payload",
-    handshake=_answer_ping,
     kept_headers=(
         "x-github-hook-id",
         "x-github-hook-installation-target-id",
         "x-github-hook-installation-target-type",
     ),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME, handshake=_answer_ping)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

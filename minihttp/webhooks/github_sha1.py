@@ -7,10 +7,10 @@ Source: docs.github.com, "Validating webhook deliveries".
 from __future__ import annotations
 
 from . import github
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = github.SCHEME._replace(
     name="github-sha1", signature_header="X-Hub-Signature", algorithm="sha1", prefix="sha1="
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

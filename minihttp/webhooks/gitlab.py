@@ -9,7 +9,7 @@ tokens" and "Delivery headers"; `Idempotency-Key` (GitLab 17.4) is the same over
 from __future__ import annotations
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = HMACScheme(
     name="gitlab",
@@ -20,5 +20,5 @@ SCHEME = HMACScheme(
     event_header="X-Gitlab-Event",
     kept_headers=("x-gitlab-instance", "x-gitlab-webhook-uuid", "x-gitlab-event-uuid"),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

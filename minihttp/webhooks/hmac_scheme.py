@@ -7,11 +7,7 @@ Knows nothing of how it is used: `verifier.py` compiles it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from .delivery import Delivery
-    from .keys import Key
+from typing import NamedTuple
 
 
 class HMACScheme(NamedTuple):
@@ -51,5 +47,4 @@ class HMACScheme(NamedTuple):
     event_header: str = ""
     event_paths: tuple[str, ...] = ()
     form_field: str = ""  # the field of a form body that holds the JSON
-    handshake: Callable[[Delivery, Key], Any] | None = None  # the JSON to answer, if it is one
     kept_headers: tuple[str, ...] = ()  # worth keeping, beside those named above; lower case

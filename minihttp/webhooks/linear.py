@@ -8,7 +8,7 @@ Source: linear.app/developers/webhooks, "Securing webhooks".
 from __future__ import annotations
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = HMACScheme(
     name="linear",
@@ -19,5 +19,5 @@ SCHEME = HMACScheme(
     event_header="Linear-Event",
     event_paths=("type",),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

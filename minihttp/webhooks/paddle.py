@@ -8,7 +8,7 @@ Source: developer.paddle.com/webhooks/signature-verification.
 from __future__ import annotations
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = HMACScheme(
     name="paddle",
@@ -20,5 +20,5 @@ SCHEME = HMACScheme(
     id_paths=("event_id",),
     event_paths=("event_type",),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

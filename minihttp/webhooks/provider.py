@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers
+from .hmac_scheme import HMACScheme
+from .keys import Key
+from .verifier import Verifier
 
-if TYPE_CHECKING:
-    from .hmac_scheme import HMACScheme
-    from .verifier import Verifier
+Handshake = Callable[[Delivery, Key], Any]
+"""The JSON with which a delivery is to be answered instead of handled, or None for a real event."""
 
 _is_header_id = re.compile(r"[!-~]{1,256}").fullmatch
 
@@ -34,6 +36,7 @@ class Provider:
     """
 
     __slots__ = (
+        "_handshake",
         "kept_headers",
         "name",
         "public_url",
@@ -49,6 +52,7 @@ class Provider:
         secret: str | Iterable[str],
         tolerance_seconds: float | EllipsisType | None = ...,
         public_url: str = "",
+        handshake: Handshake | None = None,
     ) -> None:
         self.secret_names = (secret,) if isinstance(secret, str) else tuple(secret)
         if not self.secret_names or not all(isinstance(name, str) and name for name in self.secret_names):
@@ -57,6 +61,7 @@ class Provider:
         self.name = verifier.scheme.name
         self.tolerance_seconds = tolerance_seconds
         self.public_url = public_url
+        self._handshake = handshake
         self.wanted_headers = verifier.wanted_headers()
         credentials = {self.scheme.signature_header.lower()} if self.scheme.algorithm == "token" else set()
         self.kept_headers = self.wanted_headers - credentials
@@ -124,5 +129,35 @@ class Provider:
 
     def handshake(self, delivery: Delivery, secret: str) -> Any:
         """The JSON to answer a challenge or a ping with, instead of handling it; None for a real event."""
-        answer = self.scheme.handshake
-        return answer(delivery, self.verifier.keys(secret)[0]) if answer else None
+        return self._handshake(delivery, self.verifier.keys(secret)[0]) if self._handshake else None
+
+
+class Preset(Verifier):
+    """All that a provider's module has: `verify`, `sign` and `provider` of one scheme.
+
+    Args:
+        scheme: how the provider signs.
+        handshake: how it wants its challenges or pings answered.
+    """
+
+    __slots__ = ("handshake",)
+
+    def __init__(self, scheme: HMACScheme, handshake: Handshake | None = None) -> None:
+        super().__init__(scheme)
+        self.handshake = handshake
+
+    def provider(
+        self,
+        secret: str | Iterable[str],
+        *,
+        tolerance_seconds: float | EllipsisType | None = ...,
+        public_url: str = "",
+    ) -> Provider:
+        """What `http.webhook` takes: this scheme, and the environment variables that hold its secrets.
+
+        Args:
+            secret: the name of an environment variable, or several for rotation.
+            tolerance_seconds: as in `verify`.
+            public_url: the URL that the provider was given, where it signs it and a proxy hides it.
+        """
+        return Provider(self, secret, tolerance_seconds, public_url, self.handshake)

@@ -8,7 +8,7 @@ Source: shopify.dev, "Deliver webhooks through HTTPS" and "Ignore duplicates".
 from __future__ import annotations
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = HMACScheme(
     name="shopify",
@@ -23,5 +23,5 @@ SCHEME = HMACScheme(
         "x-shopify-triggered-at",
     ),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .delivery import Delivery
 from .hmac_scheme import HMACScheme
 from .keys import Key
-from .verifier import Verifier
+from .provider import Preset
 
 
 def _answer_challenge(delivery: Delivery, key: Key) -> object:
@@ -27,8 +27,7 @@ SCHEME = HMACScheme(
     id_paths=("event_id",),
     event_paths=("event.type", "type"),
     form_field="payload",
-    handshake=_answer_challenge,
     kept_headers=("x-slack-retry-num", "x-slack-retry-reason"),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME, handshake=_answer_challenge)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

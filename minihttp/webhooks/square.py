@@ -8,7 +8,7 @@ Source: developer.squareup.com/docs/webhooks/step3validate.
 from __future__ import annotations
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = HMACScheme(
     name="square",
@@ -19,5 +19,5 @@ SCHEME = HMACScheme(
     event_paths=("type",),
     kept_headers=("square-initial-delivery-timestamp", "square-retry-number", "square-retry-reason"),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

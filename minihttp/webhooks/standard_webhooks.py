@@ -10,7 +10,7 @@ spec/standard-webhooks.md.
 from __future__ import annotations
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = HMACScheme(
     name="standard-webhooks",
@@ -24,5 +24,5 @@ SCHEME = HMACScheme(
     key_encoding="base64",
     event_paths=("type",),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

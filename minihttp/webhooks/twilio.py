@@ -15,7 +15,7 @@ from hmac import compare_digest
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 _MAX_FIELDS = 1_000
 _PORTS = {"https": 443, "http": 80}
@@ -58,5 +58,5 @@ SCHEME = HMACScheme(
     contents=_contents,
     id_header="I-Twilio-Idempotency-Token",
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

@@ -7,7 +7,7 @@ Source: typeform.com/developers/webhooks/secure-your-webhooks.
 from __future__ import annotations
 
 from .hmac_scheme import HMACScheme
-from .verifier import Verifier
+from .provider import Preset
 
 SCHEME = HMACScheme(
     name="typeform",
@@ -17,5 +17,5 @@ SCHEME = HMACScheme(
     id_paths=("event_id",),
     event_paths=("event_type",),
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

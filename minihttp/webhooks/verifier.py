@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
 from functools import lru_cache, partial
 from math import floor
 from types import EllipsisType
-from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers
@@ -23,12 +21,9 @@ from .hmac_scheme import HMACScheme
 from .keys import Key, Secrets, prepare
 from .reading import Reader
 
-if TYPE_CHECKING:
-    from .provider import Provider
-
 
 class Verifier:
-    """`verify`, `sign` and `provider` for one scheme; a provider's module gives these three names."""
+    """`verify` and `sign` for one scheme."""
 
     __slots__ = ("_prepare", "_reader", "scheme")
 
@@ -133,24 +128,6 @@ class Verifier:
             (scheme.signature_header, signature),
         )
         return {name: value for name, value in pairs if name and value}
-
-    def provider(
-        self,
-        secret: str | Iterable[str],
-        *,
-        tolerance_seconds: float | EllipsisType | None = ...,
-        public_url: str = "",
-    ) -> Provider:
-        """What `http.webhook` takes: this scheme, and the environment variables that hold its secrets.
-
-        Args:
-            secret: the name of an environment variable, or several for rotation.
-            tolerance_seconds: as in `verify`.
-            public_url: the URL that the provider was given, where it signs it and a proxy hides it.
-        """
-        from .provider import Provider
-
-        return Provider(self, secret, tolerance_seconds, public_url)
 
 
 def _body_timestamp(delivery: Delivery) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .delivery import Delivery
 from .hmac_scheme import HMACScheme
 from .keys import Key
-from .verifier import Verifier
+from .provider import Preset
 
 
 def _answer_challenge(delivery: Delivery, key: Key) -> object:
@@ -28,7 +28,6 @@ SCHEME = HMACScheme(
     prefix="v0=",
     signed="v0:{timestamp}:{body}",
     event_paths=("event",),
-    handshake=_answer_challenge,
 )
-VERIFIER = Verifier(SCHEME)
-verify, sign, provider = VERIFIER.verify, VERIFIER.sign, VERIFIER.provider
+PRESET = Preset(SCHEME, handshake=_answer_challenge)
+verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider

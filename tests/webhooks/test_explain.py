@@ -18,7 +18,7 @@ NOW = 1_700_000_000
 def causes(
     module: Any, headers: Any, body: bytes | None = BODY, secret: str = SECRET, **options: Any
 ) -> list[str]:
-    return explain(module.VERIFIER, body, headers, {"THE_SECRET": secret}, **{"now": NOW, **options})
+    return explain(module.PRESET, body, headers, {"THE_SECRET": secret}, **{"now": NOW, **options})
 
 
 def signed(module: Any, body: bytes = BODY, secret: str | bytes = SECRET, **options: Any) -> Any:
