@@ -2,9 +2,9 @@
 """Finds what a person named: a module, a file or a folder.
 
 `find_target` takes what is typed on a command line, `load_package` a folder laid out as in Convex
-(`http.py`, `schema.py`, `crons.py`, and functions in every other module). Every mistake on the way is one
-`ConfigurationError`: what was looked for, where, and what is near; an exception inside the user's code
-shows the user's frames only. Knows nothing of apps, servers, settings or storage.
+(`http.py`, `schema.py`, `crons.py`, and functions in every other module), `load_module` a name. Every
+mistake on the way is one `ConfigurationError`: what was looked for, where, and what is near; an exception
+inside the user's code shows the user's frames only. Knows nothing of apps, servers, settings or storage.
 """
 
 from __future__ import annotations
@@ -74,17 +74,17 @@ def load_package(folder_or_package: str) -> Package:
     if os.path.isdir(folder_or_package):
         package = _import_folder(os.path.realpath(folder_or_package))
     else:
-        package = _import_module(folder_or_package)
+        package = load_module(folder_or_package)
     folders = list(getattr(package, "__path__", ()))
     if not folders:
         raise ConfigurationError(f"{folder_or_package!r} is a single module, not a folder or a package")
-    modules = {
-        wire_name: _import_module(f"{package.__name__}.{wire_name.replace('/', '.')}")
-        for wire_name in _wire_names(folders[0])
-    }
+    wire_names = _wire_names(folders[0])
+    if "http" not in wire_names:  # before any is imported: in a folder that is no backend they are scripts
+        raise ConfigurationError(f"{folders[0]} has no http.py with `http = HttpRouter()`")
+    modules = {n: load_module(f"{package.__name__}.{n.replace('/', '.')}") for n in wire_names}
     http, schema, crons = (_export(modules.get(name), name) for name in ("http", "schema", "crons"))
     if http is None:
-        raise ConfigurationError(f"{folders[0]} has no http.py with `http = HttpRouter()`")
+        raise ConfigurationError(f"{_label(modules['http'])} has no `http = HttpRouter()`")
     return Package(http, schema, crons, modules)
 
 
@@ -102,7 +102,7 @@ def _import_target(place: str) -> ModuleType:
         raise ConfigurationError(f"{place!r} is no module, no .py file and no folder in {os.getcwd()}")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())  # `python -m` does this, the console script does not
-    return _import_module(place)
+    return load_module(place)
 
 
 def _import_file(path: str) -> ModuleType:
@@ -148,7 +148,12 @@ def _execute(spec: ModuleSpec) -> ModuleType:
     return module
 
 
-def _import_module(name: str) -> ModuleType:
+def load_module(name: str) -> ModuleType:
+    """The module of this name, imported unless it is already.
+
+    Raises:
+        ConfigurationError: there is none (with the places searched), or its code raises.
+    """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -21,6 +21,7 @@ from .functions.runner import Runner
 from .jobs.crons import Crons
 from .jobs.inbox import INBOX_TABLES, Inbox
 from .jobs.worker import JOB_TABLES, Jobs
+from .loader import load_module
 from .values import show
 
 if TYPE_CHECKING:
@@ -112,7 +113,17 @@ def _registry(modules: Any) -> Registry:
         raise ConfigurationError(f"App(modules=…) takes a list such as [__name__], not {show(modules)}")
     named = modules.items() if isinstance(modules, Mapping) else ((None, module) for module in modules)
     for name, module in named:
-        if not isinstance(module, (str, ModuleType)):
-            raise ConfigurationError(f"App(modules=…) takes modules and their names, not {show(module)}")
-        registry.add_module(module, name)
+        registry.add_module(_module(module), name)
     return registry
+
+
+def _module(named: object) -> ModuleType:
+    """One of `App(modules=…)`, imported where only its name is given."""
+    if isinstance(named, ModuleType):
+        return named
+    if not isinstance(named, str):
+        raise ConfigurationError(f"App(modules=…) takes modules and their names, not {show(named)}")
+    try:
+        return load_module(named)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"App(modules=…): {error}") from None

@@ -64,6 +64,8 @@ class FileBackend:
     def __init__(self, location: str) -> None:
         path = os.path.abspath(location)
         _make_folder(path)
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, "", path)
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             read_only = os.statvfs(path).f_flag & os.ST_RDONLY
             raise OSError(errno.EROFS if read_only else errno.EACCES, "", path)

@@ -269,7 +269,7 @@ def test_a_start_that_fails_lets_go_of_the_directory(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no:such"):
         failing.open()
     unknown = App(modules=["no_such_module"], data=tmp_path / "data")
-    with pytest.raises(FunctionError, match="no_such_module"):
+    with pytest.raises(ConfigurationError, match="no_such_module"):
         unknown.open()
     with App(schema=schema, data=tmp_path / "data", workers=0) as app:
         assert app.is_open

@@ -41,7 +41,7 @@ ROOMS["settings"] = GROUND
 ROOMS["observe"] = _BELOW_APP
 ROOMS["loader"] = {"errors", "frames"}
 ROOMS["own_routes"] = _BELOW_APP | {"function_api", "observe"}
-ROOMS["parts"] = _BELOW_APP
+ROOMS["parts"] = _BELOW_APP | {"loader"}
 ROOMS["app"] = _BELOW_APP | {"loader", "observe", "own_routes", "parts"}
 ROOMS["testing"] = _BELOW_APP | {"app"}
 ROOMS["server"] = _BELOW_APP | {"app", "observe", "settings"}
@@ -125,7 +125,7 @@ def test_no_circles_between_modules() -> None:
     for name, path in names.items():
         graph[name] = set()
         body = ast.parse(path.read_text("utf-8")).body
-        for node in [*body, *(inner for node in body if isinstance(node, ast.If) for inner in node.body)]:
+        for node in [*body, *(inner for top in body if isinstance(top, ast.If) for inner in top.body)]:
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = path.relative_to(PACKAGE).parts[:-1]
                 parts = [*base[: len(base) - (node.level - 1)], *filter(None, (node.module or "").split("."))]

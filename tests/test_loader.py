@@ -98,7 +98,7 @@ def test_a_package_by_name(folder: Path) -> None:
         ("empty", r"empty.py has no `app` \(an App\) and no `http` \(an HttpRouter\)"),
         ("bare", r"bare has no http.py with `http = HttpRouter\(\)`"),
         ("half", r"half/http.py does not export `http`"),
-        ("none", r"none has no http.py with `http = HttpRouter\(\)`"),
+        ("none", r"none/http.py has no `http = HttpRouter\(\)`"),
         ("..one", r"'\.\.one' is no module, no \.py file and no folder in "),
         (":app", r"'' is no module"),
         ("one.", r"'one\.' is no module"),
@@ -106,7 +106,7 @@ def test_a_package_by_name(folder: Path) -> None:
     ],
 )
 def test_what_is_not_there(folder: Path, target: str, message: str) -> None:
-    write(folder, one=APP + "import sys\n", bakery__http=ROUTER, empty="", bare__items="", half__http="")
+    write(folder, one=APP + "import sys\n", bakery__http=ROUTER, empty="", bare__items="1 / 0", half__http="")
     write(folder, none__http="http = None\n")
     with pytest.raises(ConfigurationError, match=message):
         App.from_target(target)

@@ -7,9 +7,7 @@ together. Knows nothing of transactions: `runner.py` calls functions.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 from types import ModuleType
 from typing import Any, overload
 
@@ -158,15 +156,6 @@ def wire_name(module: ModuleType) -> str:
     return name.replace(".", "/")
 
 
-def _import(name: str) -> ModuleType:
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise FunctionError(f"App(modules=…) names {name!r}, but there is no such module") from None
-
-
 class Registry:
     """All functions of one app, by name."""
 
@@ -175,16 +164,14 @@ class Registry:
     def __init__(self) -> None:
         self._functions: dict[str, Function] = {}
 
-    def add_module(self, module: ModuleType | str, name: str | None = None) -> None:
+    def add_module(self, module: ModuleType, name: str | None = None) -> None:
         """Register every function that is written in `module` (not those it imports).
 
         Args:
-            module: a module or the name of an imported or importable one.
+            module: an imported one.
             name: the wire name of the module, such as `admin/users`; by default its import name with `/` for
                 `.`.
         """
-        if isinstance(module, str):
-            module = sys.modules.get(module) or _import(module)
         name = name or wire_name(module)
         for attribute, value in list(vars(module).items()):
             if isinstance(value, Function) and value.handler.__module__ == module.__name__:

@@ -228,16 +228,20 @@ def test_an_app_that_does_not_open(tmp_path: Path, setting: str, message: str) -
 @pytest.mark.parametrize(
     ("modules", "message"),
     [
-        ("'app'", 'takes a list such as [__name__], not "app"'),
-        ("5", "takes a list such as [__name__], not 5"),
-        ("[3]", "takes modules and their names, not 3"),
-        ("['nowhere']", "names 'nowhere', but there is no such module"),
+        ("'app'", 'App(modules=…) takes a list such as [__name__], not "app"'),
+        ("5", "App(modules=…) takes a list such as [__name__], not 5"),
+        ("[3]", "App(modules=…) takes modules and their names, not 3"),
+        ("['nowhere.items']", "App(modules=…): no module named 'nowhere' in "),
+        ("['brokn']", "; did you mean 'broken'?"),
+        ("['broken']", "App(modules=…): cannot import 'broken': ZeroDivisionError: "),
     ],
 )
 def test_modules_that_are_none(tmp_path: Path, modules: str, message: str) -> None:
     (tmp_path / "app.py").write_text(APP.replace("App(http)", f"App(http, modules={modules})"))
+    (tmp_path / "broken.py").write_text("1 / 0\n")
     code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
-    assert (code, text) == (1, f"minihttp: App(modules=…) {message}\n")
+    assert code == 1 and text.startswith("minihttp: ") and message in text
+    assert re.findall('File "(.*?)"', text) == ([str(tmp_path / "broken.py")] if "ZeroDiv" in text else [])
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ class TestFilesystem(FileBackendContract):
 
 
 @pytest.mark.parametrize(
-    ("place", "number"), [("/proc/minihttp", errno.ENOENT), ("/dev/null/x", errno.ENOTDIR)]
+    ("place", "number"),
+    [("/proc/minihttp", errno.ENOENT), ("/dev/null", errno.ENOTDIR), ("/dev/null/x", errno.ENOTDIR)],
 )
 def test_a_place_that_cannot_be_made(place: str, number: int) -> None:
     with pytest.raises(OSError) as fault:
