@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
+from copy import copy
 from functools import lru_cache
 from typing import NamedTuple, TextIO, cast
 
@@ -92,6 +93,9 @@ class BatchingHandler(logging.Handler):
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if not isinstance(record, AccessRecord):  # a `Served` never changes, what the app logs may
+            record = copy(record)
+            record.msg, record.args = _message(record), None
         self._records.append(record)
         if record.levelno >= logging.WARNING:
             self.flush()
@@ -124,6 +128,14 @@ class BatchingHandler(logging.Handler):
             self._closing.wait(self._delay_seconds)
             self._waiting.clear()
             self.flush()
+
+
+def _message(record: logging.LogRecord) -> str:
+    """What it says; if it cannot be formatted, where that was: neither thread nor request ends by it."""
+    try:
+        return record.getMessage()
+    except Exception as error:
+        return f"{record.pathname}:{record.lineno}: cannot format what is logged here: {type(error).__name__}"
 
 
 class AccessRecord(logging.LogRecord):

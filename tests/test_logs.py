@@ -136,3 +136,17 @@ def test_a_warning_is_written_at_once(root: logging.Logger) -> None:
     logging.getLogger("test").info("before")
     logging.getLogger("test").warning("now")
     assert [line[9:] for line in stream.getvalue().splitlines()] == ["before", "WARNING now"]
+
+
+def test_a_message_is_made_when_it_is_logged(root: logging.Logger) -> None:
+    log, fields = logging.getLogger("test"), {"n": 1}
+    calls = (lambda: log.info("%s", fields), lambda: fields.update(n=2))
+    assert [line[9:] for line in written(root, "text", *calls)] == ["{'n': 1}"]
+
+
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_a_message_that_cannot_be_formatted_costs_nothing_else(root: logging.Logger, level: str) -> None:
+    log = getattr(logging.getLogger("test"), level)
+    lines = written(root, "text", lambda: log("%d", "x"), lambda: log("after"))
+    assert lines[0].endswith("cannot format what is logged here: TypeError") and __file__ in lines[0]
+    assert lines[1].endswith(" after")
