@@ -19,7 +19,7 @@ from typing import Any
 from ..limits import DEFAULT_LIMITS
 from ..logs import Served
 from .listener import Listener, log
-from .sockets import affordable_connections, bind
+from .sockets import affordable_connections, authority, bind
 
 __all__ = ["Served", "Server", "bind", "serve"]
 
@@ -88,7 +88,7 @@ class Server:
     def url(self) -> str:
         """`http://host:port` as one would type it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://{authority(host, self.port)}"
 
     def run(self, turn_seconds: float = 1.0) -> None:
         """Serves until `stop`, drains, and frees everything.

@@ -13,31 +13,42 @@ import socket
 
 from ..errors import ConfigurationError
 
+_REASONS = {errno.EADDRNOTAVAIL: "this machine has no such address"}  # plainer than the system's
 _SPARE_DESCRIPTORS = 32  # the database, files being served, logs, the loop's own pipe
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A TCP socket bound to `host` and `port` (0: the system chooses), not yet listening; IPv4 before IPv6.
+    """A TCP socket bound to `host` and `port` (0: the system chooses), and listening; IPv4 before IPv6.
 
     Raises:
         ConfigurationError: an unknown host, a port in use, or no right to it; the message names the address.
     """
-    where = f"{host}:{port}"
+    host = host.strip("[]")  # as in a URL
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"cannot listen on {where}: {reason}") from None
+        raise ConfigurationError(f"cannot listen on host {host!r}: {reason}") from None
     family, kind, protocol, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
-    listener = socket.socket(family, kind, protocol)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen()  # only this finds a second listener on Linux when both set SO_REUSEADDR
+        listener = socket.socket(family, kind, protocol)  # fails where there is no IPv6
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()  # only this finds a second listener on Linux when both set SO_REUSEADDR
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
-        listener.close()
-        raise ConfigurationError(f"cannot listen on {where}: {_reason(error, port)}") from None
+        raise ConfigurationError(
+            f"cannot listen on {authority(host, port)}: {_reason(error, port)}"
+        ) from None
     return listener
+
+
+def authority(host: str, port: int) -> str:
+    """`host:port` as in a URL (RFC 3986 §3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _reason(error: OSError, port: int) -> str:
@@ -46,7 +57,8 @@ def _reason(error: OSError, port: int) -> str:
         return "the port is in use" + (f" by {holder}" if holder else "") + "; choose another with --port"
     if error.errno == errno.EACCES:
         return f"no right to use port {port}; below 1024 it needs a privilege"
-    return os.strerror(error.errno) if error.errno else str(error)
+    number = error.errno or errno.EIO
+    return _REASONS.get(number) or os.strerror(number)
 
 
 def _holder(port: int) -> str | None:

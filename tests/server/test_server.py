@@ -320,9 +320,18 @@ def test_a_port_in_use_names_the_process() -> None:
     listener.close()
 
 
-def test_an_unknown_host_is_one_sentence() -> None:
-    with pytest.raises(ConfigurationError, match="cannot listen on no"):
-        bind("no.such.host.invalid", 80)
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("no.such.host.invalid", "cannot listen on host 'no.such.host.invalid': "),
+        ("127.0.0.1:80", "cannot listen on host '127.0.0.1:80': "),
+        ("192.0.2.1", r"cannot listen on 192\.0\.2\.1:0: this machine has no such address$"),
+        ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: "),
+    ],
+)
+def test_a_host_that_cannot_be_is_one_sentence(host: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        bind(host, 0)
 
 
 def test_connections_fit_the_descriptors() -> None:
