@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import FunctionNotFoundError, StorageUnavailableError
+from ..errors import FunctionNotFoundError, LimitError, StorageUnavailableError, ValidationError
 from ..functions.context import Call
 from .diary import Diary, Row
 from .retry import Drop, Retry
@@ -105,7 +105,7 @@ class Attempts:
                 if _is_ctrl_c(error):
                     raise
             else:
-                self._persist(self._succeeding(job_id, value))
+                self._succeed(job_id, value)
             return True
         finally:
             self._running.discard(job_id)
@@ -133,13 +133,16 @@ class Attempts:
             return None
         return row if kind == "pending" or row["owner"] == self._owner else None
 
-    def _succeeding(self, job_id: str, value: Any) -> Callable[[Transaction], None]:
+    def _succeed(self, job_id: str, value: Any) -> None:
         def write(transaction: Transaction) -> None:
             row = self._mine(transaction, job_id, "inProgress")
             if row is not None:
                 self._diary.settle(transaction, row, "success", returnValue=value)
 
-        return write
+        try:
+            self._persist(write)
+        except (LimitError, ValidationError) as error:  # a result that no document can hold
+            self._persist(self._failing(job_id, "inProgress", error))
 
     def _failing(self, job_id: str, kind: str, error: BaseException) -> Callable[[Transaction], bool]:
         text = describe(error)
@@ -220,5 +223,7 @@ def describe(error: BaseException) -> str:
         message = str(error)
     except Exception:
         message = "(its message cannot be shown)"
-    text = "".join([f"{type(error).__name__}: {message}\n", *traceback.format_list(users_frames(error))])
+    name = type(error).__name__
+    said = message if message.startswith(f"{name}:") else f"{name}: {message}" if message else name
+    text = "".join([f"{said}\n", *traceback.format_list(users_frames(error))])
     return text.rstrip().encode("utf-8", "backslashreplace").decode()[:_MAX_ERROR_CHARACTERS]

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from minihttp.errors import ApplicationError, StorageFullError
+from minihttp.errors import ApplicationError, ArgumentValidationError, StorageFullError
 from minihttp.jobs.attempt import Attempts
 from minihttp.jobs.retry import Drop, Retry
 from storage_backends.sqlite import DocumentBackend
@@ -53,6 +53,23 @@ def test_a_failed_mutation_leaves_nothing_else(world) -> None:
     assert [row["_id"] for row in world.rows("_scheduled_functions")] == [job_id]
 
 
+@pytest.mark.parametrize("kind", ["mutation", "action"])
+@pytest.mark.parametrize(
+    "value",
+    [2**60, "\ud800", {"é": 1}, {"$a": 1}, {1: 1}, {"a" * 2000: 1}, {1, 2}, "x" * 17 * 2**20],
+    ids=lambda value: repr(value)[:9].encode("ascii", "replace").decode(),
+)
+def test_a_result_that_cannot_be_kept_is_a_failure(world, kind, value) -> None:
+    def work(ctx):
+        world.seen.append(ctx)
+        return value
+
+    job_id = world.scheduler.run_after(0, getattr(world, kind)(work))
+    assert world.run_all() == 1
+    assert world.job(job_id)["state"]["error"].startswith(("ValidationError: ", "LimitError: "))
+    assert len(world.seen) == 1
+
+
 class Unprintable(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -63,11 +80,12 @@ class Unprintable(Exception):
     ("error", "text"),
     [
         (SystemExit(3), "SystemExit: 3"),
-        (GeneratorExit(), "GeneratorExit"),
+        (GeneratorExit(), "GeneratorExit\n"),
         (MemoryError(), "MemoryError"),
         (RecursionError("deep"), "RecursionError: deep"),
         (ApplicationError({"code": "SOLD_OUT"}), "ApplicationError: {'code': 'SOLD_OUT'}"),
         (ValueError("lone \ud800 surrogate"), "ValueError: lone \\ud800 surrogate"),
+        (ArgumentValidationError("ArgumentValidationError: n"), "ArgumentValidationError: n\n"),
         (Unprintable(), "Unprintable: (its message cannot be shown)"),
         (ValueError("x" * 100_000), "ValueError: " + "x" * 8000),
     ],
@@ -79,16 +97,6 @@ def test_any_exception_is_written_down(world, kind, error, text) -> None:
     state = world.job(job_id)["state"]
     assert state["kind"] == "failed"
     assert state["error"].startswith(text) and len(state["error"]) <= 8192
-
-
-@pytest.mark.parametrize("kind", ["mutation", "action"])
-def test_a_result_that_is_no_value_is_a_failure(world, kind) -> None:
-    def work(ctx):
-        return {1, 2}
-
-    job_id = world.scheduler.run_after(0, getattr(world, kind)(work))
-    world.run_all()
-    assert world.state(job_id) == "failed"
 
 
 def test_a_function_that_has_vanished_is_a_failure(world) -> None:
