@@ -14,8 +14,7 @@ from .. import webhooks
 from ..app import App
 from ..functions.registry import internal_action
 from ..http.router import HttpRouter
-from ..jobs.retry import Retry
-from ._posting import post
+from ._posting import Later, post
 
 _PROVIDERS = ("github", "stripe", "clerk")
 FORWARD = "MINIHTTP_FORWARD"  # the environment variable behind `serve --forward`
@@ -32,10 +31,8 @@ def forward(ctx: Any, delivery: dict[str, Any]) -> None:
     timeout_seconds = min(ctx.time_left(), _MAX_POST_SECONDS)
     posted = post(os.environ[FORWARD], delivery["body"], delivery["headers"], timeout_seconds)
     if not posted.ok:
-        wait = posted.headers.get("retry-after", "")
-        if wait.isascii() and wait.isdigit():
-            raise Retry(after=min(int(wait), 86_400))
-        raise OSError(f"{os.environ[FORWARD]} answered {posted.status}")
+        wait_seconds, answer = posted.retry_after_seconds, f"{os.environ[FORWARD]} answered {posted.status}"
+        raise OSError(answer) if wait_seconds is None else Later(answer, wait_seconds)
 
 
 def _inbox() -> HttpRouter:

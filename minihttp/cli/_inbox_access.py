@@ -68,16 +68,16 @@ class _Remote:
     def _call(self, kind: str, name: str, args: dict[str, Any]) -> Any:
         body = {"path": f"_webhooks:{name}", "args": encode_wire(args), "format": "convex_encoded_json"}
         try:
-            posted = post(f"{self._url}/api/{kind}", json.dumps(body).encode(), self._headers)
-            answer = json.loads(posted.body)
+            url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
+            posted = post(url, sent, self._headers, max_reply_bytes=None)
+            answer = {**json.loads(posted.body)}
         except OSError as error:
             raise MinihttpError(str(error)) from None
-        except ValueError:
+        except (ValueError, TypeError):
             raise MinihttpError(f"{self._url} did not answer in JSON") from None
         if answer.get("status") != "success":
-            raise MinihttpError(
-                answer.get("errorMessage") or answer.get("message") or f"HTTP {posted.status}"
-            )
+            said = answer.get("errorMessage") or answer.get("message") or f"HTTP {posted.status}"
+            raise MinihttpError(said.partition(" Server Error\n")[2] or said)  # behind the request's id
         return decode(answer["value"])
 
 

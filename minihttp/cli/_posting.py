@@ -7,14 +7,18 @@ makes go where a person at the command line said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
+from ..jobs.retry import Retry
+from ..jobs.webhook_endpoint import FULL_JITTER
 
-_MAX_REPLY_BYTES = 64 * 1024
+_MAX_REPLY_BYTES = 64 * 1024  # of a receiver: more is not looked at
+_MAX_RETRY_AFTER_SECONDS = 86_400
 
 
 class Posted(NamedTuple):
@@ -28,9 +32,36 @@ class Posted(NamedTuple):
     def ok(self) -> bool:
         return 200 <= self.status < 300
 
+    @property
+    def retry_after_seconds(self) -> int | None:
+        """What a busy receiver asks for (RFC 9110 §10.2.3), a day at most; a date is not read."""
+        text = self.headers.get("retry-after", "")[:12]
+        return min(int(text), _MAX_RETRY_AFTER_SECONDS) if text.isascii() and text.isdigit() else None
 
-def post(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float = 30.0) -> Posted:
-    """Send a body, byte for byte, with these headers.
+
+class Later(Retry):
+    """The receiver said when: not before then, nor sooner than a delivery is tried again anyhow.
+
+    Otherwise one that says "in 1 s" each time it is asked would use up all attempts within seconds.
+    """
+
+    def __init__(self, message: str, after_seconds: float) -> None:
+        super().__init__(after=after_seconds)
+        self.args = (f"{message}, Retry-After: {after_seconds}",)
+
+    def delay_seconds(self, attempts: int, random: Callable[[], float] = random.random) -> float:
+        usual_seconds = FULL_JITTER.delay_seconds(attempts, random)
+        return max(super().delay_seconds(attempts, random), usual_seconds)
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    timeout_seconds: float = 30.0,
+    max_reply_bytes: int | None = _MAX_REPLY_BYTES,
+) -> Posted:
+    """Send a body, byte for byte, with these headers; of the reply read so much, or with None all.
 
     Raises:
         ConfigurationError: the URL is not one of HTTP.
@@ -52,7 +83,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: flo
         )
         reply = connection.getresponse()
         fields = {name.lower(): value for name, value in reply.getheaders()}
-        return Posted(reply.status, fields, reply.read(_MAX_REPLY_BYTES))
+        return Posted(reply.status, fields, reply.read(max_reply_bytes))
     except (OSError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise OSError(f"{url} did not answer: {reason}") from error

@@ -19,6 +19,7 @@ from typing import Any
 from .. import webhooks
 from ..errors import ConfigurationError, MinihttpError, WebhookError
 from ..webhooks.explain import explain
+from ..webhooks.provider import Provider
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
 from . import add_app_arguments, add_json_flag, count, print_rows
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             return int(args.action(args))
         with inbox_access(args) as inbox:
             return int(args.action(inbox, args))
-    except ConfigurationError:
+    except (ConfigurationError, BrokenPipeError):  # `main` reports them
         raise
     except (MinihttpError, OSError) as error:
         file = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
@@ -120,8 +121,10 @@ def _replay(inbox: Access, args: argparse.Namespace) -> int:
 
 
 def _retry(inbox: Access, args: argparse.Namespace) -> int:
-    count = 0
-    while batch := int(inbox.mutation("retry_dead")):
+    count, before, batch = 0, None, 1
+    while batch:
+        done = inbox.mutation("retry_dead", before=before)
+        batch, before = int(done["retried"]), done["before"]
         count += batch
     print_rows([{"retried": count}], args.json)
     return 0
@@ -149,19 +152,10 @@ def _explain(inbox: Access, args: argparse.Namespace) -> int:
     others = {
         name: secret for found in known.values() for name, secret in found.items() if name not in secrets
     }
-    now = row["receivedAt"] / 1000
+    error = WebhookError(row["reason"], row["error"])
+    kept = (row["body"], row["headers"])
     return _say(
-        explain(
-            provider.verifier,
-            row["body"],
-            row["headers"],
-            secrets,
-            others=others,
-            now=now,
-            url=provider.public_url,
-            refused_as=row["reason"],
-        ),
-        args,
+        explain(error, provider.verifier, *kept, secrets, others=others, url=provider.public_url), args
     )
 
 
@@ -175,7 +169,7 @@ def _set_secrets(provider: Any, environ: Mapping[str, str]) -> dict[str, str]:
 def _send(args: argparse.Namespace) -> int:
     """Exit code 0 when every reply is a 2xx."""
     verifier = Verifier(webhooks.scheme(args.provider))
-    secret = _secret(args)
+    [secret] = _secret(args, verifier).values()
     timestamp = int(time.time() - args.age)
     id = f"{_ID_PREFIXES.get(args.provider, '')}{os.urandom(16).hex()}"
     if args.data:
@@ -201,16 +195,15 @@ _ID_PREFIXES = {
 def _verify(args: argparse.Namespace) -> int:
     """Exit code 0 when the delivery is genuine."""
     verifier = Verifier(webhooks.scheme(args.provider))
-    secret = _secret(args)
+    secret = _secret(args, verifier)
     headers = _read_headers(args.headers)
     with open(args.body, "rb") as file:
         body = file.read()
     tolerance = None if args.any_age else ...
     try:
-        delivery = verifier.verify(body, headers, secret, tolerance_seconds=tolerance, url=args.url)
-    except WebhookError:
-        name = args.secret or _usual_name(args.provider)
-        _say(explain(verifier, body, headers, {name: secret}, url=args.url), args)
+        delivery = verifier.verify(body, headers, secret.values(), tolerance_seconds=tolerance, url=args.url)
+    except WebhookError as error:
+        _say(explain(error, verifier, body, headers, secret, url=args.url), args)
         return 1
     print_rows(
         [{"verdict": "ok", "id": delivery.id, "event": delivery.event_type, "timestamp": delivery.timestamp}],
@@ -219,16 +212,12 @@ def _verify(args: argparse.Namespace) -> int:
     return 0
 
 
-def _secret(args: argparse.Namespace) -> str:
-    name = args.secret or _usual_name(args.provider)
-    secret: str | None = args.environ.get(name)
-    if not secret:
+def _secret(args: argparse.Namespace, verifier: Verifier) -> dict[str, str]:
+    name = args.secret or f"{args.provider.upper().replace('-', '_')}_WEBHOOK_SECRET"
+    found = Provider(verifier, name).resolve(args.environ)
+    if not found:
         raise ConfigurationError(f"the environment variable {name} is not set; --secret NAME names another")
-    return secret
-
-
-def _usual_name(provider: str) -> str:
-    return f"{provider.upper().replace('-', '_')}_WEBHOOK_SECRET"
+    return found
 
 
 def _read_headers(path: str) -> list[tuple[str, str]]:

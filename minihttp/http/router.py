@@ -346,8 +346,10 @@ def _parameters(path: str) -> tuple[tuple[str, int], ...]:
 
 
 def _location() -> str:
-    """`file:line` of the nearest caller outside this package."""
-    frame = sys._getframe(1)
+    """`file:line` of the nearest caller outside this package; of the package's own where it is imported."""
+    frame = first = sys._getframe(2)
     while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{_PACKAGE}."):
         frame = frame.f_back
+    if frame.f_code.co_filename.startswith("<frozen "):
+        frame = first
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

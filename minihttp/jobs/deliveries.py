@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
@@ -47,6 +48,7 @@ class Deliveries:
 
     def __init__(self, diary: Diary) -> None:
         self._diary = diary
+        self.now_ms = diary.now_ms
 
     # ------------------------------------------------------------ states
 
@@ -66,7 +68,7 @@ class Deliveries:
         if run is None:
             row |= self._settled(row, "done")
         else:
-            job_row = new_row(due_ms=self._diary.now_ms(), **run)
+            job_row = new_row(due_ms=self.now_ms(), **run)
             job = self._diary.draft(job_row)
             row |= self._unsettled(row, "pending") | {"jobId": job.id}
         delivery = draft(DELIVERIES, row)
@@ -85,7 +87,7 @@ class Deliveries:
 
     def again(self, transaction: Transaction, row: Row, body_hash: str, run: Row | None) -> None:
         """Count a duplicate. It revives a dead delivery: senders resend by hand under the old id."""
-        changes: Row = {"duplicates": row["duplicates"] + 1, "lastSeen": self._diary.now_ms()}
+        changes: Row = {"duplicates": row["duplicates"] + 1, "lastSeen": self.now_ms()}
         if row["bodyHash"] != body_hash:
             changes["conflicts"] = row.get("conflicts", 0) + 1  # the first body stays
         if row["state"] == "dead" and run is not None:
@@ -118,13 +120,13 @@ class Deliveries:
 
     def _unsettled(self, row: Row, state: str) -> Row:
         queue = f"{state}:{row['lane']}" if "lane" in row else state  # `until` orders a lane
-        return {"state": state, "queue": queue, "until": self._diary.now_ms(), "error": None}
+        return {"state": state, "queue": queue, "until": self.now_ms(), "error": None}
 
     def _schedule(self, transaction: Transaction, run: Row) -> str:
-        return self._diary.add(transaction, new_row(due_ms=self._diary.now_ms(), **run))
+        return self._diary.add(transaction, new_row(due_ms=self.now_ms(), **run))
 
     def _settled(self, row: Row, state: str) -> Row:
-        now = self._diary.now_ms()
+        now = self.now_ms()
         until = now + row["retentionSeconds"] * 1000
         return {"state": state, "queue": state, "until": until, "completedAt": now}
 
@@ -182,14 +184,13 @@ class Deliveries:
         lanes_too = query.with_index("by_queue", lambda q: q.gte("queue", state).lt("queue", f"{state};"))
         return iter(lanes_too.order("desc"))  # ";" follows the ":" before a lane
 
-    def dead(self, transaction: Transaction) -> list[Row]:
-        """Some of the dead deliveries, the oldest first."""
-        rows: list[Row] = self._queue(transaction, "dead").take(_AT_ONCE)
-        return rows
+    def dead(self, transaction: Transaction, wanted: Callable[[Row], bool] | None = None) -> list[Row]:
+        """Some of the dead deliveries (that are wanted), the oldest first."""
+        return list(islice(filter(wanted, self._queue(transaction, "dead")), _AT_ONCE))
 
     def outlived(self, transaction: Transaction) -> list[Row]:
         """Some of the settled deliveries whose retention is over, each behind its body."""
-        now = self._diary.now_ms()
+        now = self.now_ms()
         rows = [row for state in SETTLED for row in self._queue(transaction, state, now).take(_AT_ONCE)]
         return [found for row in rows for found in ({"_id": row["body"]}, row)]
 

@@ -174,7 +174,6 @@ class Inbox:
             "headers": {name: value[:_MAX_REFUSED_VALUE_CHARACTERS] for name, value in kept},
             "bodyHash": hashlib.sha256(body).hexdigest(),
             "bodyBytes": len(body),
-            "receivedAt": now * 1000,
         }
 
         def write(transaction: Transaction) -> None:

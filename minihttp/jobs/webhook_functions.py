@@ -129,9 +129,18 @@ class WebhookFunctions:
         row = self._rows.get(ctx._transaction, id)
         return self._again(ctx._transaction, row)
 
-    def retry_dead(self, ctx: Any) -> int:
-        """Run the handlers of some dead deliveries again; returns how many, 0 when there are no more."""
-        return sum(self._again(ctx._transaction, row) for row in self._rows.dead(ctx._transaction))
+    def retry_dead(self, ctx: Any, before: float | None = None) -> dict[str, float]:
+        """Run the handlers of some dead deliveries again.
+
+        Returns how many were `retried`, 0 when there are no more, and the `before` of the next call: what
+        fails again meanwhile is dead since later.
+        """
+        before = self._rows.now_ms() if before is None else before
+        handled = {path for path, endpoint in self._endpoints.items() if endpoint.handler}
+        rows = self._rows.dead(
+            ctx._transaction, lambda row: row["completedAt"] <= before and row["endpoint"] in handled
+        )
+        return {"retried": sum(self._again(ctx._transaction, row) for row in rows), "before": before}
 
     def _again(self, transaction: Transaction, row: Row) -> bool:
         endpoint = self._endpoints.get(row["endpoint"])

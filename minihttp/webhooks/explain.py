@@ -26,7 +26,10 @@ _MEANINGS = {
     "too_new": "the signature is right, but of the future: a clock that is behind here",
 }
 _NO_BODY = "its body was not kept, so no cause can be tried: http.webhook(…, keep_refused_bodies=True)"
-_NO_CAUSE = "none of the usual causes explains it: most likely the secret is of another endpoint or account"
+_NO_CAUSE = (
+    "none of the usual causes explains it: most likely the secret is of another endpoint or account, or "
+    "somebody changed the body"
+)
 _STYLES = {
     "compactly": {"separators": (",", ":")},
     "compactly, and non-ASCII characters kept": {"separators": (",", ":"), "ensure_ascii": False},
@@ -38,35 +41,29 @@ _STYLES = {
 
 
 def explain(
+    error: WebhookError,
     verifier: Verifier,
     body: bytes | None,
     headers: Headers,
     secrets: Mapping[str, str],
     *,
     others: Mapping[str, str] | None = None,
-    now: float | None = None,
     url: str = "",
-    refused_as: str = "mismatch",
 ) -> list[str]:
-    """Why `verify` refuses a delivery: its reason, then what would have made it match, if anything would.
+    """Why a delivery was refused: the reason, then what would have made it match, if anything would.
 
     Args:
+        error: with what it was refused.
         body: the raw body; None where it was not kept, then nothing can be tried.
-        secrets: name -> secret, of the endpoint.
+        secrets: name -> secret, of the endpoint, as they are now.
         others: name -> secret, of everything else that is configured.
-        now: when it was received, in Unix seconds.
-        refused_as: the reason that was stored with it, for one whose body was not kept.
+        url: that the provider was given, where it signs it.
     """
-    try:
-        found = verifier.verify(body or b"", headers, list(secrets.values()), now=now, url=url)
-    except WebhookError as error:
-        reason, detail = error.reason, str(error)
-    else:
-        return [f"it is genuine: signed with {list(secrets)[found.secret_index]}"]
-    if reason != "mismatch":
-        return [f"{reason}: {_MEANINGS[reason]}", detail]
+    meaning = f"{error.reason}: {_MEANINGS[error.reason]}"
+    if error.reason != "mismatch":
+        return [meaning, str(error)]
     if body is None:
-        return [f"{refused_as}: {_MEANINGS[refused_as]}", _NO_BODY]
+        return [meaning, _NO_BODY]
 
     def matches(secret: str | bytes, text: bytes) -> bool:
         try:
@@ -82,10 +79,11 @@ def explain(
     ]
     keys += [(f"with {name}, which another endpoint uses", secret) for name, secret in (others or {}).items()]
     bodies = [("", body), *_bodies(body)]
-    causes = (
-        f"it would match {key}{how}" for key, secret in keys for how, text in bodies if matches(secret, text)
-    )
-    return [f"{reason}: {_MEANINGS[reason]}", next(causes, _NO_CAUSE)]
+    attempts: list[tuple[str, str | bytes, bytes]]
+    attempts = [(f"with {name} as it is set now", secret, body) for name, secret in secrets.items()]
+    attempts += [(f"{key}{how}", secret, text) for key, secret in keys for how, text in bodies]
+    causes = (f"it would match {how}" for how, secret, text in attempts if matches(secret, text))
+    return [meaning, next(causes, _NO_CAUSE)]
 
 
 def _keys(secret: str) -> Iterator[tuple[str, str | bytes]]:
@@ -101,6 +99,7 @@ def _keys(secret: str) -> Iterator[tuple[str, str | bytes]]:
     else:
         yield " with the prefix 'whsec_'", f"whsec_{bare}"
         yield " taken as text instead of base64", bare.encode()
+    yield " with a newline at its end, which the sender has", f"{bare}\n"
     try:
         yield " decoded from base64", b64decode(bare.removeprefix("whsec_"), validate=True)
     except ValueError:

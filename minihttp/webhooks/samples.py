@@ -123,7 +123,9 @@ def sample(provider: str, event_type: str, *, id: str, timestamp: int) -> bytes:
     """
     if (provider, event_type) not in _EVENTS:
         known = ", ".join(f"{name} {event}" for name, event in _EVENTS)
-        raise ConfigurationError(f"there is no sample {provider} {event_type}; there are {known}")
+        raise ConfigurationError(
+            f"there is no sample {provider} {event_type}: send your own (--data), or one of {known}"
+        )
     event, style = _EVENTS[provider, event_type]
     return json.dumps(_fill(event, id, timestamp), ensure_ascii=False, **style).encode()
 

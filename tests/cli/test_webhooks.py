@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,8 +16,9 @@ from typing import Any
 import pytest
 
 from minihttp import App, cli
-from minihttp.webhooks import stripe
-from tests.live import Client, Process, live
+from minihttp.cli._posting import Later
+from minihttp.webhooks import github, stripe
+from tests.live import ROOT, Client, Process, live
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 APP = """
@@ -100,6 +104,13 @@ class TestSend:
         refused = shell.rows("list", shell.target, "--server", server.url, "--state", "refused")
         assert [row["reason"] for row in refused] == ["too_old", "mismatch"]
 
+    def test_a_secret_that_cannot_be_one_is_named(
+        self, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(ENVIRON, "GITHUB_WEBHOOK_SECRET", " ")
+        said = shell("send", "github", "push", "http://h", code=1)
+        assert "GITHUB_WEBHOOK_SECRET: a webhook secret is empty or blank" in said
+
     def test_ones_own_data_and_secret(self, shell: Shell, server: Client, tmp_path: Path) -> None:
         (tmp_path / "event.json").write_bytes(b'{"id": "evt_mine"}')
         target = f"{server.url}/webhooks/stripe"
@@ -113,7 +124,10 @@ class TestSend:
         ("argv", "message"),
         [
             (["nobody", "x", "http://h"], "'nobody' is not a webhook provider; known are clerk"),
-            (["stripe", "x", "http://h"], "there is no sample stripe x; there are github push"),
+            (
+                ["stripe", "x", "http://h"],
+                "there is no sample stripe x: send your own (--data), or one of github push",
+            ),
             (
                 ["clerk", "user.created", "http://h"],
                 "CLERK_WEBHOOK_SECRET is not set; --secret NAME names another",
@@ -190,11 +204,39 @@ class TestInbox:
         done = shell.rows(*filled("list"))[1]
         assert "was not refused: it is done" in shell(*filled("explain", done["id"]))
 
+    def test_explain_says_what_the_endpoint_said_not_what_the_signature_is(
+        self, shell: Shell, filled: Any, server: Client
+    ) -> None:
+        """Its id is missing, or its endpoint more strict than its provider: the signature is right."""
+        body = b"{}"
+        headers = github.sign(body, "hub", event_type="push")
+        del headers["X-GitHub-Delivery"]
+        assert server.post("/webhooks/github", body, headers).status == 400
+        refused = shell.rows(*filled("list", "--state", "refused"))[0]
+        [said] = shell.rows(*filled("explain", refused["id"]))
+        assert said["explanation"][1] == "the header X-GitHub-Delivery is missing or empty"
+
+    def test_a_large_delivery_is_shown_whole(
+        self, shell: Shell, filled: Any, server: Client, tmp_path: Path
+    ) -> None:
+        (tmp_path / "large").write_bytes(b'{"id": "evt_large", "filling": "%s"}' % (b"x" * 200_000))
+        shell("send", "stripe", "x", f"{server.url}/webhooks/stripe", "--data", "large")
+        [shown] = shell.rows(*filled("show", shell.rows(*filled("list"))[0]["id"]))
+        assert shown["body"] == (tmp_path / "large").read_text()
+        read_end, write_end = os.pipe()
+        os.close(read_end)  # as `| head` does once it has seen enough
+        command = [sys.executable, "-m", "minihttp", "webhooks", *filled("show", shown["_id"])]
+        path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+        with os.fdopen(write_end, "wb") as pipe:
+            done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, env=path, timeout=60)
+        assert (done.returncode, done.stderr) == (0, b"")
+
     def test_prune(self, shell: Shell, filled: Any) -> None:
         assert shell.rows(*filled("prune")) == [{"removed": 0}]
 
     def test_what_does_not_exist(self, shell: Shell, filled: Any) -> None:
-        assert "there is no webhook delivery 'nonsense'" in shell(*filled("show", "nonsense"), code=1)
+        said = shell(*filled("show", "nonsense"), code=1)
+        assert said == "webhooks: there is no webhook delivery 'nonsense'\n"
 
     def test_a_server_that_is_not_there_or_does_not_know_the_key(
         self, shell: Shell, server: Client, monkeypatch: pytest.MonkeyPatch
@@ -314,6 +356,13 @@ class TestWithoutAnApp:
     def test_no_arguments_in_an_empty_folder(self, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.inbox_target({"STRIPE_WEBHOOK_SECRET": "x"}) == cli.INBOX_TARGET
         assert cli.inbox_target({"OTHER_SECRET": "x"}) is None
+        assert cli.main(["--forward", "http://h"], {}) == 1
+        assert "none of GITHUB_WEBHOOK_SECRET" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("asked_seconds", [0, 10_000])
+    def test_a_receiver_that_says_when_is_not_asked_sooner_nor_more_often(self, asked_seconds: int) -> None:
+        pauses = [Later("503", asked_seconds).delay_seconds(n, lambda: 0.0) for n in (1, 2, 8)]
+        assert pauses == [max(pause, asked_seconds) for pause in (2, 8, 7200)]
 
     def test_forwarding_is_not_for_apps(self, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["serve", shell.target, "--forward", "http://h"], dict(ENVIRON)) == 1

@@ -509,10 +509,21 @@ class TestHandling:
         shop.run()
         assert shop.states() == ["dead"] * 3
         shop.on_event = lambda ctx, delivery: None
-        assert shop.app.run_mutation("_webhooks:retry_dead") == 3
-        assert shop.app.run_mutation("_webhooks:retry_dead") == 0
+        assert shop.app.run_mutation("_webhooks:retry_dead")["retried"] == 3
+        assert shop.app.run_mutation("_webhooks:retry_dead")["retried"] == 0
         shop.run()
         assert sorted(shop.effects()) == ["evt_0", "evt_1", "evt_2"]
+
+    def test_what_fails_again_while_the_dead_are_retried_is_left(self, shop: Shop) -> None:
+        shop.webhook(stripe, shop.mutate, retry=Retry(max_attempts=1))
+        shop.on_event = fail
+        shop.stripe()
+        shop.run()
+        first = shop.app.run_mutation("_webhooks:retry_dead")
+        shop.clock.advance(seconds=1)
+        shop.run()
+        assert (first["retried"], shop.states()) == (1, ["dead"])
+        assert shop.app.run_mutation("_webhooks:retry_dead", before=first["before"])["retried"] == 0
 
     def test_a_duplicate_revives_a_dead_delivery(self, shop: Shop) -> None:
         """GitHub, Svix and Stripe resend by hand under the old id."""
@@ -661,7 +672,7 @@ class TestKeeping:
         [row] = later.list()
         assert row["state"] == "dead" and "no webhook handler at /webhooks/stripe any more" in row["error"]
         assert later.app.run_mutation("_webhooks:replay", id=row["_id"]) is False
-        assert later.app.run_mutation("_webhooks:retry_dead") == 0
+        assert later.app.run_mutation("_webhooks:retry_dead")["retried"] == 0
         later.close()
 
 

@@ -42,6 +42,7 @@ def test_stripe_is_pretty_printed_and_carries_the_time() -> None:
 
 def test_an_unknown_sample_is_a_clear_error() -> None:
     with pytest.raises(
-        ConfigurationError, match="there is no sample github star; there are github push, stripe"
+        ConfigurationError,
+        match=r"there is no sample github star: send your own \(--data\), or one of github push, stripe",
     ):
         sample("github", "star", id="", timestamp=0)
