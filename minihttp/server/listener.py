@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from waitress import wasyncore
@@ -86,6 +87,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     draining = False
     is_closed = False
+    next_channel_cleanup = inf  # `turn` calls `maintenance`, not waitress
+    _next_maintenance = 0.0  # Unix seconds
     _loop_thread = 0
     _unsettled = False  # tasks wait that the loop has to see to soon
     _resting_until = 0.0  # Unix seconds; no connection is accepted before
@@ -200,12 +203,18 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     def turn(self, timeout_seconds: float) -> None:
         """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""
         self._loop_thread = threading.get_ident()
+        now = time.time()
         if self._unsettled:
             timeout_seconds = min(timeout_seconds, _SOON_SECONDS)
-        elif time.time() < self._resting_until:
+        elif now < self._resting_until:
             timeout_seconds = min(timeout_seconds, _REST_SECONDS)
+        if now >= self._next_maintenance:
+            # Before the sockets are asked, not among them: a descriptor that it frees may be the next
+            # connection's when the answer comes.
+            self._next_maintenance = now + self.adj.cleanup_interval
+            self.maintenance(now)
         if isinstance(self.sockets, Sockets):
-            self.changed(self)  # waitress does its housekeeping when the listening socket is asked
+            self.changed(self)  # full, or out of descriptors, it is not readable
             self.sockets.turn(timeout_seconds)
         else:
             wasyncore.loop(timeout_seconds, use_poll=True, map=self.sockets, count=1)

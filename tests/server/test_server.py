@@ -184,7 +184,7 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: 
         for client in stuck:
             client.read_head()
         settings = server._listener.adj
-        settings.cleanup_interval = server._listener.next_channel_cleanup = 0
+        settings.cleanup_interval = server._listener._next_maintenance = 0
         settings.channel_timeout = -1
         wake = server._listener.pull_trigger  # often, as we do not see when the app begins to wait
         for _ in stuck:
@@ -291,22 +291,45 @@ def test_a_request_id_is_taken_from_the_trusted_proxy_only(
         assert (body == given) is taken and (taken or len(body) == 16)
 
 
-@pytest.mark.parametrize("cured", [True, False])
-def test_connections_that_wait_are_accepted_together_up_to_the_limit(cured: bool) -> None:
+def listening(cured: bool) -> Listener:
+    """A listener with room for eight connections, whose loop is turned by the test."""
     limits = {"connections": 10, "max_body_bytes": 1, "min_body_bytes_per_second": 1}
-    listener = Listener(
+    return Listener(
         Gated(), bind("127.0.0.1", 0), threads=1, trusted_proxy=None, report=None, cured=cured, **limits
     )
+
+
+@pytest.mark.parametrize("cured", [True, False])
+def test_connections_that_wait_are_accepted_together_up_to_the_limit(cured: bool) -> None:
+    listener = listening(cured)
     clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(20)]
     listener.turn(PATIENCE_SECONDS)
     assert len(listener.sockets) == 10, "two of them are the listening socket and the loop's own pipe"
+    first = list(listener.active_channels.values())
     for client in clients[:4]:
         client.close()
+    while sum(channel.connected for channel in first) > 4:
+        listener.turn(PATIENCE_SECONDS)
     for _ in range(8):
         listener.turn(0)
     assert len(listener.sockets) == 10, "those that were closed have left their places to others"
     for client in clients:
         client.close()
+    listener.close_all(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("cured", [True, False])
+def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn(cured: bool) -> None:
+    listener = listening(cured)
+    with socket.create_connection(listener.socket.getsockname()) as stuck:
+        listener.turn(PATIENCE_SECONDS)
+        [channel] = listener.active_channels.values()
+        channel.total_outbufs_len, channel.last_activity = 1, 0  # a reply that is not read
+        listener._next_maintenance = 0
+        with socket.create_connection(listener.socket.getsockname()) as other:
+            listener.turn(PATIENCE_SECONDS)
+            [channel] = listener.active_channels.values()
+            assert channel.addr == other.getsockname() != stuck.getsockname()
     listener.close_all(PATIENCE_SECONDS)
 
 
