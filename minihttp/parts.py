@@ -20,6 +20,7 @@ from .functions.registry import Registry
 from .functions.runner import Runner
 from .jobs.crons import Crons
 from .jobs.inbox import INBOX_TABLES, Inbox
+from .jobs.job_functions import JobFunctions
 from .jobs.worker import JOB_TABLES, Jobs
 from .loader import load_module
 from .values import show
@@ -79,6 +80,7 @@ class Parts:
                 environment=app.environment,
             )
             self.jobs = Jobs(self.database, self.runner, crons=app.crons, workers=app.workers, **shared)
+            JobFunctions(self.jobs.diary).register(registry)
             self.inbox = Inbox(
                 self.database,
                 self.runner,

@@ -190,5 +190,9 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    text = "-" if value in (None, "") else str(value)
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return "-" if value in (None, "") else plain(str(value))
+
+
+def plain(line: str) -> str:
+    """A line as a terminal may be given it: control characters escaped."""
+    return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
