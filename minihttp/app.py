@@ -258,6 +258,24 @@ class App:
         self._wire()
         return self
 
+    def check(self, *, stored: bool = True) -> bool:
+        """Find what would stop a start, and change nothing: routes, schema, functions, crons, webhooks, data.
+
+        Args:
+            stored: whether to look at what is stored too, which is locked meanwhile.
+
+        Returns:
+            Whether that was done: not where nothing is stored yet or another process has it open.
+
+        Raises:
+            ConfigurationError: as `prepare`, the first that is found.
+        """
+        from .own_routes import OwnRoutes
+        from .parts import try_out
+
+        OwnRoutes(self)
+        return try_out(self, stored)
+
     def open(self) -> App:
         """Open storage, check the schema and register the functions; a second call does nothing.
 

@@ -46,6 +46,13 @@ def open_files(url: str, *, must_exist: bool = False) -> FileBackend:
     return backend
 
 
+def is_there(url: str) -> bool:
+    """Whether something is at a local path; of what may be elsewhere, True."""
+    match = _split_url(url)
+    location = match[2] if match else url
+    return location.startswith("//") or os.path.exists(location)
+
+
 def check_backends(data: str, files: str | None) -> None:
     """Find the backends that `App(data=…, files=…)` mean, and open none. Raises as `open_documents` does."""
     documents_url, files_url = storage_urls(data, files)
@@ -64,7 +71,7 @@ def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_o
     scheme = scheme.lower()
     try:
         backend = _find(scheme, kind)
-        if must_exist and not location.startswith("//") and not os.path.exists(location):
+        if must_exist and not is_there(url):
             raise DataDirectoryError(f"there is nothing at {url!r}")
         return backend if find_only else backend(location)
     except ModuleNotFoundError as missing:

@@ -7,14 +7,17 @@ what was opened before it is closed again. Knows no requests.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from copy import copy
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .backends import open_documents, open_files, storage_urls
+from .backends import check_backends, is_there, open_documents, open_files, storage_urls
 from .data.database import Database
 from .data.schema import Schema
-from .errors import ConfigurationError
+from .errors import ConfigurationError, DataDirectoryError
 from .files.storage import FILE_TABLES, FileStore
 from .functions.registry import Registry
 from .functions.runner import Runner
@@ -102,6 +105,33 @@ class Parts:
     def _close_storage(self) -> None:
         self.files.close()
         self.database.close()
+
+
+def try_out(app: Host, stored: bool) -> bool:
+    """Finds what would stop `Parts(app)` and changes nothing; what `App.check` takes, returns and raises.
+
+    The code is put together on an empty database in memory, then what is stored is taken in and that undone.
+    """
+    check_backends(app.data, app.files_url)
+    empty = copy(app)
+    empty.data, empty.files_url = ":memory:", None
+    Parts(empty).close(0.0)
+    documents_url, files_url = storage_urls(app.data, app.files_url)
+    if not (stored and is_there(documents_url)):
+        return False
+    try:
+        backend = open_documents(documents_url)
+    except DataDirectoryError as error:
+        if getattr(error.__cause__, "errno", None) == errno.EAGAIN:  # a running server has checked it
+            return False
+        raise
+    shared: dict[str, Any] = {"limits": app.limits, "clock": app.clock}
+    with closing(backend):
+        database = Database(backend, app.schema, system=_SYSTEM_TABLES, trial=True, **shared)
+        if is_there(files_url):
+            with closing(FileStore(open_files(files_url), database, **shared)) as files:
+                files.check()
+    return True
 
 
 def _check(name: str, value: object, kind: type) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, did_you_mean
 from ..settings import Settings, add_flags, read_env_file, resolve
 
 if TYPE_CHECKING:
@@ -69,8 +69,22 @@ def _verbs() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
-def _parser(first: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(PROGRAM, description="HTTP actions as plain Python.")
+class _Parser(argparse.ArgumentParser):
+    """A parser, and those of its commands: no flag may be shortened, and an unknown one gets a suggestion."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{**settings, "allow_abbrev": False})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            near = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+        return found, unknown
+
+
+def _parser(first: Sequence[str]) -> _Parser:
+    parser = _Parser(PROGRAM, description="HTTP actions as plain Python.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     names = _verbs()
     for name in first if first and first[0] in names else names:
@@ -157,21 +171,28 @@ def secret_warnings(app: App) -> Iterator[str]:
 
 
 @contextmanager
-def opened_app(args: argparse.Namespace) -> Iterator[App]:
-    """The app of `args.target` with its storage open and no worker; closed at the end.
-
-    It receives nothing, so nobody is warned that a webhook has no secret here.
-    """
+def receiving_nothing() -> Iterator[None]:
+    """Nobody is warned meanwhile that a webhook has no secret here."""
     import logging
 
-    app, log = load_app(args), logging.getLogger("minihttp.webhooks")
+    log = logging.getLogger("minihttp.webhooks")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        yield app.open()
+        yield
     finally:
-        app.close()
         log.setLevel(level)
+
+
+@contextmanager
+def opened_app(args: argparse.Namespace) -> Iterator[App]:
+    """The app of `args.target` with its storage open and no worker; closed at the end."""
+    app = load_app(args)
+    with receiving_nothing():
+        try:
+            yield app.open()
+        finally:
+            app.close()
 
 
 def print_rows(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
@@ -190,9 +211,5 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    return "-" if value in (None, "") else plain(str(value))
-
-
-def plain(line: str) -> str:
-    """A line as a terminal may be given it: control characters escaped."""
-    return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
+    text = "-" if value in (None, "") else str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`config`: every setting in force, and where it came from; never the value of a secret."""
+"""`config`: every setting in force, and where it came from; never the value of a secret.
+
+A mistake of the app that would stop a start is told after them, as by `routes`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from ..backends import without_password
 from ..settings import APP_SETTINGS, LIMITS, SECRETS, SETTINGS, add_flags
-from . import add_json_flag, add_target, load_app, print_rows, settings_of
+from . import add_json_flag, add_target, load_app, print_rows, receiving_nothing, settings_of
 
 HELP = "print the settings in force, and where each comes from"
 
@@ -39,4 +42,6 @@ def run(args: argparse.Namespace) -> int:
         for path, name in app.missing_secrets()
     ]
     print_rows(rows, args.json)
+    with receiving_nothing():
+        app.check(stored=False)
     return 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""`doctor`: looks for what will hurt in production: disk, WAL, clock, descriptors, secrets, proxy settings.
+"""`doctor`: looks for what will stop a start or hurt in production.
 
-Each check yields rows of (check, verdict, detail); the verdict is ok, warning or fail. Opens no database: it
-may run beside a server that has the data directory locked.
+Each check yields rows of (check, verdict, detail); the verdict is ok, warning or fail. It may run beside a
+server that has the data directory locked, and changes nothing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,24 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..backends import check_backends, storage_urls
+from ..backends import storage_urls
 from ..errors import ConfigurationError
 from ..limits import MIB
 from ..settings import Settings, add_flags
-from . import add_app_arguments, add_json_flag, load_app, print_rows, secret_warnings, settings_of
+from . import (
+    add_app_arguments,
+    add_json_flag,
+    load_app,
+    print_rows,
+    receiving_nothing,
+    secret_warnings,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from ..app import App
 
-HELP = "check disk, clock, descriptors, secrets and proxy settings"
+HELP = "check app, data, disk, clock, descriptors, secrets and proxy settings"
 _LOW_DISK_BYTES, _NO_DISK_BYTES = 1024 * MIB, 64 * MIB
 _FEW_INODES = 10_000  # every stored file takes one
 _LARGE_WAL_BYTES = 64 * MIB  # a reader that never ends keeps it from being folded into the database
@@ -46,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     app, settings = load_app(args), settings_of(args)
     findings = [
         *_versions(),
+        *_start(app),
         *_storage(app),
         *_descriptors(settings),
         *_secrets(app),
@@ -62,12 +71,21 @@ def _versions() -> Iterator[Finding]:
     yield "sqlite", "ok", sqlite3.sqlite_version + advice
 
 
-def _storage(app: App) -> Iterator[Finding]:
-    """Backends, disk, WAL, and the clock, which the files tell about."""
+def _start(app: App) -> Iterator[Finding]:
     try:
-        check_backends(app.data, app.files_url)
+        with receiving_nothing():
+            looked = app.check()
     except ConfigurationError as error:
-        yield "storage", "fail", str(error)
+        yield "start", "fail", str(error).partition("\n")[0]
+        return
+    unseen = (
+        "the app fits together; its data was not looked at: there is none, or another process has it open"
+    )
+    yield "start", "ok", "the app and its data fit together" if looked else unseen
+
+
+def _storage(app: App) -> Iterator[Finding]:
+    """Disk, WAL, and the clock, which the files tell about."""
     scheme, _, path = storage_urls(app.data, app.files_url)[0].partition(":")
     if scheme != "sqlite" or path == ":memory:":
         yield "disk", "ok", f"the documents are not in a file: {scheme}"

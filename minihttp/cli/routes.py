@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""`routes`: what an app answers: method, path, handler, and where the handler is written."""
+"""`routes`: what an app answers: method, path, handler, and where the handler is written.
+
+A mistake of the app that would stop a start is told after them. What is stored is not looked at, so that this
+may run beside a server.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import add_app_arguments, add_json_flag, load_app, print_rows
+from . import add_app_arguments, add_json_flag, load_app, print_rows, receiving_nothing
 
 if TYPE_CHECKING:
     from ..app import App
@@ -21,7 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    print_rows(route_rows(load_app(args)), args.json)
+    app = load_app(args)
+    print_rows(route_rows(app), args.json)
+    with receiving_nothing():
+        app.check(stored=False)
     return 0
 
 

@@ -44,6 +44,7 @@ class Database:
         system: the framework's tables, by names that begin with `_`.
         limits: of one transaction and of one document.
         clock: Unix seconds.
+        trial: take the schema in and undo that: what the engine stores is checked and stays as it is.
 
     Raises:
         SchemaError: when stored documents do not match the schema; nothing is changed then.
@@ -58,6 +59,7 @@ class Database:
         system: Mapping[str, Table] | None = None,
         limits: Limits = DEFAULT_LIMITS,
         clock: Callable[[], float] = time.time,
+        trial: bool = False,
     ) -> None:
         self._backend = backend
         self._guard = _Guard(backend.Fault)
@@ -65,19 +67,26 @@ class Database:
         self.limits = limits
         self.clock = clock
         self._pins = Pins(lambda: backend.read(None), clock)
-        self._catalog = self._take_in(schema, system or {}, ids.IdMaker(clock))
+        self._catalog = self._take_in(schema, system or {}, ids.IdMaker(clock), trial)
         self.secret = self._catalog.secret
 
-    def _take_in(self, schema: Schema | None, system: Mapping[str, Table], make_id: ids.IdMaker) -> Catalog:
+    def _take_in(
+        self, schema: Schema | None, system: Mapping[str, Table], make_id: ids.IdMaker, trial: bool
+    ) -> Catalog:
         user, strict = (schema.tables, schema.schema_validation) if schema else ({}, False)
         unchecked = frozenset() if strict else frozenset(user)
 
         def run(engine: Writing) -> tuple[dict[str, TableInfo], bytes]:
             migration = Migration(engine, make_id)
-            return migration.run({**user, **system}, unchecked), migration.secret()
+            taken = migration.run({**user, **system}, unchecked), migration.secret()
+            if trial:
+                raise _Undone(taken)
+            return taken
 
         try:
             tables, secret = self._backend.write(run, None)
+        except _Undone as undone:
+            tables, secret = undone.args[0]
         except self._backend.Fault as fault:
             raise DataDirectoryError(f"The database cannot be opened: {fault.strerror or fault}") from fault
         public = {name: tables.get(name) or TableInfo(name) for name in PUBLIC_SYSTEM_TABLES}
@@ -182,6 +191,10 @@ class Database:
         """Close the engine; what was acknowledged is on disk already."""
         self._pins.close()
         self._backend.close()
+
+
+class _Undone(Exception):
+    """Ends a transaction that is not to be kept."""
 
 
 class _Guard(threading.local):

@@ -102,7 +102,7 @@ class FileStore(BlobStore):
             how many blobs were deleted.
 
         Raises:
-            DataDirectoryError: the files in the store are not those of this database, see `_mark`.
+            DataDirectoryError: the files in the store are not those of this database, see `check`.
         """
         with self.faults("sweep the file store"):
             mark = self._mark()
@@ -119,25 +119,30 @@ class FileStore(BlobStore):
                 deleted += len(orphans)
         return deleted
 
-    def _mark(self) -> str:
-        """The key of the empty blob by which store and database know each other, put when the store is empty.
+    def check(self) -> str:
+        """The key of the empty blob by which store and database know each other, or "" before there is one.
 
         Raises:
             DataDirectoryError: the store holds files, but not the mark: the database was lost, emptied or
                 replaced, or these are another app's files; a sweep would delete them all.
         """
         known = self.database.read(lambda transaction: transaction.system.query("_file_stores").first())
-        key: str = known["key"] if known else os.urandom(16).hex()
-        if known and self._has(key):
-            return key
-        if next(self.backend.list(), None) is not None:
+        key: str = known["key"] if known else ""
+        if not (key and self._has(key)) and next(self.backend.list(), None) is not None:
             raise DataDirectoryError(
                 "the file store holds files that this database knows nothing of: was the database lost or"
                 " replaced, or are they another app's? Put the right database back, or move the files away"
             )
-        if not known:
+        return key
+
+    def _mark(self) -> str:
+        """The key of `check`, whose blob is put when the store is empty."""
+        key = self.check()
+        if not key:
+            key = os.urandom(16).hex()
             self.database.write(lambda transaction: transaction.system.insert("_file_stores", {"key": key}))
-        self.backend.put(key, ())
+        if not self._has(key):
+            self.backend.put(key, ())
         return key
 
     def _has(self, key: str) -> bool:

@@ -56,7 +56,9 @@ def disk() -> Iterator[Path]:
 def test_a_machine_that_is_well(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, found = doctor(app, capsys, "--data", str(app.parent / "data"))
     assert code == 0 and "fail" not in {verdict for verdict, _ in found.values()}
-    assert {"python", "sqlite", "disk", "wal", "clock", "descriptors", "secrets", "proxy"} <= set(found)
+    assert {"python", "sqlite", "start", "disk", "wal", "clock", "descriptors", "secrets", "proxy"} <= set(
+        found
+    )
     assert not (app.parent / "data").exists()
 
 
@@ -83,9 +85,12 @@ def test_data_that_cannot_be_used(app: Path, capsys: pytest.CaptureFixture[str])
     code, found = doctor(app, capsys, "--data", str(app))
     assert code == 1 and found["disk"] == ("fail", f"{app} is not a directory")
     code, found = doctor(app, capsys, "--data", "sqlte:x.db")
-    assert code == 1 and found["storage"][0] == "fail" and "did you mean 'sqlite'" in found["storage"][1]
+    assert code == 1 and found["start"][0] == "fail" and "did you mean 'sqlite'" in found["start"][1]
     code, found = doctor(app, capsys, "--files", "nowhere://x")
-    assert code == 1 and "there is no storage backend 'nowhere'" in found["storage"][1]
+    assert code == 1 and "there is no storage backend 'nowhere'" in found["start"][1]
+    (app.parent / "app.db").write_bytes(b"no database at all" * 100)
+    code, found = doctor(app, capsys, "--data", str(app.parent))
+    assert code == 1 and found["start"][0] == "fail" and "not a database" in found["start"][1]
     code, found = doctor(app, capsys, "--data", ":memory:")
     assert code == 0 and found["disk"] == ("ok", "the documents are not in a file: sqlite")
 

@@ -12,7 +12,7 @@ import pytest
 from minihttp import cli
 
 APP = """
-from minihttp import App, HttpRouter, Response
+from minihttp import App, HttpRouter, internal_mutation, v
 from minihttp.webhooks import stripe
 http = HttpRouter()
 
@@ -24,8 +24,12 @@ def list_items(ctx, request):
 def file(ctx, request):
     return {}
 
-http.webhook("/hooks/stripe", stripe.provider(secret="STRIPE_SECRET_OF_TEST"), lambda ctx, event: None)
-app = App(http)
+@internal_mutation(args={"delivery": v.any()})
+def on_event(ctx, delivery):
+    pass
+
+http.webhook("/hooks/stripe", stripe.provider(secret="STRIPE_SECRET_OF_TEST"), on_event)
+app = App(http, modules=[__name__])
 """
 
 
@@ -75,6 +79,20 @@ def test_a_mistake_in_the_command(argv: list[str], capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
+    ("argv", "suggestion"),
+    [
+        (["serve", "app", "--prot", "80"], "did you mean '--port'?"),
+        (["serve", "app", "--limits-max-body-byte=1"], "did you mean '--limits-max-body-bytes'?"),
+        (["serve", "app", "--relo"], "did you mean '--reload'?"),
+        (["jobs", "list", "--stat", "failed"], "did you mean '--state'?"),
+    ],
+)
+def test_a_flag_that_is_none(argv: list[str], suggestion: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(argv, {}) == 2
+    assert capsys.readouterr().err.endswith(f"; {suggestion}\n")
+
+
+@pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["routes", "no_such_module"], "minihttp: no module named 'no_such_module' in "),
@@ -105,6 +123,17 @@ def test_routes_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert cli.main(["routes", folder.name, "--json"], {}) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert rows[1]["path"] == "/items" and rows[1]["handler"] == "list_items"
+
+
+@pytest.mark.parametrize("verb", ["routes", "config"])
+def test_a_mistake_that_would_stop_a_start_is_told_after_the_rows(
+    verb: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.write_text(APP.replace("modules=[__name__]", "modules=['no_such_module']"))
+    assert cli.main([verb, folder.stem], {}) == 1
+    told = capsys.readouterr()
+    assert told.out and told.err.startswith("minihttp: App(modules=…): no module named 'no_such_module'")
+    assert told.err.count("\n") == 1
 
 
 def test_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
