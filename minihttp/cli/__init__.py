@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             environ.setdefault(name, value)
         arguments = list(sys.argv[1:] if argv is None else argv)
         if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
-            arguments = _usual_command(environ) + arguments
+            arguments = _usual_command(arguments, environ) + arguments
         args = _parser(arguments[:1]).parse_args(arguments)
         args.argv, args.environ, args.shell_environ = arguments, environ, shell_environ
         return int(args.run(args))
@@ -84,7 +84,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(first: Sequence[str]) -> _Parser:
-    parser = _Parser(PROGRAM, description="HTTP actions as plain Python.")
+    alone = "Without a command: serves the app of the current folder, or where there is none an inbox for the"
+    alone += f" webhooks whose secret is set: {', '.join(_INBOX_SECRETS)}."
+    parser = _Parser(PROGRAM, description="HTTP actions as plain Python.", epilog=alone)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     names = _verbs()
     for name in first if first and first[0] in names else names:
@@ -95,9 +97,12 @@ def _parser(first: Sequence[str]) -> _Parser:
     return parser
 
 
-def _usual_command(environ: MutableMapping[str, str]) -> list[str]:
+def _usual_command(flags: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     """What no verb means: serve the app of the current folder, or a webhook inbox, else help."""
     target = usual_target() or inbox_target(environ)
+    if flags and not target:
+        secrets = ", ".join(_INBOX_SECRETS)
+        raise ConfigurationError(f"nothing to serve: no app in this folder, and none of {secrets} is set")
     return ["serve", target] if target else ["--help"]
 
 
@@ -211,5 +216,9 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
 
 
 def _cell(value: Any) -> str:
-    text = "-" if value in (None, "") else str(value)
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return "-" if value in (None, "") else plain(str(value))
+
+
+def plain(line: str) -> str:
+    """A line as a terminal may be given it: control characters escaped."""
+    return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")

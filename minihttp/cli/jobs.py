@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`jobs`: what is scheduled, what ran and how it ended; run, retry or cancel it.
 
-Works on the app's database, which with SQLite belongs to one process at a time: not beside a running server.
+Works on the app's database, which with SQLite belongs to one process at a time; `--server URL` asks a running
+server instead. `run` needs the database: who has it runs what is due anyway.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MinihttpError
-from . import add_app_arguments, add_json_flag, count, opened_app, print_rows
+from ..errors import ConfigurationError, MinihttpError
+from . import add_app_arguments, add_json_flag, count, plain, print_rows
+from ._access import Access, access, add_access_arguments, opened_alone
 
 if TYPE_CHECKING:
     from ..app import App
@@ -37,61 +39,78 @@ def configure(parser: argparse.ArgumentParser) -> None:
             )
         if takes_id:
             command.add_argument("id", metavar="ID", help="the id of a job")
-        add_app_arguments(command, optional=True)
+        if action is _run:
+            add_app_arguments(command, optional=True)
+        else:
+            add_access_arguments(command)
         add_json_flag(command)
         command.set_defaults(action=action)
 
 
 def run(args: argparse.Namespace) -> int:
-    with opened_app(args) as app:
-        try:
-            args.action(app, args)
-        except MinihttpError as error:
-            print(f"jobs: {error}", file=sys.stderr)
-            return 1
+    try:
+        if args.action is _run:
+            with opened_alone(args, "a server or worker runs what is due itself") as app:
+                _run(app, args)
+        else:
+            with access(args) as jobs:
+                args.action(jobs, args)
+    except ConfigurationError:  # `main` reports it
+        raise
+    except MinihttpError as error:
+        print(f"jobs: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
-def _list(app: App, args: argparse.Namespace) -> None:
-    diary = app.jobs.diary
-    rows = app.database.read(lambda transaction: diary.by_state(transaction, args.state, args.limit))
-    print_rows((_summary(row) for row in rows), args.json)
+def _list(jobs: Access, args: argparse.Namespace) -> None:
+    rows = jobs.query("_jobs:list", state=args.state, limit=args.limit)
+    print_rows(({**_summary(row), "error": _error(row).partition("\n")[0]} for row in rows), args.json)
 
 
 def _summary(row: Row) -> dict[str, Any]:
-    error = row["state"].get("error", row.get("lastError", ""))
     return {
         "id": row["_id"],
         "state": row["state"]["kind"],
         "name": row["name"],
         "scheduled": _utc(row["scheduledTime"]),
         "completed": _utc(row.get("completedTime")),
-        "attempts": row["attempts"],
-        "error": error.partition("\n")[0],
+        "attempts": int(row["attempts"]),
     }
 
 
-def _show(app: App, args: argparse.Namespace) -> None:
+def _error(row: Row) -> str:
+    """Why it failed, or its last attempt did."""
+    error: str = row["state"].get("error", row.get("lastError", ""))
+    return error
+
+
+def _show(jobs: Access, args: argparse.Namespace) -> None:
+    _print_job(jobs.query("_jobs:show", id=args.id), args)
+
+
+def _print_job(row: Row | None, args: argparse.Namespace) -> None:
     from ..values import encode_clean
 
-    row = app.database.read(lambda transaction: app.jobs.diary.find(transaction, args.id))
     if row is None:
         raise MinihttpError(f"there is no job {args.id} (any more)")
     if args.json:
         print(json.dumps(encode_clean(row)))
         return
-    summary = {**_summary(row), "error": row["state"].get("error", row.get("lastError", ""))}
-    for name, value in {**summary, "args": row["args"][0], "result": row.get("result")}.items():
-        print(f"{name + ':':11}{value if isinstance(value, str) else json.dumps(encode_clean(value))}")
+    shown = {**_summary(row), "error": _error(row) or None}
+    for name, value in (("args", row["args"][0]), ("result", row.get("result"))):
+        shown[name] = None if value is None else json.dumps(encode_clean(value))
+    for name, value in shown.items():
+        text = "-" if value is None else "\n".join(map(plain, str(value).splitlines()))
+        print(f"{name + ':':11}{text}")
 
 
-def _retry(app: App, args: argparse.Namespace) -> None:
-    print_rows([{"id": app.jobs.scheduler().retry(args.id)}], args.json)
+def _retry(jobs: Access, args: argparse.Namespace) -> None:
+    print_rows([{"id": jobs.mutation("_jobs:retry", id=args.id)}], args.json)
 
 
-def _cancel(app: App, args: argparse.Namespace) -> None:
-    app.jobs.scheduler().cancel(args.id)
-    _show(app, args)
+def _cancel(jobs: Access, args: argparse.Namespace) -> None:
+    _print_job(jobs.mutation("_jobs:cancel", id=args.id), args)
 
 
 def _run(app: App, args: argparse.Namespace) -> None:
@@ -104,8 +123,8 @@ def _utc(milliseconds: float | None) -> str | None:
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="milliseconds")
 
 
-_ACTIONS: dict[str, tuple[Callable[[App, argparse.Namespace], None], str, bool]] = {
-    "list": (_list, "list jobs, the latest first", False),
+_ACTIONS: dict[str, tuple[Callable[[Any, argparse.Namespace], None], str, bool]] = {
+    "list": (_list, "list jobs, the latest first; with --state pending those that are due first", False),
     "show": (_show, "show one job whole", True),
     "retry": (_retry, "run a job that has ended once more, as a new job", True),
     "cancel": (_cancel, "cancel a job that has not ended", True),

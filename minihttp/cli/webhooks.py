@@ -17,13 +17,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .. import webhooks
-from ..errors import ConfigurationError, MinihttpError, WebhookError
+from ..errors import ConfigurationError, FunctionNotFoundError, MinihttpError, WebhookError
 from ..webhooks.explain import explain
 from ..webhooks.provider import Provider
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
-from . import add_app_arguments, add_json_flag, count, print_rows
-from ._inbox_access import Access, inbox_access
+from . import add_json_flag, count, print_rows
+from ._access import Access, access, add_access_arguments
 from ._posting import Posted, post
 
 HELP = "inspect, replay, send, verify and explain webhook deliveries"
@@ -38,10 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name in _ARGUMENTS:
             _ARGUMENTS[name](command)
         if action in _ON_INBOX:
-            add_app_arguments(command, optional=True)
-            command.add_argument(
-                "--server", metavar="URL", help="ask a running server, with MINIHTTP_ADMIN_KEY"
-            )
+            add_access_arguments(command)
         add_json_flag(command)
         command.set_defaults(action=action)
 
@@ -50,8 +47,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.action not in _ON_INBOX:
             return int(args.action(args))
-        with inbox_access(args) as inbox:
+        with access(args) as inbox:
             return int(args.action(inbox, args))
+    except FunctionNotFoundError:
+        text = "this app has no webhooks: see http.webhook(path, provider, handler)"
+        raise ConfigurationError(text) from None
     except (ConfigurationError, BrokenPipeError):  # `main` reports them
         raise
     except (MinihttpError, OSError) as error:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(inbox: Access, args: argparse.Namespace) -> int:
-    rows = inbox.query("list", state=args.state, limit=args.limit)
+    rows = inbox.query("_webhooks:list", state=args.state, limit=args.limit)
     print_rows((_summary(row) for row in rows), args.json)
     return 0
 
@@ -84,7 +84,7 @@ def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show(inbox: Access, args: argparse.Namespace) -> int:
-    row = inbox.query("show", id=args.id)
+    row = inbox.query("_webhooks:show", id=args.id)
     body: bytes | None = row.pop("body")
     if args.json:
         from ..values import encode_clean
@@ -107,14 +107,14 @@ def _show(inbox: Access, args: argparse.Namespace) -> int:
 
 def _replay(inbox: Access, args: argparse.Namespace) -> int:
     if args.to is None:
-        if not inbox.mutation("replay", id=args.id):
+        if not inbox.mutation("_webhooks:replay", id=args.id):
             raise MinihttpError(f"{args.id} was refused, or has no handler: there is nothing to run")
         print_rows(
             [{"id": args.id, "scheduled": "its handler runs when the app does; `jobs run` runs it now"}],
             args.json,
         )
         return 0
-    row = inbox.query("show", id=args.id)
+    row = inbox.query("_webhooks:show", id=args.id)
     if row["body"] is None:
         raise MinihttpError(f"the body of {args.id} was not kept")
     return _report([post(args.to, row["body"], row["headers"])], args)
@@ -123,7 +123,7 @@ def _replay(inbox: Access, args: argparse.Namespace) -> int:
 def _retry(inbox: Access, args: argparse.Namespace) -> int:
     count, before, batch = 0, None, 1
     while batch:
-        done = inbox.mutation("retry_dead", before=before)
+        done = inbox.mutation("_webhooks:retry_dead", before=before)
         batch, before = int(done["retried"]), done["before"]
         count += batch
     print_rows([{"retried": count}], args.json)
@@ -132,14 +132,14 @@ def _retry(inbox: Access, args: argparse.Namespace) -> int:
 
 def _prune(inbox: Access, args: argparse.Namespace) -> int:
     count = 0
-    while batch := int(inbox.mutation("prune")):
+    while batch := int(inbox.mutation("_webhooks:prune")):
         count += batch
     print_rows([{"removed": count}], args.json)
     return 0
 
 
 def _explain(inbox: Access, args: argparse.Namespace) -> int:
-    row = inbox.query("show", id=args.id)
+    row = inbox.query("_webhooks:show", id=args.id)
     if row["state"] != "refused":
         return _say([f"{args.id} was not refused: it is {row['state']}"], args)
     declared = {endpoint.path: endpoint for endpoint in inbox.endpoints()}

@@ -51,7 +51,8 @@ def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **opti
         args: its arguments.
         due_ms: when it is to run, in milliseconds since the epoch.
         options: `lane` (instead of the kind: "pool:" and the name of a pool) and `maxParallel` of it,
-            `retry` (a policy), `onComplete` (name and args; `unless` lists ends that it is not for).
+            `retry` (a policy), `onComplete` (name and args; `unless` lists ends that it is not for),
+            `completes` (the job whose `onComplete` this is).
     """
     row = {"name": name, "args": [args], "scheduledTime": due_ms, "attempts": 0}
     return row | _pending(options.get("lane", kind), due_ms) | options
@@ -134,7 +135,7 @@ class Diary:
         callback = row.get("onComplete")
         if callback is not None and kind not in callback.get("unless", ()):
             args = {**callback["args"], "job_id": row["_id"], "result": {"kind": kind, **outcome}}
-            self.add(transaction, new_row(callback["name"], args, "mutation", now))
+            self.add(transaction, new_row(callback["name"], args, "mutation", now, completes=row["_id"]))
 
     def _lease_end_ms(self) -> float:
         return self.now_ms() + self.limits.job_lease_seconds * 1000

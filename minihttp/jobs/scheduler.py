@@ -144,7 +144,8 @@ class Scheduler:
         An action in progress goes on, but what it schedules from now on is canceled with it (J6).
 
         Raises:
-            CallError: when a scheduled mutation cancels itself.
+            CallError: when a scheduled mutation cancels itself, and for an `on_complete`, which runs exactly
+                once.
             DocumentError: for what is not an id of a job.
         """
         self._write(lambda transaction: self._cancel(transaction, job_id))
@@ -153,13 +154,16 @@ class Scheduler:
         """Run a job that has ended once more, now, as a new job with the same options; returns its id.
 
         Raises:
-            DocumentError: for what is not an id of a job, or one that has not ended or is no longer kept.
+            DocumentError: for what is not an id of a job, or one that has not ended, is no longer kept or is
+                the inbox's own.
         """
 
         def write(transaction: Transaction) -> str:
             row = self._diary.find(transaction, job_id)
             if row is None or row["state"]["kind"] not in DONE:
                 raise DocumentError("InvalidState", f"{job_id} is not a job that has ended")
+            if row["name"].startswith("_"):
+                raise DocumentError("InvalidState", f"{job_id} is of a webhook: `webhooks replay` does that")
             options = {name: row[name] for name in _OPTIONS if name in row}
             again = Scheduler(self._diary, self._runner, transaction, self._call, options)
             return again.run_after(0, row["name"], **row["args"][0])
@@ -229,6 +233,8 @@ class Scheduler:
             return
         if row["state"]["kind"] == "pending" and self._call is not None and self._call.job_id == job_id:
             raise CallError("A mutation cannot cancel itself")
+        if "completes" in row:
+            raise CallError(f"{job_id} tells of the end of {row['completes']}: it cannot be canceled")
         self._diary.settle(transaction, row, "canceled")
 
 

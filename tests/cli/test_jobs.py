@@ -8,10 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from minihttp import App
+from tests.live import live
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = """
@@ -27,6 +31,10 @@ def note(ctx, text):
 @internal_action
 def fail(ctx):
     raise ValueError("no luck")
+
+@internal_action
+def colour(ctx):
+    raise ValueError("\\x1b[31mred")
 
 app = App(modules=["app"], data="data", workers=0)
 
@@ -64,6 +72,19 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+@pytest.fixture
+def served(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[App, str]]:
+    """The app in a server of this process, and its URL; `shell` knows its key."""
+    monkeypatch.setenv("MINIHTTP_ADMIN_KEY", "key")
+    shell.environ["MINIHTTP_ADMIN_KEY"] = "key"
+    module = "served_" + shell.folder.name.replace("-", "_")
+    (shell.folder / f"{module}.py").write_text(APP.replace('["app"]', "[__name__]"))
+    monkeypatch.syspath_prepend(str(shell.folder))
+    monkeypatch.chdir(shell.folder)
+    with App.from_target(module) as app, live(app) as client:
+        yield app, client.url
 
 
 def test_list_show_run_and_retry(shell: Shell) -> None:
@@ -107,8 +128,50 @@ def test_text_for_people(shell: Shell) -> None:
         "error",
     ]
     assert "ValueError: no luck" in table.splitlines()[1]
-    shown = shell.python("-m", "minihttp", "jobs", "show", job).stdout
-    assert 'raise ValueError("no luck")' in shown, "the user's line"
+    shown = shell.python("-m", "minihttp", "jobs", "show", job).stdout.splitlines()
+    assert {"attempts:  1", "args:      {}", "result:    -"} <= {*shown}
+    assert '    raise ValueError("no luck")' in shown, "the user's line"
+
+
+def test_a_terminal_gets_no_control_characters(shell: Shell) -> None:
+    job = shell.schedule("colour")
+    shell.jobs("run")
+    for argv in (("list",), ("show", job)):
+        printed = shell.python("-m", "minihttp", "jobs", *argv).stdout
+        assert "\\x1b[31mred" in printed and "\x1b" not in printed
+
+
+def test_beside_a_running_server_it_is_asked(shell: Shell, served: tuple[App, str]) -> None:
+    app, url = served
+    schedule, (module,), server = app.jobs.scheduler().run_after, app.modules, ("--server", url)
+    note, fail = schedule(0, f"{module}:note", text="hello"), schedule(0, f"{module}:fail")
+    assert [row["id"] for row in shell.jobs("list", "--state", "pending", *server)] == [note, fail]
+    (shown,) = shell.jobs("cancel", note, *server)
+    assert (shown["state"], shown["args"]) == ({"kind": "canceled"}, [{"text": "hello"}])
+    assert app.jobs.run_due() == 1
+    (listed,) = shell.jobs("list", "--state", "failed", *server)
+    assert (listed["id"], listed["attempts"], listed["error"]) == (fail, 1, "ValueError: no luck")
+    (again,) = shell.jobs("retry", fail, *server)
+    assert shell.jobs("show", again["id"], *server)[0]["state"] == {"kind": "pending"}
+    done = shell.python("-m", "minihttp", "jobs", "retry", again["id"], *server, code=1)
+    assert done.stderr == f"jobs: {again['id']} is not a job that has ended\n"
+    shell.environ["MINIHTTP_ADMIN_KEY"] = "wrong"
+    done = shell.python("-m", "minihttp", "jobs", "list", *server, code=1)
+    assert done.stderr == "jobs: The Authorization header is not valid here\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "advice"),
+    [
+        (("list",), "--server URL asks the server that runs"),
+        (("run",), "a server or worker runs what is due itself"),
+    ],
+)
+def test_beside_a_running_server_it_says_what_to_do(
+    shell: Shell, served: tuple[App, str], argv: tuple[str, ...], advice: str
+) -> None:
+    done = shell.python("-m", "minihttp", "jobs", *argv, code=1)
+    assert f"is in use by process {os.getpid()}; {advice}" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from urllib.parse import urlencode
 import pytest
 
 from minihttp import App, Drop, HttpRouter, Retry, testing, v
-from minihttp.errors import ConfigurationError
+from minihttp.errors import ConfigurationError, DocumentError
 from minihttp.functions.registry import Function, internal_action, internal_mutation, internal_query
 from minihttp.webhooks import clerk, github, gitlab, linear, slack, stripe, typeform, zoom
+
+from .world import PATIENCE_SECONDS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRONMENT = {
@@ -286,7 +288,7 @@ class TestConcurrency:
         def send() -> None:
             for number in range(50):
                 body, headers = testing.signed("stripe", {"id": f"evt_{number}"}, SECRET, now=shop.clock())
-                barrier.wait(30)
+                barrier.wait(PATIENCE_SECONDS)
                 replies.append(Reply(app, "POST", "/webhooks/stripe", body, headers))
 
         threads = [threading.Thread(target=send) for _ in range(20)]
@@ -558,7 +560,10 @@ class TestHandling:
         shop.stripe()
         shop.app.jobs.scheduler().cancel(shop.list()[0]["jobId"])
         shop.run()
-        assert [(row["state"], row["error"]) for row in shop.list()] == [("dead", "cancelled")]
+        [row] = shop.list()
+        assert (row["state"], row["error"]) == ("dead", "cancelled")
+        with pytest.raises(DocumentError, match="`webhooks replay` does that"):
+            shop.app.jobs.scheduler().retry(row["jobId"])
 
     def test_an_action_whose_process_died_after_its_end_is_not_run_again(self, tmp_path: Path) -> None:
         shop = Shop(str(tmp_path))

@@ -348,6 +348,20 @@ def test_on_complete_hears_of_a_cancel(world, note) -> None:
     assert [(row["job"], row["result"]) for row in world.rows("done")] == [(job_id, {"kind": "canceled"})]
 
 
+def test_on_complete_itself_cannot_be_canceled(world, note) -> None:
+    def done(ctx, job_id, result):
+        ctx.db.insert("done", {"job": job_id})
+
+    job_id = world.scheduler.with_options(on_complete=world.mutation(done)).run_after(0, note)
+    world.jobs.run_due()
+    (pending,) = (row for row in world.rows("_scheduled_functions") if row["_id"] != job_id)
+    with pytest.raises(CallError, match=f"tells of the end of {job_id}: it cannot be canceled"):
+        world.scheduler.cancel(pending["_id"])
+    world.run_all()
+    assert len(world.rows("done")) == 1
+    world.scheduler.cancel(pending["_id"])  # it has ended, as any job
+
+
 def test_options_do_not_stick_to_the_scheduler(world, note) -> None:
     scheduler = world.scheduler
     scheduler.with_options(retry=Retry(3), pool="mail")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where the verb `webhooks` finds the inbox: in the app's database, or in a running server.
+"""Where a verb finds what it is to look at: in the app's database, or in a running server.
 
 A database in SQLite belongs to one process, so beside a running server the server is asked: over its function
-API, with the admin key. Both ways call the same functions, `_webhooks:…`.
+API, with the admin key. Both ways call the same internal functions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError, DataDirectoryError, MinihttpError
 from ..values import decode, encode_wire
-from . import named_app, opened_app
+from . import add_app_arguments, named_app, opened_app
 from ._posting import post
 
 if TYPE_CHECKING:
@@ -24,25 +24,20 @@ if TYPE_CHECKING:
 
 
 class Access(Protocol):
-    """Calls a function of the inbox; `endpoints` are the app's `http.webhook`s."""
+    """Calls functions such as `_jobs:list`; `endpoints` are the app's `http.webhook`s."""
 
     def endpoints(self) -> list[Any]: ...
-    def query(self, name: str, **args: Any) -> Any: ...
-    def mutation(self, name: str, **args: Any) -> Any: ...
+    def query(self, name: str, /, **args: Any) -> Any: ...
+    def mutation(self, name: str, /, **args: Any) -> Any: ...
 
 
 class _Opened:
     def __init__(self, app: App) -> None:
         self._app = app
+        self.query, self.mutation = app.run_query, app.run_mutation
 
     def endpoints(self) -> list[Any]:
         return self._app.http.webhooks
-
-    def query(self, name: str, **args: Any) -> Any:
-        return self._app.run_query(f"_webhooks:{name}", **args)
-
-    def mutation(self, name: str, **args: Any) -> Any:
-        return self._app.run_mutation(f"_webhooks:{name}", **args)
 
 
 class _Remote:
@@ -59,14 +54,14 @@ class _Remote:
     def endpoints(self) -> list[Any]:
         return named_app(self._args).http.webhooks
 
-    def query(self, name: str, **args: Any) -> Any:
+    def query(self, name: str, /, **args: Any) -> Any:
         return self._call("query", name, args)
 
-    def mutation(self, name: str, **args: Any) -> Any:
+    def mutation(self, name: str, /, **args: Any) -> Any:
         return self._call("mutation", name, args)
 
     def _call(self, kind: str, name: str, args: dict[str, Any]) -> Any:
-        body = {"path": f"_webhooks:{name}", "args": encode_wire(args), "format": "convex_encoded_json"}
+        body = {"path": name, "args": encode_wire(args), "format": "convex_encoded_json"}
         try:
             url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
             posted = post(url, sent, self._headers, max_reply_bytes=None)
@@ -76,24 +71,35 @@ class _Remote:
         except (ValueError, TypeError):
             raise MinihttpError(f"{self._url} did not answer in JSON") from None
         if answer.get("status") != "success":
-            said = answer.get("errorMessage") or answer.get("message") or f"HTTP {posted.status}"
+            said = answer.get("errorMessage") or answer.get("message") or f"{url} answered {posted.status}"
             raise MinihttpError(said.partition(" Server Error\n")[2] or said)  # behind the request's id
         return decode(answer["value"])
 
 
+def add_access_arguments(parser: argparse.ArgumentParser) -> None:
+    """`TARGET`, where its data is, and `--server`."""
+    add_app_arguments(parser, optional=True)
+    parser.add_argument("--server", metavar="URL", help="ask a running server, with MINIHTTP_ADMIN_KEY")
+
+
 @contextmanager
-def inbox_access(args: argparse.Namespace) -> Iterator[Access]:
-    """The inbox that `--server` or TARGET and `--data` name."""
+def access(args: argparse.Namespace) -> Iterator[Access]:
+    """What `--server` or TARGET and `--data` name."""
     if args.server:
         yield _Remote(args)
         return
+    with opened_alone(args, "--server URL asks the server that runs") as app:
+        yield _Opened(app)
+
+
+@contextmanager
+def opened_alone(args: argparse.Namespace, otherwise: str) -> Iterator[App]:
+    """`opened_app`; where another process has the data, its message says what to do `otherwise`."""
     with ExitStack() as stack:
         try:
             app = stack.enter_context(opened_app(args))
         except DataDirectoryError as error:
             if getattr(error.__cause__, "errno", None) != errno.EAGAIN:
                 raise
-            raise DataDirectoryError(f"{error}; --server URL asks the server that runs") from None
-        if not app.http.webhooks:
-            raise ConfigurationError("this app has no webhooks: see http.webhook(path, provider, handler)")
-        yield _Opened(app)
+            raise DataDirectoryError(f"{error}; {otherwise}") from None
+        yield app

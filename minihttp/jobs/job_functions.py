@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""The jobs' own functions, registered as `_jobs:…`: what the command line calls, here or in a server.
+
+As internal functions they are open to whoever holds the admin key. Knows no threads and prints nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..functions.registry import Function
+from .diary import Diary, Row
+
+if TYPE_CHECKING:
+    from ..functions.registry import Registry
+
+_FUNCTIONS = {"list": "query", "show": "query", "retry": "mutation", "cancel": "mutation"}
+
+
+class JobFunctions:
+    """Each public method is a function of the app, of the kind that `_FUNCTIONS` says."""
+
+    def __init__(self, diary: Diary) -> None:
+        self._diary = diary
+
+    def register(self, registry: Registry) -> None:
+        """Put them into the app's registry."""
+        for name, kind in _FUNCTIONS.items():
+            registry.add(Function(kind, False, getattr(self, name), None, None), f"_jobs:{name}")
+
+    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Row]:
+        """Jobs as `Diary.by_state` orders them, without what may be large: arguments and results."""
+        rows = self._diary.by_state(ctx._transaction, state, int(limit))
+        return [{name: row[name] for name in row.keys() - _LARGE} for row in rows]
+
+    def show(self, ctx: Any, id: str) -> Row | None:
+        """A job, or None when it has been removed."""
+        return self._diary.find(ctx._transaction, id)
+
+    def retry(self, ctx: Any, id: str) -> str:
+        """Run a job that has ended once more; returns the id of the new job."""
+        job_id: str = ctx.scheduler.retry(id)
+        return job_id
+
+    def cancel(self, ctx: Any, id: str) -> Row | None:
+        """Cancel a job that has not ended; returns what it is then."""
+        ctx.scheduler.cancel(id)
+        return self.show(ctx, id)
+
+
+_LARGE = {"args", "result", "onComplete"}
