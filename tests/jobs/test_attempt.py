@@ -12,6 +12,7 @@ import pytest
 from minihttp.errors import ApplicationError, ArgumentValidationError, StorageFullError
 from minihttp.jobs.attempt import Attempts
 from minihttp.jobs.retry import Drop, Retry
+from minihttp.limits import Limits
 from storage_backends.sqlite import DocumentBackend
 
 from .world import World
@@ -106,20 +107,18 @@ def test_a_function_that_has_vanished_is_a_failure(world) -> None:
     assert "Could not find function for 'work:work'" in world.job(job_id)["state"]["error"]
 
 
-def test_a_slow_mutation_is_undone_and_failed(world) -> None:
+def test_a_slow_mutation_is_undone_and_failed(make_world) -> None:
+    world = make_world(limits=Limits(mutation_seconds=0.01))
+
     def work(ctx):
         ctx.db.insert("notes", {"n": 1})
         while ctx.time_left() > 0:
             pass
 
-    world.limits.mutation_seconds = 0.01
-    try:
-        job_id = world.scheduler.run_after(0, world.mutation(work))
-        assert world.run_all() == 1
-        assert "DeadlineError" in world.job(job_id)["state"]["error"]
-        assert world.rows("notes") == []
-    finally:
-        del world.limits.mutation_seconds
+    job_id = world.scheduler.run_after(0, world.mutation(work))
+    assert world.run_all() == 1
+    assert "DeadlineError" in world.job(job_id)["state"]["error"]
+    assert world.rows("notes") == []
 
 
 # ---------------------------------------------------------------- retries

@@ -76,7 +76,8 @@ def test_a_drain_finishes_what_is_in_flight_and_nothing_else() -> None:
 def test_a_drain_lets_a_body_arrive() -> None:
     with running(Gated()) as server, Connection(server) as client, Connection(server) as other:
         client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
-        assert other.get("/x").status == 200  # by now the head of the first request has been read
+        while sum(arrived(server)) < 3:
+            assert other.get("/x").status == 200
         server.stop()
         assert other.is_closed()
         client.send(b"def")
@@ -128,7 +129,8 @@ def test_probes_are_answered_while_every_thread_is_busy() -> None:
 def test_a_head_that_never_ends_is_cut() -> None:
     with running(Gated()) as server, Connection(server) as slow, Connection(server) as other:
         slow.send(b"GET / HTTP/1.1\r\nX: ")
-        assert other.get("/x").status == 200
+        while not under_way(server):
+            assert other.get("/x").status == 200
         server._listener.maintenance(time.time() + 25)
         slow.send(b"y")  # activity does not help
         assert other.get("/x").status == 200
@@ -138,20 +140,19 @@ def test_a_head_that_never_ends_is_cut() -> None:
 
 
 def test_a_body_that_drips_is_cut_and_a_slow_one_is_not() -> None:
-    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n"
     with running(Gated(), min_body_bytes_per_second=1000) as server, Connection(server) as slow:
         drips = [Connection(server) for _ in range(50)]
         for client in drips:
             client.send(head + b"x")
-        slow.send(head + bytes(100_000))
-        while sum(arrived(server)) < 100_050:
+        slow.send(head + bytes(200_000))
+        while sum(arrived(server)) < 200_050:
             with Connection(server) as other:
                 assert other.get("/x").status == 200
 
         def time_passes(seconds: float) -> None:
-            for channel in list(server._listener.active_channels.values()):
-                if channel.request is not None:
-                    channel.request.began -= seconds
+            for request in under_way(server):
+                request.began -= seconds
             server._listener.maintenance(time.time())
             server._listener.pull_trigger()
 
@@ -188,7 +189,7 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: 
         settings.channel_timeout = -1
         wake = server._listener.pull_trigger  # often, as we do not see when the app begins to wait
         for _ in stuck:
-            assert any(ended.acquire(timeout=0.01) or wake() for _ in range(1000))
+            assert any(ended.acquire(timeout=0.01) or wake() for _ in range(6000))
         settings.channel_timeout = 30
         with Connection(server) as other:
             assert other.get("/x").status == 200
@@ -196,10 +197,15 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: 
             client.close()
 
 
+def under_way(server: Server) -> list[Any]:
+    """The requests that have begun to come."""
+    requests = [channel.request for channel in list(server._listener.active_channels.values())]
+    return [request for request in requests if request is not None]
+
+
 def arrived(server: Server) -> list[int]:
     """How much of each body on its way has come."""
-    requests = [channel.request for channel in list(server._listener.active_channels.values())]
-    return [request.body_bytes_received for request in requests if request is not None]
+    return [request.body_bytes_received for request in under_way(server)]
 
 
 def test_every_request_is_reported_once() -> None:
@@ -361,7 +367,7 @@ def test_connections_fit_the_descriptors() -> None:
     limit = descriptor_limit()
     assert limit is not None
     assert affordable_connections(10, 4) == 10
-    assert affordable_connections(10**6, 4) == limit - 4 - 33
+    assert affordable_connections(limit, 4) == limit - 4 - 33
     with pytest.raises(ConfigurationError, match="ulimit -n"):
         affordable_connections(10, limit)
 
