@@ -62,7 +62,7 @@ class Database:
         trial: bool = False,
     ) -> None:
         self._backend = backend
-        self._guard = _Guard(backend.Fault)
+        self._open = _Open()
         self.schema = schema
         self.limits = limits
         self.clock = clock
@@ -117,9 +117,12 @@ class Database:
         """
         deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
 
-        with self._guard, self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
-            transaction = self._transaction(engine, False, time_limit_seconds)
-            result = transaction.run(run)
+        def body() -> tuple[Transaction, T]:
+            with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
+                transaction = self._transaction(engine, False, time_limit_seconds)
+                return transaction, transaction.run(run)
+
+        transaction, result = self._alone(body)
         transaction.call_hooks(committed=True)
         return result
 
@@ -150,8 +153,7 @@ class Database:
             return transaction.run(run)
 
         try:
-            with self._guard:
-                result = self._backend.write(body, time_limit_seconds, anywhere=anywhere)
+            result = self._alone(lambda: self._backend.write(body, time_limit_seconds, anywhere=anywhere))
         except Exception:  # of an interrupt nobody knows whether it came before the commit or after
             for attempt in attempts:
                 attempt.call_hooks(committed=False)
@@ -178,8 +180,27 @@ class Database:
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""
-        with self._guard:
-            return self._pins.pin()
+        return self._alone(self._pins.pin)
+
+    def _alone(self, run: Callable[[], T]) -> T:
+        """Run a transaction: one at a time in a thread (two would block each other), faults as our errors.
+
+        No context manager: an interrupt that comes on the way into its `__exit__` would leave it open.
+        """
+        if self._open.here:
+            raise CallError(
+                "A transaction is open in this thread already: use its ctx instead of opening another"
+            )
+        try:
+            self._open.here = True
+            return run()
+        except self._backend.Fault as fault:
+            if fault.errno == errno.ETIME:
+                raise DeadlineError("Function execution timed out") from fault
+            refused = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
+            raise refused(f"The database failed: {fault.strerror or fault}") from fault
+        finally:
+            self._open.here = False
 
     # -- the rest
 
@@ -197,24 +218,7 @@ class _Undone(Exception):
     """Ends a transaction that is not to be kept."""
 
 
-class _Guard(threading.local):
-    """Around a transaction: one at a time in a thread (two would block each other), faults as our errors."""
+class _Open(threading.local):
+    """Whether a transaction is open in this thread."""
 
-    def __init__(self, fault: type[OSError]) -> None:
-        self._fault = fault
-        self._busy = False
-
-    def __enter__(self) -> None:
-        if self._busy:
-            raise CallError(
-                "A transaction is open in this thread already: use its ctx instead of opening another"
-            )
-        self._busy = True
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._busy = False
-        if isinstance(error, self._fault):
-            if error.errno == errno.ETIME:
-                raise DeadlineError("Function execution timed out") from error
-            refused = StorageFullError if error.errno == errno.ENOSPC else StorageUnavailableError
-            raise refused(f"The database failed: {error.strerror or error}") from error
+    here = False

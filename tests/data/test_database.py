@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from minihttp.errors import (
     DataDirectoryError,
     DeadlineError,
     DocumentError,
+    MinihttpError,
     StorageFullError,
     StorageUnavailableError,
 )
 from storage_backends.sqlite import DocumentBackend
+from tests.interrupts import Interrupt, interrupted_after
 
 SYSTEM = {"_jobs": Table(v.any())}
 
@@ -133,6 +136,16 @@ def test_one_transaction_at_a_time_in_a_thread(db: Database) -> None:
             with pytest.raises(CallError, match="open in this thread already"):
                 outer(lambda t, inner=inner: inner(lambda t: None))  # type: ignore[misc]
     assert db.read(lambda t: 1) == 1
+
+
+@pytest.mark.parametrize("how", ["read", "write"])
+def test_an_interrupt_anywhere_leaves_no_transaction_open_in_the_thread(db: Database, how: str) -> None:
+    for calls in count(1):
+        with suppress(Interrupt, MinihttpError), interrupted_after(calls):
+            getattr(db, how)(lambda t: None)
+            break
+        assert db.write(lambda t: 1) == 1
+    assert calls > 20
 
 
 # ---------------------------------------------------------------- hooks
