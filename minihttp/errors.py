@@ -116,10 +116,19 @@ class ArgumentValidationError(ValidationError):
 
 
 class FunctionNotFoundError(MinihttpError):
-    """No function of that name, or not one that this caller may see."""
+    """No function of that name, or not one that this caller may see.
+
+    Args:
+        message: one sentence that names it.
+        path: the name itself.
+    """
 
     status = 404
     code = "FunctionNotFound"
+
+    def __init__(self, message: str, path: object = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class DocumentError(MinihttpError):

@@ -240,7 +240,7 @@ class FunctionApi:
 
     def _message(self, error: BaseException, called: _Called, request: Request) -> str:
         head = f"[Request ID: {request.id}] Server Error"
-        if isinstance(error, FunctionNotFoundError):
+        if isinstance(error, FunctionNotFoundError) and error.path == called.path:  # not one that it calls
             return (
                 f"{head}\nCould not find public function for {called.path!r}."
                 " Is its module named in App(modules=[…])?"

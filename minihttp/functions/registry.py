@@ -208,7 +208,7 @@ class Registry:
         module, _, name = function.partition(":")
         found = self._functions.get(f"{module.removesuffix('.js')}:{name or 'default'}")
         if found is None:
-            raise FunctionNotFoundError(f"Could not find function for {function!r}.")
+            raise FunctionNotFoundError(f"Could not find function for {function!r}.", function)
         return found
 
     def named(self, function: Function | str) -> Function:

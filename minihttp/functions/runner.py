@@ -114,7 +114,7 @@ class Runner:
     def _admit(self, function: Function | str, kind: str | None, call: Call | None, public: bool) -> Function:
         found = self.resolve(function)
         if public and not found.public:
-            raise FunctionNotFoundError(f"Could not find function for {function!r}.")
+            raise FunctionNotFoundError(f"Could not find function for {function!r}.", function)
         if kind is not None and kind != found.kind:
             raise CallError(
                 f"Trying to execute {found.name} as {kind.title()},"

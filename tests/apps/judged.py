@@ -86,6 +86,11 @@ def crash(ctx):
 
 
 @query(args={})
+def stray(ctx):
+    return ctx.run_query("messages:nowhere")
+
+
+@query(args={})
 def talk(ctx):
     logging.getLogger("app").warning("hello %s", "there")
     return

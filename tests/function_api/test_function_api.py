@@ -210,7 +210,7 @@ def test_queries_at_a_timestamp_see_that_state(client: Client) -> None:
 
 
 def test_errors_in_production_say_nothing(client: Client) -> None:
-    for path in ("messages:crash", "messages:lie"):
+    for path in ("messages:crash", "messages:lie", "messages:stray"):
         outcome = call(client, "query", path).json()
         assert re.fullmatch(r"\[Request ID: [0-9a-f]{16}\] Server Error", outcome.pop("errorMessage"))
         assert outcome == {"status": "error"}
@@ -224,6 +224,8 @@ def test_errors_in_development_show_the_apps_frames(development: Client) -> None
     assert second == "Uncaught RuntimeError: the password is hunter2"
     assert re.fullmatch(r"    at crash \(.*judged\.py:\d+\)", frame)
     assert call(development, "query", "messages:talk").json()["logLines"] == ["[WARN] 'hello there'"]
+    message = call(development, "query", "messages:stray").json()["errorMessage"]
+    assert "FunctionNotFoundError: Could not find function for 'messages:nowhere'." in message
     message = call(development, "query", "messages:lie").json()["errorMessage"]
     assert "ReturnsValidationError: Value does not match validator." in message
 
