@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import ConfigurationError, DataDirectoryError, MinihttpError
+from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
 from ..values import decode, encode_wire
 from . import add_app_arguments, named_app, opened_app
 from ._posting import post
 
 if TYPE_CHECKING:
     from ..app import App
+
+_NOT_THERE = "Could not find public function"  # of Convex's wire format, which has no codes
 
 
 class Access(Protocol):
@@ -72,7 +74,8 @@ class _Remote:
             raise MinihttpError(f"{self._url} did not answer in JSON") from None
         if answer.get("status") != "success":
             said = answer.get("errorMessage") or answer.get("message") or f"{url} answered {posted.status}"
-            raise MinihttpError(said.partition(" Server Error\n")[2] or said)  # behind the request's id
+            said = said.partition(" Server Error\n")[2] or said  # behind the request's id
+            raise (FunctionNotFoundError if said.startswith(_NOT_THERE) else MinihttpError)(said)
         return decode(answer["value"])
 
 
