@@ -261,6 +261,8 @@ class Crons:
             )
         if name in self._crons:
             raise CronError(f"Cron identifier registered twice: {name}")
+        if not isinstance(args, (Mapping, type(None))):
+            raise CronError(f"The args of cron {name!r} must be a dict, not {args!r}")
         self._crons[name] = Cron(name, function, args or {}, schedule, next_run)
 
 

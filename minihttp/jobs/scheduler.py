@@ -96,6 +96,8 @@ class Scheduler:
             if not isinstance(max_parallel, int) or isinstance(max_parallel, bool) or max_parallel < 1:
                 raise ConfigurationError(f"max_parallel must be a positive integer, not {max_parallel!r}")
             options |= {"lane": f"pool:{pool}", "maxParallel": max_parallel}
+        elif max_parallel != 1:
+            raise ConfigurationError("max_parallel is a limit of a pool: name it with pool=")
         return Scheduler(self._diary, self._runner, self._transaction, self._call, options)
 
     def run_after(self, delay: float | timedelta, fn: Function | str, /, **args: Any) -> str:
@@ -113,10 +115,12 @@ class Scheduler:
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
         _check_seconds("delay", seconds, delay)
         if seconds < 0:
-            raise ScheduleError(f"the delay of a scheduled function must be non-negative, not {show(delay)}")
+            raise ScheduleError(
+                f"the delay of a scheduled function must be non-negative, not {show(seconds)}"
+            )
         if seconds > _FIVE_YEARS_SECONDS:
             raise ScheduleError(
-                f"a function can be scheduled at most five years ahead, not {show(delay)} seconds"
+                f"a function can be scheduled at most five years ahead, not {show(seconds)} seconds"
             )
         return self._schedule(self._diary.now_ms() + seconds * 1000, fn, args)
 
@@ -134,7 +138,8 @@ class Scheduler:
         else:
             seconds = moment
         _check_seconds("moment", seconds, moment)
-        if abs(seconds - self._diary.now_ms() / 1000) > _FIVE_YEARS_SECONDS:
+        now = self._diary.now_ms() / 1000
+        if not now - _FIVE_YEARS_SECONDS <= seconds <= now + _FIVE_YEARS_SECONDS:  # any int can be compared
             raise ScheduleError(f"a function can be scheduled at most five years away, not at {show(moment)}")
         return self._schedule(seconds * 1000, fn, args)
 

@@ -208,3 +208,8 @@ def test_a_bad_splay_is_refused(splay) -> None:
 def test_an_hour_must_be_an_integer(hour) -> None:
     with pytest.raises(CronError, match="Hour of day must be an integer from 0 to 23"):
         Crons().daily("x", hour_utc=hour, function="f")
+
+
+def test_args_are_a_dict() -> None:
+    with pytest.raises(CronError, match="The args of cron 'x' must be a dict, not"):
+        Crons().hourly("x", function="m:f", args=[{"n": 1}])

@@ -116,6 +116,8 @@ def test_a_delay_must_be_in_range(world, note, delay, rule) -> None:
         (float("nan"), "finite"),
         (START + 6 * 366 * 86_400, "five years"),
         (START * 1000, "five years"),  # milliseconds
+        (10**400, "five years"),
+        (-(10**400), "five years"),
         (datetime.max.replace(tzinfo=timezone.utc), "five years"),
     ],
 )
@@ -296,6 +298,7 @@ def test_what_a_canceled_action_schedules_is_canceled(world, note) -> None:
         {"retry": True},
         {"pool": ""},
         {"pool": 5},
+        {"max_parallel": 2},
         {"pool": "mail", "max_parallel": 0},
         {"pool": "mail", "max_parallel": 1.5},
         {"pool": "mail", "max_parallel": True},
