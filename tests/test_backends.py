@@ -75,7 +75,7 @@ def test_copied_elsewhere_and_an_extra_that_is_missing(tmp_path: Path) -> None:
     """Both folders under another package, with a new backend dropped in that needs a package nobody has."""
     copy = tmp_path / "vendored" / "inside"
     for package in ("minihttp", "storage_backends"):
-        shutil.copytree(ROOT / package, copy / package)
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "storage_backends" / "cloud.py").write_text("import a_package_nobody_has\n")
     (copy / "storage_backends" / "late.py").write_text(
         "class FileBackend:\n    def __init__(self, place): import a_package_nobody_has\n"

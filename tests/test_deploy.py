@@ -25,11 +25,10 @@ import pytest
 from minihttp import App, HttpRouter, Response
 from minihttp.settings import PREFIX, SETTINGS
 
-from .server.wire import running
+from .server.wire import PATIENCE_SECONDS, posted, running
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "docs" / "deploy"
-PATIENCE_SECONDS = 20.0
 
 
 def make_app() -> App:
@@ -74,9 +73,22 @@ def call(
             return error.code, error.read()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that nobody gets who asks for any: a socket that does not listen holds it meanwhile.
+
+    A program that asks for this very port with SO_REUSEADDR, as servers do, may listen on it.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with reserved_port() as port:
+        yield port
 
 
 def listens(port: int) -> bool:
@@ -89,7 +101,7 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def program(*command: str, port: int, env: Mapping[str, str] | None = None) -> Iterator[str]:
-    """A server program; the URL it answers on, once it does."""
+    """A server program that is to listen on `port`; the URL it answers on, once it does."""
     process = subprocess.Popen(command, env={**os.environ, **(env or {})}, stderr=subprocess.PIPE, cwd=ROOT)
     try:
         while not listens(port):
@@ -140,8 +152,7 @@ def test_under_our_server_and_the_validator(cured: bool) -> None:
         smoke(server.url)
 
 
-def test_under_plain_waitress() -> None:
-    port = free_port()
+def test_under_plain_waitress(port: int) -> None:
     run = (
         f"import waitress; from tests.test_deploy import app; waitress.serve(app, listen='127.0.0.1:{port}')"
     )
@@ -149,17 +160,15 @@ def test_under_plain_waitress() -> None:
         smoke(url)
 
 
-def test_under_gunicorn() -> None:
+def test_under_gunicorn(port: int) -> None:
     pytest.importorskip("gunicorn")
-    port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", "4", "-b", f"127.0.0.1:{port}"]
     with program(*command, "tests.test_deploy:app", port=port) as url:
         smoke(url)
 
 
-def test_under_granian() -> None:
+def test_under_granian(port: int) -> None:
     pytest.importorskip("granian")
-    port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)]
     with program(*command, "tests.test_deploy:app", port=port) as url:
         smoke(url)
@@ -180,13 +189,13 @@ def behind_a_proxy(url: str, server_url: str) -> None:
     assert seen["url"] == url + "/seen"
     assert seen["request_id"] not in (None, "forged") and len(seen["request_id"]) > 16
     assert call(url + "/echo/x", b'{"n": 1}', {"Content-Type": "application/json"})[0] == 201
-    assert call(url + "/echo/x", bytes(21_000_000), {"Content-Type": "application/json"})[0] == 413
+    assert posted(url, "/echo/x", 21_000_000, {"Content-Type": "application/json"}) == 413
     assert call(url + "/stream") == (200, b"x" * 100_000)
     assert call(url + "/_/health")[0] in (403, 404) and call(server_url + "/_/health")[0] == 200
 
 
-def test_behind_nginx(tmp_path: Path) -> None:
-    nginx, port = needs("nginx"), free_port()
+def test_behind_nginx(tmp_path: Path, port: int) -> None:
+    nginx = needs("nginx")
     with running(make_app(), trusted_proxy="127.0.0.1") as server:
         site = (DEPLOY / "nginx.conf").read_text()
         assert "127.0.0.1:8080" in site and "listen 80;" in site
@@ -203,8 +212,8 @@ def test_behind_nginx(tmp_path: Path) -> None:
             behind_a_proxy(url, server.url)
 
 
-def test_behind_caddy(tmp_path: Path) -> None:
-    caddy, port = needs("caddy"), free_port()
+def test_behind_caddy(tmp_path: Path, port: int) -> None:
+    caddy = needs("caddy")
     with running(make_app(), trusted_proxy="127.0.0.1") as server:
         site = (DEPLOY / "Caddyfile").read_text()
         assert "127.0.0.1:8080" in site and "api.example.com" in site
@@ -221,6 +230,7 @@ def test_the_systemd_unit_is_valid(tmp_path: Path) -> None:
     text = (DEPLOY / "minihttp.service").read_text()
     unit = tmp_path / "minihttp.service"
     unit.write_text(text.replace("/srv/app/.venv/bin/python", sys.executable))
+    unit.chmod(0o644)
     done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, check=False)
     assert "minihttp.service" not in done.stderr, done.stderr
     assert int(re.findall(r"TimeoutStopSec=([0-9]+)", text)[0]) > SETTINGS["grace"].default

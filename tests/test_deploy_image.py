@@ -27,7 +27,8 @@ import pytest
 import minihttp
 import storage_backends
 
-from .test_deploy import DEPLOY, PATIENCE_SECONDS, call, free_port, listens
+from .server.wire import PATIENCE_SECONDS
+from .test_deploy import DEPLOY, call, listens, reserved_port
 
 APP = """
 import os
@@ -155,7 +156,8 @@ def image() -> Iterator[Image]:
 def test_the_image_and_its_container(image: Image, tmp_path: Path) -> None:
     """One test, so that the image is built once however the tests are spread."""
     check_files(image)
-    check_container(image, tmp_path / "volume")
+    with reserved_port() as port:
+        check_container(image, tmp_path / "volume", port)
 
 
 def check_files(image: Image) -> None:
@@ -168,9 +170,8 @@ def check_files(image: Image) -> None:
     assert programs and not any(p.stat().st_uid == 10001 or p.stat().st_mode & stat.S_IWOTH for p in programs)
 
 
-def check_container(image: Image, volume: Path) -> None:
+def check_container(image: Image, volume: Path, port: int) -> None:
     """The container serves, tells its health, writes to its volume only, and stops when asked."""
-    port = free_port()
     volume.mkdir()
     os.chown(volume, *map(int, image.config["User"].split(":")))
     shell, check = image.config["Healthcheck"]["Test"]

@@ -321,7 +321,7 @@ class TestWithoutAnApp:
         server = HTTPServer(("127.0.0.1", 0), Handler)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        got_two = lambda: arrived.acquire(timeout=30) and arrived.acquire(timeout=30)
+        got_two = lambda: arrived.acquire(timeout=60) and arrived.acquire(timeout=60)
         yield f"http://127.0.0.1:{server.server_port}/there", got, got_two  # type: ignore[misc]
         server.shutdown()
         thread.join()

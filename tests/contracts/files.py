@@ -258,12 +258,12 @@ class FileBackendContract:
             for _ in range(40):
                 yield pattern(CHUNK_BYTES)
             begun.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
             yield b"end"
 
         thread = threading.Thread(target=self.backend.put, args=(KEY, slow()))
         thread.start()
-        assert begun.wait(30)
+        assert begun.wait(60)
         self.backend.put(OTHER, [b"quick"])
         assert read_all(self.backend, OTHER) == b"quick"
         go_on.set()

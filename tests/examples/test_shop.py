@@ -126,7 +126,7 @@ def with_tampering(deliveries: list[tuple[str, bytes, dict[str, str]]]) -> list[
 
 
 def send_all(process: Process, deliveries: list[Sent]) -> list[int]:
-    connection = http.client.HTTPConnection(process.client.host, process.client.port, timeout=30)
+    connection = http.client.HTTPConnection(process.client.host, process.client.port, timeout=60)
     statuses = []
     for delivery in deliveries:
         connection.request("POST", delivery.path, delivery.body, delivery.headers)

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from minihttp.errors import DataDirectoryError, StorageFullError
 from minihttp.files.storage import FileStore
+from tests.live import small_disk
 
 from .conftest import FILE_URLS, Place
 
@@ -21,15 +20,9 @@ MIB = 1024 * 1024
 
 @pytest.fixture(params=FILE_URLS)
 def disk(request: pytest.FixtureRequest) -> Iterator[Place]:
-    """A data directory on a file system of 80 MiB, not below pytest's own folders, which it tidies up."""
-    with tempfile.TemporaryDirectory() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", folder]
-        if subprocess.run(mount, capture_output=True).returncode:
-            pytest.skip("only root can mount a small file system")
-        try:
-            yield Place(Path(folder), request.param)
-        finally:
-            subprocess.run(["umount", folder], check=True)
+    """A data directory on a file system of 80 MiB."""
+    with small_disk("size=80m") as folder:
+        yield Place(folder, request.param)
 
 
 def upload(store: FileStore, mib: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,7 @@ from tests.live import Validated
 
 from .conftest import endpoint
 
-DATA = os.urandom(30_000_000)  # more than the buffers of two sockets
+DATA = os.urandom(30_000_000)  # more than the buffers of two sockets, of which the client's is small
 
 
 @pytest.fixture
@@ -25,7 +26,11 @@ def connection(store: FileStore) -> Iterator[http.client.HTTPConnection]:
     server = Server(Validated(endpoint(store)), port=0)
     thread = threading.Thread(target=server.run)
     thread.start()
-    client = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    client = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    client.sock = socket.socket()
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    client.sock.settimeout(client.timeout)
+    client.sock.connect((server.host, server.port))
     yield client
     client.close()
     server.stop()

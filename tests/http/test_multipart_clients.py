@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def test_curl(recorder: Recorder, tmp_path: Path) -> None:
     subprocess.run(
         [curl, "-sS", "--fail", recorder.url, "-F", f"{NAME}=<{tmp_path / 'text'}", "-F", "empty=",
          "-F", f'file=@{tmp_path / "data"};filename="{quoted}";type=application/octet-stream'],
-        check=True, timeout=30,
+        check=True, timeout=60,
     )  # fmt: skip
     assert sorted(received(recorder), key=repr) == sorted(SENT, key=repr)
 
@@ -109,7 +110,7 @@ def test_requests(recorder: Recorder) -> None:
             recorder.url,
             data={NAME: TEXT, "empty": ""},
             files={"file": (FILENAME, DATA, "application/octet-stream")},
-            timeout=30,
+            timeout=60,
         )
     assert sorted(received(recorder), key=repr) == sorted(SENT, key=repr)
 
@@ -117,18 +118,20 @@ def test_requests(recorder: Recorder) -> None:
 def test_httpx(recorder: Recorder) -> None:
     httpx = pytest.importorskip("httpx")
     files = {"file": (FILENAME, DATA, "application/octet-stream")}
-    with httpx.Client(trust_env=False, timeout=30) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         client.post(recorder.url, data={NAME: TEXT, "empty": ""}, files=files)
     assert sorted(received(recorder), key=repr) == sorted(SENT, key=repr)
 
 
 def test_chromium(recorder: Recorder, tmp_path: Path) -> None:
     chromium = command("chromium", "chromium-browser", "google-chrome")
-    subprocess.run(
-        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--no-first-run",
-         f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", "--dump-dom", recorder.url],
-        check=False, timeout=60, capture_output=True,
-    )  # fmt: skip
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--no-first-run",
+             "--disable-dev-shm-usage", f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000",
+             "--dump-dom", recorder.url],
+            check=False, timeout=60, capture_output=True,
+        )  # fmt: skip
     if not recorder.posts:
         pytest.skip("chromium is installed but does not run here")
     assert received(recorder) == SENT

@@ -110,7 +110,7 @@ def test_never_reads_something_else_from_a_mutated_body(
         theirs = by_multipart(body)
     except multipart.ParserError as error:
         is_padded = re.search(rb"--%b(--)?[ \t]" % BOUNDARY.encode(), body)
-        bound = "Unexpected bytes after boundary" in str(error) and is_padded
+        bound = re.match("Unexpected bytes? after (first )?boundary", str(error)) and is_padded
         assert bound or "Invalid segment header name" in str(error)
     else:
         assert found == theirs

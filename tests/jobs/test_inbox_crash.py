@@ -19,6 +19,8 @@ from minihttp import App, testing
 from minihttp.webhooks import github, stripe
 from tests.live import Client, Process
 
+from .world import PATIENCE_SECONDS
+
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SENDERS = 64
 KILLS = 10
@@ -101,12 +103,12 @@ class Servers:
 
     def wait_for_another_than(self, generation: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: self._generation != generation, 60)
+            assert self._changed.wait_for(lambda: self._generation != generation, PATIENCE_SECONDS)
 
     def kill_after(self, acknowledged: int) -> None:
         """SIGKILL once so many deliveries have been acknowledged, and start the next one."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._acknowledged >= acknowledged, 60)
+            assert self._changed.wait_for(lambda: self._acknowledged >= acknowledged, PATIENCE_SECONDS)
             self.process.kill()
             self._start()
             self._generation += 1

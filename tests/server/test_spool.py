@@ -17,6 +17,8 @@ from minihttp import App, HttpRouter, Limits
 from minihttp.server import Server
 from tests.live import Validated
 
+from .wire import PATIENCE_SECONDS, posted
+
 DATA = os.urandom(2_000_000)
 
 
@@ -43,7 +45,7 @@ def test_large_bodies(app: App, chunked: bool, query: str) -> None:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        connection = http.client.HTTPConnection(server.host, server.port)
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE_SECONDS)
         body: Any = iter([DATA[:1_000_000], DATA[1_000_000:]]) if chunked else DATA
         connection.request("POST", f"/store{query}", body, encode_chunked=chunked)
         reply = json.loads(connection.getresponse().read())
@@ -64,24 +66,13 @@ def test_small_bodies_stay_in_memory(app: App) -> None:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        connection = http.client.HTTPConnection(server.host, server.port)
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE_SECONDS)
         connection.request("POST", "/store", b"small")
         assert json.loads(connection.getresponse().read())["spooled"] is False
         connection.close()
     finally:
         server.stop()
         thread.join()
-
-
-def posted(server: Server, path: str, size: int) -> int:
-    connection = http.client.HTTPConnection(server.host, server.port)
-    try:
-        connection.request("POST", path, bytes(size))
-        return connection.getresponse().status
-    except (BrokenPipeError, ConnectionResetError):  # refused from its head
-        return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 def test_an_upload_url_takes_more_than_any_other_body(tmp_path: Path) -> None:
@@ -94,12 +85,12 @@ def test_an_upload_url_takes_more_than_any_other_body(tmp_path: Path) -> None:
         thread.start()
         try:
             url = app.files.outside().generate_upload_url()
-            assert posted(server, url, 2_900_000) == 200
-            assert posted(server, url, 3_200_000) == 413
-            assert posted(server, url[:-1], 2_900_000) == 413, "a stranger may fill no more than the usual"
-            assert posted(server, "/wide", 1_900_000) == 200
-            assert posted(server, "/wide", 2_200_000) == 413
-            assert posted(server, "/nothing", 1_200_000) == 413
+            assert posted(server.url, url, 2_900_000) == 200
+            assert posted(server.url, url, 3_200_000) == 413
+            assert posted(server.url, url[:-1], 2_900_000) == 413, "a stranger may fill no more than usual"
+            assert posted(server.url, "/wide", 1_900_000) == 200
+            assert posted(server.url, "/wide", 2_200_000) == 413
+            assert posted(server.url, "/nothing", 1_200_000) == 413
         finally:
             server.stop()
             thread.join()

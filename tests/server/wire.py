@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from minihttp.server import Server
 
@@ -107,6 +109,17 @@ class Connection:
             return not self.file.read(1)
         except ConnectionResetError:
             return True
+
+
+def posted(server_url: str, target: str, size_bytes: int, headers: Mapping[str, str] | None = None) -> int:
+    """The status of a POST of so many bytes, which may be refused before they are all sent."""
+    client = http.client.HTTPConnection(urlsplit(server_url).netloc, timeout=PATIENCE_SECONDS)
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            client.request("POST", target, bytes(size_bytes), dict(headers or {}))
+        return client.getresponse().status
+    finally:
+        client.close()
 
 
 def exchange(server: Server, data: bytes) -> list[Reply]:

@@ -124,7 +124,7 @@ def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, anywhere: bool 
 
     def run(n: int) -> None:
         if n:
-            assert inside.wait(10)
+            assert inside.wait(60)
         try:
             outcomes[n] = backend.write(bodies[n] if n else first, None, anywhere=anywhere)
         except BaseException as error:
@@ -228,7 +228,7 @@ def interrupted_while_waiting(backend: DocumentBackend) -> list[Any]:
         while not backend.statistics()["waiting"]:
             pass
         signal.pthread_kill(this_thread, signal.SIGUSR1)
-        assert interrupted.wait(10)
+        assert interrupted.wait(60)
         return str(putter("a")(w))
 
     def run(name: str, body: Any) -> None:
@@ -241,7 +241,7 @@ def interrupted_while_waiting(backend: DocumentBackend) -> list[Any]:
     thread = threading.Thread(target=run, args=("a", slow))
     thread.start()
     try:
-        assert inside.wait(10)
+        assert inside.wait(60)
         run("b", putter("b"))
     except Interrupt:
         outcomes["b"] = Interrupt
@@ -352,7 +352,7 @@ def test_a_damaged_page(backend: DocumentBackend, path: str) -> None:
     backend.close()
     with open(path, "r+b") as file:
         file.seek(3 * 4096)
-        file.write(os.urandom(20 * 4096))
+        file.write(b"\xee" * 20 * 4096)
     damaged = DocumentBackend(path)
     with damaged.read(None) as reading:
         refused(errno.EILSEQ, lambda: reading.scan("", "~", reverse=False, limit=1000))

@@ -41,7 +41,7 @@ class TestSqliteFiles(FileBackendContract):
         def source() -> Iterator[bytes]:
             yield pattern(MIB) * 2
             first_batch_is_in.set()
-            stop.wait(30)
+            stop.wait(60)
             raise ConnectionResetError
 
         def upload() -> None:
@@ -50,7 +50,7 @@ class TestSqliteFiles(FileBackendContract):
 
         thread = threading.Thread(target=upload)
         thread.start()
-        assert first_batch_is_in.wait(30)
+        assert first_batch_is_in.wait(60)
         copy = self.place + ".copy"
         with sqlite3.connect(self.place) as here, sqlite3.connect(copy) as there:
             here.backup(there)
