@@ -6,6 +6,7 @@ Knows no rows and no threads itself: `diary.py` and `attempt.py` have the one, `
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ..functions.runner import Runner
 
 __all__ = ["JOB_TABLES", "Jobs"]
+log = logging.getLogger("minihttp.jobs")
 
 
 class Jobs:
@@ -118,7 +120,10 @@ class Jobs:
         """
         with self._starting:
             hand, self._hand = self._hand, None
-        return hand is None or hand.stop(timeout_seconds)
+        ended = hand is None or hand.stop(timeout_seconds)
+        if not ended:
+            log.warning("jobs: some still run after %g s and are not waited for", timeout_seconds)
+        return ended
 
     def _wake(self, due_ms: float) -> None:
         hand = self._hand

@@ -298,7 +298,7 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(make_world, log, jump) -> 
 # ---------------------------------------------------------------- start and stop
 
 
-def test_stop_waits_for_what_runs_and_takes_nothing_more(make_world, log) -> None:
+def test_stop_waits_for_what_runs_and_takes_nothing_more(make_world, log, caplog) -> None:
     world, gate = make_world(workers=2), threading.Event()
     wait = gate_action(world, log, gate)
     first = world.scheduler.run_after(0, wait)
@@ -306,6 +306,7 @@ def test_stop_waits_for_what_runs_and_takes_nothing_more(make_world, log) -> Non
     world.jobs.start()
     log.wait_for(1)
     assert world.jobs.stop(0.01) is False, "it still runs"
+    assert "jobs: some still run after 0.01 s" in caplog.text
     gate.set()
     for _ in range(PATIENCE_SECONDS * 100):
         if world.state(first) == "success":
