@@ -122,7 +122,7 @@ class Jobs:
             hand, self._hand = self._hand, None
         ended = hand is None or hand.stop(timeout_seconds)
         if not ended:
-            log.warning("jobs: some still run after %g s and are not waited for", timeout_seconds)
+            log.warning("jobs: some still run after %.3g s and are not waited for", timeout_seconds)
         return ended
 
     def _wake(self, due_ms: float) -> None:
