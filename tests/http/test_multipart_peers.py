@@ -7,6 +7,8 @@ What they make of a body that is accepted here is the same, except for these dif
 * `%0D` and `%0A` are escapes, as `%22` is (WHATWG); `werkzeug` knows `%22` only;
 * the name of a part's header is any token (RFC 9110), its Content-Length means nothing (RFC 7578); for
   `multipart` a name is letters, digits and `-_`, and a Content-Length is checked;
+* a value without quotes ends at white space, `;`, `,` or a quote, as a boundary may hold what no token does;
+  for `multipart` it ends where a token does;
 * white space after a boundary is padding (RFC 2046 §5.1.1), which `multipart` refuses; white space around a
   header's value is no part of it (RFC 9110 §5.5), and `multipart` leaves it at the end.
 """
@@ -100,7 +102,7 @@ def test_never_reads_something_else_from_a_mutated_body(
     body = encode(parts)
     for start, length, replacement in mutations:
         body = body[: start % len(body)] + replacement + body[start % len(body) + length :]
-    assume(b"\\" not in body and b"Content-Length" not in body)
+    assume(b"\\" not in body and b"Content-Length" not in body and not re.search(rb'name=[^"]', body))
     try:
         found = parts_of(parse(body))
     except HTTPError as error:
