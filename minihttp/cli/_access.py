@@ -68,6 +68,10 @@ class _Remote:
             url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
             posted = post(url, sent, self._headers, max_reply_bytes=None)
             answer = {**json.loads(posted.body)}
+        except ConfigurationError:
+            raise ConfigurationError(
+                f"--server takes a URL such as http://localhost:8080, not {self._url!r}"
+            ) from None
         except OSError as error:
             raise MinihttpError(str(error)) from None
         except (ValueError, TypeError):

@@ -239,7 +239,7 @@ class Scheduler:
         if row["state"]["kind"] == "pending" and self._call is not None and self._call.job_id == job_id:
             raise CallError("A mutation cannot cancel itself")
         if "completes" in row:
-            raise CallError(f"{job_id} tells of the end of {row['completes']}: it cannot be canceled")
+            raise CallError(f"{job_id} is the on_complete of {row['completes']}: it cannot be canceled")
         self._diary.settle(transaction, row, "canceled")
 
 

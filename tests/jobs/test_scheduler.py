@@ -358,7 +358,7 @@ def test_on_complete_itself_cannot_be_canceled(world, note) -> None:
     job_id = world.scheduler.with_options(on_complete=world.mutation(done)).run_after(0, note)
     world.jobs.run_due()
     (pending,) = (row for row in world.rows("_scheduled_functions") if row["_id"] != job_id)
-    with pytest.raises(CallError, match=f"tells of the end of {job_id}: it cannot be canceled"):
+    with pytest.raises(CallError, match=f"is the on_complete of {job_id}: it cannot be canceled"):
         world.scheduler.cancel(pending["_id"])
     world.run_all()
     assert len(world.rows("done")) == 1
