@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import random
+import shutil
 import tempfile
 import threading
 import tracemalloc
@@ -77,6 +78,8 @@ class FileBackendContract:
         self.backend = self.open_backend(self.place)
         yield
         self.backend.close()
+        for path in tmp_path.glob("store*"):  # hundreds of MB, which pytest would keep
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     # ------------------------------------------------------------ put and open
 
