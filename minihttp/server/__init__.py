@@ -39,7 +39,8 @@ class Server:
         threads: handlers that run at the same time.
         connections: clients connected at the same time; None for 1,000 or what the descriptors allow.
         max_body_bytes: the largest request body, unless the app has `max_body_bytes(method, target)`.
-        min_body_bytes_per_second: a body on its way for more than 30 s must have come as fast as this.
+        min_body_bytes_per_second: a body on its way for more than 30 s must have come as fast as this, and a
+            reply be taken as fast.
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
         report: called with a `Served` after each request, in the thread that served it.

@@ -26,6 +26,7 @@ from ..limits import KIB, MIB
 from ..logs import Served
 from . import cure
 from .loop import Sockets
+from .sockets import taken_bytes
 from .strict import StrictParser
 from .tasks import CuredReportingTask, RefusalTask, StockTask
 from .threads import Threads
@@ -75,7 +76,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         threads: handlers that run at the same time.
         connections: clients connected at the same time.
         max_body_bytes: the largest request body, unless the app says it for each route.
-        min_body_bytes_per_second: a body on its way for longer than the idle timeout must come this fast.
+        min_body_bytes_per_second: a body on its way for longer than the idle timeout must come this fast, and
+            a reply be taken this fast.
         trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
         report: called with a `Served` after each request, in the thread that served it.
         cured: False for waitress's stock channels.
@@ -126,6 +128,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         adjustments.spool_folder = lambda: getattr(app, "spool_folder", None)  # known once the app is open
         adjustments.min_body_bytes_per_second = min_body_bytes_per_second
         self.report, self.trusted_proxy = report, trusted_proxy
+        self._owed: dict[Any, tuple[float, int]] = {}  # the `_allowance` of each reply on its way
         self.channel_class = _CuredChannel if cured else _StockChannel
         self.probes = Threads(1, "probe")
         self.sockets = Sockets() if cured and hasattr(select, "epoll") else {}
@@ -186,19 +189,41 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
                 super().pull_trigger()
 
     def maintenance(self, now: float) -> None:
-        """Closes connections that are idle, whose request is late, or whose reply is not read."""
-        super().maintenance(now)
-        idle_since = now - self.adj.channel_timeout
+        """Closes connections that are idle, whose request is late, or whose reply is taken too slowly."""
+        owed, self._owed = self._owed, {}
         for channel in list(self.active_channels.values()):
-            request = channel.request
-            if request is not None and channel.requests:
-                request.began = now  # what we do meanwhile is not its fault
-            elif request is not None and request.is_late(now):
+            if channel.total_outbufs_len:
+                until, _ = self._owed[channel] = self._allowance(channel, owed.get(channel), now)
+                if now > until:
+                    channel.handle_close()  # here: no event tells of a full socket. A handler may wait for it
+                    continue
+            if self._is_idle(channel, now):
                 channel.will_close = True
-            if channel.total_outbufs_len and channel.last_activity < idle_since:
-                channel.handle_close()  # here: no event tells of a full socket. A handler may wait for it
-            elif channel.will_close:
+            if channel.will_close:
                 self.changed(channel)
+
+    def _allowance(self, channel: Any, before: tuple[float, int] | None, now: float) -> tuple[float, int]:
+        """Until when a client may leave the rest of its reply untaken, and how much it has taken.
+
+        The idle timeout, and a second more for every `min_body_bytes_per_second` taken, as for a request's
+        body; but never more than twice the timeout from now.
+        """
+        timeout, taken = self.adj.channel_timeout, taken_bytes(channel.socket)
+        if taken is None:
+            return channel.last_activity + timeout, 0
+        until, taken_before = before or (now + timeout, taken)
+        more_seconds = (taken - taken_before) / self.adj.min_body_bytes_per_second
+        return min(until + more_seconds, now + 2 * timeout), taken
+
+    def _is_idle(self, channel: Any, now: float) -> bool:
+        """Whether a connection has nothing to do, or its request is late."""
+        request = channel.request
+        if channel.requests or channel in self._owed:
+            if request is not None:
+                request.began = now  # what goes on meanwhile is not its fault
+            return False
+        is_silent = channel.last_activity < now - self.adj.channel_timeout
+        return bool(is_silent or (request is not None and request.is_late(now)))
 
     def turn(self, timeout_seconds: float) -> None:
         """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The listening socket, and how many connections the process has descriptors for.
+"""The listening socket, how many connections there are descriptors for, and what a peer has taken.
 
 A port in use is a `ConfigurationError` that names the process which holds it, where /proc tells. Knows
 nothing of HTTP.
@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 
 from ..errors import ConfigurationError
 
 _REASONS = {errno.EADDRNOTAVAIL: "this machine has no such address"}  # plainer than the system's
+_TCP_INFO_BYTES = 128  # of linux/tcp.h's tcp_info, up to and with tcpi_bytes_acked
 _SPARE_DESCRIPTORS = 32  # the database, files being served, logs, the loop's own pipe
 
 
@@ -84,6 +86,18 @@ def _holder(port: int) -> str | None:
         except OSError:  # another user's process, or one that has just ended
             continue
     return None
+
+
+def taken_bytes(connection: socket.socket) -> int | None:
+    """How many bytes the peer has acknowledged so far; None where the system does not tell (Linux does).
+
+    Sending tells less: a socket is writable again only when a third of its buffer, often megabytes, is free.
+    """
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except (OSError, AttributeError):
+        return None
+    return int.from_bytes(info[-8:], sys.byteorder) if len(info) == _TCP_INFO_BYTES else None
 
 
 def descriptor_limit() -> int | None:

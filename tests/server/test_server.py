@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from minihttp.errors import ConfigurationError, HTTPError
 from minihttp.frames import users_frames
 from minihttp.server import Served, Server, bind
 from minihttp.server.listener import Listener
-from minihttp.server.sockets import affordable_connections, descriptor_limit
+from minihttp.server.sockets import affordable_connections, descriptor_limit, taken_bytes
 
 from .wire import PATIENCE_SECONDS, Connection, running
 
@@ -197,6 +198,29 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: 
             client.close()
 
 
+@pytest.mark.parametrize("cured", [True, False])
+def test_a_reply_that_is_hardly_taken_is_cut_and_a_slow_one_is_not(cured: bool) -> None:
+    def app(environ: dict[str, Any], start: Any) -> list[bytes]:
+        start("200 OK", [("Content-Length", str(len(BIG)))])
+        return [BIG]
+
+    with running(app, cured=cured) as server, in_flight(server, "/") as drip, in_flight(server, "/") as slow:
+        assert drip.read_head().status == slow.read_head().status == 200
+        listener, began, taken = server._listener, time.time(), 0
+        while len(listener._owed) < 2:  # until both replies are on their way
+            listener.maintenance(began)
+        before = max(bytes_taken for _, bytes_taken in listener._owed.values())
+        assert drip.file.read(1)  # a few kilobytes, by way of its buffer: some seconds more
+        while max(taken_bytes(channel.socket) or 0 for channel in listener._owed) < before + 1_000_000:
+            taken += len(slow.file.read(10_000))
+        for seconds in (29, 60, 85):
+            listener.maintenance(began + seconds)
+            assert len(listener.active_channels) == (2 if seconds == 29 else 1)
+        assert len(slow.file.read(len(BIG) - taken)) == len(BIG) - taken
+        with suppress(ConnectionResetError):
+            assert len(drip.file.read()) < len(BIG) - 1
+
+
 def under_way(server: Server) -> list[Any]:
     """The requests that have begun to come."""
     requests = [channel.request for channel in list(server._listener.active_channels.values())]
@@ -330,7 +354,7 @@ def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn
     with socket.create_connection(listener.socket.getsockname()) as stuck:
         listener.turn(PATIENCE_SECONDS)
         [channel] = listener.active_channels.values()
-        channel.total_outbufs_len, channel.last_activity = 1, 0  # a reply that is not read
+        channel.total_outbufs_len, listener._owed[channel] = 1, (0.0, 0)  # a reply whose time is up
         listener._next_maintenance = 0
         with socket.create_connection(listener.socket.getsockname()) as other:
             listener.turn(PATIENCE_SECONDS)
