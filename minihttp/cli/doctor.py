@@ -165,6 +165,11 @@ def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
             "trusted_proxy is * and the port is not local: anyone may forge X-Forwarded-For",
         ),
         (
+            exposed and proxy in _LOCAL,
+            "warning",
+            f"the proxy is on this machine, but other machines reach the port past it: --host {proxy}",
+        ),
+        (
             exposed and not proxy,
             "warning",
             "the port is not local and no proxy is set: slow clients can fill the connections",

@@ -97,7 +97,9 @@ def taken_bytes(connection: socket.socket) -> int | None:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     except (OSError, AttributeError):
         return None
-    return int.from_bytes(info[-8:], sys.byteorder) if len(info) == _TCP_INFO_BYTES else None
+    if len(info) < _TCP_INFO_BYTES:
+        return None
+    return int.from_bytes(info[-8:], sys.byteorder) or None  # 0 where it is not counted, as in gVisor
 
 
 def descriptor_limit() -> int | None:

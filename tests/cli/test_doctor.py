@@ -109,6 +109,8 @@ def test_a_missing_secret_of_the_router(
     [
         (("--host", "0.0.0.0"), "warning", "no proxy is set"),
         (("--host", "0.0.0.0", "--trusted-proxy", "*"), "fail", "anyone may forge X-Forwarded-For"),
+        (("--host", "::", "--trusted-proxy", "127.0.0.1", "--origin", "https://a"), "warning", "past it"),
+        (("--host", "::", "--trusted-proxy", "10.0.0.1", "--origin", "https://a"), "ok", "10.0.0.1"),
         (("--origin", "https://a.example"), "warning", "trusted_proxy is not set"),
         (("--origin", "http://a.example"), "warning", "is not https"),
         (("--trusted-proxy", "127.0.0.1"), "warning", "origin is not set"),
