@@ -34,7 +34,7 @@ class Served(NamedTuple):
 
     Attributes:
         started: Unix seconds, when a handler thread took it.
-        method: as sent; `-` when the head could not be read.
+        method: as sent, its first 20 characters; `-` when the head could not be read.
         route: the pattern that matched, or None.
         path: as sent, percent-encoded, without the query.
         status: of the reply.

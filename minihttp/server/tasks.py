@@ -25,6 +25,8 @@ from .cure import CuredTask
 log = logging.getLogger("minihttp.server")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # what a proxy may hand us to be written into our log
+_ORIGIN = re.compile(r"^\w+://[^/]*")  # of a target in absolute form; it may hold a password
+_MAX_METHOD_CHARACTERS = 20  # no method of a registry is longer, and a stranger's may be 64 KiB
 _MAX_MESSAGE_CHARACTERS = 200  # waitress quotes what was sent
 
 
@@ -60,13 +62,15 @@ class _Reporting(Task):  # type: ignore[misc]
 
     def _served(self, seconds: float, complete: bool) -> Served:
         request, environ = self.request, self.environ or {}
-        path = getattr(request, "request_uri", "-")
+        path = getattr(request, "request_uri", "-").partition("?")[0]
+        if not path.startswith("/"):
+            path = _ORIGIN.sub("", path)
         is_file = not self.body_bytes and self.has_body and environ.get("REQUEST_METHOD") != "HEAD"
         return Served(
             self.start_time,
-            getattr(request, "command", "-"),
+            getattr(request, "command", "-")[:_MAX_METHOD_CHARACTERS],
             environ.get("minihttp.route"),
-            path if "?" not in path else path[: path.index("?")],
+            path,
             int(self.status[:3]),
             seconds,
             (is_file and self.content_length) or self.body_bytes,

@@ -232,6 +232,13 @@ def arrived(server: Server) -> list[int]:
     return [request.body_bytes_received for request in under_way(server)]
 
 
+def test_a_report_holds_no_password_and_no_method_without_end() -> None:
+    served: list[Served] = []
+    with running(Gated(), report=served.append) as server, Connection(server) as client:
+        client.get("http://user:secret@example.com/x?secret=1", method="A" * 1000)
+    assert [(report.method, report.path) for report in served] == [("A" * 20, "/x")]
+
+
 def test_every_request_is_reported_once() -> None:
     served: list[Served] = []
     with running(Gated(), report=served.append) as server:
