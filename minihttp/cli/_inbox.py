@@ -14,9 +14,11 @@ from .. import webhooks
 from ..app import App
 from ..functions.registry import internal_action
 from ..http.router import HttpRouter
+from ..limits import MIB
 from ._posting import Later, post
 
 _PROVIDERS = ("github", "stripe", "clerk")
+_LIMITS = {"github": {"max_body_bytes": 25 * MIB}}  # docs.github.com, "Webhook events and payloads"
 FORWARD = "MINIHTTP_FORWARD"  # the environment variable behind `serve --forward`
 _MAX_POST_SECONDS = 30.0
 
@@ -42,7 +44,8 @@ def _inbox() -> HttpRouter:
             provider = getattr(webhooks, name).provider(secret=_secret_name(name))
             forwards = bool(os.environ.get(FORWARD))
             handler = forward if forwards else None
-            http.webhook(f"/webhooks/{name}", provider, handler=handler, keep_all_headers=forwards)
+            options = {"keep_all_headers": forwards, **_LIMITS.get(name, {})}
+            http.webhook(f"/webhooks/{name}", provider, handler=handler, **options)
     return http
 
 

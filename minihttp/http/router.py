@@ -230,10 +230,10 @@ class HttpRouter:
         Args:
             provider: such as `stripe.provider(secret="STRIPE_WEBHOOK_SECRET")`.
             handler: what the inbox runs for each delivery.
-            options: handed on to the inbox.
+            options: handed on to the inbox; `max_body_bytes` counts for the route too.
         """
         endpoint = WebhookEndpoint(path, provider, handler, options, _location())
-        self.route(path=path, method="POST", handler=endpoint)
+        self.route(path=path, method="POST", handler=endpoint, max_body=options.get("max_body_bytes"))
         self.webhooks.append(endpoint)
 
     def find(self, path: str, method: str) -> Route | None:

@@ -17,6 +17,7 @@ import pytest
 
 from minihttp import App, cli
 from minihttp.cli._posting import Later
+from minihttp.limits import MIB
 from minihttp.webhooks import github, stripe
 from tests.live import ROOT, Client, Process, live
 
@@ -344,6 +345,21 @@ class TestWithoutAnApp:
             assert {name: fields.get(name.lower()) for name in headers} == {**headers, "Cookie": None}
         [row] = shell.rows("list", "--data", "data")
         assert (row["state"], row["attempts"]) == ("done", 2)
+
+    def test_an_inbox_takes_what_github_may_send(self, shell: Shell, tmp_path: Path) -> None:
+        body = json.dumps({"ref": "x" * (21 * MIB)}).encode()  # more than other routes take
+        process = Process(cli.INBOX_TARGET, tmp_path / "data")
+        try:
+            signed = github.sign(body, ENVIRON["GITHUB_WEBHOOK_SECRET"], event_type="push")
+            assert process.client.post("/webhooks/github", body, signed).status == 200
+            assert (
+                process.client.post("/webhooks/stripe", body[: 2 * MIB], stripe.sign(b"", SECRET)).status
+                == 413
+            )
+        finally:
+            assert process.terminate() == 0
+        [row] = shell.rows("list", "--data", "data")
+        assert row["event"] == "push"
 
     def test_looking_into_the_inbox_needs_no_secret(
         self, shell: Shell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
