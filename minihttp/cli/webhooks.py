@@ -109,10 +109,9 @@ def _replay(inbox: Access, args: argparse.Namespace) -> int:
     if args.to is None:
         if not inbox.mutation("_webhooks:replay", id=args.id):
             raise MinihttpError(f"{args.id} was refused, or has no handler: there is nothing to run")
-        print_rows(
-            [{"id": args.id, "scheduled": "its handler runs when the app does; `jobs run` runs it now"}],
-            args.json,
-        )
+        alone = "its handler runs when the app does; `jobs run` runs it now"
+        when = "its handler runs on the server" if args.server else alone
+        print_rows([{"id": args.id, "scheduled": when}], args.json)
         return 0
     row = inbox.query("_webhooks:show", id=args.id)
     if row["body"] is None:
