@@ -361,7 +361,7 @@ def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn
     with socket.create_connection(listener.socket.getsockname()) as stuck:
         listener.turn(PATIENCE_SECONDS)
         [channel] = listener.active_channels.values()
-        channel.total_outbufs_len, listener._owed[channel] = 1, (0.0, 0)  # a reply whose time is up
+        channel.total_outbufs_len, channel.last_activity = 1, 0  # a reply of which nothing was ever taken
         listener._next_maintenance = 0
         with socket.create_connection(listener.socket.getsockname()) as other:
             listener.turn(PATIENCE_SECONDS)
