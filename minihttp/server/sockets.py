@@ -11,6 +11,8 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 
 from ..errors import ConfigurationError
 
@@ -79,13 +81,19 @@ def _holder(port: int) -> str | None:
         }
     for pid in filter(str.isdigit, os.listdir("/proc") if inodes else ()):
         try:
-            folder = f"/proc/{pid}/fd"
-            if any(os.readlink(os.path.join(folder, name)) in inodes for name in os.listdir(folder)):
+            if not inodes.isdisjoint(_open_files(f"/proc/{pid}/fd")):
                 with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
                     return f"pid {pid} ({comm.read().strip()})"
         except OSError:  # another user's process, or one that has just ended
             continue
     return None
+
+
+def _open_files(folder: str) -> Iterator[str]:
+    """What the descriptors in a folder of /proc stand for, but for those closed meanwhile, such as its own."""
+    for name in os.listdir(folder):
+        with suppress(OSError):
+            yield os.readlink(os.path.join(folder, name))
 
 
 def taken_bytes(connection: socket.socket) -> int | None:
