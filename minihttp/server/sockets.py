@@ -90,7 +90,7 @@ def _holder(port: int) -> str | None:
 
 
 def _open_files(folder: str) -> Iterator[str]:
-    """What the descriptors in a folder of /proc stand for, but for those closed meanwhile, such as its own."""
+    """What the descriptors in a folder of /proc stand for, but those closed meanwhile, as its own."""
     for name in os.listdir(folder):
         with suppress(OSError):
             yield os.readlink(os.path.join(folder, name))
