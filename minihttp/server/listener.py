@@ -26,6 +26,7 @@ from ..limits import KIB, MIB
 from ..logs import Served
 from . import cure
 from .loop import Sockets
+from .pace import Pace
 from .sockets import taken_bytes
 from .strict import StrictParser
 from .tasks import CuredReportingTask, RefusalTask, StockTask
@@ -128,7 +129,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         adjustments.spool_folder = lambda: getattr(app, "spool_folder", None)  # known once the app is open
         adjustments.min_body_bytes_per_second = min_body_bytes_per_second
         self.report, self.trusted_proxy = report, trusted_proxy
-        self._owed: dict[Any, tuple[float, int]] = {}  # the `_allowance` of each reply on its way
+        self._paces: dict[Any, Pace] = {}  # of the replies on their way
         self.channel_class = _CuredChannel if cured else _StockChannel
         self.probes = Threads(1, "probe")
         self.sockets = Sockets() if cured and hasattr(select, "epoll") else {}
@@ -190,40 +191,28 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     def maintenance(self, now: float) -> None:
         """Closes connections that are idle, whose request is late, or whose reply is taken too slowly."""
-        owed, self._owed = self._owed, {}
+        paces, self._paces = self._paces, {}
+        idle_since = now - self.adj.channel_timeout
         for channel in list(self.active_channels.values()):
             if channel.total_outbufs_len:
-                until, _ = self._owed[channel] = self._allowance(channel, owed.get(channel), now)
-                if now > until:
+                taken = taken_bytes(channel.socket)
+                pace = self._paces[channel] = paces.get(channel) or Pace(now, self.adj, taken or 0)
+                if pace.is_late(now, taken) if taken else channel.last_activity < idle_since:
                     channel.handle_close()  # here: no event tells of a full socket. A handler may wait for it
                     continue
-            if self._is_idle(channel, now):
+            if self._is_idle(channel, now, idle_since):
                 channel.will_close = True
             if channel.will_close:
                 self.changed(channel)
 
-    def _allowance(self, channel: Any, before: tuple[float, int] | None, now: float) -> tuple[float, int]:
-        """Until when a client may leave the rest of its reply untaken, and how much it has taken.
-
-        The idle timeout, and a second more for every `min_body_bytes_per_second` taken, as for a request's
-        body; but never more than twice the timeout from now.
-        """
-        timeout, taken = self.adj.channel_timeout, taken_bytes(channel.socket)
-        if taken is None:
-            return channel.last_activity + timeout, 0
-        until, taken_before = before or (now + timeout, taken)
-        more_seconds = (taken - taken_before) / self.adj.min_body_bytes_per_second
-        return min(until + more_seconds, now + 2 * timeout), taken
-
-    def _is_idle(self, channel: Any, now: float) -> bool:
+    def _is_idle(self, channel: Any, now: float, idle_since: float) -> bool:
         """Whether a connection has nothing to do, or its request is late."""
         request = channel.request
-        if channel.requests or channel in self._owed:
+        if channel.requests or channel in self._paces:
             if request is not None:
-                request.began = now  # what goes on meanwhile is not its fault
+                request.excuse(now)
             return False
-        is_silent = channel.last_activity < now - self.adj.channel_timeout
-        return bool(is_silent or (request is not None and request.is_late(now)))
+        return bool(channel.last_activity < idle_since or (request is not None and request.is_late(now)))
 
     def turn(self, timeout_seconds: float) -> None:
         """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""

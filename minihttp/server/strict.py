@@ -16,6 +16,7 @@ from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
 
+from .pace import Pace
 from .spool import SpoolBuffer
 
 _SINGLE_FIELDS = re.compile(
@@ -34,26 +35,24 @@ def _limited(adj: Any, limit_bytes: int) -> Any:
 
 
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads one request; a `ParsingError` becomes the 400.
-
-    Attributes:
-        began: Unix seconds at which its first byte came.
-    """
+    """Reads one request; a `ParsingError` becomes the 400."""
 
     adj: Any
+    _pace: Pace | None = None
 
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)
-        self.began = time.time()
+        self._began = time.time()
 
     def is_late(self, now: float) -> bool:
-        """Whether it has been arriving for too long, `now` being Unix seconds.
+        """Whether it has been arriving for too long, `now` being Unix seconds."""
+        if self._pace is None:
+            self._pace = Pace(self._began, self.adj)
+        return self._pace.is_late(now, self.body_bytes_received)
 
-        The limit is the idle timeout, and a second more for every `min_body_bytes_per_second` of the
-        body that have come: Apache's rule (mod_reqtimeout, MinRate), which no large but steady upload meets.
-        """
-        more_seconds = self.body_bytes_received / self.adj.min_body_bytes_per_second
-        return bool(now - self.began > self.adj.channel_timeout + more_seconds)
+    def excuse(self, now: float) -> None:
+        """The time until now was not its fault."""
+        self._pace = Pace(now, self.adj, self.body_bytes_received)
 
     def parse_header(self, header_plus: bytes) -> None:
         header_plus += b"\r\n"
@@ -74,6 +73,8 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("the version of HTTP must be 1.0 or 1.1")
         if b"transfer-encoding" in names and not (self.chunked and _PLAIN_CHUNKED.search(header_plus)):
             raise ParsingError("transfer-encoding must be chunked, once, in HTTP/1.1")
+        if self.proxy_netloc and "HOST" in self.headers:  # an absolute target's counts (RFC 9112 §3.2.2)
+            self.headers["HOST"] = self.proxy_netloc
         if self.body_rcv is not None:
             self._expect_body()
 

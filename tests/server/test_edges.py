@@ -32,6 +32,11 @@ def get_x(ctx: Any, request: Any) -> Response:
     return Response("x", headers={"Content-Type": "text/plain"})
 
 
+@http.route(path="/origin", method="GET")
+def origin(ctx: Any, request: Any) -> Response:
+    return Response(request.origin)
+
+
 @http.route(path="/none", method="GET")
 def none(ctx: Any, request: Any) -> Response:
     return Response(None, status=204)
@@ -127,6 +132,8 @@ CASES: list[tuple[str, bytes, list[int]]] = [
     ("CONNECT", request("a:80", "Host: a", method="CONNECT"), [400]),
     ("absolute form", get("http://a/x"), [200]),
     ("absolute form without a host", get("http://[/x"), [400]),
+    ("absolute form with a password", get("http://user:pass@a/x"), [400]),
+    ("absolute form and no Host", request("http://a/x"), [400]),
     ("NUL", get("/%00"), [400]),
     ("encoded line end", get("/x%0d%0aSet-Cookie:a"), [400]),
     ("raw control character", get("/\x01"), [400]),
@@ -177,6 +184,11 @@ def test_odd_bytes(server: Server, sent: bytes, statuses: list[int]) -> None:
             assert b"secret" not in reply.body
     assert exchange(server, get("/x"))[0].status == 200
     assert not {"set-cookie", "location"} & {name for reply in replies for name in reply.headers}
+
+
+def test_the_authority_of_an_absolute_target_counts_not_host(server: Server) -> None:
+    [reply] = exchange(server, request("http://b.example:81/origin", "Host: a"))
+    assert reply.body == b"http://b.example:81"
 
 
 @pytest.mark.parametrize(

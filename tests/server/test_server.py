@@ -143,28 +143,41 @@ def test_a_head_that_never_ends_is_cut() -> None:
 
 def test_a_body_that_drips_is_cut_and_a_slow_one_is_not() -> None:
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n"
-    with running(Gated(), min_body_bytes_per_second=1000) as server, Connection(server) as slow:
+    with (
+        running(Gated(), min_body_bytes_per_second=1000) as server,
+        Connection(server) as slow,
+        Connection(server) as stalled,
+    ):
         drips = [Connection(server) for _ in range(50)]
         for client in drips:
             client.send(head + b"x")
         slow.send(head + bytes(200_000))
-        while sum(arrived(server)) < 200_050:
+        stalled.send(head + bytes(200_000))
+        while sum(arrived(server)) < 400_050:
             with Connection(server) as other:
                 assert other.get("/x").status == 200
 
-        def time_passes(seconds: float) -> None:
-            for request in under_way(server):
-                request.began -= seconds
-            server._listener.maintenance(time.time())
-            server._listener.pull_trigger()
+        listener, began = server._listener, time.time()
+        listener._next_maintenance = math.inf  # no time passes but what the test says
 
-        time_passes(29)
-        for client in drips:
-            client.send(b"x")  # activity does not help
-        time_passes(2)
+        def after(seconds: float) -> None:
+            for channel in list(listener.active_channels.values()):
+                channel.last_activity = began + seconds  # a byte has just come, which does not help
+            listener.maintenance(began + seconds)
+            listener.pull_trigger()
+
+        after(29)
+        after(32)
         assert all(client.is_closed() for client in drips)
-        time_passes(90)
-        slow.send(bytes(100_000))
+        after(85)
+        slow.send(bytes(50_000))
+        while sum(arrived(server)) < 450_000:
+            with Connection(server) as other:
+                assert other.get("/x").status == 200
+        after(95)
+        assert stalled.is_closed()  # 60 s at most: what came fast at first does not pay for hours
+        after(130)
+        slow.send(bytes(50_000))
         assert slow.read().status == 200
         for client in drips:
             client.close()
@@ -209,11 +222,11 @@ def test_a_reply_that_is_hardly_taken_is_cut_and_a_slow_one_is_not(cured: bool) 
         assert drip.read_head().status == slow.read_head().status == 200
         listener, began, taken = server._listener, time.time(), 0
         listener._next_maintenance = math.inf  # no time passes but what the test says
-        while len(listener._owed) < 2:  # until both replies are on their way
+        while len(listener._paces) < 2:  # until both replies are on their way
             listener.maintenance(began)
-        before = max(bytes_taken for _, bytes_taken in listener._owed.values())
+        before = max(pace.passed_bytes for pace in listener._paces.values())
         assert drip.file.read(1)  # a few kilobytes, by way of its buffer: some seconds more
-        while max(taken_bytes(channel.socket) or 0 for channel in listener._owed) < before + 1_000_000:
+        while max(taken_bytes(channel.socket) or 0 for channel in listener._paces) < before + 1_000_000:
             taken += len(slow.file.read(10_000))
         for seconds in (29, 60, 85):
             listener.maintenance(began + seconds)
