@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, did_you_mean
+from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import Settings, add_flags, read_env_file, resolve
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
         args = _parser(arguments[:1]).parse_args(arguments)
         args.argv, args.environ, args.shell_environ = arguments, environ, shell_environ
         return int(args.run(args))
-    except ConfigurationError as error:
+    except MinihttpError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     except SystemExit as stop:  # argparse, after it has printed help (0) or a mistake (2)

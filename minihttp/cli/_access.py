@@ -74,10 +74,10 @@ class _Remote:
             ) from None
         except OSError as error:
             raise MinihttpError(str(error)) from None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise MinihttpError(f"{self._url} did not answer in JSON") from None
-        if answer.get("status") != "success":
-            said = answer.get("errorMessage") or answer.get("message") or f"{url} answered {posted.status}"
+        if answer.get("status") != "success" or "value" not in answer:
+            said = str(answer.get("errorMessage") or answer.get("message") or f"{url}: HTTP {posted.status}")
             said = said.partition(" Server Error\n")[2] or said  # behind the request's id
             raise (FunctionNotFoundError if said.startswith(_NOT_THERE) else MinihttpError)(said)
         return decode(answer["value"])

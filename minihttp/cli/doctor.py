@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..backends import storage_urls
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, MinihttpError
 from ..limits import MIB
 from ..settings import Settings, add_flags
 from . import (
@@ -75,7 +75,7 @@ def _start(app: App) -> Iterator[Finding]:
     try:
         with receiving_nothing():
             looked = app.check()
-    except ConfigurationError as error:
+    except MinihttpError as error:
         yield "start", "fail", str(error).partition("\n")[0]
         return
     unseen = (

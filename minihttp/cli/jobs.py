@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, MinihttpError
+from ..errors import MinihttpError
 from . import add_app_arguments, add_json_flag, count, plain, print_rows
 from ._access import Access, access, add_access_arguments, opened_alone
 
@@ -48,18 +47,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        if args.action is _run:
-            with opened_alone(args, "a server or worker runs what is due itself") as app:
-                _run(app, args)
-        else:
-            with access(args) as jobs:
-                args.action(jobs, args)
-    except ConfigurationError:  # `main` reports it
-        raise
-    except MinihttpError as error:
-        print(f"jobs: {error}", file=sys.stderr)
-        return 1
+    if args.action is _run:
+        with opened_alone(args, "a server or worker runs what is due itself") as app:
+            _run(app, args)
+    else:
+        with access(args) as jobs:
+            args.action(jobs, args)
     return 0
 
 

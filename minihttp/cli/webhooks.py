@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -52,12 +51,10 @@ def run(args: argparse.Namespace) -> int:
     except FunctionNotFoundError:
         text = "this app has no webhooks: see http.webhook(path, provider, handler)"
         raise ConfigurationError(text) from None
-    except (ConfigurationError, BrokenPipeError):  # `main` reports them
+    except BrokenPipeError:  # `main` knows what to do
         raise
-    except (MinihttpError, OSError) as error:
-        file = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
-        print(f"webhooks: {file or error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        raise MinihttpError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
 
 
 # ---------------------------------------------------------------- the inbox

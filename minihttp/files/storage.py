@@ -128,7 +128,9 @@ class FileStore(BlobStore):
         """
         known = self.database.read(lambda transaction: transaction.system.query("_file_stores").first())
         key: str = known["key"] if known else ""
-        if not (key and self._has(key)) and next(self.backend.list(), None) is not None:
+        with self.faults("look into the file store"):
+            is_ours = (key and self._has(key)) or next(self.backend.list(), None) is None
+        if not is_ours:
             raise DataDirectoryError(
                 "the file store holds files that this database knows nothing of: was the database lost or"
                 " replaced, or are they another app's? Put the right database back, or move the files away"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from minihttp import cli
+from minihttp import App, cli
 from tests.live import small_disk
 
 from .test_serve import ROOT
@@ -93,6 +94,16 @@ def test_data_that_cannot_be_used(app: Path, capsys: pytest.CaptureFixture[str])
     assert code == 1 and found["start"][0] == "fail" and "not a database" in found["start"][1]
     code, found = doctor(app, capsys, "--data", ":memory:")
     assert code == 0 and found["disk"] == ("ok", "the documents are not in a file: sqlite")
+
+
+def test_files_that_cannot_be_read(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = app.parent / "data"
+    App(data=data).open().close()
+    shutil.rmtree(data / "files")
+    (data / "files").mkdir()
+    (data / "files" / "00").touch()  # where a folder is expected
+    code, found = doctor(app, capsys, "--data", str(data))
+    assert (code, found["start"]) == (1, ("fail", "cannot look into the file store: Not a directory"))
 
 
 def test_a_missing_secret_of_the_router(

@@ -154,12 +154,35 @@ def test_beside_a_running_server_it_is_asked(shell: Shell, served: tuple[App, st
     (again,) = shell.jobs("retry", fail, *server)
     assert shell.jobs("show", again["id"], *server)[0]["state"] == {"kind": "pending"}
     done = shell.python("-m", "minihttp", "jobs", "retry", again["id"], *server, code=1)
-    assert done.stderr == f"jobs: {again['id']} is not a job that has ended\n"
+    assert done.stderr == f"minihttp: {again['id']} is not a job that has ended\n"
     done = shell.python("-m", "minihttp", "jobs", "list", "--server", "localhost:8080", code=1)
     assert done.stderr.endswith("--server takes a URL such as http://localhost:8080, not 'localhost:8080'\n")
     shell.environ["MINIHTTP_ADMIN_KEY"] = "wrong"
     done = shell.python("-m", "minihttp", "jobs", "list", *server, code=1)
-    assert done.stderr == "jobs: The Authorization header is not valid here\n"
+    assert done.stderr == "minihttp: The Authorization header is not valid here\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"<html>", " did not answer in JSON"),
+        (b"[]", " did not answer in JSON"),
+        (b"[" * 100_000, " did not answer in JSON"),
+        (b'{"status": "success"}', "/api/query: HTTP 200"),
+        (b'{"errorMessage": {"code": 5}}', "{'code': 5}"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_server_of_something_else(shell: Shell, answer: bytes, said: str) -> None:
+    def other(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(answer)))])
+        return [answer]
+
+    shell.environ["MINIHTTP_ADMIN_KEY"] = "key"
+    with live(other) as client:
+        done = shell.python("-m", "minihttp", "jobs", "list", "--server", client.url, code=1)
+    assert done.stderr.startswith("minihttp: ") and done.stderr.endswith(f"{said}\n")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -179,9 +202,9 @@ def test_beside_a_running_server_it_says_what_to_do(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("show", "nonsense"), 'jobs: "nonsense" is not the id of a scheduled function'),
-        (("retry", "nonsense"), 'jobs: "nonsense" is not the id of a scheduled function'),
-        (("cancel", "nonsense"), 'jobs: "nonsense" is not the id of a scheduled function'),
+        (("show", "nonsense"), 'minihttp: "nonsense" is not the id of a scheduled function'),
+        (("retry", "nonsense"), 'minihttp: "nonsense" is not the id of a scheduled function'),
+        (("cancel", "nonsense"), 'minihttp: "nonsense" is not the id of a scheduled function'),
     ],
 )
 def test_a_wrong_id_is_one_line(shell: Shell, argv: tuple[str, ...], message: str) -> None:
@@ -192,7 +215,7 @@ def test_a_wrong_id_is_one_line(shell: Shell, argv: tuple[str, ...], message: st
 def test_only_what_has_ended_can_be_retried(shell: Shell) -> None:
     job = shell.schedule("note", "text=x")
     done = shell.python("-m", "minihttp", "jobs", "retry", job, code=1)
-    assert done.stderr.splitlines() == [f"jobs: {job} is not a job that has ended"]
+    assert done.stderr.splitlines() == [f"minihttp: {job} is not a job that has ended"]
 
 
 def test_without_an_app_it_says_so(tmp_path: Path) -> None:

@@ -225,6 +225,14 @@ def test_an_app_that_does_not_open(tmp_path: Path, setting: str, message: str) -
     assert code == 1 and message in text and "Traceback" not in text and "secret" not in text
 
 
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP.replace("App(http)", "App(http, modules=[__name__])"))
+    (tmp_path / "data" / "files").mkdir(parents=True)
+    (tmp_path / "data" / "files" / "00").touch()  # where a folder is expected
+    code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0")
+    assert (code, text) == (1, "minihttp: cannot look into the file store: Not a directory\n")
+
+
 @pytest.mark.parametrize(
     ("modules", "message"),
     [

@@ -237,7 +237,7 @@ class TestInbox:
 
     def test_what_does_not_exist(self, shell: Shell, filled: Any) -> None:
         said = shell(*filled("show", "nonsense"), code=1)
-        assert said == "webhooks: there is no webhook delivery 'nonsense'\n"
+        assert said == "minihttp: there is no webhook delivery 'nonsense'\n"
 
     def test_a_server_that_is_not_there_or_does_not_know_the_key(
         self, shell: Shell, server: Client, monkeypatch: pytest.MonkeyPatch
