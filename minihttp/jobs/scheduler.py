@@ -167,7 +167,7 @@ class Scheduler:
             row = self._diary.find(transaction, job_id)
             if row is None or row["state"]["kind"] not in DONE:
                 raise DocumentError("InvalidState", f"{job_id} is not a job that has ended")
-            if row["name"].startswith("_"):
+            if row["name"].startswith("_webhooks:"):
                 raise DocumentError("InvalidState", f"{job_id} is of a webhook: `webhooks replay` does that")
             options = {name: row[name] for name in _OPTIONS if name in row}
             again = Scheduler(self._diary, self._runner, transaction, self._call, options)

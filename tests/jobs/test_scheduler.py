@@ -18,6 +18,7 @@ from minihttp.errors import (
     ScheduleError,
     ValidationError,
 )
+from minihttp.functions.registry import internal_mutation
 from minihttp.jobs.retry import Retry
 from minihttp.limits import Limits
 
@@ -392,6 +393,19 @@ def test_a_job_that_has_ended_can_run_once_more(world, note) -> None:
     assert [row["job"] for row in world.rows("done")] == [first, second]
     options = ("name", "args", "lane", "maxParallel", "retry", "onComplete")
     assert [world.job(first)[name] for name in options] == [world.job(second)[name] for name in options]
+
+
+def test_a_job_of_a_module_with_an_underscore_can_run_once_more(world) -> None:
+    def private(ctx):
+        ctx.db.insert("notes", {"text": "private"})
+
+    function = internal_mutation(private)
+    world.registry.add(function, "_private:note")
+    first = world.scheduler.run_after(0, function)
+    world.run_all()
+    world.scheduler.retry(first)
+    world.run_all()
+    assert len(notes(world)) == 2
 
 
 def test_listing_by_state(world, note) -> None:
