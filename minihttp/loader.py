@@ -185,7 +185,7 @@ def _not_found(name: str, missing: str) -> str:
     folders = list(spec.submodule_search_locations or ()) if spec else [p or os.getcwd() for p in sys.path]
     places = folders[:1] if not parent else folders
     known = [f[:-3] if f.endswith(".py") else f for p in places if os.path.isdir(p) for f in os.listdir(p)]
-    place = ", ".join(places)
+    place = ", ".join(places) or f"{parent}, which is no package,"
     return f"no module named {missing!r} in {place} or in the installed packages{did_you_mean(leaf, known)}"
 
 

@@ -91,6 +91,7 @@ def test_a_package_by_name(folder: Path) -> None:
     [
         ("bakry", r"no module named 'bakry' in .*; did you mean 'bakery'\?"),
         ("bakery.htp", r"no module named 'bakery.htp' in .*bakery or .*; did you mean 'http'\?"),
+        ("one.yp", r"no module named 'one.yp' in one, which is no package, or "),
         ("one.yp.py", r"there is no file 'one.yp.py'"),
         ("on.py", r"there is no file 'on.py' in .*; did you mean 'one.py'\?"),
         ("one:ap", r"one.py has no 'ap', which 'one:ap' names; did you mean 'app'\?"),
