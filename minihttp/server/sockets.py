@@ -101,9 +101,11 @@ def taken_bytes(connection: socket.socket) -> int | None:
 
     Sending tells less: a socket is writable again only when a third of its buffer, often megabytes, is free.
     """
+    if sys.platform != "linux":  # others put something else there
+        return None
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except (OSError, AttributeError):
+    except OSError:
         return None
     if len(info) < _TCP_INFO_BYTES:
         return None
