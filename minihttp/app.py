@@ -153,6 +153,8 @@ class App:
         try:
             own = self._own or self._wire()
             path, route = self._route(environ, own)
+            if route is None and environ["REQUEST_METHOD"] == "OPTIONS":
+                route = self._preflight(path, environ, own)
             if route is None:
                 response = self._unrouted(path, environ, own)
             else:
@@ -165,6 +167,7 @@ class App:
             response = error_reply(error, environ)
         cors = route.cors if route is not None and route.cors is not None else self.http.cors
         if cors is not None:
+            environ["minihttp.cors"] = cors  # for an error of a streamed body before its first byte
             cors.apply(response.headers, environ.get("HTTP_ORIGIN"))
         if request is not None and request.closable:
             return _Closing(response(environ, start_response), request.close)
@@ -204,20 +207,31 @@ class App:
 
         return OwnRoutes(self)
 
+    def _allowed(self, path: str, own: OwnRoutes) -> list[str]:
+        return sorted({*self.http.allowed_methods(path), *own.allowed_methods(path)})
+
+    def _preflight(self, path: str, environ: dict[str, Any], own: OwnRoutes) -> Route | None:
+        """A route that answers OPTIONS by the rule of the method asked for, else by the first that there is.
+
+        It allows the methods of that very rule: a browser keeps the answer for all that are named in it.
+        """
+        routes = {name: route for name in self._allowed(path, own) if (route := self._find(path, name, own))}
+        rules = {name: cors for name, route in routes.items() if (cors := route.cors or self.http.cors)}
+        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+        name = asked if asked in rules else next(iter(rules), None)
+        if name is None:
+            return None
+        answer = rules[name].preflight(environ, [other for other in rules if rules[other] is rules[name]])
+        route = Route("OPTIONS", routes[name].pattern, lambda ctx, request: answer, "")
+        route.cors = rules[name]
+        return route
+
     def _unrouted(self, path: str, environ: dict[str, Any], own: OwnRoutes) -> Response:
-        """404, 405 with Allow, or the answer to a CORS preflight."""
-        allowed = self.http.allowed_methods(path) or own.allowed_methods(path)
+        """404, or 405 with Allow."""
+        allowed = self._allowed(path, own)
         if not allowed:
             return reply(404, "Not found", environ)
-        method = environ["REQUEST_METHOD"]
-        if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-            for name in allowed:
-                route = self._find(path, name, own)
-                cors = (route and route.cors) or self.http.cors
-                if cors is not None:
-                    environ["minihttp.route"] = route.pattern if route else path
-                    return cors.preflight(environ, allowed)
-        message = f"{method} is not allowed here; allowed: {', '.join(allowed)}"
+        message = f"{environ['REQUEST_METHOD']} is not allowed here; allowed: {', '.join(allowed)}"
         return reply(405, message, environ, [("Allow", ", ".join(allowed))])
 
     def max_body_bytes(self, method: str, target: str) -> int:
@@ -269,6 +283,7 @@ class App:
 
         Raises:
             ConfigurationError: as `prepare`, the first that is found.
+            StorageUnavailableError: what is stored cannot be read.
         """
         from .own_routes import OwnRoutes
         from .parts import try_out

@@ -203,6 +203,30 @@ def test_cors_is_on_errors_of_every_kind() -> None:
     preflight = {"HTTP_ORIGIN": "https://a.example", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "POST"}
     assert call(app, "OPTIONS", "/post", **preflight).status == 204
     assert call(app, "OPTIONS", "/nothing", **preflight).status == 404
+    assert call(app, "OPTIONS", "/post").status == 204, "no preflight, but answered by the rule"
+
+
+def test_a_preflight_is_answered_by_the_rule_of_the_method_that_is_asked_for() -> None:
+    http = HttpRouter(cors=Cors(["*"]))
+    for method, cors in (("GET", None), ("POST", None), ("PUT", Cors(["https://a.example"]))):
+        http.route(path="/x", method=method, handler=lambda ctx, request: {}, cors=cors)
+
+    def ask(method: str, origin: str) -> tuple[str | None, str]:
+        asked = {"HTTP_ORIGIN": origin, "HTTP_ACCESS_CONTROL_REQUEST_METHOD": method}
+        headers = call(App(http), "OPTIONS", "/x", **asked).headers
+        return headers.get("access-control-allow-origin"), headers["access-control-allow-methods"]
+
+    assert ask("PUT", "https://a.example") == ("https://a.example", "PUT")
+    assert ask("PUT", "https://evil.example") == (None, "PUT"), "not by the rule of GET or of the router"
+    for method in ("POST", "DELETE"):
+        assert ask(method, "https://b.example") == ("https://b.example", "GET, HEAD, POST")
+
+
+def test_a_catch_all_does_not_hide_the_methods_of_own_routes() -> None:
+    app = answering(lambda ctx, request: Response("page"), path=None, path_prefix="/")
+    asked = {"HTTP_ORIGIN": "https://a.example", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "POST"}
+    headers = call(app, "OPTIONS", "/api/query", **asked).headers
+    assert headers["access-control-allow-methods"] == "GET, HEAD, POST"
 
 
 def test_files_of_a_form_are_freed_after_the_reply() -> None:

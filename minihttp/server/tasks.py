@@ -36,14 +36,29 @@ class _Reporting(Task):  # type: ignore[misc]
     environ: dict[str, Any] | None = None
     body_bytes = 0
     is_cut = False  # by an error of the application, half-way
+    is_framed = False  # its end can be told from the connection's
 
     def build_response_header(self) -> bytes:
-        if self.channel.server.draining:
+        options = self.request.headers.get("CONNECTION", "").lower().replace(" ", "").split(",")
+        if self.channel.server.draining or "close" in options:
             self.set_close_on_finish()  # so that the client does not send its next request here
+        self.is_framed = self.version == "1.1"
         head: bytes = super().build_response_header()
+        self.is_framed = False
+        if getattr(self.request, "command", "-") == "HEAD":
+            self.chunked_response = False  # not even the last chunk, which has no data
         return head
 
+    def set_close_on_finish(self) -> None:
+        """While the head is made, waitress would close for want of a Content-Length, though chunks, a 204 and
+        a 304 tell their end without one (RFC 9112 §6.3).
+        """
+        if not self.is_framed:
+            super().set_close_on_finish()
+
     def write(self, data: bytes) -> None:
+        if isinstance(data, str):  # waitress finds out when the head is made, too late for a 500
+            raise TypeError("the pieces of a response body are bytes, not str")
         super().write(data)
         self.body_bytes += len(data)
 
@@ -116,8 +131,11 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
         def start_response(status: str, headers: list[tuple[str, str]]) -> None:
             self.status, self.response_headers, self.complete = status, headers, True
 
+        environ = self.environ or {}
+        if "minihttp.cors" in environ:  # or a page could not read why
+            environ["minihttp.cors"].apply(reply.headers, environ.get("HTTP_ORIGIN"))
         self.content_length = None
-        for piece in reply(self.environ or {}, start_response):
+        for piece in reply(environ, start_response):
             self.write(piece)
 
 

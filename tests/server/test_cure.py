@@ -70,6 +70,7 @@ def app(environ: dict[str, Any], start: Any) -> Any:
         "/stream": stream(100),
         "/broken": broken_stream(),
         "/empty": [],
+        "/text": iter(["text"]),
     }
     if path == "/file":
         start("200 OK", [("Content-Length", str(len(BIG)))])
@@ -113,6 +114,21 @@ def test_a_status_without_body_keeps_the_framing(server: Server, status: int) ->
     assert not {"transfer-encoding", "content-type", "content-length"} & set(replies[0].headers)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/204"), ("GET", "/304"), ("GET", "/stream"), ("HEAD", "/stream")]
+)
+def test_a_reply_without_a_length_leaves_the_connection_open(server: Server, method: str, path: str) -> None:
+    with Connection(server) as client:
+        assert "connection" not in client.get(path, method=method).headers
+        assert client.get("/x").body == b"hello /x"
+
+
+def test_text_instead_of_bytes_is_a_500(server: Server) -> None:
+    with Connection(server) as client:
+        assert client.get("/text").status == 500
+        assert client.get("/x").body == b"hello /x"
+
+
 def test_an_empty_body(server: Server) -> None:
     with Connection(server) as client:
         assert client.get("/empty").body == b""
@@ -124,6 +140,12 @@ def test_http_10_closes_and_keeps_alive_when_asked(server: Server) -> None:
         reply = client.get("/a", "Connection: keep-alive", version="1.0")
         assert (reply.version, reply.headers["connection"]) == ("HTTP/1.0", "Keep-Alive")
         assert client.get("/b", version="1.0").body == b"hello /b"
+        assert client.is_closed()
+
+
+def test_close_counts_among_other_options(server: Server) -> None:
+    with Connection(server) as client:
+        assert client.get("/a", "Connection: TE, Close").headers["connection"] == "close"
         assert client.is_closed()
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from minihttp import App, Cors, HttpRouter, Response
 from minihttp.errors import ConfigurationError, HTTPError
 from minihttp.frames import users_frames
 from minihttp.server import Served, Server, bind
@@ -323,6 +324,18 @@ def test_an_error_before_the_first_byte_is_answered_and_logged(
         assert record.getMessage().endswith(f"{type(error).__name__} request_id={request.request_id}")
         assert record.exc_info and record.exc_info[1] is error
         assert {frame.name for frame in users_frames(error)} == {"app"}
+
+
+def test_a_page_can_read_the_error_before_the_first_byte() -> None:
+    def stream() -> Iterator[bytes]:
+        raise HTTPError(404, "gone")
+        yield b""
+
+    http = HttpRouter(cors=Cors(["https://a.example"]))
+    http.route(path="/", method="GET", handler=lambda ctx, request: Response(stream()))
+    with running(App(http)) as server, Connection(server) as client:
+        reply = client.get("/", "Origin: https://a.example")
+    assert (reply.status, reply.headers["access-control-allow-origin"]) == (404, "https://a.example")
 
 
 @pytest.mark.parametrize(
