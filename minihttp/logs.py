@@ -36,7 +36,7 @@ class Served(NamedTuple):
         started: Unix seconds, when a handler thread took it.
         method: as sent, its first 20 characters; `-` when the head could not be read.
         route: the pattern that matched, or None.
-        path: as sent, percent-encoded, without the query.
+        path: as sent, percent-encoded, without authority and query; `-` where there is none.
         status: of the reply.
         seconds: until the last byte was with the socket or its buffer.
         body_bytes: of the reply.

@@ -25,7 +25,7 @@ from .cure import CuredTask
 log = logging.getLogger("minihttp.server")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # what a proxy may hand us to be written into our log
-_ORIGIN = re.compile(r"^\w+://[^/]*")  # of a target in absolute form; it may hold a password
+_BEFORE_THE_PATH = re.compile(r"^[^/*]+(//[^/]*)?")  # of a target in absolute form; it may hold a password
 _MAX_METHOD_CHARACTERS = 20  # no method of a registry is longer, and a stranger's may be 64 KiB
 _MAX_MESSAGE_CHARACTERS = 200  # waitress quotes what was sent
 
@@ -79,7 +79,7 @@ class _Reporting(Task):  # type: ignore[misc]
         request, environ = self.request, self.environ or {}
         path = getattr(request, "request_uri", "-").partition("?")[0]
         if not path.startswith("/"):
-            path = _ORIGIN.sub("", path)
+            path = _BEFORE_THE_PATH.sub("", path) or "-"
         is_file = not self.body_bytes and self.has_body and environ.get("REQUEST_METHOD") != "HEAD"
         return Served(
             self.start_time,
