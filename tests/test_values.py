@@ -362,6 +362,10 @@ def test_show_never_raises(value: object) -> None:
     assert len(show(value).encode()) < 1000
 
 
+def test_show_tells_an_int64_from_a_float64() -> None:
+    assert (show(Int64(1)), show(1)) == ("Int64(1)", "1")
+
+
 def test_sizes_are_convex_s() -> None:
     value = {"name": "é", "n": 1, "list": [None, True, b"abc"]}
     assert size_bytes(value) == 2 + (4 + 1 + 4) + (1 + 1 + 9) + (4 + 1 + 2 + 1 + 1 + 5)

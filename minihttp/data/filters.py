@@ -20,13 +20,22 @@ _INT64_MODULUS = 2**64
 
 
 class Expression:
-    """A value worked out for each document."""
+    """A value worked out for each document; Python's own `and`, `not` and `==` would give something else."""
 
     __slots__ = ("text", "value")
 
     def __init__(self, text: str, value: Callable[[Document], Any]) -> None:
         self.text = text
         self.value = value
+
+    def _refuse(self, *others: object) -> bool:
+        raise _invalid(
+            f"{self.text} has no value before there is a document: write q.and_, q.or_, q.not_, q.eq and"
+            " q.neq for and, or, not, == and !="
+        )
+
+    __bool__ = __eq__ = __ne__ = _refuse
+    __hash__ = object.__hash__
 
 
 def expression(operand: Any) -> Expression:
@@ -78,7 +87,7 @@ def _is_float64(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return "undefined" if value is UNSET else f"Int64({value})" if isinstance(value, Int64) else show(value)
+    return "undefined" if value is UNSET else show(value)
 
 
 def _truncating_div(x: int, y: int) -> int:

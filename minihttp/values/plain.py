@@ -51,6 +51,8 @@ UNSET: Final = Unset()
 
 def show(value: object) -> str:
     """A value as one short line for a message; never raises, whatever the value."""
+    if isinstance(value, Int64):  # 1 would look like a float64
+        return repr(value)
     try:
         text = json.dumps(value, default=repr, ensure_ascii=False)
     except (ValueError, TypeError, RecursionError):  # circular, 4,300 digits, odd keys, too deep

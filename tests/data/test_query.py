@@ -329,8 +329,12 @@ def test_int64_arithmetic_truncates_and_wraps(db: Database) -> None:
         (lambda q: q.field("n"), "filter needs booleans, not 1"),
         (lambda q: q.eq(q.field("a..b"), 1), "field needs a field path"),
         (lambda q: q.eq(q.field(5), 1), "field needs a field path"),
+        (lambda q: q.eq(q.field("n"), 2) and q.eq(q.field("n"), 1), "write q.and_"),
+        (lambda q: not q.eq(q.field("n"), 1), "q.not_"),
+        (lambda q: q.field("n") == 1, "field(n) has no value before there is a document"),
+        (lambda q: q.field("n") != 2, "q.neq"),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_filters_that_cannot_be(db: Database, build: Any, message: str) -> None:
     fill(db, [{"n": 1}])
