@@ -7,6 +7,7 @@ The class is the permission: a query's has no `store`. Knows no backend; `blobs.
 from __future__ import annotations
 
 import base64
+import math
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Document = dict[str, Any]
 _BLOCK_BYTES = 256 * 1024
+_MAX_EXPIRY_SECONDS = 10**9  # 31 years; the sum must fit into a token
 
 
 class StorageReader:
@@ -41,6 +43,9 @@ class StorageReader:
             id: what `store` returned.
             expires_in: seconds; the URL is then signed and good until they have passed. Without it the URL is
                 good for as long as the file is there: its 128 random bits are the secret.
+
+        Raises:
+            DocumentError: for seconds that are not above 0 and at most 10^9.
         """
         document = self._find(id)
         if document is None:
@@ -49,7 +54,10 @@ class StorageReader:
             key = document["key"]
             uuid = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:]))
             return f"{self._origin}/api/storage/{uuid}"
-        expires_at = int(self._store.clock() + expires_in)
+        if not 0 < expires_in <= _MAX_EXPIRY_SECONDS:  # NaN too
+            text = f"expires_in must be more than 0 and at most {_MAX_EXPIRY_SECONDS} seconds, not {expires_in!r}"
+            raise DocumentError("InvalidArgument", text)
+        expires_at = math.ceil(self._store.clock() + expires_in)
         token = sign(self._store.database.secret, id, expires_at)
         return f"{self._origin}/api/storage/{id}?token={token}"
 

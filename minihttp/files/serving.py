@@ -88,14 +88,14 @@ def _condition(headers: Mapping[str, str], etag: str, modified: int) -> int | No
     elif modified > (parse_http_date(headers.get("If-Unmodified-Since")) or modified):
         return 412
     if "If-None-Match" in headers:
-        return 304 if _names(headers["If-None-Match"], etag) else None
+        return 304 if _names(headers["If-None-Match"].replace("W/", ""), etag) else None  # weakly compared
     since = parse_http_date(headers.get("If-Modified-Since"))
     return 304 if since is not None and modified <= since else None
 
 
 def _names(tags: str, etag: str) -> bool:
-    """Whether a list of entity tags has this one; ours are strong, so a weak one names the same bytes."""
-    return tags.strip() == "*" or any(tag.strip().removeprefix("W/") == etag for tag in tags.split(","))
+    """Whether a list of entity tags has this one, and not as a weak one."""
+    return tags.strip() == "*" or any(tag.strip() == etag for tag in tags.split(","))
 
 
 _UNSATISFIABLE = (0, 0)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from minihttp.errors import DocumentError
 from minihttp.files.signing import sign
 from minihttp.files.storage import FileStore
 
@@ -187,6 +188,16 @@ def test_a_signed_url_expires(store: FileStore, web: Any, place: Any, url: str) 
     place.clock.now += 1
     reply = web.get(signed)
     assert (reply.status, reply.code) == (401, "StorageTokenExpired")
+
+
+def test_a_signed_url_is_never_dead_when_it_is_made(store: FileStore, web: Any, place: Any, url: str) -> None:
+    id, storage = files(store)[0]["_id"], store.outside("http://testserver")
+    place.clock.now += 0.5
+    assert web.get(storage.get_url(id, expires_in=0.2)).status == 200
+    assert web.get(storage.get_url(id, expires_in=10**9)).status == 200
+    for seconds in (0, -1, float("nan"), float("inf"), 1e300):
+        with pytest.raises(DocumentError, match="more than 0 and at most"):
+            storage.get_url(id, expires_in=seconds)
 
 
 def test_a_signed_url_is_good_for_its_file_only(store: FileStore, web: Any, url: str) -> None:

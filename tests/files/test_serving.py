@@ -151,6 +151,7 @@ def test_if_range(web: Any, url: str, condition: str, status: int) -> None:
         ({"If-Match": ETAG}, 200),
         ({"If-Match": "*"}, 200),
         ({"If-Match": '"a"'}, 412),
+        ({"If-Match": f"W/{ETAG}"}, 412),
         ({"If-Match": ETAG, "If-Unmodified-Since": BEFORE}, 200),
         ({"If-Unmodified-Since": BEFORE}, 412),
         ({"If-Unmodified-Since": DATE}, 200),
