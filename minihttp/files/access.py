@@ -55,7 +55,7 @@ class StorageReader:
             uuid = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:]))
             return f"{self._origin}/api/storage/{uuid}"
         if not 0 < expires_in <= _MAX_EXPIRY_SECONDS:  # NaN too
-            text = f"expires_in must be more than 0 and at most {_MAX_EXPIRY_SECONDS} seconds, not {expires_in!r}"
+            text = f"expires_in must be more than 0 and at most {_MAX_EXPIRY_SECONDS}, not {expires_in!r}"
             raise DocumentError("InvalidArgument", text)
         expires_at = math.ceil(self._store.clock() + expires_in)
         token = sign(self._store.database.secret, id, expires_at)
