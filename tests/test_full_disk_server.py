@@ -5,6 +5,8 @@ acknowledged is lost.
 
 from __future__ import annotations
 
+import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,3 +62,36 @@ def test_a_disk_that_fills_up(disk: Path) -> None:
     with sqlite3.connect(disk / "data" / "app.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
+
+
+def test_a_body_that_the_disk_has_no_room_for(disk: Path) -> None:
+    server = Process(APP, disk / "data", *OPTIONS)
+    try:
+        (disk / "filler").write_bytes(bytes(12 * MIB))
+        reply = server.client.post("/api/mutation", bytes(15 * MIB), {"Content-Type": "application/json"})
+        assert reply.status == 507
+        assert reply.json() == {"error": "Insufficient Storage: the request body cannot be kept"}
+        assert note(server.client, 0).status == 200, "the room that it took is free again"
+        assert "cannot be spooled: [Errno 28]" in server.output()
+        assert "Traceback" not in server.output()
+        assert server.terminate() == 0
+    finally:
+        server.kill()
+
+
+def test_a_body_cut_half_way_gives_its_room_back(disk: Path) -> None:
+    server = Process(APP, disk / "data", *OPTIONS)
+    try:
+        with socket.create_connection(("127.0.0.1", server.client.port or 0)) as half:
+            half.sendall(b"POST /api/mutation HTTP/1.1\r\nHost: a\r\nContent-Length: 15000000\r\n\r\n")
+            half.sendall(bytes(12_000_000))
+            while shutil.disk_usage(disk).free > 14_000_000:
+                notes(server.client)
+        for _ in range(1_000):
+            if shutil.disk_usage(disk).free > 20_000_000:
+                break
+            notes(server.client)
+        assert shutil.disk_usage(disk).free > 20_000_000
+        assert server.terminate() == 0
+    finally:
+        server.kill()

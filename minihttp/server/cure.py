@@ -163,6 +163,8 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
             except OSError:  # the client has gone
                 pass
         super().handle_close()
+        if self.request is not None:  # half of one, which nobody will read
+            self.request.close()
 
     def service(self) -> None:
         self.refused = self.requests[0].error is not None

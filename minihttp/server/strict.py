@@ -8,6 +8,7 @@ closed. Knows nothing of applications.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from copy import copy
@@ -15,9 +16,12 @@ from functools import lru_cache
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import Error
 
 from .pace import Pace
 from .spool import SpoolBuffer
+
+log = logging.getLogger("minihttp.server")
 
 _SINGLE_FIELDS = re.compile(
     rb"\n(host|content-type|content-length|transfer-encoding|authorization|expect)[ \t]*:", re.IGNORECASE
@@ -34,10 +38,16 @@ def _limited(adj: Any, limit_bytes: int) -> Any:
     return limited
 
 
+class _NoRoom(Error):  # type: ignore[misc]
+    code = 507
+    reason = "Insufficient Storage"
+
+
 class StrictParser(HTTPRequestParser):  # type: ignore[misc]
     """Reads one request; a `ParsingError` becomes the 400."""
 
     adj: Any
+    body_rcv: Any
     _pace: Pace | None = None
 
     def __init__(self, adj: Any) -> None:
@@ -53,6 +63,25 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
     def excuse(self, now: float) -> None:
         """The time until now was not its fault."""
         self._pace = Pace(now, self.adj, self.body_bytes_received)
+
+    def received(self, data: bytes) -> int:
+        """As waitress does; a body that the disk has no room for is refused, and what it took freed."""
+        try:
+            return int(super().received(data))
+        except OSError as error:
+            log.error("a request body cannot be spooled: %s", error)
+            self.close()
+            self.error, self.completed = _NoRoom("the request body cannot be kept"), True
+            return len(data)
+
+    def close(self) -> None:
+        """Free the body's file, at once and not when the garbage is collected; a second call does nothing."""
+        body, self.body_rcv = self.body_rcv, None
+        if body is not None:
+            try:
+                body.getbuf().close()
+            except OSError:  # it writes the rest before it closes
+                pass
 
     def parse_header(self, header_plus: bytes) -> None:
         header_plus += b"\r\n"
