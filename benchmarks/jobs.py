@@ -8,7 +8,8 @@ put: jobs written down per second, by one thread and by eight. take+ack: jobs ta
     second; raw sqlite3 takes the oldest in one commit and deletes it in another. minihttp runs a function
     too: a mutation that does nothing (one commit), an action that does nothing (two). Latency: from the call
     that enqueues to the start of the function in a worker. Rounds are interleaved, medians are printed,
-    ratios count. A peer that is missing is left out.
+    ratios count. A peer that is missing is left out. At the end: how long `/health` takes over HTTP while
+    10,000 due jobs are run.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from minihttp import App, HttpRouter, Response
 from minihttp.data.database import Database
 from minihttp.functions.registry import Function, Registry, internal_action, internal_mutation
 from minihttp.functions.runner import Runner
 from minihttp.jobs.worker import JOB_TABLES, Jobs
+from minihttp.server import Server
 from storage_backends.sqlite import DocumentBackend
 
 PAYLOAD = {"to": "ada@example.com", "subject": "Welcome", "body": "x" * 200}
@@ -264,6 +269,48 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
+def drain(directory: Path, count: int) -> str:
+    """What `/health` takes over HTTP while `count` jobs, due at once, are run by four workers."""
+    http, seconds = HttpRouter(), []
+    http.route(path="/health", method="GET", handler=lambda ctx, request: Response("ok"))
+    app = App(http, modules=[__name__], data=directory / "data", workers=4)
+    server = Server(app, port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    with app:
+        due = time.time() + count / 2_000
+        for first in range(0, count, 1_000):
+            app.run_mutation(spread, first=first, due=due)
+        time.sleep(max(0.0, due - time.time()))
+        begun = time.perf_counter()
+        client = HTTPConnection("127.0.0.1", server.port)
+        while app.database.read(lambda transaction: app.jobs.diary.by_state(transaction, "pending", 1)):
+            asked = time.perf_counter()
+            client.request("GET", "/health")
+            assert client.getresponse().read() == b"ok"
+            seconds.append(time.perf_counter() - asked)
+        drained = time.perf_counter() - begun
+        client.close()
+        server.stop()
+        thread.join()
+    p50, p99 = (1000 * sorted(seconds)[int(part * len(seconds))] for part in (0.5, 0.99))
+    return (
+        f"/health while {count:,} jobs drained in {drained:.1f} s: {len(seconds):,} replies,"
+        f" p50 {p50:.1f} ms, p99 {p99:.1f} ms, at most {1000 * max(seconds):.1f} ms"
+    )
+
+
+@internal_mutation
+def spread(ctx: Any, first: int, due: float) -> None:
+    for number in range(first, first + 1_000):
+        ctx.scheduler.run_at(due, noted, n=number)
+
+
+@internal_mutation
+def noted(ctx: Any, n: int) -> None:
+    ctx.db.insert("notes", {"n": n})
+
+
 CONTENDERS = (Raw, Huey, PersistQueue, LiteQueue, Minihttp, MinihttpWorkers, MinihttpActions)
 
 
@@ -284,6 +331,8 @@ def main() -> None:
                 except ImportError:
                     print(f"{contender.name} is not installed", file=sys.stderr)
     print(table(results))
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
+        print(drain(Path(directory), 10_000))
 
 
 if __name__ == "__main__":
