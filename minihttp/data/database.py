@@ -10,12 +10,12 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import (
     CallError,
     DataDirectoryError,
-    DeadlineError,
     StorageFullError,
     StorageUnavailableError,
 )
@@ -24,6 +24,7 @@ from . import ids
 from .backend import DocumentBackend, Writing
 from .catalog import Catalog, Document, TableInfo, Tables
 from .documents import Draft
+from .lease import out_of_time
 from .meter import SYSTEM_LIMITS
 from .migration import Migration
 from .pins import Pins
@@ -122,7 +123,7 @@ class Database:
                 transaction = self._transaction(engine, False, time_limit_seconds)
                 return transaction, transaction.run(run)
 
-        transaction, result = self._alone(body)
+        transaction, result = self._alone(body, time_limit_seconds)
         transaction.call_hooks(committed=True)
         return result
 
@@ -153,7 +154,8 @@ class Database:
             return transaction.run(run)
 
         try:
-            result = self._alone(lambda: self._backend.write(body, time_limit_seconds, anywhere=anywhere))
+            write = partial(self._backend.write, body, time_limit_seconds, anywhere=anywhere)
+            result = self._alone(write, time_limit_seconds)
         except Exception:  # of an interrupt nobody knows whether it came before the commit or after
             for attempt in attempts:
                 attempt.call_hooks(committed=False)
@@ -182,7 +184,7 @@ class Database:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""
         return self._alone(self._pins.pin)
 
-    def _alone(self, run: Callable[[], T]) -> T:
+    def _alone(self, run: Callable[[], T], time_limit_seconds: float | None = None) -> T:
         """Run a transaction: one at a time in a thread (two would block each other), faults as our errors.
 
         No context manager: an interrupt that comes on the way into its `__exit__` would leave it open.
@@ -196,7 +198,7 @@ class Database:
             return run()
         except self._backend.Fault as fault:
             if fault.errno == errno.ETIME:
-                raise DeadlineError("Function execution timed out") from fault
+                raise out_of_time(time_limit_seconds) from fault
             refused = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
             raise refused(f"The database failed: {fault.strerror or fault}") from fault
         finally:

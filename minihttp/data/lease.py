@@ -55,10 +55,14 @@ class Lease:
         return max(0.0, self.deadline - monotonic())
 
     def late(self) -> DeadlineError:
-        return DeadlineError(
-            f"Function execution timed out (maximum duration: {self._time_limit_seconds:g} s)"
-        )
+        return out_of_time(self._time_limit_seconds)
 
     def end(self) -> None:
         """From now on there is no engine."""
         self._engine = None
+
+
+def out_of_time(limit_seconds: float | None) -> DeadlineError:
+    """The error of a transaction that took longer than its limit; the engine may find it first."""
+    limit = "" if limit_seconds is None else f" (maximum duration: {limit_seconds:g} s)"
+    return DeadlineError(f"Function execution timed out{limit}")
