@@ -21,9 +21,9 @@ from .functions.context import HandlerCtx
 from .http.request import Request
 from .http.response import Response
 from .http.router import HttpRouter, Route
-from .http.target import check_host, raw_path
+from .http.target import check_host
 from .limits import DEFAULT_LIMITS, Limits
-from .replies import error_reply, reply
+from .replies import error_reply
 
 if TYPE_CHECKING:
     from .data.database import Database
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from .jobs.inbox import Inbox
     from .jobs.worker import Jobs
     from .observe import Metrics
-    from .own_routes import OwnRoutes
     from .parts import Parts
+    from .routing import Routes
 
 StartResponse = Callable[..., Any]
 _UPLOAD_PATH = "/api/storage/upload"
@@ -106,7 +106,7 @@ class App:
         self.metrics = metrics
         self._parts: Parts | None = None
         self._opening = threading.RLock()
-        self._own: OwnRoutes | None = None  # once it serves
+        self._routes: Routes | None = None  # once it serves
 
     @classmethod
     def from_package(cls, package: str | os.PathLike[str], **settings: Any) -> App:
@@ -151,12 +151,10 @@ class App:
         request: Request | None = None
         route: Route | None = None
         try:
-            own = self._own or self._wire()
-            path, route = self._route(environ, own)
-            if route is None and environ["REQUEST_METHOD"] == "OPTIONS":
-                route = self._preflight(path, environ, own)
+            routes = self._routes or self._wire()
+            path, route = routes.match(environ)
             if route is None:
-                response = self._unrouted(path, environ, own)
+                response = routes.refusal(path, environ)
             else:
                 environ["minihttp.route"] = route.pattern
                 check_host(environ)
@@ -173,66 +171,22 @@ class App:
             return _Closing(response(environ, start_response), request.close)
         return response(environ, start_response)
 
-    def _route(self, environ: dict[str, Any], own: OwnRoutes) -> tuple[str, Route | None]:
-        """The raw path, and the route for it."""
-        get, method = environ.get, environ["REQUEST_METHOD"]
-        path: str = get("REQUEST_URI") or get("RAW_URI") or get("PATH_INFO", "")
-        if (
-            not get("SCRIPT_NAME") and "%" not in path
-        ):  # most requests: a path that is registered is a good one
-            route = self.http.find_exact(path, method)
-            if route is not None:
-                return path, route
-        path = raw_path(environ)
-        return path, self._find(path, method, own)
-
-    def _find(self, path: str, method: str, own: OwnRoutes) -> Route | None:
-        route = self.http.find(path, method)
-        return route if route is not None and route.exact else own.find(path, method, route)
-
-    def _wire(self) -> OwnRoutes:
-        """Once, before the first request: the own routes; storage and worker where there is work for them."""
+    def _wire(self) -> Routes:
+        """Once, before the first request: all routes; storage and worker where there is work for them."""
         with self._opening:
-            if self._own is None:
-                own = self._own_routes
+            if self._routes is None:
+                routes = self._all_routes
                 if self.modules or self.schema or self.crons or self.http.webhooks:
                     self.open()
                     self.start()
-                self._own = own
-            return self._own
+                self._routes = routes
+            return self._routes
 
     @cached_property
-    def _own_routes(self) -> OwnRoutes:
-        from .own_routes import OwnRoutes
+    def _all_routes(self) -> Routes:
+        from .routing import Routes
 
-        return OwnRoutes(self)
-
-    def _allowed(self, path: str, own: OwnRoutes) -> list[str]:
-        return sorted({*self.http.allowed_methods(path), *own.allowed_methods(path)})
-
-    def _preflight(self, path: str, environ: dict[str, Any], own: OwnRoutes) -> Route | None:
-        """A route that answers OPTIONS by the rule of the method asked for, else by the first that there is.
-
-        It allows the methods of that very rule: a browser keeps the answer for all that are named in it.
-        """
-        routes = {name: route for name in self._allowed(path, own) if (route := self._find(path, name, own))}
-        rules = {name: cors for name, route in routes.items() if (cors := route.cors or self.http.cors)}
-        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
-        name = asked if asked in rules else next(iter(rules), None)
-        if name is None:
-            return None
-        answer = rules[name].preflight(environ, [other for other in rules if rules[other] is rules[name]])
-        route = Route("OPTIONS", routes[name].pattern, lambda ctx, request: answer, "")
-        route.cors = rules[name]
-        return route
-
-    def _unrouted(self, path: str, environ: dict[str, Any], own: OwnRoutes) -> Response:
-        """404, or 405 with Allow."""
-        allowed = self._allowed(path, own)
-        if not allowed:
-            return reply(404, "Not found", environ)
-        message = f"{environ['REQUEST_METHOD']} is not allowed here; allowed: {', '.join(allowed)}"
-        return reply(405, message, environ, [("Allow", ", ".join(allowed))])
+        return Routes(self)
 
     def max_body_bytes(self, method: str, target: str) -> int:
         """The largest body of a request, for a server that asks before it reads one.
@@ -241,7 +195,7 @@ class App:
             target: as it stands in the request line.
         """
         path, _, query = target.partition("?")
-        route = self._find(path, method, self._own or self._wire())
+        route = (self._routes or self._wire()).find(path, method)
         if route is None or (path == _UPLOAD_PATH and not self.files.may_upload(query)):
             return self.limits.max_body_bytes
         return route.max_body_bytes or self.limits.max_body_bytes
@@ -285,10 +239,10 @@ class App:
             ConfigurationError: as `prepare`, the first that is found.
             StorageUnavailableError: what is stored cannot be read.
         """
-        from .own_routes import OwnRoutes
         from .parts import try_out
+        from .routing import Routes
 
-        OwnRoutes(self)
+        Routes(self)
         return try_out(self, stored)
 
     def open(self) -> App:
@@ -302,7 +256,7 @@ class App:
             if self._parts is None:
                 from .parts import Parts
 
-                _ = self._own_routes  # a path taken twice is a mistake of the start, not of the first request
+                _ = self._all_routes  # a path taken twice is a mistake of the start, not of the first request
                 self._parts = Parts(self)
         return self
 
@@ -314,8 +268,8 @@ class App:
     def close(self, grace_seconds: float = 30.0) -> None:
         """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
         with self._opening:
-            parts, self._parts, self._own = self._parts, None, None
-            vars(self).pop("_own_routes", None)
+            parts, self._parts, self._routes = self._parts, None, None
+            vars(self).pop("_all_routes", None)
         if parts is not None:
             parts.close(grace_seconds)
 
