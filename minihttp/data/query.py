@@ -203,7 +203,7 @@ class Query:
     def _read(self, limit: int, after: Position | None) -> Iterator[Row]:
         lease, meter = self._lease, self._meter
         meter.read_range()
-        index_range = self._range or IndexRange(self._table, self._index_name)
+        index_range = self._index_range()
         reverse = _REVERSE[self._order or "asc"]
         start, stop = index_range.positions()
         while start < stop:
@@ -222,12 +222,15 @@ class Query:
             after = rows[-1][:2]
             limit = max(1, min(limit * 4, _MAX_ROWS, _BATCH_BYTES * len(rows) // size_bytes))
 
+    def _index_range(self) -> IndexRange:
+        return IndexRange(self._table, self._index_name) if self._range is None else self._range
+
     # -- cursors
 
     def _shape(self) -> bytes:
         """What a cursor is bound to: the table, the range, the order and the filters."""
-        index_range = self._range or IndexRange(self._table, self._index_name)
-        parts = (self._table.name, self._index_name, index_range.positions(), self._order or "asc")
+        positions = self._index_range().positions()
+        parts = (self._table.name, self._index_name, positions, self._order or "asc")
         return repr((parts, [expression.text for expression in self._filters])).encode()
 
     def _mac(self, payload: bytes) -> bytes:

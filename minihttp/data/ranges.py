@@ -62,6 +62,11 @@ class IndexRange:
         """Documents whose field is this value or below."""
         return self._bound("lte", ("lt", "lte"), field, value)
 
+    def __bool__(self) -> bool:
+        raise DocumentError(
+            "InvalidIndexRange", "A range of an index knows no and, or, not: chain it, or use filter"
+        )
+
     def _bound(self, operator: str, rivals: tuple[str, str], field: str, value: Any) -> IndexRange:
         self._check_known(field)
         if any(rival in self._bounds for rival in rivals):

@@ -158,8 +158,9 @@ def test_nested_paths(db: Database) -> None:
         (lambda q: q.gt("a", 1).lt("b", 2), "BoundsOnMultipleFields", "not on a and b"),
         (lambda q: q.eq("c", 1), "FieldNotInIndex", "Index items.by_a_b has no field 'c'"),
         (lambda q: None, "InvalidIndexRange", "must return the range"),
+        (lambda q: q.eq("a", 1) or q.eq("a", 2), "InvalidIndexRange", "knows no and, or, not"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_ranges_that_cannot_be(db: Database, build: Any, code: str, message: str) -> None:
     error = refused(db, lambda q: q.with_index("by_a_b", build).collect())
