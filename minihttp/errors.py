@@ -8,6 +8,7 @@ the machine's (503, 507). Knows nothing of requests, documents or files: this is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from errno import EAGAIN
 from math import ceil
 from typing import Any
 
@@ -263,3 +264,8 @@ class DataDirectoryError(ConfigurationError):
     """The data directory cannot be used: locked by another process, not writable, corrupt, of a newer
     version.
     """
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether another process has it open."""
+        return getattr(self.__cause__, "errno", None) == EAGAIN

@@ -7,7 +7,6 @@ what was opened before it is closed again. Knows no requests.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from copy import copy
@@ -122,7 +121,7 @@ def try_out(app: Host, stored: bool) -> bool:
     try:
         backend = open_documents(documents_url)
     except DataDirectoryError as error:
-        if getattr(error.__cause__, "errno", None) == errno.EAGAIN:  # a running server has checked it
+        if error.is_locked:  # a running server has checked it
             return False
         raise
     shared: dict[str, Any] = {"limits": app.limits, "clock": app.clock}

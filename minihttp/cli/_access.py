@@ -8,7 +8,6 @@ API, with the admin key. Both ways call the same internal functions.
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -106,7 +105,7 @@ def opened_alone(args: argparse.Namespace, otherwise: str) -> Iterator[App]:
         try:
             app = stack.enter_context(opened_app(args))
         except DataDirectoryError as error:
-            if getattr(error.__cause__, "errno", None) != errno.EAGAIN:
+            if not error.is_locked:
                 raise
             raise DataDirectoryError(f"{error}; {otherwise}") from None
         yield app

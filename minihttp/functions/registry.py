@@ -7,7 +7,7 @@ together. Knows nothing of transactions: `runner.py` calls functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, overload
 
@@ -187,6 +187,16 @@ class Registry:
         if known is not function:
             raise FunctionError(f"two functions are named {name!r}: {known.location} and {function.location}")
         function.name = name
+
+    def add_methods(self, module: str, owner: object, names: Mapping[str, Iterable[str]]) -> None:
+        """Register methods of the framework's own as internal functions `module:method`.
+
+        Args:
+            names: of the methods, by the kind of function that they are.
+        """
+        for kind, methods in names.items():
+            for name in methods:
+                self.add(Function(kind, False, getattr(owner, name), None, None), f"{module}:{name}")
 
     def __iter__(self) -> Iterator[Function]:
         return iter(self._functions.values())

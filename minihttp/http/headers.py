@@ -68,6 +68,14 @@ def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
     return main.strip(" \t").lower(), parameters
 
 
+def connection_options(value: str) -> list[str]:
+    """The options of a Connection value, in lower case: `close`, and the fields meant for one hop only.
+
+    Source: RFC 9110 §7.6.1.
+    """
+    return value.lower().replace(" ", "").split(",") if value else []
+
+
 def parse_media_type(value: str) -> tuple[str, dict[str, str]]:
     """The media type (lower case) and parameters of a Content-Type value; `("", {})` when it is not one valid
     type.

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..functions.registry import Function
 from .diary import Diary, Row
 
 if TYPE_CHECKING:
     from ..functions.registry import Registry
 
-_FUNCTIONS = {"list": "query", "show": "query", "retry": "mutation", "cancel": "mutation"}
+_FUNCTIONS = {"query": ("list", "show"), "mutation": ("retry", "cancel")}
 
 
 class JobFunctions:
@@ -25,8 +24,7 @@ class JobFunctions:
 
     def register(self, registry: Registry) -> None:
         """Put them into the app's registry."""
-        for name, kind in _FUNCTIONS.items():
-            registry.add(Function(kind, False, getattr(self, name), None, None), f"_jobs:{name}")
+        registry.add_methods("_jobs", self, _FUNCTIONS)
 
     def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Row]:
         """Jobs as `Diary.by_state` orders them, without what may be large: arguments and results."""

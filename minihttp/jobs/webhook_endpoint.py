@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..functions.registry import Function
+from ..http.headers import connection_options
 from ..limits import MIB
 from ..webhooks.delivery import Delivery
 from .diary import Row
@@ -103,7 +104,7 @@ class Endpoint:
     def kept(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Of these, the ones that are stored with a delivery."""
         known, kept = self.provider.wanted_headers, self.provider.kept_headers
-        for_one_hop = headers.get("connection", "").lower().replace(" ", "").split(",")  # RFC 9110 §7.6.1
+        for_one_hop = connection_options(headers.get("connection", ""))
         return {
             name: value
             for name, value in headers.items()

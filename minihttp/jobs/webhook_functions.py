@@ -12,7 +12,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
-from ..functions.registry import Function
 from ..webhooks.delivery import Delivery
 from .deliveries import Deliveries
 from .diary import Row
@@ -42,10 +41,7 @@ class WebhookFunctions:
 
     def register(self) -> None:
         """Put them into the app's registry."""
-        for kind, names in _FUNCTIONS.items():
-            for name in names:
-                function = Function(kind, False, getattr(self, name), None, None)
-                self._runner.registry.add(function, f"_webhooks:{name}")
+        self._runner.registry.add_methods("_webhooks", self, _FUNCTIONS)
 
     # ------------------------------------------------------------ handling
 

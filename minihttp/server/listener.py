@@ -197,7 +197,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             if channel.total_outbufs_len:
                 taken = taken_bytes(channel.socket)
                 pace = self._paces[channel] = paces.get(channel) or Pace(now, self.adj, taken or 0)
-                if pace.is_late(now, taken) if taken else channel.last_activity < idle_since:
+                is_left = pace.is_late(now, taken) if taken else channel.last_activity < idle_since
+                if is_left:
                     channel.handle_close()  # here: no event tells of a full socket. A handler may wait for it
                     continue
             if self._is_idle(channel, now, idle_since):

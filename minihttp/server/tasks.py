@@ -16,6 +16,7 @@ from typing import Any
 from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, Task, WSGITask
 
+from ..http.headers import connection_options
 from ..http.request import request_id
 from ..http.response import Response
 from ..logs import Served
@@ -39,7 +40,7 @@ class _Reporting(Task):  # type: ignore[misc]
     is_framed = False  # its end can be told from the connection's
 
     def build_response_header(self) -> bytes:
-        options = self.request.headers.get("CONNECTION", "").lower().replace(" ", "").split(",")
+        options = connection_options(self.request.headers.get("CONNECTION", ""))
         if self.channel.server.draining or "close" in options:
             self.set_close_on_finish()  # so that the client does not send its next request here
         self.is_framed = self.version == "1.1"
