@@ -32,7 +32,7 @@ from minihttp import App, HttpRouter, Response
 from minihttp.data.database import Database
 from minihttp.functions.registry import Function, Registry, internal_action, internal_mutation
 from minihttp.functions.runner import Runner
-from minihttp.jobs.worker import JOB_TABLES, Jobs
+from minihttp.jobs.jobs import JOB_TABLES, Jobs
 from minihttp.server import Server
 from storage_backends.sqlite import DocumentBackend
 
@@ -284,7 +284,7 @@ def drain(directory: Path, count: int) -> str:
         time.sleep(max(0.0, due - time.time()))
         begun = time.perf_counter()
         client = HTTPConnection("127.0.0.1", server.port)
-        while app.database.read(lambda transaction: app.jobs.diary.by_state(transaction, "pending", 1)):
+        while app.database.read(lambda transaction: app.jobs.store.by_state(transaction, "pending", 1)):
             asked = time.perf_counter()
             client.request("GET", "/health")
             assert client.getresponse().read() == b"ok"

@@ -1,4 +1,4 @@
-"""A route that browsers of other origins may call: `cors=` answers the preflight and marks every reply,
+"""A route that browsers of other origins may call: `cors=` answers the preflight and marks every response,
 errors too.
 """
 

@@ -43,7 +43,8 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
     from .jobs.crons import Crons as Crons
     from .jobs.rate_limit import RateLimit as RateLimit
     from .jobs.retry import Drop as Drop
-    from .jobs.retry import Retry as Retry
+    from .jobs.retry import RetryLater as RetryLater
+    from .jobs.retry import RetryPolicy as RetryPolicy
     from .limits import Limits as Limits
     from .values import UNSET as UNSET
     from .values import Int64 as Int64
@@ -73,7 +74,8 @@ _WHERE = {
     "ActionCtx": "functions.context",
     "HandlerCtx": "functions.context",
     "Crons": "jobs.crons",
-    "Retry": "jobs.retry",
+    "RetryPolicy": "jobs.retry",
+    "RetryLater": "jobs.retry",
     "Drop": "jobs.retry",
     "RateLimit": "jobs.rate_limit",
     "Limits": "limits",

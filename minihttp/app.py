@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The app: a WSGI callable.
 
-A request goes path → route → handler → reply. Storage, functions and jobs are opened on first use (or by
+A request goes path → route → handler → response. Storage, functions and jobs are opened on first use (or by
 `open`), so an app that only routes imports no sqlite3 and makes no data directory. Knows no server: waitress,
 gunicorn and wsgiref call it alike.
 """
@@ -16,6 +16,7 @@ from functools import cached_property
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from .error_response import response_for
 from .errors import ConfigurationError
 from .functions.context import HandlerCtx
 from .http.request import Request
@@ -23,20 +24,19 @@ from .http.response import Response
 from .http.router import HttpRouter, Route
 from .http.target import check_host
 from .limits import DEFAULT_LIMITS, Limits
-from .replies import error_reply
 
 if TYPE_CHECKING:
     from .data.database import Database
     from .data.schema import Schema
+    from .dispatch import Routes
     from .files.storage import FileStore
     from .functions.registry import Function
     from .functions.runner import Runner
     from .jobs.crons import Crons
     from .jobs.inbox import Inbox
-    from .jobs.worker import Jobs
+    from .jobs.jobs import Jobs
     from .observe import Metrics
-    from .parts import Parts
-    from .routing import Routes
+    from .services import Services
 
 StartResponse = Callable[..., Any]
 _UPLOAD_PATH = "/api/storage/upload"
@@ -104,7 +104,7 @@ class App:
         self.development = development
         self.workers = workers
         self.metrics = metrics
-        self._parts: Parts | None = None
+        self._services: Services | None = None
         self._opening = threading.RLock()
         self._routes: Routes | None = None  # once it serves
 
@@ -151,7 +151,7 @@ class App:
         request: Request | None = None
         route: Route | None = None
         try:
-            routes = self._routes or self._wire()
+            routes = self._routes or self._compose()
             path, route = routes.match(environ)
             if route is None:
                 response = routes.refusal(path, environ)
@@ -162,7 +162,7 @@ class App:
                 result = route.handler(HandlerCtx(self, request), request)
                 response = result if result.__class__ is Response else _as_response(result, route)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
-            response = error_reply(error, environ)
+            response = response_for(error, environ)
         cors = route.cors if route is not None and route.cors is not None else self.http.cors
         if cors is not None:
             environ["minihttp.cors"] = cors  # for an error of a streamed body before its first byte
@@ -171,7 +171,7 @@ class App:
             return _Closing(response(environ, start_response), request.close)
         return response(environ, start_response)
 
-    def _wire(self) -> Routes:
+    def _compose(self) -> Routes:
         """Once, before the first request: all routes; storage and worker where there is work for them."""
         with self._opening:
             if self._routes is None:
@@ -184,7 +184,7 @@ class App:
 
     @cached_property
     def _all_routes(self) -> Routes:
-        from .routing import Routes
+        from .dispatch import Routes
 
         return Routes(self)
 
@@ -195,7 +195,7 @@ class App:
             target: as it stands in the request line.
         """
         path, _, query = target.partition("?")
-        route = (self._routes or self._wire()).find(path, method)
+        route = (self._routes or self._compose()).find(path, method)
         if route is None or (path == _UPLOAD_PATH and not self.files.may_upload(query)):
             return self.limits.max_body_bytes
         return route.max_body_bytes or self.limits.max_body_bytes
@@ -208,7 +208,7 @@ class App:
         Raises:
             ConfigurationError: for an unknown setting, or once the app is open.
         """
-        if self._parts is not None:
+        if self._services is not None:
             raise ConfigurationError("the app is open already: configure() comes before open()")
         names = {"files": "files_url", "data": "data"}
         for name, value in settings.items():
@@ -223,7 +223,7 @@ class App:
         Raises:
             ConfigurationError: as `open`, and for a route that is taken twice.
         """
-        self._wire()
+        self._compose()
         return self
 
     def check(self, *, stored: bool = True) -> bool:
@@ -239,8 +239,8 @@ class App:
             ConfigurationError: as `prepare`, the first that is found.
             StorageUnavailableError: what is stored cannot be read.
         """
-        from .parts import try_out
-        from .routing import Routes
+        from .dispatch import Routes
+        from .services import try_out
 
         Routes(self)
         return try_out(self, stored)
@@ -253,11 +253,11 @@ class App:
                 naming the value and the place.
         """
         with self._opening:
-            if self._parts is None:
-                from .parts import Parts
+            if self._services is None:
+                from .services import Services
 
                 _ = self._all_routes  # a path taken twice is a mistake of the start, not of the first request
-                self._parts = Parts(self)
+                self._services = Services(self)
         return self
 
     def start(self) -> None:
@@ -268,10 +268,10 @@ class App:
     def close(self, grace_seconds: float = 30.0) -> None:
         """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
         with self._opening:
-            parts, self._parts, self._routes = self._parts, None, None
+            services, self._services, self._routes = self._services, None, None
             vars(self).pop("_all_routes", None)
-        if parts is not None:
-            parts.close(grace_seconds)
+        if services is not None:
+            services.close(grace_seconds)
 
     def __enter__(self) -> App:
         self.open()
@@ -283,46 +283,46 @@ class App:
     ) -> None:
         self.close()
 
-    # ------------------------------------------------------------ parts, opened on demand
+    # ------------------------------------------------------------ services, opened on demand
 
     @property
     def is_open(self) -> bool:
         """Whether storage is open."""
-        return self._parts is not None
+        return self._services is not None
 
     @property
-    def parts(self) -> Parts:
-        parts = self._parts
-        if parts is None:
+    def services(self) -> Services:
+        services = self._services
+        if services is None:
             self.open()
-            parts = self._parts
-            assert parts is not None
-        return parts
+            services = self._services
+            assert services is not None
+        return services
 
     @property
     def spool_folder(self) -> str | None:
         """Where a server should spool large request bodies, so that the file store can keep them; or None."""
-        return self._parts.files.backend.spool_folder if self._parts is not None else None
+        return self._services.files.backend.spool_folder if self._services is not None else None
 
     @property
     def database(self) -> Database:
-        return self.parts.database
+        return self.services.database
 
     @property
     def files(self) -> FileStore:
-        return self.parts.files
+        return self.services.files
 
     @property
     def runner(self) -> Runner:
-        return self.parts.runner
+        return self.services.runner
 
     @property
     def jobs(self) -> Jobs:
-        return self.parts.jobs
+        return self.services.jobs
 
     @property
     def inbox(self) -> Inbox:
-        return self.parts.inbox
+        return self.services.inbox
 
     def missing_secrets(self) -> list[tuple[str, str]]:
         """The (path or "", variable name) of every secret that routes and webhooks need and the environment

@@ -17,7 +17,7 @@ class MinihttpError(Exception):
     """The root of all errors raised on purpose.
 
     Attributes:
-        status: the HTTP status of the reply when a handler lets the error out.
+        status: the HTTP status of the response when a handler lets the error out.
         code: a stable word for programs, in Convex's spelling where Convex has one.
         public: whether the message may be shown to a stranger.
     """
@@ -31,12 +31,12 @@ class MinihttpError(Exception):
 
 
 class HTTPError(MinihttpError):
-    """A reply by exception: `raise HTTPError(404, "no such item")` answers `{"error": "no such item"}`.
+    """A response by exception: `raise HTTPError(404, "no such item")` answers `{"error": "no such item"}`.
 
     Args:
         status: an HTTP status from 400 to 599.
         message: one sentence that names the value and the rule; it is sent to the client.
-        headers: further header fields of the reply, as (name, value) pairs.
+        headers: further header fields of the response, as (name, value) pairs.
         code: a stable word for programs.
     """
 

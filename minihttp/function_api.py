@@ -4,8 +4,8 @@ work.
 
 Serves public functions to anybody and internal ones to the holder of the admin key; to everybody else an
 internal function looks exactly like one that does not exist. Errors of a function are a 200 with `status:
-"error"`, errors of the transport a 4xx with `code` and `message` (`convex.md` §7). `own_routes.py` says which
-path is which operation, and loads this file when one is asked for. Knows no engine and no router.
+"error"`, errors of the transport a 4xx with `code` and `message` (`convex.md` §7). `system_routes.py` says
+which path is which operation, and loads this file when one is asked for. Knows no engine and no router.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from .functions.context import Call
+from .functions.context import CallInfo
 from .http.request import Request
 from .http.response import Response
 from .values import decode, encode_clean, encode_wire
@@ -256,8 +256,8 @@ class FunctionApi:
             return f"{head}\nUncaught ConvexError: {said}\n{_frames(error)}"
         return f"{head}\nUncaught {type(error).__name__}: {error}\n{_frames(error)}"
 
-    def _call(self, request: Request) -> Call:
-        return Call(origin=self._app.origin or request.origin, request_id=request.id)
+    def _call(self, request: Request) -> CallInfo:
+        return CallInfo(origin=self._app.origin or request.origin, request_id=request.id)
 
     def _is_admin(self, request: Request) -> bool:
         """Whether the request holds the admin key; a header that proves nothing is refused, as in Convex."""

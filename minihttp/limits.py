@@ -26,7 +26,7 @@ class Limits:
     max_body_bytes: int = (
         20 * MIB
     )  # Convex's documented request size; waitress spools this much per request to disk
-    # Apache's rate (mod_reqtimeout), of a request's body and of a reply, once either took 30 s
+    # Apache's rate (mod_reqtimeout), of a request's body and of a response, once either took 30 s
     min_body_bytes_per_second: int = 500
     max_upload_bytes: int = 1024 * MIB  # only with a signed upload URL, so not for strangers; it goes to disk
     max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep

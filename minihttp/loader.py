@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from .errors import ConfigurationError, did_you_mean
-from .frames import describe, users_frames
+from .tracebacks import describe, users_frames
 
 _NAMES = ("app", "http")  # what a target without `:name` is searched for, in this order
 

@@ -20,7 +20,7 @@ from copy import copy
 from functools import lru_cache
 from typing import NamedTuple, TextIO, cast
 
-from .frames import describe
+from .tracebacks import describe
 
 FORMATS = ("auto", "text", "json")
 _ACCESS = logging.getLogger("minihttp.access")
@@ -37,12 +37,12 @@ class Served(NamedTuple):
         method: as sent, its first 20 characters; `-` when the head could not be read.
         route: the pattern that matched, or None.
         path: as sent, percent-encoded, without authority and query; `-` where there is none.
-        status: of the reply.
+        status: of the response.
         seconds: until the last byte was with the socket or its buffer.
-        body_bytes: of the reply.
+        body_bytes: of the response.
         request_id: as in `X-Request-Id`, or None when the application was not reached.
         client: the peer's address, or the one that the trusted proxy gave.
-        complete: False when the reply was cut half-way.
+        complete: False when the response was cut half-way.
     """
 
     started: float

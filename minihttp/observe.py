@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .data.database import Database, Transaction
     from .http.request import Request
     from .http.router import HttpRouter
-    from .jobs.worker import Jobs
+    from .jobs.jobs import Jobs
     from .logs import Served
 
 # Prometheus's own choice of buckets
@@ -167,12 +167,12 @@ def _work(jobs: Jobs, transaction: Transaction) -> tuple[list[tuple[str, int]], 
     """Jobs by state, seconds since the first pending one was due, dead deliveries."""
     from .jobs.deliveries import Deliveries
 
-    diary = jobs.diary
-    found = {s: diary.by_state(transaction, s, _MAX_COUNTED) for s in ("pending", "inProgress", "failed")}
-    first_due_ms = min((row["dueTime"] for row in found["pending"]), default=diary.now_ms())
-    lag_seconds = max(0.0, diary.now_ms() - first_due_ms) / 1000
+    store = jobs.store
+    found = {s: store.by_state(transaction, s, _MAX_COUNTED) for s in ("pending", "inProgress", "failed")}
+    first_due_ms = min((row["dueTime"] for row in found["pending"]), default=store.now_ms())
+    lag_seconds = max(0.0, store.now_ms() - first_due_ms) / 1000
     return (
         [(s, len(rows)) for s, rows in found.items()],
         lag_seconds,
-        len(Deliveries(diary).dead(transaction)),
+        len(Deliveries(store).dead(transaction)),
     )

@@ -122,7 +122,7 @@ SETTINGS: dict[str, Setting] = {
         None, _text, "opens internal functions to its holder; never shown, best kept in .env"
     ),
     "forward": Setting(None, _url, "URL to which the ready-made webhook inbox passes deliveries on"),
-    "development": Setting(False, _switch, "show errors of the app in replies"),
+    "development": Setting(False, _switch, "show errors of the app in responses"),
     "metrics": Setting(False, _switch, "answer /_/metrics"),
     "log_format": Setting("auto", _one_of("auto", "text", "json"), "text, json, or auto: text on a terminal"),
     "log_level": Setting("info", _one_of("debug", "info", "warning", "error"), "least level that is logged"),

@@ -175,9 +175,9 @@ class DocumentBackend:
     # -- writing
 
     def write(
-        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, anywhere: bool = False
+        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, any_thread: bool = False
     ) -> T:
-        return self._writers.write(run, deadline_seconds, anywhere)
+        return self._writers.write(run, deadline_seconds, any_thread)
 
     def _committed(self) -> None:
         if self._writers.commits % _TEND_EVERY == 0:

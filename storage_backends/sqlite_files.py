@@ -71,7 +71,7 @@ class FileBackend:
     def __init__(self, location: str) -> None:
         self._path = location
         self._in_memory = location == ":memory:"
-        self._turn = threading.RLock()  # whoever holds it uses the write connection
+        self._write_lock = threading.RLock()  # whoever holds it uses the write connection
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._lock_descriptor = -1 if self._in_memory else self._prepare()
@@ -134,7 +134,7 @@ class FileBackend:
 
     def close(self) -> None:
         """Close the database; open blobs can no longer be read."""
-        with self._turn:
+        with self._write_lock:
             self._closed = True
             while self._idle:
                 self._idle.pop().close()
@@ -178,7 +178,7 @@ class FileBackend:
     def _select(self, sql: str, *parameters: object) -> Sequence[Any]:
         """All rows of a statement that only reads, on a connection that nobody else is using."""
         if self._in_memory:  # there is only one
-            with self._turn, _faults():
+            with self._write_lock, _faults():
                 return self._writer.execute(sql, parameters).fetchall()
         try:
             connection = self._idle.pop()
@@ -198,9 +198,9 @@ class FileBackend:
     def _write(self, synchronous: str, run: Callable[[Execute], T]) -> T:
         """Run one transaction on the write connection; "FULL" makes it, and all before it, durable.
 
-        No generator: one that an interrupt leaves gives up the turn when it is collected, in any thread.
+        No generator: one that an interrupt leaves gives up the lock when it is collected, in any thread.
         """
-        with self._turn, _faults():
+        with self._write_lock, _faults():
             execute = self._writer.execute
             try:
                 execute(f"PRAGMA synchronous = {synchronous}")

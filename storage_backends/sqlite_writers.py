@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Concurrent writers of one SQLite connection: one transaction at a time, one COMMIT for many.
+"""Leader/follower group commit: the concurrent writers of one SQLite connection share one COMMIT.
 
-Whoever finds nobody at work takes the turn: it runs what is queued, one mutation after the other in one
-transaction, commits once nothing is queued any more, and wakes those who wait. A mutation that may run
-`anywhere` is run by whoever has the turn; any other by its own thread, to which the turn is passed with the
-transaction open. Nobody is answered before the COMMIT. Knows no tables.
+The first writer to arrive becomes the leader. It runs what is queued, one mutation after the other in one
+transaction, commits once nothing is queued any more, and wakes those who wait. A mutation with `any_thread`
+is run by the leader; any other by its own thread, which is made the leader with the transaction open. Nobody
+is answered before the COMMIT. Knows no tables.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ _MAX_BATCH = 64  # mutations that share one COMMIT
 class _Ticket:
     """A mutation that somebody waits for, and what became of it."""
 
-    __slots__ = ("anywhere", "deadline_seconds", "error", "gate", "result", "run", "settled")
+    __slots__ = ("any_thread", "completed", "deadline_seconds", "error", "gate", "result", "run")
 
-    def __init__(self, run: Callable[[Writing], Any], deadline_seconds: float, anywhere: bool) -> None:
+    def __init__(self, run: Callable[[Writing], Any], deadline_seconds: float, any_thread: bool) -> None:
         self.run = run
         self.deadline_seconds = deadline_seconds
-        self.anywhere = anywhere
+        self.any_thread = any_thread
         self.result: Any = None
         self.error: BaseException | None = None
-        self.settled = False
-        self.gate = threading.Lock()  # opens when it is settled, or when the turn is passed to its thread
+        self.completed = False
+        self.gate = threading.Lock()  # opens when it is complete, or when its thread becomes the leader
         self.gate.acquire()
 
 
 class Writers:
     """Runs mutations on the one write connection.
 
-    An interrupt of a thread can come after any call, so the turn is a name in a field: nobody can be stopped
-    between taking it and knowing that he has it.
+    An interrupt of a thread can come after any call, so the leader is a name in a field: nobody can be
+    stopped between becoming the leader and knowing it.
 
     Args:
         writing: the connection.
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
-        committed: called after each COMMIT, with the turn.
+        committed: called after each COMMIT, by the leader.
     """
 
     def __init__(self, writing: Writing, max_batch_seconds: float, committed: Callable[[], None]) -> None:
@@ -60,7 +60,7 @@ class Writers:
         self._committed = committed
         self._passing = threading.Lock()  # for `_queue` and `_leader`
         self._queue: deque[_Ticket] = deque()
-        self._leader: _Ticket | None = None  # whose thread has the turn: it alone uses what follows
+        self._leader: _Ticket | None = None  # its thread alone uses what follows
         self._batch: list[_Ticket] = []
         self._began_at = 0.0
         self._closing = self._closed = False
@@ -75,7 +75,7 @@ class Writers:
         self,
         run: Callable[[Writing], T],
         deadline_seconds: float | None,
-        anywhere: bool,
+        any_thread: bool,
         patience_seconds: float = -1,
     ) -> T:
         """Run a mutation and return its result once it is durable.
@@ -86,13 +86,13 @@ class Writers:
         Raises:
             Fault: when the engine fails, also at the COMMIT; and whatever `run` raises.
         """
-        ticket = _Ticket(run, inf if deadline_seconds is None else deadline_seconds, anywhere)
+        ticket = _Ticket(run, inf if deadline_seconds is None else deadline_seconds, any_thread)
         try:
             with self._passing:
                 self._queue.append(ticket)
                 if self._leader is None:
                     self._pass_to(ticket)
-            while not ticket.settled:
+            while not ticket.completed:
                 if not ticket.gate.acquire(timeout=patience_seconds):
                     raise Fault(errno.EAGAIN, "another transaction does not end")
                 if self._leader is ticket:
@@ -122,10 +122,10 @@ class Writers:
                 self.write(lambda writing: None, None, True, left)
         return self._closed
 
-    # -- the turn
+    # -- the leadership
 
     def _lead(self, own: _Ticket) -> None:
-        """With the turn: run what is queued and commit, until the turn is somebody else's or nobody's."""
+        """As the leader: run what is queued and commit, until the leader is somebody else or nobody."""
         while self._leader is own:
             if not self._queue:
                 self._commit()
@@ -134,14 +134,14 @@ class Writers:
                 self._run(ticket, own)
 
     def _next(self, own: _Ticket) -> _Ticket | None:
-        """What to run in this thread, already in the batch; or else pass the turn on, perhaps with the
-        transaction open."""
+        """What to run in this thread, already in the batch; or else pass the leadership on, perhaps
+        with the transaction open."""
         with self._passing:
-            while self._queue and self._queue[0].settled:  # nobody waits for it
+            while self._queue and self._queue[0].completed:  # nobody waits for it
                 self._queue.popleft()
             if self._queue:
                 following = self._queue[0]
-                if following is own or (following.anywhere and not own.settled):
+                if following is own or (following.any_thread and not own.completed):
                     self._batch.append(following)  # an interrupt finds it in one of the two
                     return self._queue.popleft()
                 self._pass_to(following)
@@ -154,9 +154,9 @@ class Writers:
         ticket.gate.release()
 
     def _abandon(self, ticket: _Ticket) -> None:
-        """Nobody waits for it any more; had it the turn, what is not committed is undone."""
+        """Nobody waits for it any more; if it was the leader, what is not committed is undone."""
         with self._passing:
-            ticket.settled = True
+            ticket.completed = True
         if self._leader is ticket:
             try:
                 self._roll_back(Fault(errno.EINTR, "the transaction was interrupted"))
@@ -200,7 +200,7 @@ class Writers:
             with self._passing:  # who waited beside the refused one need not wait again
                 self._batch += self._queue
                 self._queue.clear()
-            self._settle(fault)
+            self._complete(fault)
             return False
         self._began_at = monotonic()
         return True
@@ -215,23 +215,23 @@ class Writers:
             return
         self.commits += 1
         self.mutations += len(self._batch)
-        self._settle(None)
+        self._complete(None)
         self._committed()
 
     def _roll_back(self, fault: Fault | None) -> None:
         try:
             self._writing.roll_back()
         finally:
-            self._settle(fault)
+            self._complete(fault)
 
-    def _settle(self, fault: Fault | None) -> None:
+    def _complete(self, fault: Fault | None) -> None:
         """Tell everybody in the batch what became of it; a fault of one's own is told to its owner."""
         while self._batch:
             ticket = self._batch[-1]
             if fault is not None and not isinstance(ticket.error, Fault):
                 ticket.error = Fault(*fault.args)
             del self._batch[-1]  # no interrupt comes between this and the gate
-            ticket.settled = True
+            ticket.completed = True
             ticket.gate.release()
 
 

@@ -22,28 +22,28 @@ STORAGE = Path(storage_backends.__file__).parent
 GROUND = {"errors", "limits", "values"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
-    "frames": set(),
+    "tracebacks": set(),
     "limits": {"errors"},
-    "logs": {"frames"},
+    "logs": {"tracebacks"},
     "values": {"errors", "limits"},
     "http": GROUND - {"values"},
     "webhooks": GROUND - {"values"},
     "data": GROUND,
     "files": GROUND | {"http", "data"},
     "functions": GROUND | {"http", "data", "files"},
-    "jobs": GROUND | {"frames", "http", "webhooks", "data", "files", "functions"},
+    "jobs": GROUND | {"tracebacks", "http", "webhooks", "data", "files", "functions"},
     "backends": GROUND | {"data", "files"},
-    "replies": GROUND | {"http"},
+    "error_response": GROUND | {"http"},
 }
 _BELOW_APP = set(ROOMS)
 ROOMS["function_api"] = _BELOW_APP
 ROOMS["settings"] = GROUND
 ROOMS["observe"] = _BELOW_APP
-ROOMS["loader"] = {"errors", "frames"}
-ROOMS["own_routes"] = _BELOW_APP | {"function_api", "observe"}
-ROOMS["routing"] = _BELOW_APP | {"own_routes"}
-ROOMS["parts"] = _BELOW_APP | {"loader"}
-ROOMS["app"] = _BELOW_APP | {"loader", "observe", "parts", "routing"}
+ROOMS["loader"] = {"errors", "tracebacks"}
+ROOMS["system_routes"] = _BELOW_APP | {"function_api", "observe"}
+ROOMS["dispatch"] = _BELOW_APP | {"system_routes"}
+ROOMS["services"] = _BELOW_APP | {"loader"}
+ROOMS["app"] = _BELOW_APP | {"loader", "observe", "services", "dispatch"}
 ROOMS["testing"] = _BELOW_APP | {"app"}
 ROOMS["server"] = _BELOW_APP | {"app", "observe", "settings"}
 ROOMS["cli"] = set(ROOMS)
@@ -180,8 +180,8 @@ print(*set(sys.modules) - before)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "minihttp.own_routes" in loaded, "the check of taken paths comes before the first reply"
-    unwanted = ["minihttp.function_api", "minihttp.loader", "minihttp.parts", "minihttp.values", "sqlite3"]
+    assert "minihttp.system_routes" in loaded, "the check of taken paths comes before the first reply"
+    unwanted = ["minihttp.function_api", "minihttp.loader", "minihttp.services", "minihttp.values", "sqlite3"]
     unwanted += ["hashlib", "random", "difflib", "pathlib", "urllib.parse", "tempfile", "dataclasses"]
     assert not loaded.intersection(unwanted)
 

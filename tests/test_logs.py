@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihttp import logs
-from minihttp.frames import describe, is_users
+from minihttp.tracebacks import describe, is_users
 
 SERVED = logs.Served(1.0, "GET", "/a/{id}", "/a/7", 200, 0.0123, 42, "0123456789abcdef", "192.0.2.1", True)
 

@@ -99,7 +99,7 @@ def test_a_signed_delivery_is_verified(provider: str) -> None:
     module = provider.replace("-", "_")
     secret = SECRETS.get(provider, "a secret")
     url = "https://example.com/hook"
-    extra = {"url": url} if "{url}" in webhooks.scheme(provider).signed else {}
+    extra = {"url": url} if "{url}" in webhooks.scheme_of(provider).signed else {}
     payload = {"webhookTimestamp": 1_700_000_000_000}  # Linear's time is in the body
     body, headers = testing.signed(module, payload, secret, now=1_700_000_000, **extra)
     assert headers["Content-Type"] == "application/json"

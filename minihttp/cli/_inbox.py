@@ -15,7 +15,7 @@ from ..app import App
 from ..functions.registry import internal_action
 from ..http.router import HttpRouter
 from ..limits import MIB
-from ._posting import Later, post
+from ._http import ReceiverBusy, post
 
 _PROVIDERS = ("github", "stripe", "clerk")
 _LIMITS = {"github": {"max_body_bytes": 25 * MIB}}  # docs.github.com, "Webhook events and payloads"
@@ -34,7 +34,7 @@ def forward(ctx: Any, delivery: dict[str, Any]) -> None:
     posted = post(os.environ[FORWARD], delivery["body"], delivery["headers"], timeout_seconds)
     if not posted.ok:
         wait_seconds, answer = posted.retry_after_seconds, f"{os.environ[FORWARD]} answered {posted.status}"
-        raise OSError(answer) if wait_seconds is None else Later(answer, wait_seconds)
+        raise OSError(answer) if wait_seconds is None else ReceiverBusy(answer, wait_seconds)
 
 
 def _inbox() -> HttpRouter:

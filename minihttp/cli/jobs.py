@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
 from . import add_app_arguments, add_json_flag, count, plain, print_rows
-from ._access import Access, access, add_access_arguments, opened_alone
+from ._admin import Access, access, add_access_arguments, opened_alone
 
 if TYPE_CHECKING:
     from ..app import App
-    from ..jobs.diary import Row
+    from ..data.catalog import Document
 
 HELP = "list, show, run, retry or cancel scheduled functions"
 _LISTED = 50
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, (action, text, takes_id) in _ACTIONS.items():
         command = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == "list":
-            from ..jobs.diary import STATES
+            from ..jobs.store import STATES
 
             command.add_argument("--state", choices=STATES, help="only jobs in this state")
             command.add_argument(
@@ -61,7 +61,7 @@ def _list(jobs: Access, args: argparse.Namespace) -> None:
     print_rows(({**_summary(row), "error": _error(row).partition("\n")[0]} for row in rows), args.json)
 
 
-def _summary(row: Row) -> dict[str, Any]:
+def _summary(row: Document) -> dict[str, Any]:
     return {
         "id": row["_id"],
         "state": row["state"]["kind"],
@@ -72,7 +72,7 @@ def _summary(row: Row) -> dict[str, Any]:
     }
 
 
-def _error(row: Row) -> str:
+def _error(row: Document) -> str:
     """Why it failed, or its last attempt did."""
     error: str = row["state"].get("error", row.get("lastError", ""))
     return error
@@ -82,7 +82,7 @@ def _show(jobs: Access, args: argparse.Namespace) -> None:
     _print_job(jobs.query("_jobs:show", id=args.id), args)
 
 
-def _print_job(row: Row | None, args: argparse.Namespace) -> None:
+def _print_job(row: Document | None, args: argparse.Namespace) -> None:
     from ..values import encode_clean
 
     if row is None:

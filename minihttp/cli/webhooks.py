@@ -22,8 +22,8 @@ from ..webhooks.provider import Provider
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
 from . import add_json_flag, count, print_rows
-from ._access import Access, access, add_access_arguments
-from ._posting import Posted, post
+from ._admin import Access, access, add_access_arguments
+from ._http import Posted, post
 
 HELP = "inspect, replay, send, verify and explain webhook deliveries"
 _LISTED = 50
@@ -163,8 +163,8 @@ def _set_secrets(provider: Any, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _send(args: argparse.Namespace) -> int:
-    """Exit code 0 when every reply is a 2xx."""
-    verifier = Verifier(webhooks.scheme(args.provider))
+    """Exit code 0 when every response is a 2xx."""
+    verifier = Verifier(webhooks.scheme_of(args.provider))
     [secret] = _secret(args, verifier).values()
     timestamp = int(time.time() - args.age)
     id = f"{_ID_PREFIXES.get(args.provider, '')}{os.urandom(16).hex()}"
@@ -190,7 +190,7 @@ _ID_PREFIXES = {
 
 def _verify(args: argparse.Namespace) -> int:
     """Exit code 0 when the delivery is genuine."""
-    verifier = Verifier(webhooks.scheme(args.provider))
+    verifier = Verifier(webhooks.scheme_of(args.provider))
     secret = _secret(args, verifier)
     headers = _read_headers(args.headers)
     with open(args.body, "rb") as file:
@@ -232,13 +232,13 @@ def _read_headers(path: str) -> list[tuple[str, str]]:
 # ---------------------------------------------------------------- output
 
 
-def _report(replies: list[Posted], args: argparse.Namespace) -> int:
+def _report(responses: list[Posted], args: argparse.Namespace) -> int:
     rows = [
-        {"status": reply.status, "reply": reply.body[:200].decode("utf-8", "backslashreplace")}
-        for reply in replies
+        {"status": response.status, "response": response.body[:200].decode("utf-8", "backslashreplace")}
+        for response in responses
     ]
     print_rows(rows, args.json)
-    return 0 if all(reply.ok for reply in replies) else 1
+    return 0 if all(response.ok for response in responses) else 1
 
 
 def _say(lines: list[str], args: argparse.Namespace) -> int:
@@ -312,7 +312,7 @@ _ACTIONS: dict[str, tuple[Callable[..., int], str]] = {
     "show": (_show, "show one delivery whole"),
     "replay": (_replay, "run the handler of a delivery again, or send the delivery elsewhere"),
     "retry": (_retry, "run the handlers of dead deliveries again"),
-    "prune": (_prune, "remove settled deliveries whose retention is over"),
+    "prune": (_prune, "remove finished deliveries whose retention is over"),
     "explain": (_explain, "say why a delivery was refused"),
     "send": (_send, "send a signed test event"),
     "verify": (_verify, "check a delivery that is in files"),

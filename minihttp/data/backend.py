@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 Entry = tuple[int, bytes]
 """One index entry of a document: (index number, key). Its id is the document's."""
-Row = tuple[str, str]
+StoredRow = tuple[str, str]
 """(id, JSON text) of a document."""
 IndexRow = tuple[bytes, str, str]
 """(key, id, JSON text) of an index entry and the document it points to."""
@@ -28,7 +28,7 @@ class Reading(Protocol):
         """The (table name, JSON text) of a document, or None."""
         ...
 
-    def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> Sequence[Row]:
+    def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> Sequence[StoredRow]:
         """At most `limit` documents with `start <= id < stop`, in id order (byte order), or in reverse."""
         ...
 
@@ -82,13 +82,13 @@ class DocumentBackend(Protocol):
         ...
 
     def write(
-        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, anywhere: bool = False
+        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, any_thread: bool = False
     ) -> T:
         """Run `run` in a serializable transaction and return its result once it is durable.
 
         `run` may be run again (the engine's serialization failures); its time limit counts from the start of
         each run. If `run` raises, nothing is written and the exception goes on. Concurrent calls may share
-        one fsync. With `anywhere`, `run` may be called in the thread of another caller.
+        one fsync. With `any_thread`, `run` may be called in the thread of another caller.
         """
         ...
 

@@ -23,7 +23,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from . import ids
 from .backend import DocumentBackend, Writing
 from .catalog import Catalog, Document, TableInfo, Tables
-from .documents import Draft
+from .documents import PreparedDocument
 from .lease import out_of_time
 from .meter import SYSTEM_LIMITS
 from .migration import Migration
@@ -132,15 +132,15 @@ class Database:
         run: Callable[[Transaction], T],
         *,
         time_limit_seconds: float | None = None,
-        anywhere: bool = False,
+        any_thread: bool = False,
     ) -> T:
         """Run `run(transaction)` as one serializable transaction; when this returns, it is durable.
 
         `run` may be run again when the engine asks for it. If it raises, nothing of it is written.
 
         Args:
-            anywhere: `run` is the framework's own and takes no locks, so that any thread may run it for this
-                one; it saves a change of threads.
+            any_thread: `run` is the framework's own and takes no locks, so that any thread may run it
+                for this one; it saves a change of threads.
 
         Raises:
             DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
@@ -154,7 +154,7 @@ class Database:
             return transaction.run(run)
 
         try:
-            write = partial(self._backend.write, body, time_limit_seconds, anywhere=anywhere)
+            write = partial(self._backend.write, body, time_limit_seconds, any_thread=any_thread)
             result = self._alone(write, time_limit_seconds)
         except Exception:  # of an interrupt nobody knows whether it came before the commit or after
             for attempt in attempts:
@@ -174,11 +174,11 @@ class Database:
             time_limit_seconds=time_limit_seconds,
         )
 
-    def draft(self, table: str, fields: Document) -> Draft:
+    def prepare(self, table: str, fields: Document) -> PreparedDocument:
         """A new document of a system table, made ready before the transaction that adds it: others can write
         meanwhile."""
         info = self._catalog.system.writable(table)
-        return Draft(info, self._catalog.ids.make(info.tag), fields, SYSTEM_LIMITS)
+        return PreparedDocument(info, self._catalog.ids.make(info.tag), fields, SYSTEM_LIMITS)
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""

@@ -39,11 +39,11 @@ class Reader:
             DocumentError: for what is not an id, or not one of that table.
         """
         id = self._document_id("get", where)
-        self._meter.read_range()
+        self._meter.count_range()
         row = self._lease.engine.get(id)
         if row is None or not self._tables.admits(row[0]):
             return None
-        self._meter.read(len(row[1]))
+        self._meter.count_read(len(row[1]))
         return make_document(id, row[1])
 
     def query(self, table: str) -> Query:
@@ -80,7 +80,7 @@ class Reader:
         return id
 
 
-class Draft:
+class PreparedDocument:
     """A document with all that the engine wants to know of it.
 
     Args:
@@ -122,13 +122,15 @@ class Writer(Reader):
         """
         info = self._tables.writable(table)
         fields = self._fields("insert", document)
-        return self.add(Draft(info, self._lease.catalog.ids.make(info.tag), fields, self._meter.limits))
+        return self.add(
+            PreparedDocument(info, self._lease.catalog.ids.make(info.tag), fields, self._meter.limits)
+        )
 
-    def add(self, draft: Draft) -> str:
-        """Store a new document that was drafted before (`Database.draft`), and return its id."""
-        self._meter.write(draft.size_bytes)
-        self._lease.engine.put(draft.id, draft.table, draft.json, draft.entries, ())
-        return draft.id
+    def add(self, prepared: PreparedDocument) -> str:
+        """Store a new document that was prepared before (`Database.prepare`), and return its id."""
+        self._meter.count_write(prepared.size_bytes)
+        self._lease.engine.put(prepared.id, prepared.table, prepared.json, prepared.entries, ())
+        return prepared.id
 
     def patch(self, *where_and_fields: Any) -> None:
         """`patch(id, fields)` or `patch(table, id, fields)`: set some fields; UNSET removes one.
@@ -159,7 +161,7 @@ class Writer(Reader):
             DocumentError: for no such document.
         """
         info, old = self._existing("delete", "Delete", where)
-        self._meter.write(0)
+        self._meter.count_write(0)
         self._lease.engine.delete(old["_id"], info.entries(old["_id"], old))
 
     def _change(
@@ -172,11 +174,11 @@ class Writer(Reader):
 
     def _existing(self, operation: str, verb: str, where: tuple[Any, ...]) -> tuple[TableInfo, Document]:
         id = self._document_id(operation, where)
-        self._meter.read_range()
+        self._meter.count_range()
         row = self._lease.engine.get(id)
         if row is None or not (self._tables.admits(row[0]) or row[0].startswith("_")):
             raise DocumentError("DocumentNotFound", f"{verb} on nonexistent document ID {id}")
-        self._meter.read(len(row[1]))
+        self._meter.count_read(len(row[1]))
         return self._tables.writable(row[0]), make_document(id, row[1])
 
     def _fields(self, operation: str, document: Any, old: Document | None = None) -> Document:
@@ -197,12 +199,12 @@ class Writer(Reader):
         return {name: document[name] for name in document if name not in reserved} if reserved else document
 
     def _store(self, info: TableInfo, old: Document, fields: Document) -> None:
-        draft = Draft(info, old["_id"], fields, self._meter.limits)
-        self._meter.write(draft.size_bytes)
-        add, gone = draft.entries, info.entries(draft.id, old)
+        prepared = PreparedDocument(info, old["_id"], fields, self._meter.limits)
+        self._meter.count_write(prepared.size_bytes)
+        add, gone = prepared.entries, info.entries(prepared.id, old)
         if gone:
             add, gone = [x for x in add if x not in gone], [x for x in gone if x not in add]
-        self._lease.engine.put(draft.id, draft.table, draft.json, add, gone)
+        self._lease.engine.put(prepared.id, prepared.table, prepared.json, add, gone)
 
 
 def _checked(info: TableInfo, fields: Document) -> Document:

@@ -25,7 +25,7 @@ class Meter:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
 
-    def read(self, size_bytes: int) -> None:
+    def count_read(self, size_bytes: int) -> None:
         self.documents_read += 1
         self.bytes_read += size_bytes
         if self.documents_read > self.limits.max_read_documents:
@@ -33,12 +33,12 @@ class Meter:
         if self.bytes_read > self.limits.max_read_bytes:
             self._refuse("TooManyBytesRead", "bytes read", self.limits.max_read_bytes)
 
-    def read_range(self) -> None:
+    def count_range(self) -> None:
         self.ranges_read += 1
         if self.ranges_read > self.limits.max_read_ranges:
             self._refuse("TooManyReads", "index ranges read", self.limits.max_read_ranges)
 
-    def write(self, size_bytes: int) -> None:
+    def count_write(self, size_bytes: int) -> None:
         self.documents_written += 1
         self.bytes_written += size_bytes
         if self.documents_written > self.limits.max_write_documents:

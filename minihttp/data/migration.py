@@ -58,7 +58,7 @@ class Migration:
         self._refuse_collisions(tables)
         checked = {name: table.validator for name, table in tables.items() if name not in unchecked}
         self._check_documents(checked)
-        indexes = self._settle_indexes(tables)
+        indexes = self._migrate_indexes(tables)
         return {name: TableInfo(name, checked.get(name), indexes[name]) for name in tables}
 
     def _refuse_collisions(self, tables: Mapping[str, Table]) -> None:
@@ -92,7 +92,7 @@ class Migration:
                 f'Document with ID "{id}" in table "{name}" does not match the schema: {reason}'
             )
 
-    def _settle_indexes(self, tables: Mapping[str, Table]) -> dict[str, dict[str, Index]]:
+    def _migrate_indexes(self, tables: Mapping[str, Table]) -> dict[str, dict[str, Index]]:
         rows = self._rows(_INDEXES)
         number = max((row["number"] for row in rows), default=0)
         kept: dict[tuple[str, str], Index] = {}

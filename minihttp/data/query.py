@@ -32,7 +32,7 @@ _BATCH_BYTES = 1024 * 1024  # a batch grows until its documents take about this 
 _MAC_BYTES = 16
 _ID_END = _MAC_BYTES + 32
 _REVERSE = {"asc": False, "desc": True}
-Row = tuple[Position, str]
+IndexHit = tuple[Position, str]
 
 
 class Query:
@@ -193,16 +193,16 @@ class Query:
     def _keeps(self, document: Document) -> bool:
         return all(expression.value(document) for expression in self._filters)
 
-    def _rows(self, count: int, after: Position | None) -> Iterator[Row]:
+    def _rows(self, count: int, after: Position | None) -> Iterator[IndexHit]:
         """Rows after a position; `count` is how many the caller is likely to want."""
         if self._closed:
             raise DocumentError("InvalidQuery", "This query is closed and can't emit any more values.")
         self._closed = True
         return self._read(max(1, min(count, _FIRST_ROWS)), after)
 
-    def _read(self, limit: int, after: Position | None) -> Iterator[Row]:
+    def _read(self, limit: int, after: Position | None) -> Iterator[IndexHit]:
         lease, meter = self._lease, self._meter
-        meter.read_range()
+        meter.count_range()
         index_range = self._index_range()
         reverse = _REVERSE[self._order or "asc"]
         start, stop = index_range.positions()
@@ -215,7 +215,7 @@ class Query:
             size_bytes = 1
             for key, id, json in rows:
                 size_bytes += len(json)
-                meter.read(len(json))
+                meter.count_read(len(json))
                 yield (key, id), json
             if len(rows) < limit:
                 return

@@ -106,7 +106,7 @@ class StorageWriter(StorageReader):
         document = store.put(source, content_type, sha256)
         key = document["key"]
         transaction.after_rollback(lambda: store.discard(key))
-        transaction.after_commit(lambda: store.settle(key))
+        transaction.after_commit(lambda: store.release(key))
         id: str = transaction.system.insert("_storage", document)
         return id
 
@@ -158,7 +158,7 @@ class Storage(StorageWriter):
         except Exception:  # after an interrupt it may be there; if not, the sweep finds the blob
             store.discard(document["key"])
             raise
-        store.settle(document["key"])
+        store.release(document["key"])
         return id
 
     def delete(self, id: str) -> None:

@@ -54,7 +54,7 @@ class BlobStore:
         self.database = database
         self.clock = clock
         self.limits = limits
-        self._unsettled: set[str] = set()  # put, but not yet committed or undone: not orphans
+        self._in_flight: set[str] = set()  # put, but not yet committed or undone: not orphans
 
     def put(self, source: Any, content_type: str | None, sha256: str | bytes | None) -> dict[str, Any]:
         """Store bytes under a new random key; the caller inserts the document returned, or discards its key.
@@ -66,13 +66,13 @@ class BlobStore:
             raise HTTPError(400, message, code="BadHeader")
         document: dict[str, Any] = {"contentType": content_type} if content_type else {}
         key = document["key"] = os.urandom(16).hex()
-        self._unsettled.add(key)
+        self._in_flight.add(key)
         try:
             with self.faults("store a file"):
                 chunks = _measured(_chunks(source), parse_sha256(sha256), document)
                 self.backend.put(key, chunks, getattr(source, "spooled", None))  # `http.body.Body.spooled`
         except BaseException:
-            self.settle(key)
+            self.release(key)
             raise
         return document
 
@@ -95,11 +95,11 @@ class BlobStore:
             self.backend.delete(key)
         except self.backend.Fault as fault:
             log.warning("blob %s could not be deleted, and waits for the next sweep: %s", key, fault)
-        self.settle(key)
+        self.release(key)
 
-    def settle(self, key: str) -> None:
+    def release(self, key: str) -> None:
         """The transaction around a `put` has ended."""
-        self._unsettled.discard(key)
+        self._in_flight.discard(key)
 
     @contextmanager
     def faults(self, what: str) -> Iterator[None]:

@@ -2,7 +2,7 @@
 """`/api/storage/…`: takes uploads, and serves files by UUID or by signed URL (`convex.md` §5 F1-F9).
 
 `POST upload?token=…`, `GET <uuid>`, `GET <id>?token=…`. Errors are Convex's `{"code", "message"}`.
-What a reply with a file looks like is in `serving.py`; CORS is the app's.
+What a response with a file looks like is in `serving.py`; CORS is the app's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _download(store: BlobStore, request: Request, name: str) -> Response:
 
 
 def _find(store: BlobStore, request: Request, name: str) -> tuple[dict[str, Any] | None, int]:
-    """The document that a URL names, and how long its reply may be kept."""
+    """The document that a URL names, and how long its response may be kept."""
     if _is_uuid(name):
         key = name.replace("-", "")
         return store.database.read(lambda transaction: find_by_key(transaction, key)), MAX_AGE_SECONDS

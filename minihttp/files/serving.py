@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The reply that carries a file: conditions, one byte range, and headers that keep a browser from running it.
+"""The response that carries a file: conditions, one byte range, headers that keep a browser from running it.
 
 RFC 9110 §13 (conditions) and §14 (ranges). Several ranges in one request are answered with the whole file, as
-§14.2 allows: a reply of many parts is work that a stranger can ask for at will (CVE-2025-62727). Knows not
+§14.2 allows: a response of many parts is work that a stranger can ask for at will (CVE-2025-62727). Knows not
 how a file was found nor where its bytes are.
 """
 
@@ -48,7 +48,7 @@ def serve(
         request: its conditions and its range.
         document: the file's, of `_storage`.
         open_range: gives bytes `start:stop` of the file; closed by the Response.
-        max_age_seconds: how long a browser may keep the reply.
+        max_age_seconds: how long a browser may keep the response.
 
     Returns:
         200, 206, 304, 412 or 416.

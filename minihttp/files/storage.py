@@ -109,7 +109,7 @@ class FileStore(BlobStore):
             self.backend.sweep_temporary(self._opened_at)
             stored = (key for key, modified in self.backend.list() if modified < self._opened_at)
             # Looked up before the documents are read: a file that is settled in between has one by then.
-            old = (key for key in stored if key != mark and key not in self._unsettled)
+            old = (key for key in stored if key != mark and key not in self._in_flight)
             deleted = 0
             while batch := list(islice(old, _SWEEP_BATCH)):
                 orphans = self.database.read(partial(_without_document, keys=batch))

@@ -38,16 +38,16 @@ class Scheduler(Protocol):
     def with_options(self, **options: Any) -> Scheduler: ...
 
 
-class Calls(Protocol):
+class FunctionRunner(Protocol):
     """What a context asks of the runner, which makes contexts: so neither file needs the other."""
 
     clock: Callable[[], float]
     environment: Mapping[str, str]
-    storage: Callable[[Transaction | None, Call, bool], Any]
-    scheduler: Callable[[Transaction | None, Call], Scheduler]
+    storage: Callable[[Transaction | None, CallInfo, bool], Any]
+    scheduler: Callable[[Transaction | None, CallInfo], Scheduler]
 
     def run(
-        self, function: Function | str, args: Mapping[str, Any], *, call: Call, kind: str | None
+        self, function: Function | str, args: Mapping[str, Any], *, call: CallInfo, kind: str | None
     ) -> Any: ...
     def run_in(
         self,
@@ -55,12 +55,12 @@ class Calls(Protocol):
         function: Function | str,
         args: Mapping[str, Any],
         *,
-        call: Call,
+        call: CallInfo,
         kind: str | None,
     ) -> Any: ...
 
 
-class Call:
+class CallInfo:
     """Who is calling: handed down from a request or a job through every nested call.
 
     Attributes:
@@ -81,8 +81,10 @@ class Call:
         self.request_id = request_id
         self.job_id = job_id
 
-    def deeper(self) -> Call:
-        return Call(depth=self.depth + 1, origin=self.origin, request_id=self.request_id, job_id=self.job_id)
+    def deeper(self) -> CallInfo:
+        return CallInfo(
+            depth=self.depth + 1, origin=self.origin, request_id=self.request_id, job_id=self.job_id
+        )
 
 
 class QueryCtx:
@@ -92,7 +94,7 @@ class QueryCtx:
 
     db: Reader
 
-    def __init__(self, runner: Calls, transaction: Transaction, call: Call) -> None:
+    def __init__(self, runner: FunctionRunner, transaction: Transaction, call: CallInfo) -> None:
         self._runner = runner
         self._transaction = transaction
         self._call = call
@@ -134,7 +136,7 @@ class MutationCtx(QueryCtx):
 
     db: Writer
 
-    def __init__(self, runner: Calls, transaction: Transaction, call: Call) -> None:
+    def __init__(self, runner: FunctionRunner, transaction: Transaction, call: CallInfo) -> None:
         self._runner = runner
         self._transaction = transaction
         self._call = call
@@ -163,8 +165,8 @@ class OutsideCtx:
 
     __slots__ = ()
 
-    _runner: Calls
-    _call: Call
+    _runner: FunctionRunner
+    _call: CallInfo
     deadline: float
 
     def time_left(self) -> float:
@@ -216,7 +218,7 @@ class ActionCtx(OutsideCtx):
 
     __slots__ = ("_call", "_runner", "deadline")
 
-    def __init__(self, runner: Calls, call: Call, deadline: float) -> None:
+    def __init__(self, runner: FunctionRunner, call: CallInfo, deadline: float) -> None:
         self._runner = runner
         self._call = call
         self.deadline = deadline
@@ -229,7 +231,7 @@ class Host(Protocol):
     origin: str
 
     @property
-    def runner(self) -> Calls: ...
+    def runner(self) -> FunctionRunner: ...
     @property
     def inbox(self) -> Any: ...
 
@@ -253,12 +255,12 @@ class HandlerCtx(OutsideCtx):
             return self._deadline
 
     @property
-    def _runner(self) -> Calls:  # type: ignore[override]
+    def _runner(self) -> FunctionRunner:  # type: ignore[override]
         return self._app.runner  # opened on demand: a handler that calls no function opens no database
 
     @property
-    def _call(self) -> Call:  # type: ignore[override]
-        return Call(origin=self._app.origin or self._request.origin, request_id=self._request.id)
+    def _call(self) -> CallInfo:  # type: ignore[override]
+        return CallInfo(origin=self._app.origin or self._request.origin, request_id=self._request.id)
 
     def receive_webhook(self, endpoint: Any, request: Request) -> Response:
         """Take a delivery into the durable inbox: what the route of `http.webhook` calls."""

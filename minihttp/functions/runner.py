@@ -15,7 +15,7 @@ from ..data.database import Database, Transaction
 from ..errors import CallError, FunctionNotFoundError, LimitError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..values import size_bytes
-from .context import ActionCtx, Call, MutationCtx, QueryCtx
+from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx
 from .registry import Function, Registry
 
 
@@ -35,8 +35,8 @@ class Runner:
         registry: Registry,
         *,
         limits: Limits = DEFAULT_LIMITS,
-        storage: Callable[[Transaction | None, Call, bool], Any],
-        scheduler: Callable[[Transaction | None, Call], Any],
+        storage: Callable[[Transaction | None, CallInfo, bool], Any],
+        scheduler: Callable[[Transaction | None, CallInfo], Any],
         environment: Mapping[str, str],
     ) -> None:
         self.database = database
@@ -53,7 +53,7 @@ class Runner:
         function: Function | str,
         args: Mapping[str, Any],
         *,
-        call: Call | None = None,
+        call: CallInfo | None = None,
         kind: str | None = None,
         public: bool = False,
         sized: bool = False,
@@ -73,7 +73,7 @@ class Runner:
             DeadlineError, StorageUnavailableError, and whatever the function raises.
         """
         found = self._admit(function, kind, call, public)
-        call = call or Call()
+        call = call or CallInfo()
         checked = self._checked_args(found, args, sized)
         return _RUN[found.kind](self, found, checked, call)
 
@@ -83,7 +83,7 @@ class Runner:
         function: Function | str,
         args: Mapping[str, Any],
         *,
-        call: Call | None = None,
+        call: CallInfo | None = None,
         kind: str | None = None,
         public: bool = False,
         nested: bool = True,
@@ -96,7 +96,7 @@ class Runner:
             sized: as for `run`.
         """
         found = self._admit(function, kind, call, public)
-        call = call or Call()
+        call = call or CallInfo()
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")
         checked = self._checked_args(found, args, sized)
@@ -111,7 +111,9 @@ class Runner:
         finally:
             transaction.paginated = paginated
 
-    def _admit(self, function: Function | str, kind: str | None, call: Call | None, public: bool) -> Function:
+    def _admit(
+        self, function: Function | str, kind: str | None, call: CallInfo | None, public: bool
+    ) -> Function:
         found = self.resolve(function)
         if public and not found.public:
             raise FunctionNotFoundError(f"Could not find function for {function!r}.", function)
@@ -150,19 +152,19 @@ class Runner:
         if size > limit:
             raise LimitError(code, f"The {what} of {function.name} take {size} bytes, the limit is {limit}.")
 
-    def _query(self, function: Function, args: dict[str, Any], call: Call) -> Any:
+    def _query(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
         return self.database.read(
             lambda transaction: self._finish(function, QueryCtx(self, transaction, call), args),
             time_limit_seconds=self.limits.query_seconds,
         )
 
-    def _mutation(self, function: Function, args: dict[str, Any], call: Call) -> Any:
+    def _mutation(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
         return self.database.write(
             lambda transaction: self._finish(function, MutationCtx(self, transaction, call), args),
             time_limit_seconds=self.limits.mutation_seconds,
         )
 
-    def _action(self, function: Function, args: dict[str, Any], call: Call) -> Any:
+    def _action(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
         deadline = time.monotonic() + self.limits.action_seconds
         return self._finish(function, ActionCtx(self, call, deadline), args)
 

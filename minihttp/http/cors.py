@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""CORS as one rule object (WHATWG Fetch §3.2): which origins may read replies, and the answer to a preflight.
+"""CORS as one rule object (WHATWG Fetch §3.2): which origins may read responses, and preflights.
 
-A rule only adds headers: a request from another origin still runs, its reply stays unreadable to the page.
+A rule only adds headers: a request from another origin still runs, its response stays unreadable to the page.
 Knows no routes; whoever routes says which methods a path has.
 """
 
@@ -32,7 +32,7 @@ class Cors:
             `"*.bar.com"` for bar.com and all its sub-domains over https, on any port.
         methods: what a preflight allows; by default all methods that the path has.
         headers: request header names that a preflight allows.
-        expose: reply header names that scripts may read.
+        expose: response header names that scripts may read.
         credentials: whether cookies and Authorization may be sent; not together with `"*"`.
         max_age_seconds: how long a browser may keep the preflight's answer.
 
@@ -83,7 +83,7 @@ class Cors:
         ]
 
     def allows(self, origin: str) -> bool:
-        """Whether a page of this origin may read replies; compared exactly, never by prefix or suffix."""
+        """Whether a page of this origin may read responses; compared exactly, never by prefix or suffix."""
         if origin in self._origins:
             return not origin.startswith("*")
         if self._any:  # echoed only if a browser can have sent it
@@ -92,10 +92,10 @@ class Cors:
         return match is not None and f".{match[1]}".endswith(self._domains)
 
     def apply(self, headers: Headers, origin: str | None) -> None:
-        """Add the rule's fields to a reply, a handler's own Allow-Origin giving way to them.
+        """Add the rule's fields to a response, a handler's own Allow-Origin giving way to them.
 
         Args:
-            headers: the reply's; `Vary` keeps what it has and gains `Origin`.
+            headers: the response's; `Vary` keeps what it has and gains `Origin`.
             origin: the request's Origin header, or None.
         """
         vary = headers.get_all("Vary")

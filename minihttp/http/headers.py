@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Header fields: `Headers` of a reply (ordered, checked), `RequestHeaders` (a view over a WSGI environ),
+"""Header fields: `Headers` of a response (ordered, checked), `RequestHeaders` (a view over a WSGI environ),
 parameters.
 
 Names are compared without case, repeats are kept. Knows the syntax of fields (RFC 9110 §5), not what any of
@@ -91,8 +91,8 @@ def parse_media_type(value: str) -> tuple[str, dict[str, str]]:
 
 
 class Headers:
-    """The header fields of a reply: ordered, compared without case, repeats allowed, every field checked when
-    added.
+    """The header fields of a response: ordered, compared without case, repeats allowed, every field checked
+    when added.
 
     Args:
         source: a mapping, (name, value) pairs or other Headers.

@@ -49,7 +49,7 @@ def _numbers() -> Iterator[int]:
 
 
 def request_id(environ: dict[str, Any]) -> str:
-    """The id of a request in replies and logs: the server's, or 16 hex digits made now and kept.
+    """The id of a request in responses and logs: the server's, or 16 hex digits made now and kept.
 
     They count up: to ask the system for randomness each time gives the interpreter lock away.
     """
@@ -170,7 +170,7 @@ class Request:
 
     @lazy
     def id(self) -> str:
-        """The request's id in replies and logs: the server's, or 16 random hex digits."""
+        """The request's id in responses and logs: the server's, or 16 random hex digits."""
         return request_id(self.environ)
 
     @lazy

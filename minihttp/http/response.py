@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Replies: `Response(body, status, headers)`, itself a WSGI application.
+"""Responses: `Response(body, status, headers)`, itself a WSGI application.
 
 A body is text, bytes, a binary file or an iterable of bytes. Sizes that are known become Content-Length;
 files go out by `wsgi.file_wrapper` where the server has one. Knows nothing of requests but the environ it is
@@ -29,7 +29,7 @@ Body = Any  # str | bytes | bytearray | memoryview | None | a binary file | Iter
 
 
 class Response:
-    """One reply.
+    """One response.
 
     Args:
         body: text (sent as UTF-8, `text/plain;charset=UTF-8` unless `headers` says otherwise), bytes, a file
@@ -81,7 +81,7 @@ class Response:
 
     @classmethod
     def prepared(cls, body: bytes, status: int, pairs: list[Pair]) -> Response:
-        """A reply of parts that are known to be right; nothing is checked or added but Content-Length."""
+        """A response of parts that are known to be right; nothing is checked or added but Content-Length."""
         response = cls.__new__(cls)
         response.body = body
         response.status = status
@@ -91,18 +91,18 @@ class Response:
 
     @classmethod
     def redirect(cls, url: str, status: int = 302) -> Response:
-        """An empty reply whose Location is `url` as it is: no absolute URL is built from the Host header."""
+        """An empty response whose Location is `url` as it is: the Host header makes no absolute URL of it."""
         return cls(b"", status, [("Location", url)])
 
     @property
     def headers(self) -> Headers:
-        """The header fields; changes go into the reply."""
+        """The header fields; changes go into the response."""
         return Headers.over(self._pairs)
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[[str, list[Pair]], Any]
     ) -> Iterable[bytes]:
-        """Send the reply (PEP 3333); HEAD, 204 and 304 send no body."""
+        """Send the response (PEP 3333); HEAD, 204 and 304 send no body."""
         status, body = self.status, self.body
         line = _STATUS_LINES.get(status) or f"{status} Unknown"
         if body.__class__ is not bytes or status == 204 or status == 304:

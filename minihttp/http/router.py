@@ -4,7 +4,7 @@
 Exact paths beat patterns beat the longest prefix, each per method. A look-up is a few dictionary look-ups
 however many routes there are: exact paths by the path, patterns by their literal segments (one dictionary for
 each shape), prefixes by the slashes of the path. Works on raw, percent-encoded paths; knows nothing of
-requests and replies.
+requests and responses.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CronError, FunctionNotFoundError, ValidationError
 from ..values import copy
 from .crons import Cron, Crons
-from .diary import CRONS, DONE, Diary, Row, new_row
+from .store import CRONS, DONE, JobStore, new_row
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Transaction
     from ..functions.runner import Runner
 
@@ -32,8 +33,8 @@ class CronRuns:
         CronError: for a cron whose function is unknown or a query, or whose arguments are no Convex values.
     """
 
-    def __init__(self, diary: Diary, runner: Runner, crons: Crons | None) -> None:
-        self._diary = diary
+    def __init__(self, store: JobStore, runner: Runner, crons: Crons | None) -> None:
+        self._store = store
         self._crons = {cron.name: cron for cron in crons or ()}
         self._specs = {cron.name: _spec(cron, runner) for cron in self._crons.values()}
         self._next_ms: float | None = None
@@ -41,21 +42,21 @@ class CronRuns:
 
     def tick(self) -> float:
         """Schedule what is due; returns when the next cron is due, in milliseconds since the epoch."""
-        now = self._diary.now_ms()
+        now = self._store.now_ms()
         if self._next_ms is None or now < self._seen_ms:  # the first time, or the clock went back
-            self._next_ms = self._diary.database.write(self._adopt)
+            self._next_ms = self._store.database.write(self._adopt)
         self._seen_ms = now
         if now >= self._next_ms:
-            self._next_ms = self._diary.database.write(self._run_due)
+            self._next_ms = self._store.database.write(self._run_due)
         return self._next_ms
 
-    def _rows(self, transaction: Transaction) -> list[Row]:
-        rows: list[Row] = transaction.system.query(CRONS).collect()
+    def _rows(self, transaction: Transaction) -> list[Document]:
+        rows: list[Document] = transaction.system.query(CRONS).collect()
         return rows
 
     def _adopt(self, transaction: Transaction) -> float:
         """Make the table hold the registered crons and no other."""
-        now = self._diary.now_ms() / 1000
+        now = self._store.now_ms() / 1000
         known = {row["name"]: row for row in self._rows(transaction)}
         planned = []
         for name, cron in self._crons.items():
@@ -74,18 +75,18 @@ class CronRuns:
             self._remove(transaction, row)
         return min(planned, default=math.inf)
 
-    def _remove(self, transaction: Transaction, row: Row) -> None:
+    def _remove(self, transaction: Transaction, row: Document) -> None:
         transaction.system.delete(row["_id"])
         job = self._last_job(transaction, row)
         if job is not None and job["state"]["kind"] == "pending":
-            self._diary.settle(transaction, job, "canceled")
+            self._store.finish(transaction, job, "canceled")
 
-    def _last_job(self, transaction: Transaction, row: Row) -> Row | None:
-        job: Row | None = transaction.system.get(row["job"]) if "job" in row else None
+    def _last_job(self, transaction: Transaction, row: Document) -> Document | None:
+        job: Document | None = transaction.system.get(row["job"]) if "job" in row else None
         return job
 
     def _run_due(self, transaction: Transaction) -> float:
-        now = self._diary.now_ms()
+        now = self._store.now_ms()
         planned = []
         for row in self._rows(transaction):
             cron = self._crons.get(row["name"])
@@ -95,7 +96,7 @@ class CronRuns:
                 planned.append(row["nextRun"])
         return min(planned, default=math.inf)
 
-    def _run(self, transaction: Transaction, row: Row, cron: Cron, now: float) -> None:
+    def _run(self, transaction: Transaction, row: Document, cron: Cron, now: float) -> None:
         """Schedule one run of a cron, and plan its next one."""
         run, job = row["nextRun"] / 1000, self._last_job(transaction, row)
         following = cron.next_run(now, previous=run)
@@ -104,7 +105,7 @@ class CronRuns:
         else:
             spec = self._specs[cron.name]
             job_row = new_row(spec["function"], spec["args"][0], spec["kind"], row["nextRun"], cron=cron.name)
-            row["job"] = self._diary.add(transaction, job_row)
+            row["job"] = self._store.add(transaction, job_row)
         if cron.next_run(run, previous=run) <= now:
             log.warning("cron %s: runs missed between %s and %s are skipped", cron.name, _utc(run), _utc(now))
         row["nextRun"] = following * 1000

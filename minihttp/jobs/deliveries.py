@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DocumentError
-from .diary import Diary, Row, new_row
+from .store import JobStore, new_row
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Transaction
-    from ..data.documents import Draft
+    from ..data.documents import PreparedDocument
 
 DELIVERIES = "_webhook_deliveries"
 BODIES = "_webhook_bodies"
@@ -35,7 +36,7 @@ INBOX_TABLES: dict[str, Table] = {
     REFUSALS: Table(v.any()).index("by_endpoint", ["endpoint"]),
 }
 
-SETTLED = ("done", "dead")
+FINISHED = ("done", "dead")
 _AT_ONCE = 100  # rows that one transaction changes: it holds the one write lock
 
 
@@ -43,65 +44,69 @@ class Deliveries:
     """Reads and writes deliveries.
 
     Args:
-        diary: where the jobs are that run their handlers.
+        store: where the jobs are that run their handlers.
     """
 
-    def __init__(self, diary: Diary) -> None:
-        self._diary = diary
-        self.now_ms = diary.now_ms
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self.now_ms = store.now_ms
 
     # ------------------------------------------------------------ states
 
-    def new(self, row: Row, body: bytes, run: Row | None) -> Callable[[Transaction], None]:
+    def insert(self, row: Document, body: bytes, run: Document | None) -> Callable[[Transaction], None]:
         """Make a delivery ready; what is returned stores it in a transaction, and schedules its handler.
 
         Args:
             row: `endpoint`, `deliveryId`, `retentionSeconds`, perhaps `lane`, and what else is to be kept.
             run: what `new_row` takes of the handler's job; None where nothing is to run.
         """
-        draft = self._diary.database.draft
-        kept = draft(BODIES, {"body": _storable(body)})
+        prepare = self._store.database.prepare
+        kept = prepare(BODIES, {"body": _storable(body)})
         row = {**row, "duplicates": 0, "body": kept.id}
         if run is not None and "lane" in row:  # whether it has to wait is seen in the transaction
             return partial(self._add_ordered, kept, row, run)
         job_row = job = None
         if run is None:
-            row |= self._settled(row, "done")
+            row |= self._finished(row, "done")
         else:
             job_row = new_row(due_ms=self.now_ms(), **run)
-            job = self._diary.draft(job_row)
-            row |= self._unsettled(row, "pending") | {"jobId": job.id}
-        delivery = draft(DELIVERIES, row)
+            job = self._store.prepare(job_row)
+            row |= self._unfinished(row, "pending") | {"jobId": job.id}
+        delivery = prepare(DELIVERIES, row)
 
         def add(transaction: Transaction) -> None:
             transaction.system.add(kept)
             transaction.system.add(delivery)
             if job_row is not None:
-                self._diary.add(transaction, job_row, job)
+                self._store.add(transaction, job_row, job)
 
         return add
 
-    def _add_ordered(self, kept: Draft, row: Row, run: Row, transaction: Transaction) -> None:
+    def _add_ordered(
+        self, kept: PreparedDocument, row: Document, run: Document, transaction: Transaction
+    ) -> None:
         transaction.system.add(kept)
-        transaction.system.insert(DELIVERIES, row | self._begun(transaction, row, run))
+        transaction.system.insert(DELIVERIES, row | self._start(transaction, row, run))
 
-    def again(self, transaction: Transaction, row: Row, body_hash: str, run: Row | None) -> None:
+    def record_duplicate(
+        self, transaction: Transaction, row: Document, body_hash: str, run: Document | None
+    ) -> None:
         """Count a duplicate. It revives a dead delivery: senders resend by hand under the old id."""
-        changes: Row = {"duplicates": row["duplicates"] + 1, "lastSeen": self.now_ms()}
+        changes: Document = {"duplicates": row["duplicates"] + 1, "lastSeen": self.now_ms()}
         if row["bodyHash"] != body_hash:
             changes["conflicts"] = row.get("conflicts", 0) + 1  # the first body stays
         if row["state"] == "dead" and run is not None:
-            changes |= self._begun(transaction, row, run)
+            changes |= self._start(transaction, row, run)
         transaction.system.patch(row["_id"], changes)
 
-    def replay(self, transaction: Transaction, row: Row, run: Row) -> None:
-        """Run the handler of a settled delivery again; one that is not settled stays as it is."""
-        if row["state"] in SETTLED:
-            transaction.system.patch(row["_id"], self._begun(transaction, row, run))
+    def replay(self, transaction: Transaction, row: Document, run: Document) -> None:
+        """Run the handler of a finished delivery again; one that is not finished stays as it is."""
+        if row["state"] in FINISHED:
+            transaction.system.patch(row["_id"], self._start(transaction, row, run))
 
-    def settle(self, transaction: Transaction, row: Row, state: str, **outcome: Any) -> None:
+    def finish(self, transaction: Transaction, row: Document, state: str, **outcome: Any) -> None:
         """Bring a delivery to its end, and let the next one of its lane begin."""
-        transaction.system.patch(row["_id"], {**self._settled(row, state), **outcome})
+        transaction.system.patch(row["_id"], {**self._finished(row, state), **outcome})
         lane = row.get("lane")
         following = lane and self._queue(transaction, f"waiting:{lane}").first()
         if following:
@@ -112,27 +117,27 @@ class Deliveries:
             }
             transaction.system.patch(following["_id"], job)
 
-    def _begun(self, transaction: Transaction, row: Row, run: Row) -> Row:
+    def _start(self, transaction: Transaction, row: Document, run: Document) -> Document:
         lane = row.get("lane")
         if lane is not None and self._queue(transaction, f"pending:{lane}").first() is not None:
-            return self._unsettled(row, "waiting") | {"run": run}
-        return self._unsettled(row, "pending") | {"jobId": self._schedule(transaction, run)}
+            return self._unfinished(row, "waiting") | {"run": run}
+        return self._unfinished(row, "pending") | {"jobId": self._schedule(transaction, run)}
 
-    def _unsettled(self, row: Row, state: str) -> Row:
+    def _unfinished(self, row: Document, state: str) -> Document:
         queue = f"{state}:{row['lane']}" if "lane" in row else state  # `until` orders a lane
         return {"state": state, "queue": queue, "until": self.now_ms(), "error": None}
 
-    def _schedule(self, transaction: Transaction, run: Row) -> str:
-        return self._diary.add(transaction, new_row(due_ms=self.now_ms(), **run))
+    def _schedule(self, transaction: Transaction, run: Document) -> str:
+        return self._store.add(transaction, new_row(due_ms=self.now_ms(), **run))
 
-    def _settled(self, row: Row, state: str) -> Row:
+    def _finished(self, row: Document, state: str) -> Document:
         now = self.now_ms()
         until = now + row["retentionSeconds"] * 1000
         return {"state": state, "queue": state, "until": until, "completedAt": now}
 
     # ------------------------------------------------------------ refusals
 
-    def refuse(self, transaction: Transaction, row: Row, body: bytes | None, *, is_full: bool) -> None:
+    def refuse(self, transaction: Transaction, row: Document, body: bytes | None, *, is_full: bool) -> None:
         """Keep a refused delivery; `is_full` makes room by removing the oldest of the endpoint."""
         if is_full:
             oldest = self.refusals(transaction, row["endpoint"]).first()
@@ -149,34 +154,34 @@ class Deliveries:
 
     # ------------------------------------------------------------ looking
 
-    def find(self, transaction: Transaction, endpoint: str, delivery_id: str) -> Row | None:
+    def find(self, transaction: Transaction, endpoint: str, delivery_id: str) -> Document | None:
         """The delivery with the provider's id, or None."""
         query = transaction.system.query(DELIVERIES)
-        row: Row | None = query.with_index(
+        row: Document | None = query.with_index(
             "by_key", lambda q: q.eq("endpoint", endpoint).eq("deliveryId", delivery_id)
         ).first()
         return row
 
-    def get(self, transaction: Transaction, id: str) -> Row:
+    def get(self, transaction: Transaction, id: str) -> Document:
         """A delivery or a refusal by its own id.
 
         Raises:
             DocumentError: there is none.
         """
         if any(transaction.system.normalize_id(table, id) for table in (DELIVERIES, REFUSALS)):
-            row: Row | None = transaction.system.get(id)
+            row: Document | None = transaction.system.get(id)
             if row is not None:
                 return row
         raise DocumentError("DocumentNotFound", f"there is no webhook delivery {id!r}")
 
-    def body(self, transaction: Transaction, row: Row) -> bytes | None:
+    def body(self, transaction: Transaction, row: Document) -> bytes | None:
         """The raw body of a delivery or refusal; None where it was not kept."""
         kept = transaction.system.get(row["body"]) if "body" in row else None
         if kept is None:
             return None
         return kept["body"].encode() if isinstance(kept["body"], str) else bytes(kept["body"])
 
-    def newest(self, transaction: Transaction, state: str | None) -> Iterator[Row]:
+    def newest(self, transaction: Transaction, state: str | None) -> Iterator[Document]:
         """Deliveries (of one state), or with the state "refused" refusals, the newest first."""
         query = transaction.system.query(REFUSALS if state == "refused" else DELIVERIES)
         if state in (None, "refused"):
@@ -184,17 +189,19 @@ class Deliveries:
         lanes_too = query.with_index("by_queue", lambda q: q.gte("queue", state).lt("queue", f"{state};"))
         return iter(lanes_too.order("desc"))  # ";" follows the ":" before a lane
 
-    def dead(self, transaction: Transaction, wanted: Callable[[Row], bool] | None = None) -> list[Row]:
+    def dead(
+        self, transaction: Transaction, wanted: Callable[[Document], bool] | None = None
+    ) -> list[Document]:
         """Some of the dead deliveries (that are wanted), the oldest first."""
         return list(islice(filter(wanted, self._queue(transaction, "dead")), _AT_ONCE))
 
-    def outlived(self, transaction: Transaction) -> list[Row]:
-        """Some of the settled deliveries whose retention is over, each behind its body."""
+    def expired(self, transaction: Transaction) -> list[Document]:
+        """Some of the finished deliveries whose retention is over, each behind its body."""
         now = self.now_ms()
-        rows = [row for state in SETTLED for row in self._queue(transaction, state, now).take(_AT_ONCE)]
+        rows = [row for state in FINISHED for row in self._queue(transaction, state, now).take(_AT_ONCE)]
         return [found for row in rows for found in ({"_id": row["body"]}, row)]
 
-    def _remove(self, transaction: Transaction, row: Row) -> None:
+    def _remove(self, transaction: Transaction, row: Document) -> None:
         if "body" in row:
             transaction.system.delete(row["body"])
         transaction.system.delete(row["_id"])

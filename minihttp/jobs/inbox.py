@@ -25,16 +25,16 @@ from ..errors import (
 from ..http.body import open_body
 from ..http.response import Response
 from .deliveries import INBOX_TABLES, Deliveries
-from .diary import Row
 from .webhook_endpoint import Endpoint
 from .webhook_functions import WebhookFunctions
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Database, Transaction
     from ..functions.runner import Runner
     from ..http.request import Request
     from ..webhooks.delivery import Delivery
-    from .worker import Jobs
+    from .jobs import Jobs
 
 __all__ = ["INBOX_TABLES", "Inbox"]
 
@@ -69,12 +69,12 @@ class Inbox:
         self._database = database
         self._registry = runner.registry
         self._clock = clock
-        self._rows = Deliveries(jobs.diary)
+        self._rows = Deliveries(jobs.store)
         self._refused: dict[str, _Refused] = {}
         self.endpoints = {declared.path: self._endpoint(declared, environment) for declared in endpoints}
         if self.endpoints:
             WebhookFunctions(database, runner, self._rows, self.endpoints).register()
-            jobs.outlived.append(self._rows.outlived)
+            jobs.expired.append(self._rows.expired)
 
     def _endpoint(self, declared: Any, environment: Mapping[str, str]) -> Endpoint:
         try:
@@ -112,7 +112,7 @@ class Inbox:
         provider = endpoint.provider
         url = request.url if provider.signs_url else ""
         keys = list(endpoint.secrets.values())
-        headers = endpoint.wanted(request.headers)
+        headers = endpoint.select_headers(request.headers)
         try:
             delivery = provider.verify(body, headers, keys, now=self._clock(), url=url)
         except WebhookError as error:
@@ -120,10 +120,10 @@ class Inbox:
             raise
         answer = provider.handshake(delivery, keys[delivery.secret_index])
         if answer is None:
-            answer = self._database.write(self._storing(endpoint, delivery), anywhere=True)
+            answer = self._database.write(self._storing(endpoint, delivery), any_thread=True)
         return Response.json(answer)
 
-    def _storing(self, endpoint: Endpoint, delivery: Delivery) -> Callable[[Transaction], Row]:
+    def _storing(self, endpoint: Endpoint, delivery: Delivery) -> Callable[[Transaction], Document]:
         body_hash = hashlib.sha256(delivery.body).hexdigest()
         known_id = endpoint.provider.delivery_id(delivery)
         delivery_id = known_id or f"none:{secrets.token_hex(16)}"
@@ -134,22 +134,22 @@ class Inbox:
             "provider": endpoint.provider.name,
             "eventType": delivery.event_type,
             "timestamp": delivery.timestamp,
-            "headers": endpoint.kept(delivery.headers),
+            "headers": endpoint.storable_headers(delivery.headers),
             "secret": names[delivery.secret_index],
             "bodyHash": body_hash,
             "bodyBytes": len(delivery.body),
             "retentionSeconds": endpoint.retention_seconds,
         }
-        lane = endpoint.lane(delivery)
+        lane = endpoint.ordering_key(delivery)
         if lane is not None:
             row["lane"] = lane
-        run = endpoint.run(delivery_id)
-        add = self._rows.new(row, delivery.body, run)
+        run = endpoint.job_for(delivery_id)
+        add = self._rows.insert(row, delivery.body, run)
 
-        def store(transaction: Transaction) -> Row:
+        def store(transaction: Transaction) -> Document:
             old = self._rows.find(transaction, endpoint.path, delivery_id) if known_id else None
             if old is not None:
-                self._rows.again(transaction, old, body_hash, run)
+                self._rows.record_duplicate(transaction, old, body_hash, run)
                 return {"ok": True, "duplicate": True}
             add(transaction)
             return {"ok": True}
@@ -164,7 +164,7 @@ class Inbox:
         refused = self._refused.setdefault(endpoint.path, _Refused())
         if not refused.admits(now, endpoint.refused_kept):
             return
-        kept = endpoint.kept(headers).items()
+        kept = endpoint.storable_headers(headers).items()
         row = {
             "endpoint": endpoint.path,
             "provider": endpoint.provider.name,

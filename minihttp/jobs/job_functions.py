@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .diary import Diary, Row
+from .store import JobStore
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..functions.registry import Registry
 
 _FUNCTIONS = {"query": ("list", "show"), "mutation": ("retry", "cancel")}
@@ -19,28 +20,28 @@ _FUNCTIONS = {"query": ("list", "show"), "mutation": ("retry", "cancel")}
 class JobFunctions:
     """Each public method is a function of the app, of the kind that `_FUNCTIONS` says."""
 
-    def __init__(self, diary: Diary) -> None:
-        self._diary = diary
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
 
     def register(self, registry: Registry) -> None:
         """Put them into the app's registry."""
         registry.add_methods("_jobs", self, _FUNCTIONS)
 
-    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Row]:
-        """Jobs as `Diary.by_state` orders them, without what may be large: arguments and results."""
-        rows = self._diary.by_state(ctx._transaction, state, int(limit))
+    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Document]:
+        """Jobs as `JobStore.by_state` orders them, without what may be large: arguments and results."""
+        rows = self._store.by_state(ctx._transaction, state, int(limit))
         return [{name: row[name] for name in row.keys() - _LARGE} for row in rows]
 
-    def show(self, ctx: Any, id: str) -> Row | None:
+    def show(self, ctx: Any, id: str) -> Document | None:
         """A job, or None when it has been removed."""
-        return self._diary.find(ctx._transaction, id)
+        return self._store.find(ctx._transaction, id)
 
     def retry(self, ctx: Any, id: str) -> str:
         """Run a job that has ended once more; returns the id of the new job."""
         job_id: str = ctx.scheduler.retry(id)
         return job_id
 
-    def cancel(self, ctx: Any, id: str) -> Row | None:
+    def cancel(self, ctx: Any, id: str) -> Document | None:
         """Cancel a job that has not ended; returns what it is then."""
         ctx.scheduler.cancel(id)
         return self.show(ctx, id)

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import ConfigurationError, RateLimitedError
-from .diary import RATE_LIMITS
+from .store import RATE_LIMITS
 
 if TYPE_CHECKING:
     from ..data.database import Transaction
@@ -154,7 +154,7 @@ def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
     return found
 
 
-def outlived(transaction: Transaction) -> list[dict[str, Any]]:
+def expired(transaction: Transaction) -> list[dict[str, Any]]:
     """Some of the rows that say no more than no row would: they are full again."""
     rows = transaction.system.query(RATE_LIMITS)
     full = rows.with_index("by_full_time", lambda q: q.lte("fullTime", transaction.now))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How work is tried again: `Retry`, a policy that can also be raised, and `Drop`, its opposite.
+"""How work is tried again: `RetryPolicy`, and what the work itself may raise, `RetryLater` and `Drop`.
 
 Knows nothing of jobs, deliveries or threads: numbers in, seconds out.
 """
@@ -13,12 +13,10 @@ from datetime import timedelta
 from ..errors import ConfigurationError, MinihttpError
 
 
-class Retry(MinihttpError):
+class RetryPolicy:
     """How, and how often, work is tried again.
 
-    Given with a job it is the policy: `ctx.scheduler.with_options(retry=Retry(max_attempts=5))`. Raised by
-    the work itself it asks for one more attempt: `raise Retry(after=60)`; the policy's `max_attempts` still
-    counts, and work that was given no policy is held to the raised one's.
+    A job is given one: `ctx.scheduler.with_options(retry=RetryPolicy(max_attempts=5))`.
 
     The n-th attempt that failed is followed by a pause of `initial_seconds * base ** (n - 1)`, at most
     `max_seconds`, of which the random share `jitter` may be left out: 0 is a fixed pause, 1 full jitter.
@@ -29,14 +27,10 @@ class Retry(MinihttpError):
         base: the growth of the pause from one attempt to the next, from 1 to 100.
         jitter: the random share of a pause, from 0 to 1.
         max_seconds: the longest pause.
-        after: a pause that replaces the computed one, in seconds or as a timedelta.
 
     Raises:
         ConfigurationError: for a number out of its range.
     """
-
-    status = 503
-    code = "Retry"
 
     def __init__(
         self,
@@ -46,29 +40,51 @@ class Retry(MinihttpError):
         jitter: float = 0.5,
         *,
         max_seconds: float = 7200.0,
-        after: float | timedelta | None = None,
     ) -> None:
-        after = after.total_seconds() if isinstance(after, timedelta) else after
-        super().__init__("to be tried again" + ("" if after is None else f" after {after} s"))
-        self.max_attempts = int(_within("max_attempts", max_attempts, 1, 1_000_000))
-        self.initial_seconds = _within("initial_seconds", initial_seconds, 0, 1e9)
-        self.base = _within("base", base, 1, 100)
-        self.jitter = _within("jitter", jitter, 0, 1)
-        self.max_seconds = _within("max_seconds", max_seconds, 0, 1e9)
-        self.after = None if after is None else _within("after", after, 0, 1e9)
+        self.max_attempts = int(_within("RetryPolicy max_attempts", max_attempts, 1, 1_000_000))
+        self.initial_seconds = _within("RetryPolicy initial_seconds", initial_seconds, 0, 1e9)
+        self.base = _within("RetryPolicy base", base, 1, 100)
+        self.jitter = _within("RetryPolicy jitter", jitter, 0, 1)
+        self.max_seconds = _within("RetryPolicy max_seconds", max_seconds, 0, 1e9)
+        if self.max_attempts != max_attempts:
+            raise ConfigurationError(f"RetryPolicy max_attempts must be an integer, not {max_attempts!r}")
 
     @property
-    def policy(self) -> dict[str, float]:
-        """The policy as a document; `Retry(**document)` is its inverse."""
+    def document(self) -> dict[str, float]:
+        """The policy as a document; `RetryPolicy(**document)` is its inverse."""
         names = ("max_attempts", "initial_seconds", "base", "jitter", "max_seconds")
         return {name: getattr(self, name) for name in names}
 
     def delay_seconds(self, attempts: int, random: Callable[[], float] = random.random) -> float:
         """The pause after `attempts` failed attempts (1 or more), in seconds."""
-        if self.after is not None:
-            return self.after
         growth = self.base ** min(attempts - 1, 64)  # 100 ** 64 is still a float
         return min(self.max_seconds, self.initial_seconds * growth) * (1 - self.jitter * random())
+
+
+class RetryLater(MinihttpError):
+    """Raised by work that wants one more attempt: `raise RetryLater(60)`.
+
+    The `max_attempts` of its retry policy still counts; work that was given no policy is held to the default
+    one, `RetryPolicy()`.
+
+    Args:
+        after: the pause until then, in seconds or as a timedelta; by default the policy's own.
+
+    Raises:
+        ConfigurationError: for a pause that is not from 0 to 1e9 seconds.
+    """
+
+    status = 503
+    code = "RetryLater"
+
+    def __init__(self, after: float | timedelta | None = None) -> None:
+        after = after.total_seconds() if isinstance(after, timedelta) else after
+        super().__init__("to be tried again" + ("" if after is None else f" after {after} s"))
+        self.after = None if after is None else _within("RetryLater after", after, 0, 1e9)
+
+    def delay_seconds(self, attempts: int, policy: RetryPolicy) -> float:
+        """The pause after `attempts` failed attempts of work that has this policy, in seconds."""
+        return policy.delay_seconds(attempts) if self.after is None else self.after
 
 
 class Drop(MinihttpError):
@@ -83,6 +99,6 @@ class Drop(MinihttpError):
 
 def _within(name: str, value: float, low: float, high: float) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high or (name == "max_attempts" and value != int(value)):
-        raise ConfigurationError(f"Retry {name} must be a number from {low:g} to {high:g}, not {value!r}")
+    if not number or not low <= value <= high:
+        raise ConfigurationError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
     return value

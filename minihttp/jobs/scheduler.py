@@ -4,7 +4,7 @@
 In a mutation every call is part of its transaction; elsewhere it is a transaction of its own and takes
 effect at once. What a call asks for is checked here (`convex.md` §6 J7), arguments against `args` only when
 the job runs (J9). Knows no threads: the worker is told of a new job after its commit and finds it in the
-diary.
+store.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CallError, ConfigurationError, DocumentError, LimitError, ScheduleError
 from ..values import show, size_bytes
-from .diary import DONE, Diary, Row, new_row
-from .retry import Retry
+from .retry import RetryPolicy
+from .store import DONE, JobStore, new_row
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Transaction
-    from ..data.documents import Draft
-    from ..functions.context import Call
+    from ..data.documents import PreparedDocument
+    from ..functions.context import CallInfo
     from ..functions.registry import Function
     from ..functions.runner import Runner
 
@@ -38,17 +39,17 @@ class Scheduler:
     `with_options(retry=…)` asks for more. A job has no caller: it does not inherit who scheduled it.
     """
 
-    __slots__ = ("_call", "_diary", "_options", "_runner", "_transaction")
+    __slots__ = ("_call", "_options", "_runner", "_store", "_transaction")
 
     def __init__(
         self,
-        diary: Diary,
+        store: JobStore,
         runner: Runner,
         transaction: Transaction | None,
-        call: Call | None,
+        call: CallInfo | None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self._diary = diary
+        self._store = store
         self._runner = runner
         self._transaction = transaction
         self._call = call
@@ -57,7 +58,7 @@ class Scheduler:
     def with_options(
         self,
         *,
-        retry: Retry | None = None,
+        retry: RetryPolicy | None = None,
         on_complete: Function | str | None = None,
         context: Any = None,
         pool: str | None = None,
@@ -79,9 +80,9 @@ class Scheduler:
         """
         options: dict[str, Any] = {}
         if retry is not None:
-            if not isinstance(retry, Retry):
-                raise ConfigurationError(f"retry must be a Retry, not {retry!r}")
-            options["retry"] = retry.policy
+            if not isinstance(retry, RetryPolicy):
+                raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
+            options["retry"] = retry.document
         if on_complete is not None:
             callback = self._named(on_complete)
             if callback.kind != "mutation":
@@ -98,7 +99,7 @@ class Scheduler:
             options |= {"lane": f"pool:{pool}", "maxParallel": max_parallel}
         elif max_parallel != 1:
             raise ConfigurationError("max_parallel is a limit of a pool: name it with pool=")
-        return Scheduler(self._diary, self._runner, self._transaction, self._call, options)
+        return Scheduler(self._store, self._runner, self._transaction, self._call, options)
 
     def run_after(self, delay: float | timedelta, fn: Function | str, /, **args: Any) -> str:
         """Run a function after a delay in seconds; 0 is as soon as this transaction has committed.
@@ -122,7 +123,7 @@ class Scheduler:
             raise ScheduleError(
                 f"a function can be scheduled at most five years ahead, not {show(seconds)} seconds"
             )
-        return self._schedule(self._diary.now_ms() + seconds * 1000, fn, args)
+        return self._schedule(self._store.now_ms() + seconds * 1000, fn, args)
 
     def run_at(self, moment: datetime | float, fn: Function | str, /, **args: Any) -> str:
         """Run a function at a moment: an aware datetime, or Unix seconds; a past moment is now.
@@ -138,7 +139,7 @@ class Scheduler:
         else:
             seconds = moment
         _check_seconds("moment", seconds, moment)
-        now = self._diary.now_ms() / 1000
+        now = self._store.now_ms() / 1000
         if not now - _FIVE_YEARS_SECONDS <= seconds <= now + _FIVE_YEARS_SECONDS:  # any int can be compared
             raise ScheduleError(f"a function can be scheduled at most five years away, not at {show(moment)}")
         return self._schedule(seconds * 1000, fn, args)
@@ -164,13 +165,13 @@ class Scheduler:
         """
 
         def write(transaction: Transaction) -> str:
-            row = self._diary.find(transaction, job_id)
+            row = self._store.find(transaction, job_id)
             if row is None or row["state"]["kind"] not in DONE:
                 raise DocumentError("InvalidState", f"{job_id} is not a job that has ended")
             if row["name"].startswith("_webhooks:"):
                 raise DocumentError("InvalidState", f"{job_id} is of a webhook: `webhooks replay` does that")
             options = {name: row[name] for name in _OPTIONS if name in row}
-            again = Scheduler(self._diary, self._runner, transaction, self._call, options)
+            again = Scheduler(self._store, self._runner, transaction, self._call, options)
             return again.run_after(0, row["name"], **row["args"][0])
 
         new_id: str = self._write(write)
@@ -181,7 +182,7 @@ class Scheduler:
     def _write(self, run: Callable[[Transaction], Any]) -> Any:
         if self._transaction is not None:
             return run(self._transaction)
-        return self._diary.database.write(run, anywhere=True)
+        return self._store.database.write(run, any_thread=True)
 
     def _named(self, fn: Function | str) -> Function:
         return self._runner.registry.named(fn)
@@ -190,27 +191,27 @@ class Scheduler:
         found = self._named(fn)
         if found.kind == "query":
             raise CallError(f"Cannot schedule a query, only a mutation or an action: {found.name}")
-        limit, size = self._diary.limits.max_scheduled_args_bytes, size_bytes(args)
+        limit, size = self._store.limits.max_scheduled_args_bytes, size_bytes(args)
         if size > limit:
             raise LimitError(
                 "ScheduledFunctionArgumentsTooLarge",
                 f"The arguments of {found.name} take {size} bytes, the limit of a scheduled call is {limit}.",
             )
         row = new_row(found.name, args, found.kind, due_ms, **self._options)
-        draft = self._diary.draft(row)
-        job_id: str = self._write(lambda transaction: self._add(transaction, row, draft, size))
+        prepared = self._store.prepare(row)
+        job_id: str = self._write(lambda transaction: self._add(transaction, row, prepared, size))
         return job_id
 
-    def _add(self, transaction: Transaction, row: Row, draft: Draft, size: int) -> str:
+    def _add(self, transaction: Transaction, row: Document, prepared: PreparedDocument, size: int) -> str:
         self._count(transaction, size)
-        job_id = self._diary.add(transaction, row, draft)
+        job_id = self._store.add(transaction, row, prepared)
         if self._parent_is_canceled(transaction):
-            self._diary.settle(transaction, {**row, "_id": job_id}, "canceled")
+            self._store.finish(transaction, {**row, "_id": job_id}, "canceled")
         return job_id
 
     def _count(self, transaction: Transaction, size: int) -> None:
         """Count what this transaction schedules against the limits of one mutation."""
-        limits = self._diary.limits
+        limits = self._store.limits
         count, total = transaction.notes.get(Scheduler, (0, 0))
         count, total = transaction.notes[Scheduler] = count + 1, total + size
         if count > limits.max_scheduled:
@@ -233,14 +234,14 @@ class Scheduler:
         return parent is not None and parent["state"]["kind"] == "canceled"
 
     def _cancel(self, transaction: Transaction, job_id: str) -> None:
-        row = self._diary.find(transaction, job_id)
+        row = self._store.find(transaction, job_id)
         if row is None or row["state"]["kind"] in DONE:
             return
         if row["state"]["kind"] == "pending" and self._call is not None and self._call.job_id == job_id:
             raise CallError("A mutation cannot cancel itself")
         if "completes" in row:
             raise CallError(f"{job_id} is the on_complete of {row['completes']}: it cannot be canceled")
-        self._diary.settle(transaction, row, "canceled")
+        self._store.finish(transaction, row, "canceled")
 
 
 def _check_seconds(what: str, seconds: Any, given: object) -> None:

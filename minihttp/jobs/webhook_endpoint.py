@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..data.catalog import Document
 from ..errors import ConfigurationError
 from ..functions.registry import Function
 from ..http.headers import connection_options
 from ..limits import MIB
 from ..webhooks.delivery import Delivery
-from .diary import Row
-from .retry import Retry
+from .retry import RetryPolicy
 
 _DAY_SECONDS = 86_400.0
 _is_storable = re.compile(r"[a-z][a-z0-9-]{0,255}").fullmatch  # as the name of a field of a document
@@ -24,7 +24,7 @@ _of_the_way = re.compile(  # fields of the connection and of proxies, and creden
     r"host|content-length|expect|connection|keep-alive|te|trailer|transfer-encoding|upgrade|via|forwarded|"
     r"proxy-.*|x-forwarded-.*|x-real-ip|.*authorization|.*cookie|.*token|.*secret|.*api-?key|.*password"
 ).fullmatch
-FULL_JITTER = Retry(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)  # gives up after about three hours
+FULL_JITTER = RetryPolicy(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)
 
 
 class Endpoint:
@@ -38,7 +38,7 @@ class Endpoint:
         ordered_by: a dotted path into the JSON body, or a function of the `Delivery`: deliveries of one
             endpoint whose keys are equal are handled one after the other, in order of arrival.
         max_body_bytes: a larger body is a 413, before it is verified.
-        retention_days: how long settled deliveries are kept, and duplicates recognised.
+        retention_days: how long finished deliveries are kept, and duplicates recognised.
         refused_kept: how many refused deliveries are kept, at most.
         keep_refused_bodies: whether with their bodies.
         keep_all_headers: whether every header field is stored that is neither of the connection nor a
@@ -51,7 +51,7 @@ class Endpoint:
         provider: Any,
         handler: Function | None,
         *,
-        retry: Retry = FULL_JITTER,
+        retry: RetryPolicy = FULL_JITTER,
         ordered_by: str | Callable[[Delivery], str | None] | None = None,
         max_body_bytes: int = 1 * MIB,
         retention_days: float = 30.0,
@@ -67,8 +67,8 @@ class Endpoint:
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
-        if not isinstance(retry, Retry):
-            raise ConfigurationError(f"retry must be a Retry, not {retry!r}")
+        if not isinstance(retry, RetryPolicy):
+            raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
         self.path = path
         self.provider = provider
         self.handler = handler
@@ -81,7 +81,7 @@ class Endpoint:
         self.keep_refused_bodies = keep_refused_bodies
         self.keep_all_headers = keep_all_headers
 
-    def run(self, delivery_id: str) -> Row | None:
+    def job_for(self, delivery_id: str) -> Document | None:
         """What `new_row` takes of the job that runs the handler for a delivery."""
         if self.handler is None:
             return None
@@ -90,18 +90,18 @@ class Endpoint:
             "name": f"_webhooks:run_{self.handler.kind}",
             "kind": self.handler.kind,
             "args": args,
-            "retry": self.retry.policy,
+            "retry": self.retry.document,
             "onComplete": {"name": "_webhooks:ended", "args": args, "unless": ["success"]},
         }
 
-    def wanted(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def select_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The header fields of a request that are verified with or stored, by lower-case name."""
         names = set(self.provider.wanted_headers)
         if self.keep_all_headers:
             names.update(filter(_is_storable, map(str.lower, headers)))
         return {name: value for name in names if (value := headers.get(name))}
 
-    def kept(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def storable_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Of these, the ones that are stored with a delivery."""
         known, kept = self.provider.wanted_headers, self.provider.kept_headers
         for_one_hop = connection_options(headers.get("connection", ""))
@@ -111,7 +111,7 @@ class Endpoint:
             if (name in kept if name in known else not _of_the_way(name) and name not in for_one_hop)
         }
 
-    def lane(self, delivery: Delivery) -> str | None:
+    def ordering_key(self, delivery: Delivery) -> str | None:
         """The order key of a delivery, made unique among endpoints; None where it has none."""
         by = self.ordered_by
         key = delivery.value_at(by) if isinstance(by, str) else by(delivery) if by else None

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError
 from ..webhooks.delivery import Delivery
 from .deliveries import Deliveries
-from .diary import Row
 from .webhook_endpoint import Endpoint
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Database, Transaction
     from ..functions.runner import Runner
 
@@ -51,10 +51,10 @@ class WebhookFunctions:
         row, handler, args = self._call_of(transaction, endpoint, delivery_id)
         if row is not None:
             self._runner.run_in(transaction, handler, args, call=ctx._call, sized=True)
-            self._rows.settle(transaction, row, "done")
+            self._rows.finish(transaction, row, "done")
 
     def run_action(self, ctx: Any, endpoint: str, delivery_id: str) -> None:
-        """A job. A delivery that is settled already, by an attempt that died just after, is left alone."""
+        """A job. A delivery that is finished already, by an attempt that died just after, is left alone."""
         row, handler, args = self._database.read(
             lambda transaction: self._call_of(transaction, endpoint, delivery_id)
         )
@@ -62,22 +62,24 @@ class WebhookFunctions:
             return
         self._runner.run(handler, args, call=ctx._call, sized=True)
 
-        def settle(transaction: Transaction) -> None:
+        def finish(transaction: Transaction) -> None:
             now = self._rows.find(transaction, endpoint, delivery_id)
             if now is not None and now["state"] == "pending" and now.get("jobId") == row.get("jobId"):
-                self._rows.settle(transaction, now, "done")
+                self._rows.finish(transaction, now, "done")
 
-        self._database.write(settle)
+        self._database.write(finish)
 
-    def ended(self, ctx: Any, endpoint: str, delivery_id: str, job_id: str, result: Row) -> None:
+    def ended(self, ctx: Any, endpoint: str, delivery_id: str, job_id: str, result: Document) -> None:
         """A job has ended: one that failed for good, or was cancelled, leaves its delivery dead."""
         transaction: Transaction = ctx._transaction
         row = self._rows.find(transaction, endpoint, delivery_id)
         if row is not None and row["state"] == "pending" and row["jobId"] == job_id:
-            self._rows.settle(transaction, row, "dead", error=result.get("error", "cancelled"))
+            self._rows.finish(transaction, row, "dead", error=result.get("error", "cancelled"))
 
-    def _call_of(self, transaction: Transaction, path: str, delivery_id: str) -> tuple[Row | None, Any, Row]:
-        """The row of a pending delivery, its handler and the arguments; no row where it is settled."""
+    def _call_of(
+        self, transaction: Transaction, path: str, delivery_id: str
+    ) -> tuple[Document | None, Any, Document]:
+        """The row of a pending delivery, its handler and the arguments; no row where it is finished."""
         row = self._rows.find(transaction, path, delivery_id)
         endpoint = self._endpoints.get(path)
         if row is None or row["state"] != "pending":
@@ -101,19 +103,19 @@ class WebhookFunctions:
 
     # ------------------------------------------------------------ for the command line
 
-    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Row]:
+    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Document]:
         """The newest deliveries (of one state), or with state "refused" the newest refusals."""
         transaction: Transaction = ctx._transaction
         rows = islice(self._rows.newest(transaction, state), int(limit))
         return [self._with_job(transaction, row) for row in rows]
 
-    def show(self, ctx: Any, id: str) -> Row:
+    def show(self, ctx: Any, id: str) -> Document:
         """A delivery or a refusal with its body, if that was kept."""
         transaction: Transaction = ctx._transaction
         row = self._rows.get(transaction, id)
         return {**self._with_job(transaction, row), "body": self._rows.body(transaction, row)}
 
-    def _with_job(self, transaction: Transaction, row: Row) -> Row:
+    def _with_job(self, transaction: Transaction, row: Document) -> Document:
         job = transaction.system.get(row["jobId"]) if "jobId" in row else None
         if job is None:
             return row
@@ -138,16 +140,16 @@ class WebhookFunctions:
         )
         return {"retried": sum(self._again(ctx._transaction, row) for row in rows), "before": before}
 
-    def _again(self, transaction: Transaction, row: Row) -> bool:
+    def _again(self, transaction: Transaction, row: Document) -> bool:
         endpoint = self._endpoints.get(row["endpoint"])
-        run = endpoint.run(row["deliveryId"]) if endpoint and "deliveryId" in row else None
+        run = endpoint.job_for(row["deliveryId"]) if endpoint and "deliveryId" in row else None
         if run is not None:
             self._rows.replay(transaction, row, run)
         return run is not None
 
     def prune(self, ctx: Any) -> int:
         """Remove some of the deliveries whose retention is over; returns how many."""
-        rows = self._rows.outlived(ctx._transaction)
+        rows = self._rows.expired(ctx._transaction)
         for row in rows:
             ctx._transaction.system.delete(row["_id"])
         return sum("deliveryId" in row for row in rows)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP server: waitress, cured and drained.
+"""The HTTP server: waitress, patched and drained.
 
 `serve` binds, prepares the app, says so, serves until SIGTERM or SIGINT, and drains: it stops listening, lets
 every request in flight be answered to its last byte, then closes the app. `Server` is the same without
@@ -40,11 +40,11 @@ class Server:
         connections: clients connected at the same time; None for 1,000 or what the descriptors allow.
         max_body_bytes: the largest request body, unless the app has `max_body_bytes(method, target)`.
         min_body_bytes_per_second: a body on its way for more than 30 s must have come as fast as this, and a
-            reply be taken as fast.
+            response be taken as fast.
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
         report: called with a `Served` after each request, in the thread that served it.
-        cured: False for waitress's stock channels.
+        patched: False for waitress's stock channels.
 
     Raises:
         ConfigurationError: the address cannot be used, or the descriptors do not suffice.
@@ -64,7 +64,7 @@ class Server:
         grace_seconds: float = 30.0,
         trusted_proxy: str | None = None,
         report: Callable[[Served], None] | None = None,
-        cured: bool = True,
+        patched: bool = True,
     ) -> None:
         affordable = affordable_connections(connections or _DEFAULT_CONNECTIONS, threads)
         if connections and affordable < connections:
@@ -82,7 +82,7 @@ class Server:
             min_body_bytes_per_second=min_body_bytes_per_second,
             trusted_proxy=trusted_proxy,
             report=report,
-            cured=cured,
+            patched=patched,
         )
 
     @property
@@ -91,18 +91,18 @@ class Server:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{authority(host, self.port)}"
 
-    def run(self, turn_seconds: float = 1.0) -> None:
+    def run(self, poll_seconds: float = 1.0) -> None:
         """Serves until `stop`, drains, and frees everything.
 
         Args:
-            turn_seconds: how long the loop may sleep before it looks for connections that have been idle.
+            poll_seconds: how long the loop may sleep before it looks for connections that have been idle.
         """
         try:
             while self._deadline is None:
-                self._listener.turn(turn_seconds)
+                self._listener.poll(poll_seconds)
             self._listener.stop_listening()
             while (busy := self._listener.close_idle()) and self.seconds_left:
-                self._listener.turn(min(self.seconds_left, turn_seconds))
+                self._listener.poll(min(self.seconds_left, poll_seconds))
             if busy:
                 log.warning("%d requests took longer than %g s and were cut", busy, self.grace_seconds)
         finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Waitress's server, put together: strict parser, reporting tasks, cured channels, threads, a loop by epoll.
+"""Waitress's server, put together: strict parser, reporting tasks, patched channels, a loop by epoll.
 
 Knows nothing of signals and of when to stop; `Server` runs its loop.
 """
@@ -24,13 +24,13 @@ from waitress.server import TcpWSGIServer
 
 from ..limits import KIB, MIB
 from ..logs import Served
-from . import cure
+from . import channel as channels
+from .dispatcher import Dispatcher
 from .loop import Sockets
-from .pace import Pace
-from .sockets import taken_bytes
-from .strict import StrictParser
-from .tasks import CuredReportingTask, RefusalTask, StockTask
-from .threads import Threads
+from .min_rate import MinRate
+from .parser import StrictParser
+from .sockets import acked_bytes
+from .task import PatchedReportingTask, RefusalTask, StockTask
 
 log = logging.getLogger("minihttp.server")
 
@@ -62,9 +62,9 @@ class _StockChannel(HTTPChannel):  # type: ignore[misc]
     error_task_class = RefusalTask
 
 
-class _CuredChannel(cure.CuredChannel):
+class _PatchedChannel(channels.PatchedChannel):
     parser_class = StrictParser
-    task_class = CuredReportingTask
+    task_class = PatchedReportingTask
     error_task_class = RefusalTask
 
 
@@ -78,22 +78,22 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         connections: clients connected at the same time.
         max_body_bytes: the largest request body, unless the app says it for each route.
         min_body_bytes_per_second: a body on its way for longer than the idle timeout must come this fast, and
-            a reply be taken this fast.
+            a response be taken this fast.
         trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
         report: called with a `Served` after each request, in the thread that served it.
-        cured: False for waitress's stock channels.
+        patched: False for waitress's stock channels.
 
     Attributes:
-        draining: whether replies say `Connection: close`.
+        draining: whether responses say `Connection: close`.
         sockets: the listening socket, the connections and the loop's own pipe, by descriptor.
     """
 
     draining = False
     is_closed = False
-    next_channel_cleanup = inf  # `turn` calls `maintenance`, not waitress
+    next_channel_cleanup = inf  # `poll` calls `maintenance`, not waitress
     _next_maintenance = 0.0  # Unix seconds
     _loop_thread = 0
-    _unsettled = False  # tasks wait that the loop has to see to soon
+    _undrained = False  # tasks wait that the loop has to see to soon
     _resting_until = 0.0  # Unix seconds; no connection is accepted before
     _silent_until = 0.0
 
@@ -108,12 +108,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         min_body_bytes_per_second: int,
         trusted_proxy: str | None,
         report: Callable[[Served], None] | None,
-        cured: bool,
+        patched: bool,
     ) -> None:
-        if cured and not cure.is_known():
+        if patched and not channels.is_known():
             log.warning("served by the stock channels of this unknown waitress, slow with many connections")
-            cured = False
-        settings: dict[str, Any] = {**_FIXED, **(cure.ADJUSTMENTS if cured else {})}
+            patched = False
+        settings: dict[str, Any] = {**_FIXED, **(channels.ADJUSTMENTS if patched else {})}
         if trusted_proxy:
             settings.update(trusted_proxy=trusted_proxy, trusted_proxy_headers=_FORWARDED)
         adjustments = Adjustments(
@@ -129,10 +129,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         adjustments.spool_folder = lambda: getattr(app, "spool_folder", None)  # known once the app is open
         adjustments.min_body_bytes_per_second = min_body_bytes_per_second
         self.report, self.trusted_proxy = report, trusted_proxy
-        self._paces: dict[Any, Pace] = {}  # of the replies on their way
-        self.channel_class = _CuredChannel if cured else _StockChannel
-        self.probes = Threads(1, "probe")
-        self.sockets = Sockets() if cured and hasattr(select, "epoll") else {}
+        self._rates: dict[Any, MinRate] = {}  # of the responses on their way
+        self.channel_class = _PatchedChannel if patched else _StockChannel
+        self.probes = Dispatcher(1, "probe")
+        self.sockets = Sockets() if patched and hasattr(select, "epoll") else {}
         self.changed = getattr(self.sockets, "changed", _nothing)
         self._bell = threading.RLock()  # taken again by a signal handler that calls `stop`
         # A line for each request that has to wait costs 6 to 23 % of the throughput.
@@ -141,7 +141,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         super().__init__(
             app,
             self.sockets,
-            dispatcher=Threads(threads),
+            dispatcher=Dispatcher(threads),
             _sock=sock,
             adj=adjustments,
             bind_socket=False,
@@ -152,7 +152,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         """Queues a request; probes have a thread of their own, which answers while all others are busy."""
         if getattr(channel.requests[0], "path", "") in PROBES:
             self.probes.add_task(channel)
-        elif threading.get_ident() == self._loop_thread:  # `turn` has them taken all together
+        elif threading.get_ident() == self._loop_thread:  # `poll` has them taken all together
             self.task_dispatcher.queue.append(channel)
         else:
             self.task_dispatcher.add_task(channel)
@@ -190,14 +190,14 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
                 super().pull_trigger()
 
     def maintenance(self, now: float) -> None:
-        """Closes connections that are idle, whose request is late, or whose reply is taken too slowly."""
-        paces, self._paces = self._paces, {}
+        """Closes connections that are idle, whose request is late, or whose response is taken too slowly."""
+        rates, self._rates = self._rates, {}
         idle_since = now - self.adj.channel_timeout
         for channel in list(self.active_channels.values()):
             if channel.total_outbufs_len:
-                taken = taken_bytes(channel.socket)
-                pace = self._paces[channel] = paces.get(channel) or Pace(now, self.adj, taken or 0)
-                is_left = pace.is_late(now, taken) if taken else channel.last_activity < idle_since
+                taken = acked_bytes(channel.socket)
+                rate = self._rates[channel] = rates.get(channel) or MinRate(now, self.adj, taken or 0)
+                is_left = rate.is_late(now, taken) if taken else channel.last_activity < idle_since
                 if is_left:
                     channel.handle_close()  # here: no event tells of a full socket. A handler may wait for it
                     continue
@@ -209,17 +209,17 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     def _is_idle(self, channel: Any, now: float, idle_since: float) -> bool:
         """Whether a connection has nothing to do, or its request is late."""
         request = channel.request
-        if channel.requests or channel in self._paces:
+        if channel.requests or channel in self._rates:
             if request is not None:
-                request.excuse(now)
+                request.restart_clock(now)
             return False
         return bool(channel.last_activity < idle_since or (request is not None and request.is_late(now)))
 
-    def turn(self, timeout_seconds: float) -> None:
+    def poll(self, timeout_seconds: float) -> None:
         """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""
         self._loop_thread = threading.get_ident()
         now = time.time()
-        if self._unsettled:
+        if self._undrained:
             timeout_seconds = min(timeout_seconds, _SOON_SECONDS)
         elif now < self._resting_until:
             timeout_seconds = min(timeout_seconds, _REST_SECONDS)
@@ -230,10 +230,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             self.maintenance(now)
         if isinstance(self.sockets, Sockets):
             self.changed(self)  # full, or out of descriptors, it is not readable
-            self.sockets.turn(timeout_seconds)
+            self.sockets.poll(timeout_seconds)
         else:
             wasyncore.loop(timeout_seconds, use_poll=True, map=self.sockets, count=1)
-        self._unsettled = self.task_dispatcher.settle()
+        self._undrained = self.task_dispatcher.drain()
 
     def stop_listening(self) -> None:
         """Closes the listening socket and leaves the connections."""

@@ -38,7 +38,7 @@ class Sockets(dict[int, Any]):
         if self._waits_for.pop(descriptor, 0):
             self._epoll.unregister(descriptor)
 
-    def turn(self, timeout_seconds: float) -> None:
+    def poll(self, timeout_seconds: float) -> None:
         """Waits for an event at most so long, and handles those that are there."""
         while self._changed:
             self._ask(self._changed.popleft())

@@ -96,7 +96,7 @@ def _open_files(folder: str) -> Iterator[str]:
             yield os.readlink(os.path.join(folder, name))
 
 
-def taken_bytes(connection: socket.socket) -> int | None:
+def acked_bytes(connection: socket.socket) -> int | None:
     """How many bytes the peer has acknowledged so far; None where the system does not tell (Linux does).
 
     Sending tells less: a socket is writable again only when a third of its buffer, often megabytes, is free.

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .hmac_scheme import HMACScheme
+    from .scheme import Scheme
 
 
 def __getattr__(name: str) -> Any:
@@ -34,11 +34,11 @@ def names() -> list[str]:
     return sorted(name.replace("_", "-") for name in modules if hasattr(__getattr__(name), "SCHEME"))
 
 
-def scheme(name: str) -> HMACScheme:
+def scheme_of(name: str) -> Scheme:
     """The scheme of a provider by its name; ConfigurationError, with the known names, for any other."""
     from ..errors import ConfigurationError
 
     if name not in names():
         raise ConfigurationError(f"{name!r} is not a webhook provider; known are {', '.join(names())}")
-    found: HMACScheme = __getattr__(name.replace("-", "_")).SCHEME
+    found: Scheme = __getattr__(name.replace("-", "_")).SCHEME
     return found

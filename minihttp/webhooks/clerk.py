@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from . import svix
-from .provider import Preset
+from .provider import ProviderModule
 
 SCHEME = svix.SCHEME._replace(name="clerk", families=())
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ..errors import HTTPError, WebhookError
 
 if TYPE_CHECKING:
-    from .hmac_scheme import HMACScheme
+    from .scheme import Scheme
 
 
 class _HasItems(Protocol):
@@ -106,7 +106,7 @@ class Delivery:
 
     def __init__(
         self,
-        scheme: HMACScheme,
+        scheme: Scheme,
         body: bytes,
         headers: Headers,
         secret_index: int,

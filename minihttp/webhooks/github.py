@@ -9,16 +9,16 @@ fallback: see `github_sha1`.
 from __future__ import annotations
 
 from .delivery import Delivery
-from .hmac_scheme import HMACScheme
 from .keys import Key
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
 
 def _answer_ping(delivery: Delivery, key: Key) -> object:
     return {"ok": True} if delivery.event_type == "ping" else None
 
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="github",
     signature_header="X-Hub-Signature-256",
     prefix="sha256=",
@@ -31,5 +31,5 @@ SCHEME = HMACScheme(
         "x-github-hook-installation-target-type",
     ),
 )
-PRESET = Preset(SCHEME, handshake=_answer_ping)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME, handshake=_answer_ping)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

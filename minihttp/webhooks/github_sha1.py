@@ -7,10 +7,10 @@ Source: docs.github.com, "Validating webhook deliveries".
 from __future__ import annotations
 
 from . import github
-from .provider import Preset
+from .provider import ProviderModule
 
 SCHEME = github.SCHEME._replace(
     name="github-sha1", signature_header="X-Hub-Signature", algorithm="sha1", prefix="sha1="
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -8,10 +8,10 @@ tokens" and "Delivery headers"; `Idempotency-Key` (GitLab 17.4) is the same over
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="gitlab",
     signature_header="X-Gitlab-Token",
     algorithm="token",
@@ -20,5 +20,5 @@ SCHEME = HMACScheme(
     event_header="X-Gitlab-Event",
     kept_headers=("x-gitlab-instance", "x-gitlab-webhook-uuid", "x-gitlab-event-uuid"),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from .hmac_scheme import HMACScheme
+    from .scheme import Scheme
 
 Secrets = str | bytes | Iterable[str | bytes]
 """One secret or several; text is read as the provider shows it, bytes are the key itself."""
@@ -51,7 +51,7 @@ class HMACKey:
 
     __slots__ = ("_encode", "_inner", "_outer", "_prefix")
 
-    def __init__(self, raw: bytes, scheme: HMACScheme) -> None:
+    def __init__(self, raw: bytes, scheme: Scheme) -> None:
         start = hashlib.new(scheme.algorithm)
         key = raw if len(raw) <= start.block_size else hashlib.new(scheme.algorithm, raw).digest()
         padded = key.ljust(start.block_size, b"\0")
@@ -86,7 +86,7 @@ class Token(HMACKey):
 
     __slots__ = ("_raw",)
 
-    def __init__(self, raw: bytes, scheme: HMACScheme) -> None:
+    def __init__(self, raw: bytes, scheme: Scheme) -> None:
         self._raw = raw
 
     def sign(self, before: bytes, body: bytes) -> bytes:
@@ -98,7 +98,7 @@ class Ed25519Key:
 
     __slots__ = ("_prefix", "_public", "_seed")
 
-    def __init__(self, raw: bytes, scheme: HMACScheme) -> None:
+    def __init__(self, raw: bytes, scheme: Scheme) -> None:
         from .ed25519 import PublicKey, public_key
 
         self._prefix = scheme.prefix.encode()
@@ -129,7 +129,7 @@ class Ed25519Key:
         return False
 
 
-def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: HMACScheme) -> tuple[Key, ...]:
+def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: Scheme) -> tuple[Key, ...]:
     """The keys of one secret or several, as the provider shows them; the caller keeps them.
 
     Raises:
@@ -142,7 +142,7 @@ def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: HMACScheme) 
     return tuple(make(_decode(secret, scheme), scheme) for secret in listed)
 
 
-def _decode(secret: str | bytes, scheme: HMACScheme) -> bytes:
+def _decode(secret: str | bytes, scheme: Scheme) -> bytes:
     if not isinstance(secret, (str, bytes)):
         raise ConfigurationError(f"a webhook secret must be text or bytes, not {type(secret).__name__}")
     if not secret.strip():
@@ -155,7 +155,7 @@ def _decode(secret: str | bytes, scheme: HMACScheme) -> bytes:
         raise ConfigurationError("a webhook secret has a character that UTF-8 cannot encode") from None
 
 
-def _from_base64(secret: str, scheme: HMACScheme) -> bytes:
+def _from_base64(secret: str, scheme: Scheme) -> bytes:
     """Standard Webhooks, "Signature scheme": `whsec_` and base64; `whsk_` and `whpk_` are Ed25519 keys."""
     asymmetric = scheme.algorithm == "ed25519"
     prefix = next(filter(secret.startswith, _ED25519_BYTES), "")
@@ -176,4 +176,4 @@ def _from_base64(secret: str, scheme: HMACScheme) -> bytes:
     return key
 
 
-_KEYS: dict[str, Callable[[bytes, HMACScheme], Key]] = {"ed25519": Ed25519Key, "token": Token}
+_KEYS: dict[str, Callable[[bytes, Scheme], Key]] = {"ed25519": Ed25519Key, "token": Token}

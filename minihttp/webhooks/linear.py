@@ -7,10 +7,10 @@ Source: linear.app/developers/webhooks, "Securing webhooks".
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="linear",
     signature_header="Linear-Signature",
     timestamp_path="webhookTimestamp",
@@ -19,5 +19,5 @@ SCHEME = HMACScheme(
     event_header="Linear-Event",
     event_paths=("type",),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

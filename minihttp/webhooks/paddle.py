@@ -7,10 +7,10 @@ Source: developer.paddle.com/webhooks/signature-verification.
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="paddle",
     signature_header="Paddle-Signature",
     separator=";",
@@ -20,5 +20,5 @@ SCHEME = HMACScheme(
     id_paths=("event_id",),
     event_paths=("event_type",),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers
-from .hmac_scheme import HMACScheme
 from .keys import Key
+from .scheme import Scheme
 from .verifier import Verifier
 
 Handshake = Callable[[Delivery, Key], Any]
@@ -67,7 +67,7 @@ class Provider:
         self.kept_headers = self.wanted_headers - credentials
 
     @property
-    def scheme(self) -> HMACScheme:
+    def scheme(self) -> Scheme:
         return self.verifier.scheme
 
     @property
@@ -132,7 +132,7 @@ class Provider:
         return self._handshake(delivery, self.verifier.keys(secret)[0]) if self._handshake else None
 
 
-class Preset(Verifier):
+class ProviderModule(Verifier):
     """All that a provider's module has: `verify`, `sign` and `provider` of one scheme.
 
     Args:
@@ -142,7 +142,7 @@ class Preset(Verifier):
 
     __slots__ = ("handshake",)
 
-    def __init__(self, scheme: HMACScheme, handshake: Handshake | None = None) -> None:
+    def __init__(self, scheme: Scheme, handshake: Handshake | None = None) -> None:
         super().__init__(scheme)
         self.handshake = handshake
 

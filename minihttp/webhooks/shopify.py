@@ -7,10 +7,10 @@ Source: shopify.dev, "Deliver webhooks through HTTPS" and "Ignore duplicates".
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="shopify",
     signature_header="X-Shopify-Hmac-SHA256",
     encoding="base64",
@@ -23,5 +23,5 @@ SCHEME = HMACScheme(
         "x-shopify-triggered-at",
     ),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

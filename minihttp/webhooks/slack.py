@@ -7,9 +7,9 @@ Source: docs.slack.dev, "Verifying requests from Slack" and "The Events API".
 from __future__ import annotations
 
 from .delivery import Delivery
-from .hmac_scheme import HMACScheme
 from .keys import Key
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
 
 def _answer_challenge(delivery: Delivery, key: Key) -> object:
@@ -18,7 +18,7 @@ def _answer_challenge(delivery: Delivery, key: Key) -> object:
     return {"challenge": delivery.value_at("challenge")}
 
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="slack",
     signature_header="X-Slack-Signature",
     timestamp_header="X-Slack-Request-Timestamp",
@@ -29,5 +29,5 @@ SCHEME = HMACScheme(
     form_field="payload",
     kept_headers=("x-slack-retry-num", "x-slack-retry-reason"),
 )
-PRESET = Preset(SCHEME, handshake=_answer_challenge)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME, handshake=_answer_challenge)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -7,10 +7,10 @@ Source: developer.squareup.com/docs/webhooks/step3validate.
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="square",
     signature_header="x-square-hmacsha256-signature",
     encoding="base64",
@@ -19,5 +19,5 @@ SCHEME = HMACScheme(
     event_paths=("type",),
     kept_headers=("square-initial-delivery-timestamp", "square-retry-number", "square-retry-reason"),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -9,10 +9,10 @@ spec/standard-webhooks.md.
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="standard-webhooks",
     signature_header="webhook-signature",
     timestamp_header="webhook-timestamp",
@@ -24,5 +24,5 @@ SCHEME = HMACScheme(
     key_encoding="base64",
     event_paths=("type",),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -9,8 +9,8 @@ events: see `ed25519`. Source: github.com/standard-webhooks, spec/standard-webho
 from __future__ import annotations
 
 from . import standard_webhooks
-from .provider import Preset
+from .provider import ProviderModule
 
 SCHEME = standard_webhooks.SCHEME._replace(name="standard-webhooks-v1a", algorithm="ed25519", prefix="v1a,")
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -9,10 +9,10 @@ header malformed.
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="stripe",
     signature_header="Stripe-Signature",
     separator=",",
@@ -21,5 +21,5 @@ SCHEME = HMACScheme(
     id_paths=("id",),
     event_paths=("type",),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

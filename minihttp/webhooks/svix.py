@@ -9,7 +9,7 @@ headers decides; they are never mixed. Source: docs.svix.com/receiving/verifying
 from __future__ import annotations
 
 from . import standard_webhooks
-from .provider import Preset
+from .provider import ProviderModule
 
 SCHEME = standard_webhooks.SCHEME._replace(
     name="svix",
@@ -18,5 +18,5 @@ SCHEME = standard_webhooks.SCHEME._replace(
     id_header="svix-id",
     families=(("webhook-signature", "webhook-timestamp", "webhook-id"),),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

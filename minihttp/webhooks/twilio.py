@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from hmac import compare_digest
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
 _MAX_FIELDS = 1_000
 _PORTS = {"https": 443, "http": 80}
@@ -50,7 +50,7 @@ def _with_and_without_port(url: str) -> Iterator[str]:
         yield url.replace(host, f"{host}:{_PORTS[parts.scheme]}", 1)
 
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="twilio",
     signature_header="X-Twilio-Signature",
     algorithm="sha1",
@@ -58,5 +58,5 @@ SCHEME = HMACScheme(
     contents=_contents,
     id_header="I-Twilio-Idempotency-Token",
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

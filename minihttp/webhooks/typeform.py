@@ -6,10 +6,10 @@ Source: typeform.com/developers/webhooks/secure-your-webhooks.
 
 from __future__ import annotations
 
-from .hmac_scheme import HMACScheme
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="typeform",
     signature_header="Typeform-Signature",
     encoding="base64",
@@ -17,5 +17,5 @@ SCHEME = HMACScheme(
     id_paths=("event_id",),
     event_paths=("event_type",),
 )
-PRESET = Preset(SCHEME)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

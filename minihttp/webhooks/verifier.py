@@ -17,19 +17,19 @@ from types import EllipsisType
 
 from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers
-from .hmac_scheme import HMACScheme
+from .headers import HeaderParser
 from .keys import Key, Secrets, prepare
-from .reading import Reader
+from .scheme import Scheme
 
 
 class Verifier:
     """`verify` and `sign` for one scheme."""
 
-    __slots__ = ("_prepare", "_reader", "scheme")
+    __slots__ = ("_parser", "_prepare", "scheme")
 
-    def __init__(self, scheme: HMACScheme) -> None:
+    def __init__(self, scheme: Scheme) -> None:
         self.scheme = scheme
-        self._reader = Reader(scheme)
+        self._parser = HeaderParser(scheme)
         self._prepare = lru_cache(maxsize=512)(partial(prepare, scheme=scheme))
 
     def keys(self, secrets: Secrets) -> tuple[Key, ...]:
@@ -38,7 +38,7 @@ class Verifier:
 
     def wanted_headers(self) -> frozenset[str]:
         """Lower-case names of the fields that are read here or worth keeping with a delivery."""
-        return self._reader.once | {"user-agent", *self.scheme.kept_headers}
+        return self._parser.once | {"user-agent", *self.scheme.kept_headers}
 
     def verify(
         self,
@@ -73,14 +73,14 @@ class Verifier:
             raise ConfigurationError(
                 f"tolerance_seconds must be None or at least 0, not {tolerance_seconds!r}"
             )
-        headers, given, before, timestamp = self._reader.read(headers, url)
+        headers, given, before, timestamp = self._parser.read(headers, url)
         index = None
         for message in scheme.contents(body, url) if scheme.contents else (body,):
             for position, key in enumerate(keys):
                 if key.accepts(before, message, given) and index is None:
                     index = position
         if index is None:
-            raise self._reader.mismatch(given[0])
+            raise self._parser.mismatch(given[0])
         delivery = Delivery(scheme, body, headers, index, timestamp)
         if scheme.timestamp_path:
             timestamp = delivery.timestamp = _body_timestamp(delivery)
@@ -116,7 +116,7 @@ class Verifier:
         id = id or os.urandom(16).hex()
         stamp = str(int(time.time()) if timestamp is None else timestamp)
         message = next(iter(scheme.contents(body, url))) if scheme.contents else body
-        before = self._reader.before(id, stamp, url)
+        before = self._parser.before(id, stamp, url)
         signature = self.keys(secret)[0].sign(before, message).decode("latin-1")
         if scheme.fields:
             fields = zip(scheme.fields, (stamp, signature), strict=True)

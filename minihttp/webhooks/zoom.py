@@ -8,9 +8,9 @@ Source: developers.zoom.us/docs/api/webhooks, "Verify with Zoom's header" and "V
 from __future__ import annotations
 
 from .delivery import Delivery
-from .hmac_scheme import HMACScheme
 from .keys import Key
-from .provider import Preset
+from .provider import ProviderModule
+from .scheme import Scheme
 
 
 def _answer_challenge(delivery: Delivery, key: Key) -> object:
@@ -21,7 +21,7 @@ def _answer_challenge(delivery: Delivery, key: Key) -> object:
     return {"plainToken": token, "encryptedToken": encrypted}
 
 
-SCHEME = HMACScheme(
+SCHEME = Scheme(
     name="zoom",
     signature_header="x-zm-signature",
     timestamp_header="x-zm-request-timestamp",
@@ -29,5 +29,5 @@ SCHEME = HMACScheme(
     signed="v0:{timestamp}:{body}",
     event_paths=("event",),
 )
-PRESET = Preset(SCHEME, handshake=_answer_challenge)
-verify, sign, provider = PRESET.verify, PRESET.sign, PRESET.provider
+MODULE = ProviderModule(SCHEME, handshake=_answer_challenge)
+verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

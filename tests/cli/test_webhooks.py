@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
-from minihttp import App, cli
-from minihttp.cli._posting import Later
+from minihttp import App, RetryPolicy, cli
+from minihttp.cli._http import ReceiverBusy
 from minihttp.limits import MIB
 from minihttp.webhooks import github, stripe
 from tests.live import ROOT, Client, Process, live
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 APP = """
-from minihttp import App, HttpRouter, Retry, internal_mutation
+from minihttp import App, HttpRouter, RetryPolicy, internal_mutation
 from minihttp.webhooks import github, stripe
 http = HttpRouter()
 
@@ -32,7 +32,7 @@ def on_event(ctx, delivery):
     if delivery["event_type"] == "push":
         raise ValueError("no luck")
 
-options = {"handler": on_event, "retry": Retry(max_attempts=1), "keep_refused_bodies": True}
+options = {"handler": on_event, "retry": RetryPolicy(max_attempts=1), "keep_refused_bodies": True}
 http.webhook("/webhooks/stripe", stripe.provider(secret="STRIPE_WEBHOOK_SECRET"), **options)
 http.webhook("/webhooks/github", github.provider(secret="GITHUB_WEBHOOK_SECRET"), **options)
 app = App(http, modules=[__name__], data="data", workers=0)
@@ -92,7 +92,7 @@ class TestSend:
             "2",
         )
         assert [row["status"] for row in sent] == [200, 200, 200]
-        assert [json.loads(row["reply"]) for row in sent] == [
+        assert [json.loads(row["response"]) for row in sent] == [
             {"ok": True},
             *[{"ok": True, "duplicate": True}] * 2,
         ]
@@ -192,7 +192,7 @@ class TestInbox:
     def test_replay_to_another_place(self, shell: Shell, filled: Any, server: Client) -> None:
         _, done = shell.rows(*filled("list"))
         again = shell.rows(*filled("replay", done["id"]), "--to", f"{server.url}/webhooks/stripe")
-        assert json.loads(again[0]["reply"]) == {
+        assert json.loads(again[0]["response"]) == {
             "ok": True,
             "duplicate": True,
         }  # as it came, signature and all
@@ -377,7 +377,8 @@ class TestWithoutAnApp:
 
     @pytest.mark.parametrize("asked_seconds", [0, 10_000])
     def test_a_receiver_that_says_when_is_not_asked_sooner_nor_more_often(self, asked_seconds: int) -> None:
-        pauses = [Later("503", asked_seconds).delay_seconds(n, lambda: 0.0) for n in (1, 2, 8)]
+        policy = RetryPolicy(8, 2, 4, 0)
+        pauses = [ReceiverBusy("503", asked_seconds).delay_seconds(n, policy) for n in (1, 2, 8)]
         assert pauses == [max(pause, asked_seconds) for pause in (2, 8, 7200)]
 
     def test_forwarding_is_not_for_apps(self, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:

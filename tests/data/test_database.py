@@ -249,10 +249,10 @@ class Failing:
         self.Fault = backend.Fault
         self.errno = 0
 
-    def write(self, run: Any, deadline_seconds: float | None, *, anywhere: bool = False) -> Any:
+    def write(self, run: Any, deadline_seconds: float | None, *, any_thread: bool = False) -> Any:
         if self.errno:
             raise self.Fault(self.errno, "the engine's words")
-        return self._backend.write(run, deadline_seconds, anywhere=anywhere)
+        return self._backend.write(run, deadline_seconds, any_thread=any_thread)
 
     @contextmanager
     def read(self, deadline: float | None) -> Iterator[Any]:
@@ -301,7 +301,7 @@ def test_an_engine_that_cannot_open() -> None:
 
 def test_an_engine_may_run_a_transaction_again() -> None:
     class Again(Failing):
-        def write(self, run: Any, deadline_seconds: float | None, *, anywhere: bool = False) -> Any:
+        def write(self, run: Any, deadline_seconds: float | None, *, any_thread: bool = False) -> Any:
             def twice(engine: Any) -> Any:
                 with pytest.raises(ZeroDivisionError):
                     with engine.nested():

@@ -31,7 +31,7 @@ from minihttp.errors import (
     LimitError,
     ReturnsValidationError,
 )
-from minihttp.functions.context import Call
+from minihttp.functions.context import CallInfo
 
 schema = Schema(notes=Table({"text": v.string()}).index("by_text", ["text"]))
 
@@ -271,7 +271,7 @@ def test_the_clock_stands_still_in_a_transaction(app: App) -> None:
 
 def test_an_outer_call_counts_towards_the_depth(app: App) -> None:
     with pytest.raises(CallError):
-        app.runner.run(texts, {}, call=Call(depth=9))
+        app.runner.run(texts, {}, call=CallInfo(depth=9))
 
 
 def test_concurrent_mutations_are_all_there(app: App) -> None:

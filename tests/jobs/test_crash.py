@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from minihttp.jobs.retry import Retry
+from minihttp.jobs.retry import RetryPolicy
 
 from .crash_child import make_world
 
@@ -32,7 +32,7 @@ def spread(world, first: int, count: int) -> None:
 
     def write(transaction) -> None:
         plain = world.jobs.scheduler(transaction)
-        retried = plain.with_options(retry=Retry(100, 0, 1, 0))
+        retried = plain.with_options(retry=RetryPolicy(100, 0, 1, 0))
         for n in range(first, first + count):
             kind = n % 10
             scheduler = retried if kind == 9 else plain

@@ -47,7 +47,7 @@ def test_health_is_answered_while_jobs_drain(tmp_path: Path) -> None:
             app.run_mutation(spread, first=first, due=clock() + 1)
         clock.advance(1)
         answered = 0
-        while app.database.read(lambda transaction: app.jobs.diary.by_state(transaction, "pending", 1)):
+        while app.database.read(lambda transaction: app.jobs.store.by_state(transaction, "pending", 1)):
             assert client.get("/health").status == 200
             answered += 1
         assert app.jobs.stop(PATIENCE_SECONDS)

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from minihttp import App, Drop, HttpRouter, Retry, testing, v
+from minihttp import App, Drop, HttpRouter, RetryLater, RetryPolicy, testing, v
 from minihttp.errors import ConfigurationError, DocumentError
 from minihttp.functions.registry import Function, internal_action, internal_mutation, internal_query
 from minihttp.webhooks import clerk, github, gitlab, linear, slack, stripe, typeform, zoom
@@ -460,7 +460,9 @@ class TestHandling:
     def test_a_handler_that_fails_is_tried_again_with_backoff_until_it_is_dead(
         self, shop: Shop, kind: str
     ) -> None:
-        shop.webhook(stripe, getattr(shop, kind), retry=Retry(max_attempts=3, initial_seconds=10, jitter=0))
+        shop.webhook(
+            stripe, getattr(shop, kind), retry=RetryPolicy(max_attempts=3, initial_seconds=10, jitter=0)
+        )
         shop.on_event = fail
         shop.stripe()
         for attempts, seconds in ((1, 9), (1, 1), (2, 19), (2, 1)):
@@ -478,7 +480,7 @@ class TestHandling:
 
     @pytest.mark.parametrize("kind", ["mutate", "act"])
     def test_a_dead_delivery_is_replayed(self, shop: Shop, kind: str) -> None:
-        shop.webhook(stripe, getattr(shop, kind), retry=Retry(max_attempts=1))
+        shop.webhook(stripe, getattr(shop, kind), retry=RetryPolicy(max_attempts=1))
         shop.on_event = fail
         shop.stripe()
         shop.run()
@@ -504,7 +506,7 @@ class TestHandling:
         assert len(shop.effects()) == 2
 
     def test_all_dead_deliveries_are_retried(self, shop: Shop) -> None:
-        shop.webhook(stripe, shop.mutate, retry=Retry(max_attempts=1))
+        shop.webhook(stripe, shop.mutate, retry=RetryPolicy(max_attempts=1))
         shop.on_event = fail
         for number in range(3):
             shop.stripe(f"evt_{number}")
@@ -517,7 +519,7 @@ class TestHandling:
         assert sorted(shop.effects()) == ["evt_0", "evt_1", "evt_2"]
 
     def test_what_fails_again_while_the_dead_are_retried_is_left(self, shop: Shop) -> None:
-        shop.webhook(stripe, shop.mutate, retry=Retry(max_attempts=1))
+        shop.webhook(stripe, shop.mutate, retry=RetryPolicy(max_attempts=1))
         shop.on_event = fail
         shop.stripe()
         shop.run()
@@ -529,7 +531,7 @@ class TestHandling:
 
     def test_a_duplicate_revives_a_dead_delivery(self, shop: Shop) -> None:
         """GitHub, Svix and Stripe resend by hand under the old id."""
-        shop.webhook(stripe, shop.mutate, retry=Retry(max_attempts=1))
+        shop.webhook(stripe, shop.mutate, retry=RetryPolicy(max_attempts=1))
         shop.on_event = fail
         shop.stripe()
         shop.run()
@@ -540,7 +542,7 @@ class TestHandling:
 
     def test_retry_after_and_drop(self, shop: Shop) -> None:
         shop.webhook(stripe, shop.mutate)
-        raised: list[Exception] = [Retry(after=500), Drop("not for us")]
+        raised: list[Exception] = [RetryLater(500), Drop("not for us")]
 
         def ask(ctx: Any, delivery: Any) -> None:
             raise raised.pop(0)
@@ -578,7 +580,7 @@ class TestHandling:
         [row] = shop.list()
         job = shop.app.database.read(lambda transaction: transaction.system.get(row["jobId"]))
 
-        def undo(transaction: Any) -> None:  # as the diary is when the power fails between the two commits
+        def undo(transaction: Any) -> None:  # as the store is when the power fails between the two commits
             changes = {"state": {"kind": "pending"}, "queue": "pending:action", "dueTime": 0}
             transaction.system.patch(job["_id"], changes)
 
@@ -594,7 +596,7 @@ class TestOrder:
             stripe,
             shop.mutate,
             ordered_by="data.object.customer",
-            retry=Retry(max_attempts=2, initial_seconds=60, jitter=0),
+            retry=RetryPolicy(max_attempts=2, initial_seconds=60, jitter=0),
         )
         for number, customer in enumerate(("a", "b", "a", "a", None, "b")):
             shop.stripe(f"evt_{number}", data={"object": {"customer": customer} if customer else {}})
@@ -634,7 +636,7 @@ class TestOrder:
 
 class TestKeeping:
     def test_settled_deliveries_go_after_their_retention_and_their_bodies_with_them(self, shop: Shop) -> None:
-        shop.webhook(stripe, shop.mutate, retention_days=2, retry=Retry(max_attempts=1))
+        shop.webhook(stripe, shop.mutate, retention_days=2, retry=RetryPolicy(max_attempts=1))
         shop.stripe("evt_1")
         shop.run()
         shop.on_event = fail
@@ -668,7 +670,7 @@ class TestKeeping:
 
     def test_a_route_that_is_gone_leaves_what_came_for_it_dead(self, tmp_path: Path) -> None:
         shop = Shop(str(tmp_path))
-        shop.webhook(stripe, shop.mutate, retry=Retry(max_attempts=1))
+        shop.webhook(stripe, shop.mutate, retry=RetryPolicy(max_attempts=1))
         shop.stripe()
         shop.close()
         later = Shop(str(tmp_path))
@@ -687,7 +689,7 @@ class TestConfiguration:
         [
             ({"retention_days": 0}, "retention_days must be a positive number, not 0"),
             ({"max_body_bytes": True}, "max_body_bytes must be a positive number, not True"),
-            ({"retry": 3}, "retry must be a Retry, not 3"),
+            ({"retry": 3}, "retry must be a RetryPolicy, not 3"),
             ({"colour": "red"}, "unexpected keyword argument 'colour'"),
         ],
     )

@@ -19,7 +19,7 @@ from minihttp.errors import (
     ValidationError,
 )
 from minihttp.functions.registry import internal_mutation
-from minihttp.jobs.retry import Retry
+from minihttp.jobs.retry import RetryPolicy
 from minihttp.limits import Limits
 
 from .world import START, World
@@ -368,7 +368,7 @@ def test_on_complete_itself_cannot_be_canceled(world, note) -> None:
 
 def test_options_do_not_stick_to_the_scheduler(world, note) -> None:
     scheduler = world.scheduler
-    scheduler.with_options(retry=Retry(3), pool="mail")
+    scheduler.with_options(retry=RetryPolicy(3), pool="mail")
     row = world.job(scheduler.run_after(0, note))
     assert "retry" not in row and "lane" not in row
 
@@ -381,7 +381,7 @@ def test_a_job_that_has_ended_can_run_once_more(world, note) -> None:
         ctx.db.insert("done", {"job": job_id})
 
     scheduler = world.scheduler.with_options(
-        retry=Retry(3), pool="mail", max_parallel=2, on_complete=world.mutation(done)
+        retry=RetryPolicy(3), pool="mail", max_parallel=2, on_complete=world.mutation(done)
     )
     first = scheduler.run_after(0, note, text="hello")
     with pytest.raises(DocumentError, match="is not a job that has ended"):
@@ -423,7 +423,7 @@ def test_listing_by_state(world, note) -> None:
         return [
             row["_id"]
             for row in world.database.read(
-                lambda transaction: world.jobs.diary.by_state(transaction, state, limit)
+                lambda transaction: world.jobs.store.by_state(transaction, state, limit)
             )
         ]
 

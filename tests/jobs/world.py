@@ -10,7 +10,7 @@ from minihttp.data.database import Database
 from minihttp.files.storage import FILE_TABLES
 from minihttp.functions.registry import Function, Registry, internal_action, internal_mutation, internal_query
 from minihttp.functions.runner import Runner
-from minihttp.jobs.worker import JOB_TABLES, Jobs
+from minihttp.jobs.jobs import JOB_TABLES, Jobs
 from minihttp.limits import Limits
 from storage_backends.sqlite import DocumentBackend
 

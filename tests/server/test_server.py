@@ -20,10 +20,10 @@ import pytest
 
 from minihttp import App, Cors, HttpRouter, Response
 from minihttp.errors import ConfigurationError, HTTPError
-from minihttp.frames import users_frames
 from minihttp.server import Served, Server, bind
 from minihttp.server.listener import Listener
-from minihttp.server.sockets import affordable_connections, descriptor_limit, taken_bytes
+from minihttp.server.sockets import acked_bytes, affordable_connections, descriptor_limit
+from minihttp.tracebacks import users_frames
 
 from .wire import PATIENCE_SECONDS, Connection, running
 
@@ -184,8 +184,8 @@ def test_a_body_that_drips_is_cut_and_a_slow_one_is_not() -> None:
             client.close()
 
 
-@pytest.mark.parametrize("cured", [True, False])
-def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: bool) -> None:
+@pytest.mark.parametrize("patched", [True, False])
+def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(patched: bool) -> None:
     ended = threading.Semaphore(0)
 
     def app(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
@@ -196,7 +196,7 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: 
         finally:
             ended.release()
 
-    with running(app, cured=cured, threads=2) as server:
+    with running(app, patched=patched, threads=2) as server:
         stuck = [in_flight(server, "/") for _ in range(2)]
         for client in stuck:
             client.read_head()
@@ -213,21 +213,25 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(cured: 
             client.close()
 
 
-@pytest.mark.parametrize("cured", [True, False])
-def test_a_reply_that_is_hardly_taken_is_cut_and_a_slow_one_is_not(cured: bool) -> None:
+@pytest.mark.parametrize("patched", [True, False])
+def test_a_reply_that_is_hardly_taken_is_cut_and_a_slow_one_is_not(patched: bool) -> None:
     def app(environ: dict[str, Any], start: Any) -> list[bytes]:
         start("200 OK", [("Content-Length", str(len(BIG)))])
         return [BIG]
 
-    with running(app, cured=cured) as server, in_flight(server, "/") as drip, in_flight(server, "/") as slow:
+    with (
+        running(app, patched=patched) as server,
+        in_flight(server, "/") as drip,
+        in_flight(server, "/") as slow,
+    ):
         assert drip.read_head().status == slow.read_head().status == 200
         listener, began, taken = server._listener, time.time(), 0
         listener._next_maintenance = math.inf  # no time passes but what the test says
-        while len(listener._paces) < 2:  # until both replies are on their way
+        while len(listener._rates) < 2:  # until both replies are on their way
             listener.maintenance(began)
-        before = max(pace.passed_bytes for pace in listener._paces.values())
+        before = max(rate.passed_bytes for rate in listener._rates.values())
         assert drip.file.read(1)  # a few kilobytes, by way of its buffer: some seconds more
-        while max(taken_bytes(channel.socket) or 0 for channel in listener._paces) < before + 1_000_000:
+        while max(acked_bytes(channel.socket) or 0 for channel in listener._rates) < before + 1_000_000:
             taken += len(slow.file.read(10_000))
         for seconds in (29, 60, 85):
             listener.maintenance(began + seconds)
@@ -366,43 +370,43 @@ def test_a_request_id_is_taken_from_the_trusted_proxy_only(
         assert (body == given) is taken and (taken or len(body) == 16)
 
 
-def listening(cured: bool) -> Listener:
+def listening(patched: bool) -> Listener:
     """A listener with room for eight connections, whose loop is turned by the test."""
     limits = {"connections": 10, "max_body_bytes": 1, "min_body_bytes_per_second": 1}
     return Listener(
-        Gated(), bind("127.0.0.1", 0), threads=1, trusted_proxy=None, report=None, cured=cured, **limits
+        Gated(), bind("127.0.0.1", 0), threads=1, trusted_proxy=None, report=None, patched=patched, **limits
     )
 
 
-@pytest.mark.parametrize("cured", [True, False])
-def test_connections_that_wait_are_accepted_together_up_to_the_limit(cured: bool) -> None:
-    listener = listening(cured)
+@pytest.mark.parametrize("patched", [True, False])
+def test_connections_that_wait_are_accepted_together_up_to_the_limit(patched: bool) -> None:
+    listener = listening(patched)
     clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(20)]
-    listener.turn(PATIENCE_SECONDS)
+    listener.poll(PATIENCE_SECONDS)
     assert len(listener.sockets) == 10, "two of them are the listening socket and the loop's own pipe"
     first = list(listener.active_channels.values())
     for client in clients[:4]:
         client.close()
     while sum(channel.connected for channel in first) > 4:
-        listener.turn(PATIENCE_SECONDS)
+        listener.poll(PATIENCE_SECONDS)
     for _ in range(8):
-        listener.turn(0)
+        listener.poll(0)
     assert len(listener.sockets) == 10, "those that were closed have left their places to others"
     for client in clients:
         client.close()
     listener.close_all(PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("cured", [True, False])
-def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn(cured: bool) -> None:
-    listener = listening(cured)
+@pytest.mark.parametrize("patched", [True, False])
+def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn(patched: bool) -> None:
+    listener = listening(patched)
     with socket.create_connection(listener.socket.getsockname()) as stuck:
-        listener.turn(PATIENCE_SECONDS)
+        listener.poll(PATIENCE_SECONDS)
         [channel] = listener.active_channels.values()
         channel.total_outbufs_len, channel.last_activity = 1, 0  # a reply of which nothing was ever taken
         listener._next_maintenance = 0
         with socket.create_connection(listener.socket.getsockname()) as other:
-            listener.turn(PATIENCE_SECONDS)
+            listener.poll(PATIENCE_SECONDS)
             [channel] = listener.active_channels.values()
             assert channel.addr == other.getsockname() != stuck.getsockname()
     listener.close_all(PATIENCE_SECONDS)

@@ -111,7 +111,7 @@ def test_a_second_process_is_refused_by_name(backend: DocumentBackend, path: str
 # ---------------------------------------------------------------- group commit
 
 
-def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, anywhere: bool = False) -> list[Any]:
+def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, any_thread: bool = False) -> list[Any]:
     """Run the bodies in concurrent writes of which the first lasts until all others wait; their outcomes."""
     outcomes: list[Any] = [None] * len(bodies)
     inside = threading.Event()
@@ -126,7 +126,7 @@ def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, anywhere: bool 
         if n:
             assert inside.wait(60)
         try:
-            outcomes[n] = backend.write(bodies[n] if n else first, None, anywhere=anywhere)
+            outcomes[n] = backend.write(bodies[n] if n else first, None, any_thread=any_thread)
         except BaseException as error:
             outcomes[n] = error
 
@@ -263,7 +263,7 @@ def test_one_that_is_interrupted_while_it_waits_holds_up_nobody(backend: Documen
 def test_what_may_run_anywhere_runs_where_the_turn_is(backend: DocumentBackend, own: bool) -> None:
     threads: list[int] = []
     bodies = [lambda w: threads.append(threading.get_ident())] * 6
-    as_one_batch(backend, bodies, anywhere=not own)
+    as_one_batch(backend, bodies, any_thread=not own)
     assert len(set(threads)) == (6 if own else 1)
 
 

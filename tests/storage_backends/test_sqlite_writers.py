@@ -81,7 +81,7 @@ def test_a_failed_write_that_is_caught_leaves_no_half_behind(backend: Any) -> No
 # ---------------------------------------------------------------- interrupts
 
 
-def stirred(backend: Any, own: Any, calls: int, anywhere: bool) -> set[str]:
+def stirred(backend: Any, own: Any, calls: int, any_thread: bool) -> set[str]:
     """Run `own` in this thread, interrupted, while others write; returns what was acknowledged."""
     acknowledged: set[str] = set()
     chance = random.Random(calls)
@@ -90,14 +90,14 @@ def stirred(backend: Any, own: Any, calls: int, anywhere: bool) -> set[str]:
         for n in range(3):
             with suppress(Oops, backend.Fault):
                 fails = chance.random() < 0.2
-                backend.write(failing if fails else putter(f"{name}{n}"), None, anywhere=anywhere)
+                backend.write(failing if fails else putter(f"{name}{n}"), None, any_thread=any_thread)
                 acknowledged.add(f"{name}{n}")
 
     threads = [threading.Thread(target=others, args=(name,)) for name in "pq"]
     for thread in threads:
         thread.start()
     with suppress(Interrupt, backend.Fault), interrupted_after(calls):
-        acknowledged.add(backend.write(own, None, anywhere=anywhere))
+        acknowledged.add(backend.write(own, None, any_thread=any_thread))
     for thread in threads:
         thread.join()
     return acknowledged
@@ -116,11 +116,11 @@ def two_rows(w: Any) -> str:
     return "one"
 
 
-@pytest.mark.parametrize("anywhere", [False, True])
-def test_an_interrupt_anywhere_holds_up_nobody_and_loses_nothing(anywhere: bool) -> None:
+@pytest.mark.parametrize("any_thread", [False, True])
+def test_an_interrupt_anywhere_holds_up_nobody_and_loses_nothing(any_thread: bool) -> None:
     for calls in range(1, 150):  # the last ones come too late
         backend = DocumentBackend(":memory:")
-        acknowledged = stirred(backend, two_rows, calls, anywhere)
+        acknowledged = stirred(backend, two_rows, calls, any_thread)
         acknowledged.add(backend.write(putter("after"), None))
         assert all(get(backend, id) for id in acknowledged), calls
         assert bool(get(backend, "one")) is bool(get(backend, "two")) is bool(entries(backend, 1)), calls
@@ -157,7 +157,7 @@ def test_closing_while_many_write(fails: bool) -> None:
             for n in range(10_000):
                 with suppress(Oops):
                     backend.write(
-                        failing if fails and n % 2 else putter(f"{name}{n}"), None, anywhere=n % 3 > 0
+                        failing if fails and n % 2 else putter(f"{name}{n}"), None, any_thread=n % 3 > 0
                     )
         refused.append(1)
 

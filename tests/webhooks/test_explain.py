@@ -21,7 +21,7 @@ def causes(
 ) -> list[str]:
     with pytest.raises(WebhookError) as refused:
         module.verify(body or b"", headers, secret, now=NOW)
-    return explain(refused.value, module.PRESET, body, headers, {"THE_SECRET": secret}, **options)
+    return explain(refused.value, module.MODULE, body, headers, {"THE_SECRET": secret}, **options)
 
 
 def signed(module: Any, body: bytes = BODY, secret: str | bytes = SECRET, **options: Any) -> Any:
@@ -30,13 +30,13 @@ def signed(module: Any, body: bytes = BODY, secret: str | bytes = SECRET, **opti
 
 def test_a_secret_that_was_set_right_since() -> None:
     refused = WebhookError("mismatch")
-    lines = explain(refused, stripe.PRESET, BODY, signed(stripe), {"THE_SECRET": SECRET})
+    lines = explain(refused, stripe.MODULE, BODY, signed(stripe), {"THE_SECRET": SECRET})
     assert lines[1] == "it would match with THE_SECRET as it is set now"
 
 
 def test_what_else_than_the_signature_was_wrong_stays_the_reason() -> None:
     refused = WebhookError("missing_header", "the header X-GitHub-Delivery is missing or empty")
-    lines = explain(refused, github.PRESET, BODY, signed(github), {"THE_SECRET": SECRET})
+    lines = explain(refused, github.MODULE, BODY, signed(github), {"THE_SECRET": SECRET})
     assert lines[0].startswith("missing_header: a header is not there") and lines[1] == str(refused)
 
 

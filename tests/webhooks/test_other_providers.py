@@ -169,10 +169,10 @@ def test_every_provider_is_found_by_its_name() -> None:
         "slack",
         "twilio",
     } <= set(names)
-    assert [webhooks.scheme(name).name for name in names] == names
+    assert [webhooks.scheme_of(name).name for name in names] == names
     with pytest.raises(
         ConfigurationError, match=r"'nobody' is not a webhook provider; known are clerk, github"
     ):
-        webhooks.scheme("nobody")
+        webhooks.scheme_of("nobody")
     with pytest.raises(AttributeError, match="nobody"):
         webhooks.nobody  # noqa: B018

@@ -12,7 +12,7 @@ import pytest
 
 from minihttp import webhooks
 from minihttp.errors import ConfigurationError, WebhookError
-from minihttp.webhooks.hmac_scheme import HMACScheme
+from minihttp.webhooks.scheme import Scheme
 from minihttp.webhooks.verifier import Verifier
 
 ROWS = json.loads((Path(__file__).parents[1] / "data" / "webhooks.json").read_text())["rows"]
@@ -20,9 +20,9 @@ ROWS = json.loads((Path(__file__).parents[1] / "data" / "webhooks.json").read_te
 
 def verifier(row: dict[str, Any]) -> Verifier:
     if row["provider"] != "generic":
-        return Verifier(webhooks.scheme(row["provider"]))
+        return Verifier(webhooks.scheme_of(row["provider"]))
     config = row["config"]
-    return Verifier(HMACScheme("generic", config.pop("header"), **config))
+    return Verifier(Scheme("generic", config.pop("header"), **config))
 
 
 def verdict(row: dict[str, Any]) -> str:

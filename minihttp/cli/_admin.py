@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
 from ..values import decode, encode_wire
 from . import add_app_arguments, named_app, opened_app
-from ._posting import post
+from ._http import post
 
 if TYPE_CHECKING:
     from ..app import App
@@ -65,7 +65,7 @@ class _Remote:
         body = {"path": name, "args": encode_wire(args), "format": "convex_encoded_json"}
         try:
             url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
-            posted = post(url, sent, self._headers, max_reply_bytes=None)
+            posted = post(url, sent, self._headers, max_response_bytes=None)
             answer = {**json.loads(posted.body)}
         except ConfigurationError:
             raise ConfigurationError(

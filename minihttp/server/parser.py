@@ -18,8 +18,8 @@ from typing import Any
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
-from .pace import Pace
-from .spool import SpoolBuffer
+from .buffers import SpoolBuffer
+from .min_rate import MinRate
 
 log = logging.getLogger("minihttp.server")
 
@@ -48,7 +48,7 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
 
     adj: Any
     body_rcv: Any
-    _pace: Pace | None = None
+    _rate: MinRate | None = None
 
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)
@@ -56,13 +56,13 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
 
     def is_late(self, now: float) -> bool:
         """Whether it has been arriving for too long, `now` being Unix seconds."""
-        if self._pace is None:
-            self._pace = Pace(self._began, self.adj)
-        return self._pace.is_late(now, self.body_bytes_received)
+        if self._rate is None:
+            self._rate = MinRate(self._began, self.adj)
+        return self._rate.is_late(now, self.body_bytes_received)
 
-    def excuse(self, now: float) -> None:
+    def restart_clock(self, now: float) -> None:
         """The time until now was not its fault."""
-        self._pace = Pace(now, self.adj, self.body_bytes_received)
+        self._rate = MinRate(now, self.adj, self.body_bytes_received)
 
     def received(self, data: bytes) -> int:
         """As waitress does; a body that the disk has no room for is refused, and what it took freed."""

@@ -4,7 +4,7 @@
 A mutation runs in the transaction that marks its job as done: effects and state share one commit, so it
 takes effect exactly once. An action is claimed in one commit, run, and ended in another: a process that
 dies in between leaves a row `inProgress`, which `recover` fails, or lets wait for its next attempt if the
-caller gave a retry policy. Knows no threads and no order: `hand.py` decides who runs what, and when.
+caller gave a retry policy. Knows no threads and no order: `workers.py` decides who runs what, and when.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import FunctionNotFoundError, LimitError, StorageUnavailableError, ValidationError
-from ..functions.context import Call
-from .diary import Diary, Row
-from .retry import Drop, Retry
+from ..functions.context import CallInfo
+from .retry import Drop, RetryLater, RetryPolicy
+from .store import JobStore
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Transaction
     from ..functions.runner import Runner
 
@@ -36,15 +37,15 @@ class Interrupted(Exception):
     """The process ended while the action ran."""
 
 
-class Attempts:
+class Executor:
     """Runs jobs, one call each; safe to call from many threads.
 
     Args:
         pause: waits so many seconds; returns true when the worker is to stop instead of trying again.
     """
 
-    def __init__(self, diary: Diary, runner: Runner, pause: Callable[[float], bool]) -> None:
-        self._diary = diary
+    def __init__(self, store: JobStore, runner: Runner, pause: Callable[[float], bool]) -> None:
+        self._store = store
         self._runner = runner
         self._pause = pause
         self._owner = secrets.token_hex(8)
@@ -67,17 +68,17 @@ class Attempts:
 
     def _run_mutation(self, job_id: str) -> bool:
         def run(transaction: Transaction) -> bool:
-            row = self._diary.due(transaction, job_id)
+            row = self._store.due(transaction, job_id)
             if row is None:
                 return False
             name, (args,) = row["name"], row["args"]
-            call = Call(job_id=job_id)
+            call = CallInfo(job_id=job_id)
             value = self._runner.run_in(transaction, name, args, call=call, nested=False, sized=True)
-            self._diary.settle(transaction, row, "success", returnValue=value)
+            self._store.finish(transaction, row, "success", returnValue=value)
             return True
 
         try:
-            return self._write(run, time_limit_seconds=self._diary.limits.mutation_seconds)
+            return self._write(run, time_limit_seconds=self._store.limits.mutation_seconds)
         except StorageUnavailableError:
             raise
         except BaseException as error:
@@ -86,19 +87,19 @@ class Attempts:
             return self._write(self._failing(job_id, "pending", error))
 
     def _run_action(self, job_id: str) -> bool:
-        def claim(transaction: Transaction) -> Row | None:
-            row = self._diary.due(transaction, job_id)
+        def claim(transaction: Transaction) -> Document | None:
+            row = self._store.due(transaction, job_id)
             if row is not None:
-                self._diary.claim(transaction, row, self._owner)
+                self._store.claim(transaction, row, self._owner)
             return row
 
         self._running.add(job_id)
         try:
-            row = self._write(claim, anywhere=True)
+            row = self._write(claim, any_thread=True)
             if row is None:
                 return False
             try:
-                call = Call(job_id=job_id)
+                call = CallInfo(job_id=job_id)
                 value = self._runner.run(row["name"], row["args"][0], call=call, sized=True)
             except BaseException as error:
                 self._persist(self._failing(job_id, "inProgress", error))
@@ -113,22 +114,22 @@ class Attempts:
     # ------------------------------------------------------------ writing down the end
 
     def _write(self, run: Callable[[Transaction], T], **options: Any) -> T:
-        return self._diary.database.write(run, **options)
+        return self._store.database.write(run, **options)
 
     def _persist(self, run: Callable[[Transaction], T]) -> T:
         """Write what has happened and cannot be taken back: while the database fails, again and again."""
         seconds = 0.1
         while True:
             try:
-                return self._write(run, anywhere=True)
+                return self._write(run, any_thread=True)
             except StorageUnavailableError:
                 if self._pause(seconds):
                     raise
                 seconds = min(seconds * 2, _MAX_PAUSE_SECONDS)
 
-    def _mine(self, transaction: Transaction, job_id: str, kind: str) -> Row | None:
+    def _mine(self, transaction: Transaction, job_id: str, kind: str) -> Document | None:
         """The row of a job that still is in the state in which this attempt left it, else None."""
-        row = self._diary.find(transaction, job_id)
+        row = self._store.find(transaction, job_id)
         if row is None or row["state"]["kind"] != kind:
             return None
         return row if kind == "pending" or row["owner"] == self._owner else None
@@ -137,7 +138,7 @@ class Attempts:
         def write(transaction: Transaction) -> None:
             row = self._mine(transaction, job_id, "inProgress")
             if row is not None:
-                self._diary.settle(transaction, row, "success", returnValue=value)
+                self._store.finish(transaction, row, "success", returnValue=value)
 
         try:
             self._persist(write)
@@ -155,18 +156,17 @@ class Attempts:
 
         return write
 
-    def _fail(self, transaction: Transaction, row: Row, error: BaseException, text: str) -> None:
+    def _fail(self, transaction: Transaction, row: Document, error: BaseException, text: str) -> None:
         """Let the job wait for its next attempt, or end it."""
         attempts = row["attempts"] + (row["state"]["kind"] == "pending")
-        asked = error if isinstance(error, Retry) else None
-        policy = Retry(**row["retry"]) if "retry" in row else asked
+        asked = error if isinstance(error, RetryLater) else None
+        policy = RetryPolicy(**row["retry"]) if "retry" in row else RetryPolicy() if asked else None
         if policy is None or attempts >= policy.max_attempts or isinstance(error, Drop):
-            self._diary.settle(transaction, row, "failed", error=text)
+            self._store.finish(transaction, row, "failed", error=text)
             outcome = "failed"
         else:
-            pause = asked if asked is not None and asked.after is not None else policy
-            delay = pause.delay_seconds(attempts)
-            self._diary.postpone(transaction, row, delay, attempts=attempts, lastError=text)
+            delay = asked.delay_seconds(attempts, policy) if asked else policy.delay_seconds(attempts)
+            self._store.postpone(transaction, row, delay, attempts=attempts, lastError=text)
             outcome = f"will be tried again in {delay:.3g} s"
         facts = (row["_id"], row["name"], outcome, attempts, text)
         transaction.after_commit(lambda: log.warning("job %s (%s) %s, attempt %d: %s", *facts))
@@ -181,7 +181,7 @@ class Attempts:
             for job_id in running:
                 row = self._mine(transaction, job_id, "inProgress")
                 if row is not None:
-                    self._diary.renew(transaction, row)
+                    self._store.renew(transaction, row)
 
         if running:
             self._write(write)
@@ -191,21 +191,21 @@ class Attempts:
 
         Args:
             alone: whether no other process runs jobs of this database: then all that does not run here is
-                lost, otherwise what has outlived its lease.
+                lost, otherwise what has a lease that has ended.
         """
         error = Interrupted("the process ended while the action ran; what it did until then is not undone")
 
-        def lost(transaction: Transaction) -> list[Row]:
-            until_ms = None if alone else self._diary.now_ms()
+        def lost(transaction: Transaction) -> list[Document]:
+            until_ms = None if alone else self._store.now_ms()
             limit = _RECOVERED_AT_ONCE + len(self._running)
-            rows = self._diary.first(transaction, "inProgress", limit, until_ms)
+            rows = self._store.due_jobs(transaction, "inProgress", limit, until_ms)
             return [row for row in rows if row["_id"] not in self._running]
 
         def write(transaction: Transaction) -> None:
             for row in lost(transaction):
                 self._fail(transaction, row, error, describe(error))
 
-        while self._diary.database.read(lost):
+        while self._store.database.read(lost):
             self._write(write)
 
 
@@ -214,10 +214,10 @@ def _is_ctrl_c(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """An error as text for the diary: its type, its message, and the frames of the app's own code."""
+    """An error as stored with its job: its type, its message, and the frames of the app's own code."""
     import traceback
 
-    from ..frames import users_frames
+    from ..tracebacks import users_frames
 
     try:
         message = str(error)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`Jobs`: durable work put together: who writes jobs down, who runs them, and the chores in between.
+"""`Jobs` puts durable work together: who stores jobs, who runs them, and the maintenance in between.
 
-Knows no rows and no threads itself: `diary.py` and `attempt.py` have the one, `hand.py` the other.
+`store.py` and `executor.py` know the rows, `workers.py` the threads.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from ..limits import DEFAULT_LIMITS, Limits
 from . import rate_limit
-from .attempt import Attempts
 from .cron_runs import CronRuns
 from .crons import Crons
-from .diary import JOB_TABLES, PENDING, Diary, Row
-from .hand import Hand
+from .executor import Executor
 from .scheduler import Scheduler
+from .store import JOB_TABLES, PENDING, JobStore
+from .workers import WorkerPool
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Database, Transaction
-    from ..functions.context import Call
+    from ..functions.context import CallInfo
     from ..functions.runner import Runner
 
 __all__ = ["JOB_TABLES", "Jobs"]
@@ -67,19 +68,19 @@ class Jobs:
         self._limits = limits
         self._workers = workers
         self._alone = alone
-        self._stopped = threading.Event()  # of the present or the last hand
+        self._stopped = threading.Event()  # of the present or the last worker pool
         self._stopped.set()
-        self._hand: Hand | None = None
+        self._pool: WorkerPool | None = None
         self._starting = threading.Lock()
-        self.diary = Diary(database, limits, clock, self._wake)
-        self._attempts = Attempts(self.diary, runner, lambda seconds: self._stopped.wait(seconds))
-        self._crons = CronRuns(self.diary, runner, crons)
-        self._next_chores = -math.inf
-        self.outlived = [self.diary.outlived, rate_limit.outlived]  # each finds some rows that are to go
+        self.store = JobStore(database, limits, clock, self._wake)
+        self._executor = Executor(self.store, runner, lambda seconds: self._stopped.wait(seconds))
+        self._crons = CronRuns(self.store, runner, crons)
+        self._next_maintenance = -math.inf
+        self.expired = [self.store.expired, rate_limit.expired]  # each finds some rows that are to go
 
-    def scheduler(self, transaction: Transaction | None = None, call: Call | None = None) -> Scheduler:
+    def scheduler(self, transaction: Transaction | None = None, call: CallInfo | None = None) -> Scheduler:
         """What `ctx.scheduler` is: of a mutation with its transaction, of anybody else without."""
-        return Scheduler(self.diary, self._runner, transaction, call)
+        return Scheduler(self.store, self._runner, transaction, call)
 
     # ------------------------------------------------------------ running
 
@@ -88,29 +89,29 @@ class Jobs:
 
         Jobs that these schedule are left for the next call.
         """
-        while self._do_chores():
+        while self._clean_up():
             pass
         self._crons.tick()
         due = self._database.read(self._due)
-        return sum(self._attempts.run(job_id, name) for _, job_id, name in sorted(due))
+        return sum(self._executor.run(job_id, name) for _, job_id, name in sorted(due))
 
     def _due(self, transaction: Transaction) -> list[tuple[float, str, str]]:
-        now = self.diary.now_ms()
+        now = self.store.now_ms()
         found = []
-        for lane in self.diary.lanes(transaction):
-            rows = self.diary.first(transaction, PENDING + lane, until_ms=now)
+        for pool in self.store.pools(transaction):
+            rows = self.store.due_jobs(transaction, PENDING + pool, until_ms=now)
             found += [(row["dueTime"], row["_id"], row["name"]) for row in rows]
         return found
 
     def start(self) -> None:
         """Start the worker threads, unless they run or there are to be none; also in a forked child."""
         with self._starting:
-            if self._workers and (self._hand is None or not self._hand.alive()):
+            if self._workers and (self._pool is None or not self._pool.alive()):
                 self._stopped = threading.Event()
-                self._next_chores = -math.inf
-                run, keep_house = self._attempts.run, self._keep_house
-                self._hand = Hand(self.diary, run, keep_house, self._workers, self._stopped)
-                self._hand.start()
+                self._next_maintenance = -math.inf
+                run, maintain = self._executor.run, self._maintain
+                self._pool = WorkerPool(self.store, run, maintain, self._workers, self._stopped)
+                self._pool.start()
 
     def stop(self, timeout_seconds: float = 30.0) -> bool:
         """Take no further jobs, and wait for those that run.
@@ -119,38 +120,38 @@ class Jobs:
             Whether all ended in time. An action that did not is failed (or retried) by the next process.
         """
         with self._starting:
-            hand, self._hand = self._hand, None
-        ended = hand is None or hand.stop(timeout_seconds)
+            pool, self._pool = self._pool, None
+        ended = pool is None or pool.stop(timeout_seconds)
         if not ended:
             log.warning("jobs: some still run after %.3g s and are not waited for", timeout_seconds)
         return ended
 
     def _wake(self, due_ms: float) -> None:
-        hand = self._hand
-        if hand is not None:
-            hand.wake(due_ms)
+        pool = self._pool
+        if pool is not None:
+            pool.wake(due_ms)
 
-    def _keep_house(self) -> float:
-        """Chores and crons; returns when it wants to be called next, in milliseconds since the epoch."""
+    def _maintain(self) -> float:
+        """Maintenance and crons; returns when it wants to be called next, in milliseconds since the epoch."""
         now = time.monotonic()
-        if now >= self._next_chores:
-            self._next_chores = now + self._limits.job_lease_seconds / 3
-            if self._do_chores():
-                self._next_chores = now
+        if now >= self._next_maintenance:
+            self._next_maintenance = now + self._limits.job_lease_seconds / 3
+            if self._clean_up():
+                self._next_maintenance = now
         next_cron_ms = self._crons.tick()
-        return self.diary.now_ms() if self._next_chores <= now else next_cron_ms
+        return self.store.now_ms() if self._next_maintenance <= now else next_cron_ms
 
-    def _do_chores(self) -> bool:
-        """Returns whether some remain: due jobs do not wait until all is removed that outlived its time."""
+    def _clean_up(self) -> bool:
+        """Returns whether some remain: due jobs do not wait until all that has expired is removed."""
         if not self._alone:
-            self._attempts.renew()
-        self._attempts.recover(alone=self._alone)
-        found = [outlived for outlived in self.outlived if self._database.read(outlived)]
-        for outlived in found:
-            self._database.write(partial(_delete, outlived))
+            self._executor.renew()
+        self._executor.recover(alone=self._alone)
+        found = [expired for expired in self.expired if self._database.read(expired)]
+        for expired in found:
+            self._database.write(partial(_delete, expired))
         return bool(found)
 
 
-def _delete(find: Callable[[Transaction], list[Row]], transaction: Transaction) -> None:
+def _delete(find: Callable[[Transaction], list[Document]], transaction: Transaction) -> None:
     for row in find(transaction):
         transaction.system.delete(row["_id"])

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The diary: jobs as documents of `_scheduled_functions`, and every change of state that a row may make.
+"""Jobs as documents of `_scheduled_functions`, and every change of state that such a row may make.
 
 Each method writes into a transaction that somebody else opened, so that a job's state and its effects share
 one commit. The one index is by (`queue`, `dueTime`): `queue` is the state, for a pending job "pending:" and
-its lane, and `dueTime` is when the row next wants attention: its start, the end of its lease, or its
+its pool, and `dueTime` is when the row next wants attention: its start, the end of its lease, or its
 removal. Knows no threads and runs nothing.
 """
 
@@ -19,8 +19,9 @@ from ..errors import DocumentError
 from ..values import show
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Database, Transaction
-    from ..data.documents import Draft
+    from ..data.documents import PreparedDocument
     from ..limits import Limits
 
 JOBS = "_scheduled_functions"
@@ -40,10 +41,8 @@ PENDING = "pending:"
 _AFTER_PENDING = "pending;"  # ";" follows ":"
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 
-Row = dict[str, Any]
 
-
-def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **options: Any) -> Row:
+def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **options: Any) -> Document:
     """A pending job.
 
     Args:
@@ -58,11 +57,11 @@ def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **opti
     return row | _pending(options.get("lane", kind), due_ms) | options
 
 
-def _pending(lane: str, due_ms: float) -> Row:
-    return {"state": {"kind": "pending"}, "queue": PENDING + lane, "dueTime": due_ms}
+def _pending(pool: str, due_ms: float) -> Document:
+    return {"state": {"kind": "pending"}, "queue": PENDING + pool, "dueTime": due_ms}
 
 
-class Diary:
+class JobStore:
     """Reads and writes the rows of jobs.
 
     Args:
@@ -82,17 +81,17 @@ class Diary:
 
     # ------------------------------------------------------------ states
 
-    def add(self, transaction: Transaction, row: Row, draft: Draft | None = None) -> str:
-        """Write a new job, perhaps one drafted before, and return its id."""
-        job_id: str = transaction.system.add(draft or self.draft(row))
+    def add(self, transaction: Transaction, row: Document, prepared: PreparedDocument | None = None) -> str:
+        """Write a new job, perhaps one prepared before, and return its id."""
+        job_id: str = transaction.system.add(prepared or self.prepare(row))
         transaction.after_commit(lambda: self._wake(row["dueTime"]))
         return job_id
 
-    def draft(self, row: Row) -> Draft:
+    def prepare(self, row: Document) -> PreparedDocument:
         """A new job, ready to be added."""
-        return self.database.draft(JOBS, row)
+        return self.database.prepare(JOBS, row)
 
-    def claim(self, transaction: Transaction, row: Row, owner: str) -> None:
+    def claim(self, transaction: Transaction, row: Document, owner: str) -> None:
         """Mark a job as being run by `owner`, until its lease ends."""
         state = {"state": {"kind": "inProgress"}, "queue": "inProgress", "dueTime": self._lease_end_ms()}
         changes = {
@@ -103,18 +102,18 @@ class Diary:
         }
         transaction.system.patch(row["_id"], changes)
 
-    def renew(self, transaction: Transaction, row: Row) -> None:
+    def renew(self, transaction: Transaction, row: Document) -> None:
         """Begin the lease of a running job again."""
         transaction.system.patch(row["_id"], {"dueTime": self._lease_end_ms()})
 
-    def postpone(self, transaction: Transaction, row: Row, delay_seconds: float, **changes: Any) -> None:
+    def postpone(self, transaction: Transaction, row: Document, delay_seconds: float, **changes: Any) -> None:
         """Let a job wait for its next attempt."""
         due_ms = self.now_ms() + delay_seconds * 1000
-        lane = row["queue"].removeprefix(PENDING) if row["queue"].startswith(PENDING) else row["lane"]
-        transaction.system.patch(row["_id"], {**_pending(lane, due_ms), **changes})
+        pool = row["queue"].removeprefix(PENDING) if row["queue"].startswith(PENDING) else row["lane"]
+        transaction.system.patch(row["_id"], {**_pending(pool, due_ms), **changes})
         transaction.after_commit(lambda: self._wake(due_ms))
 
-    def settle(self, transaction: Transaction, row: Row, kind: str, **outcome: Any) -> None:
+    def finish(self, transaction: Transaction, row: Document, kind: str, **outcome: Any) -> None:
         """Bring a job to its end, and schedule its `on_complete` in the same transaction.
 
         Args:
@@ -140,14 +139,14 @@ class Diary:
     def _lease_end_ms(self) -> float:
         return self.now_ms() + self.limits.job_lease_seconds * 1000
 
-    def outlived(self, transaction: Transaction) -> list[Row]:
+    def expired(self, transaction: Transaction) -> list[Document]:
         """Some of the ended jobs whose time to be kept is over."""
         now = self.now_ms()
-        return [row for kind in DONE for row in self.first(transaction, kind, _PRUNED_AT_ONCE, now)]
+        return [row for kind in DONE for row in self.due_jobs(transaction, kind, _PRUNED_AT_ONCE, now)]
 
     # ------------------------------------------------------------ looking
 
-    def find(self, transaction: Transaction, job_id: str) -> Row | None:
+    def find(self, transaction: Transaction, job_id: str) -> Document | None:
         """A job by its id, or None when it has been removed.
 
         Raises:
@@ -155,18 +154,18 @@ class Diary:
         """
         if transaction.system.normalize_id(JOBS, job_id) is None:
             raise DocumentError("InvalidTable", f"{show(job_id)} is not the id of a scheduled function")
-        row: Row | None = transaction.system.get(job_id)
+        row: Document | None = transaction.system.get(job_id)
         return row
 
-    def due(self, transaction: Transaction, job_id: str) -> Row | None:
+    def due(self, transaction: Transaction, job_id: str) -> Document | None:
         """A job by its id if it is pending and due, else None."""
-        row: Row | None = transaction.system.get(job_id)
+        row: Document | None = transaction.system.get(job_id)
         ready = row is not None and row["state"]["kind"] == "pending" and row["dueTime"] <= self.now_ms()
         return row if ready else None
 
-    def first(
+    def due_jobs(
         self, transaction: Transaction, queue: str, limit: int | None = None, until_ms: float | None = None
-    ) -> list[Row]:
+    ) -> list[Document]:
         """The rows of a queue in due order, at most `limit`, up to a due time."""
 
         def wanted(q: Any) -> Any:
@@ -174,26 +173,26 @@ class Diary:
             return rows if until_ms is None else rows.lte("dueTime", until_ms)
 
         query = transaction.system.query(JOBS).with_index("by_queue", wanted)
-        found: list[Row] = query.collect() if limit is None else query.take(limit)
+        found: list[Document] = query.collect() if limit is None else query.take(limit)
         return found
 
-    def by_state(self, transaction: Transaction, state: str | None, limit: int) -> list[Row]:
+    def by_state(self, transaction: Transaction, state: str | None, limit: int) -> list[Document]:
         """At most `limit` jobs: the pending ones in due order, others the latest first.
 
         Args:
             state: one of `STATES`, or None for all.
         """
         if state == "pending":
-            waiting = [self.first(transaction, PENDING + lane, limit) for lane in self.lanes(transaction)]
+            waiting = [self.due_jobs(transaction, PENDING + pool, limit) for pool in self.pools(transaction)]
             return sorted(chain(*waiting), key=lambda row: row["dueTime"])[:limit]
         jobs = transaction.system.query(JOBS)
         if state is not None:
             jobs = jobs.with_index("by_queue", lambda q: q.eq("queue", state))
-        found: list[Row] = jobs.order("desc").take(limit)
+        found: list[Document] = jobs.order("desc").take(limit)
         return found
 
-    def lanes(self, transaction: Transaction) -> Iterator[str]:
-        """The lanes in which jobs are waiting: one seek each, however many jobs there are."""
+    def pools(self, transaction: Transaction) -> Iterator[str]:
+        """The pools in which jobs are waiting: one seek each, however many jobs there are."""
         last = PENDING
         while True:
 

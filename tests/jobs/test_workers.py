@@ -69,11 +69,11 @@ def test_work_from_before_the_start_is_run_in_due_order(make_world, log) -> None
     assert log.wait_for(4) == [9, 5, 3, 1]
 
 
-def test_due_work_does_not_wait_until_all_is_removed_that_outlived_its_time(make_world, log) -> None:
+def test_due_work_does_not_wait_until_all_that_expired_is_removed(make_world, log) -> None:
     world = make_world()
     note = logging_mutation(world, log)
     endless = lambda transaction: [] if transaction.writable else ["there is always another row"]
-    world.jobs.outlived.append(endless)
+    world.jobs.expired.append(endless)
     world.scheduler.run_after(0, note, n=1)
     world.jobs.start()
     assert log.wait_for(1) == [1]
@@ -203,13 +203,13 @@ class Flaky(DocumentBackend):
             raise LookupError("a bug in reading")
         return super().read(deadline)
 
-    def write(self, run, deadline_seconds, *, anywhere=False):
+    def write(self, run, deadline_seconds, *, any_thread=False):
         bug, self.bug = self.bug, None
         if bug is not None:
             raise bug
         if self.errno:
             raise self.Fault(self.errno, os.strerror(self.errno))
-        return super().write(run, deadline_seconds, anywhere=anywhere)
+        return super().write(run, deadline_seconds, any_thread=any_thread)
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOSPC, errno.EIO], ids=["locked", "full", "broken"])

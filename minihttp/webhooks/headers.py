@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import WebhookError
 from .delivery import Headers, find_once, read_headers
-from .hmac_scheme import HMACScheme
+from .scheme import Scheme
 
 Read = tuple[Headers, Sequence[bytes], bytes, int | None]
 """The headers to keep, the signatures as given, what is signed before the body, the timestamp in seconds."""
@@ -38,7 +38,7 @@ _MAC_GRAMMAR = {
 }
 
 
-class Reader:
+class HeaderParser:
     """Reads the headers of one scheme.
 
     Attributes:
@@ -59,7 +59,7 @@ class Reader:
         "once",
     )
 
-    def __init__(self, scheme: HMACScheme) -> None:
+    def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
         before = scheme.signed.removesuffix("{body}")
         kinds = re.findall(r"{(\w+)}", before)  # what is signed beside the body, in this order
@@ -157,7 +157,7 @@ class Reader:
         raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
 
 
-def _usual(scheme: HMACScheme, kinds: list[str], mac: str) -> str:
+def _usual(scheme: Scheme, kinds: list[str], mac: str) -> str:
     """The expression for the usual form: each of the `kinds` as a group, then the signature.
 
     No group holds a newline, so the values come apart where they were joined. A URL is in no header: where it

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Waitress, cured: a channel that does not make the main loop spin while a handler answers.
+"""Waitress, patched: a channel that does not make the main loop spin while a handler answers.
 
 Stock waitress counts a response as pending before it sends it. Meanwhile the channel looks writable but is
 locked, so the main loop spins, takes the interpreter from the handlers, and throughput collapses with many
-connections. The cured channel
+connections. The patched channel
 
 * sends first and queues what the kernel did not take;
 * sends the head and the first bytes of the body in one call;
 * stays readable while one request is served, so that the main loop need not be woken to hear of the next one;
-* wakes the main loop only when there is something for it to do (`_Doorbell`);
+* wakes the main loop only when there is something for it to do (`_WakeFilter`);
 * still answers a client that has closed its sending half;
 * reads on for a while after a refusal, so that a client still sending gets to see it (RFC 9112 §9.6).
 
@@ -29,8 +29,8 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import WSGITask
 
 TESTED_VERSIONS = ("3.0.1", "3.0.2")
-# What the cured channel needs besides itself: it is read while a request is served, and the next one, which
-# may come before the thread that sent a reply has finished with it, is no reason to stop.
+# What the patched channel needs besides itself: it is read while a request is served, and the next one, which
+# may come before the thread that sent a response has finished with it, is no reason to stop.
 ADJUSTMENTS = {"channel_request_lookahead": 2}
 _MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
 
@@ -42,7 +42,7 @@ def is_known() -> bool:
     return bool(versions) and all(version in TESTED_VERSIONS for version in versions)
 
 
-class CuredTask(WSGITask):  # type: ignore[misc]
+class PatchedTask(WSGITask):  # type: ignore[misc]
     """A response whose head waits for the first piece of its body."""
 
     def write(self, data: bytes) -> None:
@@ -58,12 +58,12 @@ class CuredTask(WSGITask):  # type: ignore[misc]
         self.channel.write_soon(b"".join(held))
 
 
-class _Doorbell:
-    """What a cured channel sees as its server: it rings only when the main loop has work with the channel."""
+class _WakeFilter:
+    """What a patched channel sees as its server: it wakes the main loop only when that has work."""
 
     __slots__ = ("active_channels", "add_task", "adj", "application", "channel", "server")
 
-    def __init__(self, server: Any, channel: CuredChannel) -> None:
+    def __init__(self, server: Any, channel: PatchedChannel) -> None:
         self.server, self.channel = server, channel
         self.adj, self.application = server.adj, server.application  # read in every request
         self.active_channels, self.add_task = server.active_channels, server.add_task
@@ -79,18 +79,18 @@ class _Doorbell:
             self.server.pull_trigger()
 
 
-class CuredChannel(HTTPChannel):  # type: ignore[misc]
+class PatchedChannel(HTTPChannel):  # type: ignore[misc]
     """One connection.
 
     Attributes:
-        held: the pieces that `CuredTask.write` holds back, or None.
+        held: the pieces that `PatchedTask.write` holds back, or None.
         parked: the main loop may be waiting without listening to this connection.
         half_closed: the client has sent its last byte.
-        refused: the last reply refused a request that may not have been read to its end.
+        refused: the last response refused a request that may not have been read to its end.
         lingering: our sending half is closed, and what the client sends is thrown away.
     """
 
-    task_class = CuredTask
+    task_class = PatchedTask
     held: list[bytes] | None = None
     parked = False
     half_closed = False
@@ -99,7 +99,7 @@ class CuredChannel(HTTPChannel):  # type: ignore[misc]
     sendbuf_len: int
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
-        super().__init__(_Doorbell(server, self), sock, addr, adj, map=map)
+        super().__init__(_WakeFilter(server, self), sock, addr, adj, map=map)
         # A piece of a file as large as the socket's buffer (2.6 MB) would cost each thread 8 MB for ever.
         self.sendbuf_len = min(int(self.sendbuf_len), 256 * 1024)
 

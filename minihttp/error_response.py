@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one place where errors become replies: JSON `{"error": …}`, nosniff, and the request's id.
+"""The one place where errors become responses: JSON `{"error": …}`, nosniff, and the request's id.
 
 A `MinihttpError` says its own status and whether its message is for strangers; anything else is a 500 whose
 traceback goes to the log only, under the same request id. Knows no routes.
@@ -23,14 +23,14 @@ _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def reply(
+def error_response(
     status: int,
     message: str,
     environ: dict[str, Any],
     headers: Iterable[tuple[str, str]] = (),
     **more: Any,
 ) -> Response:
-    """`{"error": message, …}` with the headers that every error reply has."""
+    """`{"error": message, …}` with the headers that every error response has."""
     pairs = [_JSON, _NOSNIFF, ("X-Request-Id", request_id(environ))]
     response = Response.prepared(
         _encode({"error": message, **more}).encode("utf-8", "replace"), status, pairs
@@ -40,19 +40,19 @@ def reply(
     return response
 
 
-def error_reply(error: BaseException, environ: dict[str, Any]) -> Response:
-    """The reply for an exception that a handler let out; what the author must know is logged."""
+def response_for(error: BaseException, environ: dict[str, Any]) -> Response:
+    """The response for an exception that a handler let out; what the author must know is logged."""
     if isinstance(error, HTTPError):
-        return reply(error.status, error.message, environ, error.headers)
+        return error_response(error.status, error.message, environ, error.headers)
     if isinstance(error, WebhookError):
         log.warning("webhook refused: %s (%s) request_id=%s", error.reason, error, request_id(environ))
-        return reply(400, "Webhook verification failed", environ)
+        return error_response(400, "Webhook verification failed", environ)
     if isinstance(error, StorageUnavailableError):
         log.error("%s request_id=%s", error, request_id(environ))
         message = "No space left to store this" if error.status == 507 else "Storage is not available now"
-        return reply(error.status, message, environ, [("Retry-After", "5")])
+        return error_response(error.status, message, environ, [("Retry-After", "5")])
     if isinstance(error, MinihttpError) and error.public:
-        return reply(error.status, str(error), environ)
+        return error_response(error.status, str(error), environ)
     log.error(
         "%s %s failed: %s request_id=%s",
         environ.get("REQUEST_METHOD"),
@@ -64,5 +64,5 @@ def error_reply(error: BaseException, environ: dict[str, Any]) -> Response:
     if isinstance(error, ApplicationError):
         from .values import encode_clean
 
-        return reply(500, "Application error", environ, data=encode_clean(error.data))
-    return reply(500, "Internal server error", environ)
+        return error_response(500, "Application error", environ, data=encode_clean(error.data))
+    return error_response(500, "Internal server error", environ)

@@ -36,14 +36,14 @@ _SPANS_BETWEEN_TRIALS = 32
 class _Span:
     """A stretch of time, and how busy it was."""
 
-    __slots__ = ("began", "busy_turns", "taken", "turns")
+    __slots__ = ("began", "busy_polls", "polls", "taken")
 
     def __init__(self, began: float, taken: int) -> None:
         self.began, self.taken = began, taken
-        self.turns = self.busy_turns = 0
+        self.polls = self.busy_polls = 0
 
 
-class Threads:
+class Dispatcher:
     """Runs `task.service()` for each task added, in one of `count` threads.
 
     Args:
@@ -87,7 +87,7 @@ class Threads:
         self.queue.append(task)
         self._wake()
 
-    def settle(self) -> bool:
+    def drain(self) -> bool:
         """Has the queue taken, and sleeps meanwhile, for some milliseconds at most; for the main loop.
 
         Returns:
@@ -182,12 +182,12 @@ class Threads:
     def _measure(self, now: float) -> None:
         """In each turn of the main loop; at the end of a span, choose how many are awake in the next."""
         span = self._span
-        span.turns += 1
-        span.busy_turns += len(self.queue) + self._awake() > 2
+        span.polls += 1
+        span.busy_polls += len(self.queue) + self._awake() > 2
         seconds = now - span.began
         if seconds < _SPAN_SECONDS:
             return
-        if 2 * span.busy_turns > span.turns:
+        if 2 * span.busy_polls > span.polls:
             self._rates[self.all] = (self._taken - span.taken) / seconds
             self._spans += 1
             more = self._rates[True] > self._rates[False]

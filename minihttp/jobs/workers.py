@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The hand: one thread that looks for due jobs, and N threads that run them.
+"""The worker pool: one thread looks for due jobs, and N threads run them.
 
-The looker reads due rows into lanes, in due order; it is woken after the commit of each new job that is due
+The first reads due rows into pools, in due order; it is woken after the commit of each new job that is due
 before its next look, and looks at least once a second, which is how it notices a clock that jumps and jobs
 of other processes. What it reads are candidates only: a job is claimed in the transaction that runs it, so
-a stale one does no harm. Knows nothing of rows' states and of functions: `attempt.py` runs a job.
+a stale one does no harm. Knows nothing of rows' states and of functions: `executor.py` runs a job.
 """
 
 from __future__ import annotations
@@ -18,45 +18,46 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import StorageUnavailableError
-from .diary import Diary, Row
+from .store import JobStore
 
 if TYPE_CHECKING:
+    from ..data.catalog import Document
     from ..data.database import Transaction
 
 log = logging.getLogger("minihttp.jobs")
 
 _LOOK_SECONDS = 1.0
-_READ_AHEAD = 64  # candidates of one lane; more would only grow stale
+_READ_AHEAD = 64  # candidates of one pool; more would only grow stale
 _MAX_PAUSE_SECONDS = 10.0
 
 
-class _Lane:
+class _Pool:
     """Jobs that share a limit: those of a pool, or all other actions, or all other mutations.
 
     Attributes:
         waiting: candidates in due order.
         running: how many of them run now, at most `limit`.
-        more: whether the last look left due jobs behind in the diary.
+        more: whether the last look left due jobs behind in the store.
     """
 
     __slots__ = ("limit", "more", "running", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[Row] = deque()
+        self.waiting: deque[Document] = deque()
         self.running = 0
         self.limit = 1
         self.more = False
 
 
-class Hand:
+class WorkerPool:
     """Worker threads, from `start` to `stop`.
 
-    One of them is kept for mutations, which are short: other lanes together get at most `workers - 1` (one
+    One of them is kept for mutations, which are short: other pools together get at most `workers - 1` (one
     of one), so that due mutations never wait behind long actions.
 
     Args:
         run: runs one job by id and function name, and says whether it ran.
-        keep_house: called at each look; returns when it wants to be called next, in milliseconds since the
+        maintain: called at each look; returns when it wants to be called next, in milliseconds since the
             epoch.
         workers: how many jobs may run side by side.
         stopped: set when the threads are to end.
@@ -64,19 +65,19 @@ class Hand:
 
     def __init__(
         self,
-        diary: Diary,
+        store: JobStore,
         run: Callable[[str, str], bool],
-        keep_house: Callable[[], float],
+        maintain: Callable[[], float],
         workers: int,
         stopped: threading.Event,
     ) -> None:
-        self._diary = diary
+        self._store = store
         self._run = run
-        self._keep_house = keep_house
+        self._maintain = maintain
         self._workers = workers
         self._stopped = stopped
         self._changed = threading.Condition()
-        self._lanes: dict[str, _Lane] = {}
+        self._pools: dict[str, _Pool] = {}
         self._known: set[str] = set()
         self._news = threading.Event()
         self._next_look_ms = math.inf
@@ -117,43 +118,43 @@ class Hand:
         while not self._stopped.is_set():
             self._news.clear()
             self._next_look_ms = math.inf  # while it looks, any new job is news
-            next_ms = min(_guarded(self._keep_house), _guarded(self._fill))
+            next_ms = min(_guarded(self._maintain), _guarded(self._fill))
             self._next_look_ms = next_ms
-            until_next = (next_ms - self._diary.now_ms()) / 1000
+            until_next = (next_ms - self._store.now_ms()) / 1000
             self._news.wait(max(0.0, min(until_next, _LOOK_SECONDS)))
 
     def _fill(self) -> float:
-        """Take due jobs into the lanes; returns when the next one is due, in milliseconds since the epoch."""
-        found = self._diary.database.read(self._candidates)
-        now = self._diary.now_ms()
+        """Take due jobs into the pools; returns when the next one is due, in milliseconds since the epoch."""
+        found = self._store.database.read(self._candidates)
+        now = self._store.now_ms()
         next_ms = math.inf
         with self._changed:
             for name, rows, complete in found:
-                lane = self._lanes.setdefault(name, _Lane())
+                pool = self._pools.setdefault(name, _Pool())
                 due = [row for row in rows if row["dueTime"] <= now]
-                lane.more = not complete and len(due) == len(rows)
+                pool.more = not complete and len(due) == len(rows)
                 if len(due) < len(rows):
                     next_ms = min(next_ms, rows[len(due)]["dueTime"])
-                self._enter(lane, [row for row in due if row["_id"] not in self._known])
-            for name in [name for name, lane in self._lanes.items() if not (lane.waiting or lane.running)]:
-                del self._lanes[name]  # a pool that is done with
+                self._enter(pool, [row for row in due if row["_id"] not in self._known])
+            for name in [name for name, pool in self._pools.items() if not (pool.waiting or pool.running)]:
+                del self._pools[name]  # a pool that is done with
         return next_ms
 
-    def _candidates(self, transaction: Transaction) -> list[tuple[str, list[Row], bool]]:
-        """Of each lane that has room: its name, its first rows, and whether these are all."""
+    def _candidates(self, transaction: Transaction) -> list[tuple[str, list[Document], bool]]:
+        """Of each pool that has room: its name, its first rows, and whether these are all."""
         limit = _READ_AHEAD + len(self._known)
         found = []
-        for name in self._diary.lanes(transaction):
-            lane = self._lanes.get(name)
-            if lane is None or len(lane.waiting) <= self._workers:
-                rows = self._diary.first(transaction, f"pending:{name}", limit)
+        for name in self._store.pools(transaction):
+            pool = self._pools.get(name)
+            if pool is None or len(pool.waiting) <= self._workers:
+                rows = self._store.due_jobs(transaction, f"pending:{name}", limit)
                 found.append((name, rows, len(rows) < limit))
         return found
 
-    def _enter(self, lane: _Lane, rows: Iterable[Row]) -> None:
+    def _enter(self, pool: _Pool, rows: Iterable[Document]) -> None:
         for row in rows:
-            lane.limit = row.get("maxParallel", self._workers)
-            lane.waiting.append(row)
+            pool.limit = row.get("maxParallel", self._workers)
+            pool.waiting.append(row)
             self._known.add(row["_id"])
             self._changed.notify()
 
@@ -162,7 +163,7 @@ class Hand:
     def _work(self) -> None:
         failures = 0
         while (taken := self._take()) is not None:
-            lane, row = taken
+            pool, row = taken
             ran = False
             try:
                 ran = self._run(row["_id"], row["name"])
@@ -173,38 +174,38 @@ class Hand:
             except BaseException:  # the last resort: a thread that dies would take all later jobs with it
                 failures += 1
                 log.exception("jobs: running %s failed", row["name"])
-            self._give_back(lane, row, ran)
+            self._give_back(pool, row, ran)
             if failures:
                 self._stopped.wait(min(_MAX_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10)))
 
-    def _take(self) -> tuple[_Lane, Row] | None:
-        """The next candidate and its lane; waits for one, and gives None at the end."""
+    def _take(self) -> tuple[_Pool, Document] | None:
+        """The next candidate and its pool; waits for one, and gives None at the end."""
         with self._changed:
             while not self._stopped.is_set():
-                lane = self._next_lane()
-                if lane is not None:
-                    lane.running += 1
-                    return lane, lane.waiting.popleft()
+                pool = self._next_pool()
+                if pool is not None:
+                    pool.running += 1
+                    return pool, pool.waiting.popleft()
                 self._changed.wait()
         return None
 
-    def _next_lane(self) -> _Lane | None:
-        """Of the lanes below their limits, the one whose first job has been due the longest."""
-        mutations = self._lanes.get("mutation")
-        others = sum(lane.running for lane in self._lanes.values() if lane is not mutations)
+    def _next_pool(self) -> _Pool | None:
+        """Of the pools below their limits, the one whose first job has been due the longest."""
+        mutations = self._pools.get("mutation")
+        others = sum(pool.running for pool in self._pools.values() if pool is not mutations)
         others_full = others >= max(1, self._workers - 1)
         ready = [
-            lane
-            for lane in self._lanes.values()
-            if lane.waiting and lane.running < lane.limit and (lane is mutations or not others_full)
+            pool
+            for pool in self._pools.values()
+            if pool.waiting and pool.running < pool.limit and (pool is mutations or not others_full)
         ]
-        return min(ready, key=lambda lane: lane.waiting[0]["dueTime"], default=None)
+        return min(ready, key=lambda pool: pool.waiting[0]["dueTime"], default=None)
 
-    def _give_back(self, lane: _Lane, row: Row, ran: bool) -> None:
+    def _give_back(self, pool: _Pool, row: Document, ran: bool) -> None:
         with self._changed:
-            lane.running -= 1
+            pool.running -= 1
             self._known.discard(row["_id"])
-            if not ran or (lane.more and len(lane.waiting) <= self._workers):
+            if not ran or (pool.more and len(pool.waiting) <= self._workers):
                 self._news.set()
             self._changed.notify()
 

@@ -83,7 +83,7 @@ class _MirrorCors(Cors):
 _MIRROR = _MirrorCors()
 
 
-class OwnRoutes:
+class SystemRoutes:
     """The own routes of one app.
 
     Raises:

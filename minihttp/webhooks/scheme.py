@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
-class HMACScheme(NamedTuple):
+class Scheme(NamedTuple):
     """One provider's rules.
 
     The signature header is read in one of three ways. Alone: `prefix` and the MAC. With `separator`: a list,

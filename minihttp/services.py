@@ -23,7 +23,7 @@ from .functions.runner import Runner
 from .jobs.crons import Crons
 from .jobs.inbox import INBOX_TABLES, Inbox
 from .jobs.job_functions import JobFunctions
-from .jobs.worker import JOB_TABLES, Jobs
+from .jobs.jobs import JOB_TABLES, Jobs
 from .loader import load_module
 from .values import show
 
@@ -50,8 +50,8 @@ class Host(Protocol):
     environment: Mapping[str, str]
 
 
-class Parts:
-    """The opened parts of one app.
+class Services:
+    """The opened services of one app.
 
     Raises:
         ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
@@ -82,7 +82,7 @@ class Parts:
                 environment=app.environment,
             )
             self.jobs = Jobs(self.database, self.runner, crons=app.crons, workers=app.workers, **shared)
-            JobFunctions(self.jobs.diary).register(registry)
+            JobFunctions(self.jobs.store).register(registry)
             self.inbox = Inbox(
                 self.database,
                 self.runner,
@@ -107,14 +107,14 @@ class Parts:
 
 
 def try_out(app: Host, stored: bool) -> bool:
-    """Finds what would stop `Parts(app)` and changes nothing; what `App.check` takes, returns and raises.
+    """Finds what would stop `Services(app)` and changes nothing; what `App.check` takes, returns and raises.
 
     The code is put together on an empty database in memory, then what is stored is taken in and that undone.
     """
     check_backends(app.data, app.files_url)
     empty = copy(app)
     empty.data, empty.files_url = ":memory:", None
-    Parts(empty).close(0.0)
+    Services(empty).close(0.0)
     documents_url, files_url = storage_urls(app.data, app.files_url)
     if not (stored and is_there(documents_url)):
         return False

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from minihttp.errors import ApplicationError, ArgumentValidationError, StorageFullError
-from minihttp.jobs.attempt import Attempts
-from minihttp.jobs.retry import Drop, Retry
+from minihttp.jobs.executor import Executor
+from minihttp.jobs.retry import Drop, RetryLater, RetryPolicy
 from minihttp.limits import Limits
 from storage_backends.sqlite import DocumentBackend
 
@@ -127,7 +127,7 @@ def test_a_slow_mutation_is_undone_and_failed(make_world) -> None:
 @pytest.mark.parametrize("kind", ["mutation", "action"])
 def test_a_policy_tries_again_with_growing_pauses(world, kind) -> None:
     function = raising(world, kind, OSError("1"), OSError("2"), None)
-    job_id = world.scheduler.with_options(retry=Retry(4, 10, 2, 0)).run_after(0, function)
+    job_id = world.scheduler.with_options(retry=RetryPolicy(4, 10, 2, 0)).run_after(0, function)
     assert world.run_all() == 1
     row = world.job(job_id)
     assert (row["state"], row["attempts"]) == ({"kind": "pending"}, 1)
@@ -147,7 +147,7 @@ def test_a_policy_tries_again_with_growing_pauses(world, kind) -> None:
 @pytest.mark.parametrize("kind", ["mutation", "action"])
 def test_the_last_attempt_ends_the_job(world, kind) -> None:
     function = raising(world, kind, *[OSError("down")] * 9)
-    job_id = world.scheduler.with_options(retry=Retry(3, 1, 1, 0)).run_after(0, function)
+    job_id = world.scheduler.with_options(retry=RetryPolicy(3, 1, 1, 0)).run_after(0, function)
     for _ in range(9):
         world.run_all()
         world.now += 1
@@ -157,13 +157,13 @@ def test_the_last_attempt_ends_the_job(world, kind) -> None:
 
 def test_drop_ends_the_job_at_once(world) -> None:
     function = raising(world, "action", Drop("no such customer"))
-    job_id = world.scheduler.with_options(retry=Retry(9)).run_after(0, function)
+    job_id = world.scheduler.with_options(retry=RetryPolicy(9)).run_after(0, function)
     world.run_all()
     assert world.job(job_id)["state"]["error"].startswith("Drop: no such customer")
 
 
 def test_a_raised_retry_asks_for_a_pause_of_its_own(world) -> None:
-    function = raising(world, "action", Retry(after=timedelta(minutes=1)), None)
+    function = raising(world, "action", RetryLater(timedelta(minutes=1)), None)
     job_id = world.scheduler.run_after(0, function)
     world.run_all()
     world.now += 59
@@ -174,8 +174,8 @@ def test_a_raised_retry_asks_for_a_pause_of_its_own(world) -> None:
 
 
 def test_a_raised_retry_counts_against_the_policy(world) -> None:
-    function = raising(world, "action", *[Retry(after=1)] * 9)
-    job_id = world.scheduler.with_options(retry=Retry(2)).run_after(0, function)
+    function = raising(world, "action", *[RetryLater(1)] * 9)
+    job_id = world.scheduler.with_options(retry=RetryPolicy(2)).run_after(0, function)
     for _ in range(5):
         world.run_all()
         world.now += 1
@@ -183,8 +183,8 @@ def test_a_raised_retry_counts_against_the_policy(world) -> None:
 
 
 def test_a_raised_pause_goes_before_that_of_the_policy(world) -> None:
-    function = raising(world, "action", Retry(after=1), None)
-    job_id = world.scheduler.with_options(retry=Retry(2, 100, 1, 0)).run_after(0, function)
+    function = raising(world, "action", RetryLater(1), None)
+    job_id = world.scheduler.with_options(retry=RetryPolicy(2, 100, 1, 0)).run_after(0, function)
     world.run_all()
     world.now += 1
     world.run_all()
@@ -196,7 +196,7 @@ def test_on_complete_waits_for_the_last_attempt(world) -> None:
         ctx.db.insert("done", result)
 
     function = raising(world, "action", OSError(), None)
-    scheduler = world.scheduler.with_options(retry=Retry(2, 1, 1, 0), on_complete=world.mutation(done))
+    scheduler = world.scheduler.with_options(retry=RetryPolicy(2, 1, 1, 0), on_complete=world.mutation(done))
     scheduler.run_after(0, function)
     world.run_all()
     assert world.rows("done") == []
@@ -212,7 +212,7 @@ def interrupt(world: World, **options) -> str:
     """A job whose action is claimed and then never ends."""
     job_id = world.scheduler.with_options(**options).run_after(0, raising(world, "action"))
     world.database.write(
-        lambda transaction: world.jobs.diary.claim(
+        lambda transaction: world.jobs.store.claim(
             transaction, transaction.system.get(job_id), "a process that is gone"
         )
     )
@@ -229,7 +229,7 @@ def test_an_interrupted_action_is_failed_not_run_again(world) -> None:
 
 
 def test_an_interrupted_action_with_a_policy_runs_again(world) -> None:
-    job_id = interrupt(world, retry=Retry(2, 1, 1, 0))
+    job_id = interrupt(world, retry=RetryPolicy(2, 1, 1, 0))
     world.jobs = world.make_jobs()
     world.run_all()
     assert world.state(job_id) == "pending"
@@ -239,7 +239,7 @@ def test_an_interrupted_action_with_a_policy_runs_again(world) -> None:
 
 
 def test_an_interrupted_last_attempt_is_failed(world) -> None:
-    job_id = interrupt(world, retry=Retry(1))
+    job_id = interrupt(world, retry=RetryPolicy(1))
     world.jobs = world.make_jobs()
     world.run_all()
     assert world.state(job_id) == "failed"
@@ -260,7 +260,7 @@ def test_a_lease_is_renewed_while_the_action_runs(world) -> None:
     def work(ctx):
         for _ in range(3):
             world.now += world.limits.job_lease_seconds - 1
-            world.jobs.run_due()  # the chores of this process
+            world.jobs.run_due()  # the maintenance of this process
             other.run_due()
 
     world.jobs, other = world.make_jobs(alone=False), world.make_jobs(alone=False)
@@ -269,7 +269,7 @@ def test_a_lease_is_renewed_while_the_action_runs(world) -> None:
     assert world.state(job_id) == "success"
 
 
-def test_a_process_that_lost_its_lease_cannot_settle_the_job(world) -> None:
+def test_a_process_that_lost_its_lease_cannot_finish_the_job(world) -> None:
     def work(ctx):
         world.now += 3600  # so long that the lease ends
         other.run_due()
@@ -290,17 +290,17 @@ def test_nor_can_it_when_another_process_has_claimed_it(world) -> None:
         return "too late"
 
     def claim(transaction):
-        diary = world.jobs.diary
-        diary.claim(transaction, diary.find(transaction, job_id), "another process")
+        store = world.jobs.store
+        store.claim(transaction, store.find(transaction, job_id), "another process")
 
-    job_id = world.scheduler.with_options(retry=Retry(9, 60)).run_after(0, world.action(work))
+    job_id = world.scheduler.with_options(retry=RetryPolicy(9, 60)).run_after(0, world.action(work))
     other = world.make_jobs(alone=False)
     world.jobs.run_due()
     row = world.job(job_id)
     assert (row["state"]["kind"], row["owner"]) == ("inProgress", "another process")
 
 
-def test_chores_leave_alone_what_runs_here(world) -> None:
+def test_maintenance_leaves_alone_what_runs_here(world) -> None:
     def work(ctx):
         world.now += 3600
         world.jobs.run_due()
@@ -314,20 +314,20 @@ def test_chores_leave_alone_what_runs_here(world) -> None:
 def test_only_what_is_pending_and_due_is_run(world, kind) -> None:
     """A candidate may have changed since it was read: the claim decides."""
     function = raising(world, kind)
-    attempts = Attempts(world.jobs.diary, world.runner, lambda seconds: True)
+    executor = Executor(world.jobs.store, world.runner, lambda seconds: True)
     early, canceled, running = (world.scheduler.run_after(1, function) for _ in range(3))
     world.scheduler.cancel(canceled)
-    diary = world.jobs.diary
+    store = world.jobs.store
     world.database.write(
-        lambda transaction: diary.claim(transaction, diary.find(transaction, running), "other")
+        lambda transaction: store.claim(transaction, store.find(transaction, running), "other")
     )
-    assert attempts.run(early, function.name) is False
+    assert executor.run(early, function.name) is False
     world.now += 30 * 86_400
-    assert attempts.run(canceled, function.name) is False
-    assert attempts.run(running, function.name) is False, "even if its lease has ended"
-    assert attempts.run("0" * 32, function.name) is False
-    assert attempts.run(early, function.name) is True
-    assert attempts.run(early, function.name) is False
+    assert executor.run(canceled, function.name) is False
+    assert executor.run(running, function.name) is False, "even if its lease has ended"
+    assert executor.run("0" * 32, function.name) is False
+    assert executor.run(early, function.name) is True
+    assert executor.run(early, function.name) is False
     assert len(world.seen) == 1
 
 
@@ -338,7 +338,7 @@ def test_more_lost_actions_than_one_transaction_takes(world) -> None:
     def claim(transaction):
         for _ in range(250):
             job_id = world.jobs.scheduler(transaction).run_after(0, function)
-            world.jobs.diary.claim(transaction, transaction.system.get(job_id), "gone")
+            world.jobs.store.claim(transaction, transaction.system.get(job_id), "gone")
             ids.append(job_id)
 
     world.database.write(claim)
@@ -355,7 +355,7 @@ class Disk(DocumentBackend):
     full = False
     full_once = False
 
-    def write(self, run, deadline_seconds, *, anywhere=False):
+    def write(self, run, deadline_seconds, *, any_thread=False):
         def checked(writing):
             result = run(writing)
             once, self.full_once = self.full_once, False
@@ -363,7 +363,7 @@ class Disk(DocumentBackend):
                 raise self.Fault(errno.ENOSPC, "database or disk is full")
             return result
 
-        return super().write(checked, deadline_seconds, anywhere=anywhere)
+        return super().write(checked, deadline_seconds, any_thread=any_thread)
 
 
 @pytest.mark.parametrize("kind", ["mutation", "action"])

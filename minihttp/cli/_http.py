@@ -7,17 +7,15 @@ makes go where a person at the command line said.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
-from ..jobs.retry import Retry
-from ..jobs.webhook_endpoint import FULL_JITTER
+from ..jobs.retry import RetryLater, RetryPolicy
 
-_MAX_REPLY_BYTES = 64 * 1024  # of a receiver: more is not looked at
+_MAX_RESPONSE_BYTES = 64 * 1024  # of a receiver: more is not looked at
 _MAX_RETRY_AFTER_SECONDS = 86_400
 
 
@@ -39,19 +37,18 @@ class Posted(NamedTuple):
         return min(int(text), _MAX_RETRY_AFTER_SECONDS) if text.isascii() and text.isdigit() else None
 
 
-class Later(Retry):
+class ReceiverBusy(RetryLater):
     """The receiver said when: not before then, nor sooner than a delivery is tried again anyhow.
 
     Otherwise one that says "in 1 s" each time it is asked would use up all attempts within seconds.
     """
 
     def __init__(self, message: str, after_seconds: float) -> None:
-        super().__init__(after=after_seconds)
+        super().__init__(after_seconds)
         self.args = (f"{message}, Retry-After: {after_seconds}",)
 
-    def delay_seconds(self, attempts: int, random: Callable[[], float] = random.random) -> float:
-        usual_seconds = FULL_JITTER.delay_seconds(attempts, random)
-        return max(super().delay_seconds(attempts, random), usual_seconds)
+    def delay_seconds(self, attempts: int, policy: RetryPolicy) -> float:
+        return max(super().delay_seconds(attempts, policy), policy.delay_seconds(attempts))
 
 
 def post(
@@ -59,9 +56,9 @@ def post(
     body: bytes,
     headers: Mapping[str, str],
     timeout_seconds: float = 30.0,
-    max_reply_bytes: int | None = _MAX_REPLY_BYTES,
+    max_response_bytes: int | None = _MAX_RESPONSE_BYTES,
 ) -> Posted:
-    """Send a body, byte for byte, with these headers; of the reply read so much, or with None all.
+    """Send a body, byte for byte, with these headers; of the response read so much, or with None all.
 
     Raises:
         ConfigurationError: the URL is not one of HTTP.
@@ -81,9 +78,9 @@ def post(
         connection.request(
             "POST", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, dict(headers)
         )
-        reply = connection.getresponse()
-        fields = {name.lower(): value for name, value in reply.getheaders()}
-        return Posted(reply.status, fields, reply.read(max_reply_bytes))
+        response = connection.getresponse()
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Posted(response.status, fields, response.read(max_response_bytes))
     except (OSError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise OSError(f"{url} did not answer: {reason}") from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cured channel behaves on the wire as the stock one does: every test runs on both."""
+"""The patched channel behaves on the wire as the stock one does: every test runs on both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from minihttp.server import Server, cure
+from minihttp.server import Server
+from minihttp.server import channel as channels
 
 from .wire import PATIENCE_SECONDS, Connection, exchange, running
 
@@ -81,16 +82,16 @@ def app(environ: dict[str, Any], start: Any) -> Any:
     return body if environ["REQUEST_METHOD"] != "HEAD" else []
 
 
-@pytest.fixture(params=["cured", "stock"])
+@pytest.fixture(params=["patched", "stock"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     GATE.clear()
-    with running(app, cured=request.param == "cured") as server:
+    with running(app, patched=request.param == "patched") as server:
         yield server
         GATE.set()
 
 
 def test_a_tested_waitress_is_known() -> None:
-    assert cure.is_known() is (version("waitress") in cure.TESTED_VERSIONS)
+    assert channels.is_known() is (version("waitress") in channels.TESTED_VERSIONS)
 
 
 def test_many_requests_on_one_connection(server: Server) -> None:

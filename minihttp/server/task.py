@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Tasks that know their request's id, and report what they served: one `Served` a request.
 
-They work with any waitress: the cure is mixed in from `cure.py` where it applies. Knows nothing of formats
-or counters.
+They work with any waitress: the patch is mixed in from `channel.py` where it applies. Knows nothing of
+formats or counters.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, Task, WSGITask
 
+from ..error_response import response_for
 from ..http.headers import connection_options
 from ..http.request import request_id
 from ..http.response import Response
 from ..logs import Served
-from ..replies import error_reply
-from .cure import CuredTask
+from .channel import PatchedTask
 
 log = logging.getLogger("minihttp.server")
 
@@ -109,7 +109,7 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
     def execute(self) -> None:
         """As waitress does, but that an error of the application is logged under the request's id.
 
-        An error before the first byte is answered like any other, one half-way cuts the reply.
+        An error before the first byte is answered like any other, one half-way cuts the response.
         """
         try:
             super().execute()
@@ -118,7 +118,7 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
         except BaseException as error:  # SystemExit too: a thread that ends here would never answer
             assert self.environ is not None
             if not self.wrote_header:
-                self._answer(error_reply(error, self.environ))
+                self._answer(response_for(error, self.environ))
                 return
             label = self.environ["REQUEST_METHOD"], self.environ.get("minihttp.route", "?")
             kind, id = type(error).__name__, self.environ["minihttp.request_id"]
@@ -126,17 +126,17 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
             self.is_cut, self.chunked_response = True, False  # no last chunk, which would say it is whole
             self.set_close_on_finish()
 
-    def _answer(self, reply: Response) -> None:
-        """Sends `reply` in the place of what the application has begun to say."""
+    def _answer(self, response: Response) -> None:
+        """Sends `response` in the place of what the application has begun to say."""
 
         def start_response(status: str, headers: list[tuple[str, str]]) -> None:
             self.status, self.response_headers, self.complete = status, headers, True
 
         environ = self.environ or {}
         if "minihttp.cors" in environ:  # or a page could not read why
-            environ["minihttp.cors"].apply(reply.headers, environ.get("HTTP_ORIGIN"))
+            environ["minihttp.cors"].apply(response.headers, environ.get("HTTP_ORIGIN"))
         self.content_length = None
-        for piece in reply(environ, start_response):
+        for piece in response(environ, start_response):
             self.write(piece)
 
 
@@ -144,8 +144,8 @@ class StockTask(_Application):
     """A request for the application, as waitress answers it."""
 
 
-class CuredReportingTask(_Application, CuredTask):
-    """A request for the application, on a cured channel."""
+class PatchedReportingTask(_Application, PatchedTask):
+    """A request for the application, on a patched channel."""
 
 
 class RefusalTask(_Reporting, ErrorTask):  # type: ignore[misc]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Whether bytes keep coming, or being taken, fast enough: Apache's rule (mod_reqtimeout, MinRate).
 
-A request or a reply has the idle timeout, and a second more for every `min_body_bytes_per_second` that have
-passed; but it never has more than twice the timeout left, so that a fast start does not pay for hours of
+A request or a response has the idle timeout, and a second more for every `min_body_bytes_per_second` that
+have passed; but it never has more than twice the timeout left, so that a fast start does not pay for hours of
 dripping. No large but steady transfer meets the limit. Knows no sockets.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 
-class Pace:
-    """The pace of one request or reply.
+class MinRate:
+    """The rate of one request or response.
 
     Args:
         began: Unix seconds.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from minihttp.server.threads import Threads
+from minihttp.server.dispatcher import Dispatcher
 
 from .wire import NEVER_SECONDS, PATIENCE_SECONDS
 
@@ -33,10 +33,10 @@ class Task:
         return self.done.wait(PATIENCE_SECONDS)
 
 
-def handed_over(threads: Threads, tasks: list[Task]) -> None:
+def handed_over(threads: Dispatcher, tasks: list[Task]) -> None:
     """What the main loop does in a turn."""
     threads.queue.extend(tasks)
-    while threads.settle():
+    while threads.drain():
         pass
 
 
@@ -48,7 +48,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 def test_short_tasks_are_served_by_one_thread() -> None:
-    threads = Threads(8, stuck_seconds=NEVER_SECONDS)
+    threads = Dispatcher(8, stuck_seconds=NEVER_SECONDS)
     tasks = [Task() for _ in range(100)]
     for start in range(0, 100, 10):
         handed_over(threads, tasks[start : start + 10])
@@ -58,7 +58,7 @@ def test_short_tasks_are_served_by_one_thread() -> None:
 
 
 def test_word_of_an_empty_queue_that_comes_late_wakes_no_thread() -> None:
-    threads = Threads(8, stuck_seconds=NEVER_SECONDS)
+    threads = Dispatcher(8, stuck_seconds=NEVER_SECONDS)
     tasks = [Task() for _ in range(100)]
     for start in range(0, 100, 10):
         if threads._drained.locked():
@@ -70,7 +70,7 @@ def test_word_of_an_empty_queue_that_comes_late_wakes_no_thread() -> None:
 
 
 def test_stuck_tasks_keep_others_waiting_for_no_longer_than_there_are_threads(gate: threading.Event) -> None:
-    threads = Threads(4)
+    threads = Dispatcher(4)
     stuck = [Task(lambda: gate.wait(PATIENCE_SECONDS)) for _ in range(3)]
     handed_over(threads, stuck)
     short = [Task() for _ in range(20)]
@@ -86,7 +86,7 @@ def test_stuck_tasks_keep_others_waiting_for_no_longer_than_there_are_threads(ga
 
 
 def test_tasks_that_wait_run_side_by_side() -> None:
-    threads = Threads(16)
+    threads = Dispatcher(16)
     together = threading.Barrier(16)
     for _ in range(5):
         tasks = [Task(lambda: together.wait(PATIENCE_SECONDS)) for _ in range(16)]
@@ -98,12 +98,12 @@ def test_tasks_that_wait_run_side_by_side() -> None:
 @pytest.mark.parametrize("better", [True, False])
 def test_the_number_of_threads_that_answers_more_is_kept(better: bool) -> None:
     now = [0.0]
-    threads = Threads(2, stuck_seconds=NEVER_SECONDS, clock=lambda: now[0])
+    threads = Dispatcher(2, stuck_seconds=NEVER_SECONDS, clock=lambda: now[0])
 
     def spans_in_the_better_way(better: bool, spans: int) -> int:
         found = 0
         for _ in range(spans):
-            threads.settle()  # a span ends when the main loop next comes by
+            threads.drain()  # a span ends when the main loop next comes by
             is_better = threads.all is better
             found += is_better
             for _ in range(4 if is_better else 2):
@@ -121,7 +121,7 @@ def test_the_number_of_threads_that_answers_more_is_kept(better: bool) -> None:
 
 def test_with_little_to_do_one_thread_is_awake() -> None:
     now = [0.0]
-    threads = Threads(8, stuck_seconds=NEVER_SECONDS, clock=lambda: now[0])
+    threads = Dispatcher(8, stuck_seconds=NEVER_SECONDS, clock=lambda: now[0])
     for _ in range(50):
         task = Task()
         handed_over(threads, [task])
@@ -131,7 +131,7 @@ def test_with_little_to_do_one_thread_is_awake() -> None:
 
 
 def test_a_task_added_by_any_thread_is_served_without_the_main_loop() -> None:
-    threads = Threads(2)
+    threads = Dispatcher(2)
     second = Task()
     threads.add_task(Task(lambda: threads.add_task(second)))
     assert second.was_done()
@@ -143,7 +143,7 @@ def test_an_error_ends_no_thread(error: type[BaseException], caplog: pytest.LogC
     def fail() -> None:
         raise error("no")
 
-    threads = Threads(1)
+    threads = Dispatcher(1)
     for task in (Task(fail), Task()):
         threads.add_task(task)
         assert task.was_done()
@@ -152,7 +152,7 @@ def test_an_error_ends_no_thread(error: type[BaseException], caplog: pytest.LogC
 
 
 def test_the_end_cancels_what_nobody_has_taken(gate: threading.Event) -> None:
-    threads = Threads(1)
+    threads = Dispatcher(1)
     entered = threading.Event()
 
     def work() -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .error_response import error_response
 from .http.cors import Cors
 from .http.response import Response
 from .http.router import Route
 from .http.target import raw_path
-from .own_routes import OwnRoutes
-from .replies import reply
+from .system_routes import SystemRoutes
 
 if TYPE_CHECKING:
     from .http.request import Request
-    from .own_routes import Host
+    from .system_routes import Host
 
 
 class Routes:
@@ -32,7 +32,7 @@ class Routes:
 
     def __init__(self, app: Host) -> None:
         self._users = app.http
-        self._own = OwnRoutes(app)
+        self._own = SystemRoutes(app)
 
     def match(self, environ: dict[str, Any]) -> tuple[str, Route | None]:
         """The raw path of a request, and the route for it.
@@ -59,9 +59,9 @@ class Routes:
         """What a request gets for which there is no route: 404, or 405 with Allow."""
         allowed = self._allowed(path)
         if not allowed:
-            return reply(404, "Not found", environ)
+            return error_response(404, "Not found", environ)
         message = f"{environ['REQUEST_METHOD']} is not allowed here; allowed: {', '.join(allowed)}"
-        return reply(405, message, environ, [("Allow", ", ".join(allowed))])
+        return error_response(405, message, environ, [("Allow", ", ".join(allowed))])
 
     def _allowed(self, path: str) -> list[str]:
         return sorted({*self._users.allowed_methods(path), *self._own.allowed_methods(path)})
