@@ -35,7 +35,7 @@ from .errors import (
 )
 from .functions.context import CallInfo
 from .http.request import Request
-from .http.response import Response
+from .http.response import Response, encode_json
 from .values import decode, encode_clean, encode_wire
 
 if TYPE_CHECKING:
@@ -48,12 +48,35 @@ log = logging.getLogger("minihttp")
 _LOG_LINES = 256  # a call
 _LOG_LINE_BYTES = 4_096
 
-_FORMATS: dict[str, Callable[[Any], Any]] = {
-    "json": encode_clean,
-    "convex_clean_json": encode_clean,
-    "convex_encoded_json": encode_wire,
-    "convex_json": encode_wire,
-    "export_json": encode_wire,
+
+class _Encoded:
+    """A value that is JSON text already, for `Response.json`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def json_text(self) -> str:
+        return self._text
+
+
+def _format(convert: Callable[[Any], Any]) -> Callable[[Any], _Encoded]:
+    """Writes values in a format; a document that nobody has looked into is its text already."""
+
+    def encode(value: Any) -> str:
+        return encode_json(convert(value))
+
+    return lambda value: _Encoded(encode_json(value, encode, "wire_text"))
+
+
+_encode_clean, _encode_wire = _format(encode_clean), _format(encode_wire)
+_FORMATS: dict[str, Callable[[Any], _Encoded]] = {
+    "json": _encode_clean,
+    "convex_clean_json": _encode_clean,
+    "convex_encoded_json": _encode_wire,
+    "convex_json": _encode_wire,
+    "export_json": _encode_wire,
 }
 _PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
@@ -199,15 +222,21 @@ class FunctionApi:
 
     # ------------------------------------------------------------ running
 
-    def _queries(self, calls: list[_Called], request: Request, at: int | None) -> list[dict[str, Any]]:
+    def _queries(self, calls: list[_Called], request: Request, at: int | None) -> list[_Encoded]:
         """Several queries on one snapshot."""
         runner, public = self._app.runner, not self._is_admin(request)
         call = self._call(request)
 
-        def run(transaction: Any) -> list[dict[str, Any]]:
+        def run(transaction: Any) -> list[_Encoded]:
             how: dict[str, Any] = {"call": call, "kind": "query", "public": public}
             return [
-                self._outcome(called, request, partial(runner.run_in, transaction, called.path, **how))
+                _Encoded(
+                    encode_json(
+                        self._outcome(
+                            called, request, partial(runner.run_in, transaction, called.path, **how)
+                        )
+                    )
+                )
                 for called in calls
             ]
 

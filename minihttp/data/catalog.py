@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import DocumentError, SchemaError, StorageUnavailableError
-from ..values import UNSET, Int64, copy, index_key, loads, show
+from ..errors import DocumentError, SchemaError
+from ..values import UNSET, Int64, StoredDocument, copy, index_key, show
 from . import ids
 from .backend import Entry
 from .schema import check_table_name
@@ -17,11 +17,10 @@ Document = dict[str, Any]
 
 
 def make_document(id: str, json: str) -> Document:
-    """A document as users see it, with `_id` and `_creationTime` (milliseconds since the epoch)."""
-    try:
-        return {"_id": id, "_creationTime": ids.microseconds(id) / 1000, **loads(json)}
-    except ValueError as error:
-        raise StorageUnavailableError(f"The stored text of document {id} is damaged: {error}") from None
+    """A document as users see it, with `_id` and `_creationTime` (milliseconds since the epoch); its text is
+    decoded when somebody looks into it.
+    """
+    return StoredDocument(id, ids.microseconds(id), json)
 
 
 def field_value(document: Any, path: tuple[str, ...]) -> Any:

@@ -11,11 +11,13 @@ from .formats import MAX_EXACT_INT, copy, decode, dumps, encode_clean, encode_wi
 from .order import compare, index_key
 from .plain import UNSET, Int64, Unset, show
 from .sizes import size_bytes
+from .stored import StoredDocument
 
 __all__ = [
     "MAX_EXACT_INT",
     "UNSET",
     "Int64",
+    "StoredDocument",
     "Unset",
     "compare",
     "copy",

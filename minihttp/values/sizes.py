@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .formats import copy
 from .plain import Int64, Unset
+from .stored import Document, StoredDocument
 
 _FIXED_SIZES: Final[dict[type, int]] = {type(None): 1, bool: 1, Unset: 1, int: 9, float: 9, Int64: 9}
 _TO_BYTES: Final[dict[type, Callable[[Any], bytes]]] = {
@@ -38,8 +39,10 @@ def _size_of_items(items: Iterable[Any]) -> int:
             size += fixed
         elif kind is str and item.isascii():
             size += 2 + len(item)
-        elif kind is dict:
+        elif kind is dict or kind is Document:
             size += 2 + len(item) + sum(map(len, item)) + _size_of_items(item.values())
+        elif kind is StoredDocument:
+            size += item.size_bytes
         elif kind is list or kind is tuple:
             size += 2 + _size_of_items(item)
         else:
