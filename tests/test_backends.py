@@ -35,7 +35,7 @@ def test_files_in_sqlite(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("floppy:a", "there is no storage backend 'floppy'; there are: filesystem, sqlite$"),
+        ("floppy:a", "there is no storage backend 'floppy'; there are: (.+, )?filesystem, (.+, )?sqlite$"),
         ("os:a", "there is no storage backend 'os'"),
         ("no-such-scheme:a", "there is no storage backend 'no-such-scheme'"),
         ("postgresql://user@host/name", "there is no storage backend 'postgresql'"),

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Blobs in S3 or a store that speaks its protocol: `s3://bucket/prefix?region=…&endpoint=…`.
+
+Credentials are found as the tools of AWS find them: environment, container, web identity, instance metadata.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from obstore.store import S3Store
+
+from . import object_store
+
+
+def _connect(bucket: str, prefix: str, options: dict[str, str], settings: dict[str, Any]) -> S3Store:
+    endpoint = options.pop("endpoint", "") or object_store.from_environment(
+        "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"
+    )
+    region = options.pop("region", "") or object_store.from_environment("AWS_REGION", "AWS_DEFAULT_REGION")
+    if endpoint:  # buckets of other stores have no host names of their own
+        options = {"endpoint": endpoint, "virtual_hosted_style_request": "false", **options}
+        settings["client_options"]["allow_http"] = object_store.is_loopback(endpoint)
+    config: Any = {"region": region or "us-east-1", **options}
+    return S3Store(bucket, prefix=prefix or None, config=config, **settings)
+
+
+class FileBackend(object_store.FileBackend):
+    """Blobs below `//bucket/prefix`; the options `region`, `endpoint`, `redirect` and obstore's own."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location, _connect)
