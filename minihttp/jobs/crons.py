@@ -2,31 +2,61 @@
 """Recurring functions: what runs when, checked at registration, and the next run from a clock reading.
 
 Schedules are Convex's (`interval`, `hourly`, `daily`, `weekly`, `monthly`, `cron`), all in UTC. A clock
-schedule is a five-field cron expression as in POSIX crontab, with month and day names and `/` steps; Sunday
-is 0, and 7 is refused. Knows no database, no threads and no function registry.
+schedule is a five-field cron expression as in POSIX crontab, and what crontab(5) adds: names of months and
+days, `/` steps, 7 for Sunday, ranges that go on at the start (`fri-mon`, `22-2`), `@daily` and its like.
+Knows no database, no threads and no function registry.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import CronError
 
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+_NICKNAMES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+
+def _numbered(names: Iterable[str], first: int) -> dict[str, int]:
+    """Full names and their first three letters."""
+    return {name[:chars]: number for number, name in enumerate(names, first) for chars in (3, len(name))}
+
+
 _FIELDS: tuple[tuple[str, int, int, Mapping[str, int]], ...] = (
     ("minute", 0, 59, {}),
     ("hour", 0, 23, {}),
     ("day of month", 1, 31, {}),
-    ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
-    ("day of week", 0, 6, {name[:3]: number for number, name in enumerate(_DAYS)}),
+    ("month", 1, 12, _numbered(_MONTHS, 1)),
+    ("day of week", 0, 6, _numbered(_DAYS, 0)),
 )
 _ITEM = re.compile(
-    r"(?:(?P<star>\*)|(?P<low>[0-9a-z]{1,3})(?:-(?P<high>[0-9a-z]{1,3}))?)(?:/(?P<step>[0-9]{1,2}))?"
+    r"(?:(?P<star>\*)|(?P<low>[0-9a-z]{1,9})(?:-(?P<high>[0-9a-z]{1,9}))?)(?:/(?P<step>[0-9]{1,2}))?"
 )
 _UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
 _HELD_SECONDS = 3 * 3600
@@ -35,7 +65,7 @@ _SEARCH_DAYS = 366 * 8 + 1  # 29 February comes back after eight years at the la
 
 
 class CronExpression:
-    """A five-field cron expression in UTC, such as `"0 12 * * 1,5"`.
+    """A five-field cron expression in UTC, such as `"0 12 * * 1,5"`, or a nickname such as `"@daily"`.
 
     When both day fields are restricted, a day matches if either does; a field that holds a `*` does not
     restrict (POSIX crontab, and crontab(5) of Vixie's cron for steps).
@@ -45,9 +75,13 @@ class CronExpression:
     """
 
     def __init__(self, text: str) -> None:
-        fields = text.lower().split() if isinstance(text, str) else []
+        words = text.lower().strip() if isinstance(text, str) else ""
+        fields = _NICKNAMES.get(words, words).split()
         if len(fields) != 5:
-            raise CronError(f"cron expression {text!r} must have five fields: minute hour day month weekday")
+            raise CronError(
+                f"cron expression {text!r} must have five fields: minute hour day month weekday;"
+                f" or be one of {', '.join(_NICKNAMES)}"
+            )
         parsed = [_parse_field(text, field, *spec) for field, spec in zip(fields, _FIELDS, strict=True)]
         self._minutes, self._hours, self._days, self._months, self._weekdays = parsed
         self._either_day = "*" not in fields[2] and "*" not in fields[4]
@@ -84,11 +118,13 @@ def _parse_field(
     text: str, field: str, name: str, low: int, high: int, names: Mapping[str, int]
 ) -> list[int]:
     """The sorted numbers that one field matches."""
+    size = high - low + 1
+    most = 7 if names.get("sun") == 0 else high  # crontab(5): 7 is Sunday too
 
     def number(word: str) -> int:
         value = names.get(word, -1) if not word.isdigit() else int(word)
-        if not low <= value <= high:
-            raise CronError(f"cron expression {text!r}: {name} {word!r} is not within {low}-{high}")
+        if not low <= value <= most:
+            raise CronError(f"cron expression {text!r}: {name} {word!r} is not within {low}-{most}")
         return value
 
     matched: set[int] = set()
@@ -101,9 +137,11 @@ def _parse_field(
         start = low if match["star"] else number(match["low"])
         stop = high if match["star"] else number(match["high"] or match["low"])
         step = int(match["step"] or 1)
-        if stop < start or step == 0:
-            raise CronError(f"cron expression {text!r}: {name} {item!r} is an empty range")
-        matched.update(range(start, stop + 1, step))
+        if step == 0:
+            raise CronError(f"cron expression {text!r}: {name} {item!r} has a step of 0")
+        if stop < start:  # it goes on at the start: fri-mon
+            stop += size
+        matched.update(low + (value - low) % size for value in range(start, stop + 1, step))
     return sorted(matched)
 
 
