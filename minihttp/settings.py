@@ -276,13 +276,15 @@ def _parse_toml(text: str, file: str) -> dict[str, Any]:
         raise ConfigurationError(f"{file} is not valid TOML: {error}") from None
 
 
-_ENV_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*([^\0]*)")
+_ENV_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=([^\0]*)")
+_ENV_QUOTED = re.compile(r"""[ \t]*(["'])(.*?)\1[ \t]*(?:#.*)?""")
 
 
 def read_env_file(path: str = ".env") -> dict[str, str]:
     """The variables of a `.env` file; none if there is no such file.
 
-    A line is `NAME=value`, `export NAME="value"`, a `# comment` or blank.
+    A line is `NAME=value`, `export NAME="value"`, a `# comment` or blank. A comment may follow a value, after
+    white space where the value is not in quotes. What is in quotes is taken as it stands, in one line.
 
     Raises:
         ConfigurationError: a line that is none of these, or a file that cannot be read.
@@ -296,11 +298,11 @@ def read_env_file(path: str = ".env") -> dict[str, str]:
         match = _ENV_LINE.fullmatch(line.strip())
         if match is None:
             raise ConfigurationError(f"{path}:{number}: a line must be NAME=value or a comment")
-        found[match[1]] = _unquoted(match[2])
+        name, value = match.groups()
+        quoted = _ENV_QUOTED.fullmatch(value)
+        found[name] = quoted[2] if quoted else re.split(r"[ \t]#", value, maxsplit=1)[0].strip()
+        if not quoted and found[name][:1] in ("'", '"'):
+            raise ConfigurationError(
+                f"{path}:{number}: the value of {name} begins with a quote that is not closed"
+            )
     return found
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] in "'\"" and value[-1] == value[0]:
-        return value[1:-1]
-    return re.split(r"[ \t]#", value, maxsplit=1)[0].rstrip()

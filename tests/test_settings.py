@@ -169,6 +169,40 @@ def test_env_file(tmp_path: Path) -> None:
     assert read_env_file(str(tmp_path / "none")) == {}
 
 
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('KEY="a" # note', "a"),
+        ("KEY='a'# note", "a"),
+        ('KEY="a # b" # it\'s "c"', "a # b"),
+        ('KEY = "" # none', ""),
+        ("KEY=   # fill in later", ""),
+        ("KEY= # x", ""),
+        ("KEY=#b", "#b"),
+        ("KEY=a#b", "a#b"),
+        ("KEY=a # b", "a"),
+        ("KEY=it's", "it's"),
+        ('KEY=say "hi"', 'say "hi"'),
+        ('KEY="a"b"', 'a"b'),
+        ('KEY="C:\\tmp\\"', "C:\\tmp\\"),
+        ("export KEY=' a '", " a "),
+    ],
+)
+def test_comments_and_quotes_in_an_env_file(tmp_path: Path, line: str, value: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(line + "\n")
+    assert read_env_file(str(path)) == {"KEY": value}
+
+
+@pytest.mark.parametrize("line", ['KEY="abc', "KEY='abc # note", 'KEY="', "KEY='a\"", 'KEY="a" b', "KEY = '"])
+def test_a_quote_that_is_not_closed_is_an_error_with_its_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"A=1\n{line}\n")
+    with pytest.raises(ConfigurationError, match=r"\.env:2: the value of KEY begins with a quote") as caught:
+        read_env_file(str(path))
+    assert "abc" not in str(caught.value), "it may be a secret"
+
+
 def test_addresses_and_urls_are_kept_in_one_spelling() -> None:
     environ = {"MINIHTTP_TRUSTED_PROXY": "0:0::1", "MINIHTTP_ORIGIN": "https://api.example.com/"}
     settings = resolve({}, environ, "no-such-folder")
