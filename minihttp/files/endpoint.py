@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import HTTPError, StorageUnavailableError
 from ..http.response import Response
 from .access import Storage, find_by_id, find_by_key
+from .digests import checked_sha512, claimed_digests
 from .serving import MAX_AGE_SECONDS, serve
 from .signing import UPLOAD, check
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 PREFIX = "/api/storage/"
 _is_uuid = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _is_id = re.compile(r"[0-9a-v]{32}").fullmatch
-_match_digest = re.compile(r"sha-256=([A-Za-z0-9+/]{43}=)", re.IGNORECASE).fullmatch
 
 
 def handle(store: BlobStore, request: Request) -> Response:
@@ -48,12 +48,11 @@ def _upload(store: BlobStore, request: Request, name: str) -> Response:
             405, "a file is read by GET", headers=[("Allow", "GET, HEAD")], code="MethodNotAllowed"
         )
     check_upload(store, request.query)
-    claim = request.headers.get("Digest")
-    digest = _match_digest(claim) if claim else None
-    if claim and not digest:
-        raise HTTPError(400, f"Digest {claim[:100]!a} is not sha-256=<base64>", code="BadHeader")
+    digests = claimed_digests(request.headers)
+    sha512 = digests.get("sha-512")
+    source = checked_sha512(request.body, sha512) if sha512 else request.body
     content_type = request.headers.get("Content-Type")
-    id = Storage(store, "", None).store(request.body, content_type=content_type, sha256=digest and digest[1])
+    id = Storage(store, "", None).store(source, content_type=content_type, sha256=digests.get("sha-256"))
     return Response.json({"storageId": id})
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DataDirectoryError, HTTPError
-from ..http.fields import QueryParams, parse_urlencoded
+from ..http.fields import QueryParams, parse_query
 from .access import Storage, StorageReader, StorageWriter, find_by_key
 from .blobs import BlobStore
 from .endpoint import check_upload, handle
@@ -84,7 +84,7 @@ class FileStore(BlobStore):
     def may_upload(self, query: str) -> bool:
         """Whether a raw query has the token of an upload URL that is good now."""
         try:
-            check_upload(self, QueryParams(parse_urlencoded(query, "query", self.limits.max_query_fields)))
+            check_upload(self, QueryParams(parse_query(query, self.limits.max_query_fields)))
         except HTTPError:
             return False
         return True

@@ -25,6 +25,11 @@ def digest_of(data: bytes) -> str:
     return "sha-256=" + base64.b64encode(hashlib.sha256(data).digest()).decode()
 
 
+def field_of(data: bytes, algorithm: str = "sha256") -> str:
+    digest = base64.b64encode(hashlib.new(algorithm, data).digest()).decode()
+    return f"{algorithm.replace('sha', 'sha-')}=:{digest}:"
+
+
 def upload_url(store: FileStore) -> str:
     return store.database.write(lambda transaction: store.writer(transaction).generate_upload_url())
 
@@ -74,6 +79,15 @@ def test_an_empty_upload(store: FileStore, web: Any) -> None:
         ({"Digest": "md5=" + "A" * 22 + "=="}, "BadHeader"),
         ({"Digest": "sha-256=" + "é" * 44}, "BadHeader"),
         ({"Digest": "x" * 70_000}, "BadHeader"),
+        ({"Digest": f"md5={'A' * 22}==,{digest_of(b'other')}"}, "Sha256Mismatch"),
+        ({"Digest": digest_of(DATA) + ",md5"}, "BadHeader"),
+        ({"Content-Digest": field_of(b"other")}, "Sha256Mismatch"),
+        ({"Repr-Digest": field_of(b"other")}, "Sha256Mismatch"),
+        ({"Content-Digest": field_of(b"other", "sha512")}, "Sha512Mismatch"),
+        ({"Content-Digest": digest_of(DATA)}, "BadHeader"),
+        ({"Content-Digest": "md5=:AAAA:"}, "BadHeader"),
+        ({"Content-Digest": field_of(DATA)[:-2] + ":"}, "BadHeader"),
+        ({"Digest": digest_of(DATA), "Content-Digest": field_of(b"other")}, "BadHeader"),
         ({"Content-Type": "x" * 70_000}, "BadHeader"),
         ({"Content-Type": "text/plain\xff"}, "BadHeader"),
     ],
@@ -82,6 +96,24 @@ def test_a_bad_header_keeps_nothing(store: FileStore, web: Any, headers: dict[st
     reply = web("POST", upload_url(store), DATA, headers)
     assert (reply.status, reply.code) == (400, code)
     assert files(store) == list(store.backend.list()) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Digest": f"md5={'A' * 22}==,{digest_of(DATA)}"},
+        {"Digest": f"{digest_of(DATA).replace('sha', 'SHA')} , unixsum=30637"},
+        {"Content-Digest": field_of(DATA)},
+        {"Repr-Digest": f"md5=:AAAA:, {field_of(DATA)};q=1, {field_of(DATA, 'sha512')}"},
+        {"Content-Digest": field_of(DATA, "sha512"), "Digest": digest_of(DATA)},
+    ],
+)
+def test_digests_are_lists(store: FileStore, web: Any, headers: dict[str, str]) -> None:
+    reply = web("POST", upload_url(store), DATA, headers)
+    assert reply.status == 200
+    file: Any = store.outside().get(json.loads(reply.body)["storageId"])
+    with file:
+        assert file.read() == DATA
 
 
 def test_a_bad_token_keeps_nothing(store: FileStore, web: Any, place: Any) -> None:
