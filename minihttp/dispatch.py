@@ -55,13 +55,25 @@ class Routes:
         route = self._users.find(path, method)
         return route if route is not None and route.exact else self._own.find(path, method, route)
 
-    def refusal(self, path: str, environ: dict[str, Any]) -> Response:
-        """What a request gets for which there is no route: 404, or 405 with Allow."""
+    def refusal(self, path: str, environ: dict[str, Any]) -> tuple[Response, Cors | None]:
+        """What a request gets for which there is no route: 404, or 405 with Allow; and the rule for it.
+
+        A 405 stands under the rule of a route of its path that the origin may use, so that a page sees the
+        405 and not a network error.
+        """
         allowed = self._allowed(path)
         if not allowed:
-            return error_response(404, "Not found", environ)
+            return error_response(404, "Not found", environ), self._users.cors
         message = f"{environ['REQUEST_METHOD']} is not allowed here; allowed: {', '.join(allowed)}"
-        return error_response(405, message, environ, [("Allow", ", ".join(allowed))])
+        response = error_response(405, message, environ, [("Allow", ", ".join(allowed))])
+        rules = [rule for _, rule in self._rules(path).values() if rule is not None]
+        origin = environ.get("HTTP_ORIGIN")
+        return response, next((rule for rule in rules if rule.allows(origin)), rules[0] if rules else None)
+
+    def _rules(self, path: str) -> dict[str, tuple[Route, Cors | None]]:
+        """The routes of a path with their rules, by method."""
+        routes = {name: route for name in self._allowed(path) if (route := self.find(path, name))}
+        return {name: (route, route.cors or self._users.cors) for name, route in routes.items()}
 
     def _allowed(self, path: str) -> list[str]:
         return sorted({*self._users.allowed_methods(path), *self._own.allowed_methods(path)})
@@ -69,15 +81,18 @@ class Routes:
     def _preflight(self, path: str, environ: dict[str, Any]) -> Route | None:
         """A route that answers OPTIONS by the rule of the method asked for, else by the first there is.
 
-        It allows the methods of that very rule: a browser keeps the answer for all that are named in it.
+        It lists all methods of the path that the origin may use: a browser keeps the answer for all of them.
         """
-        routes = {name: route for name in self._allowed(path) if (route := self.find(path, name))}
-        rules = {name: route.cors or self._users.cors for name, route in routes.items()}
+        rules, origin = self._rules(path), environ.get("HTTP_ORIGIN")
         for name in (environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", ""), *rules):
-            cors = rules.get(name)
-            if cors is not None:
-                methods = [other for other, rule in rules.items() if rule is cors]
-                route = Route("OPTIONS", routes[name].pattern, partial(_answer, cors, methods), "")
+            found, cors = rules.get(name, (None, None))
+            if found is not None and cors is not None:
+                methods = [
+                    other
+                    for other, (_, rule) in rules.items()
+                    if rule is cors or (rule is not None and rule.permits(other, origin))
+                ]
+                route = Route("OPTIONS", found.pattern, partial(_answer, cors, methods), "")
                 route.cors = cors
                 return route
         return None

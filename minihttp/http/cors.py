@@ -20,6 +20,40 @@ _is_subdomains = re.compile(r"\*(?:\.[a-z0-9_-]+)+").fullmatch
 _https_host = re.compile(r"https://([a-z0-9._-]+)(?::[0-9]{1,5})?").fullmatch
 
 
+_DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+
+
+def _check_port(origin: str) -> None:
+    """Refuse a port that no browser writes: the scheme's own, one with leading zeros, one beyond 65535."""
+    scheme, _, rest = origin.partition("://")
+    host, colon, port = rest.rpartition(":")
+    if not colon or port.endswith("]"):
+        return
+    if port == _DEFAULT_PORTS.get(scheme):
+        raise ConfigurationError(
+            f"no browser sends the origin {origin!r}: the port {port} is left out, so write '{scheme}://{host}'"
+        )
+    if port.startswith("0") or int(port) > 65_535:
+        raise ConfigurationError(f"no browser sends the origin {origin!r}: {port} is no port")
+
+
+def _check_credentials(origins: Iterable[str], **names: Iterable[str]) -> None:
+    """Refuse what lets any site act as the user, and what browsers take literally on such requests."""
+    if "*" in origins:
+        raise ConfigurationError(
+            "credentials=True needs a list of origins: '*' lets any site act as the user"
+        )
+    if "null" in origins:
+        raise ConfigurationError(
+            "credentials=True needs a list of origins: 'null' lets any sandboxed page act as the user"
+        )
+    for what, listed in names.items():
+        if "*" in listed:
+            raise ConfigurationError(
+                f"{what}=['*'] with credentials=True allows only what is called '*': name the {what}"
+            )
+
+
 def _listed(names: Iterable[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
@@ -28,12 +62,15 @@ class Cors:
     """Which origins may use a route, for `HttpRouter(cors=…)` and `route(cors=…)`.
 
     Args:
-        origins: `["*"]` for any; exact origins such as `"https://a.example:8443"` (or `"null"`);
+        origins: `["*"]` for any; exact origins such as `"https://a.example:8443"` (or `"null"`), as browsers
+            send them: in lower case, without a path, and without the port that is the scheme's own;
             `"*.bar.com"` for bar.com and all its sub-domains over https, on any port.
         methods: what a preflight allows; by default all methods that the path has.
         headers: request header names that a preflight allows.
         expose: response header names that scripts may read.
-        credentials: whether cookies and Authorization may be sent; not together with `"*"`.
+        credentials: whether cookies and Authorization may be sent; not together with `"*"` in any of the
+            lists, which browsers then take for a name (WHATWG Fetch §3.2.5), nor with the origin `"null"`,
+            which every sandboxed page has.
         max_age_seconds: how long a browser may keep the preflight's answer.
 
     Raises:
@@ -58,14 +95,13 @@ class Cors:
                 raise ConfigurationError(
                     f"origin {origin!r} is neither '*', 'scheme://host' without a path, nor '*.domain'"
                 )
+            _check_port(origin)
         self._any = "*" in origins
-        if credentials and self._any:
-            raise ConfigurationError(
-                "credentials=True needs a list of origins: '*' lets any site act as the user"
-            )
         self._origins = frozenset(origins)
         self._domains = tuple(origin[1:] for origin in origins if origin.startswith("*."))
         self.methods = None if methods is None else _listed(methods)
+        if credentials:
+            _check_credentials(origins, methods=self.methods or (), headers=headers, expose=expose)
         for name in (*headers, *expose, *(self.methods or ())):
             if not is_token(name):
                 raise ConfigurationError(f"{name!r} is not the name of a header or a method")
@@ -82,14 +118,20 @@ class Cors:
             ("Access-Control-Max-Age", str(max_age_seconds)),
         ]
 
-    def allows(self, origin: str) -> bool:
+    def allows(self, origin: str | None) -> bool:
         """Whether a page of this origin may read responses; compared exactly, never by prefix or suffix."""
+        if origin is None:
+            return False
         if origin in self._origins:
             return not origin.startswith("*")
         if self._any:  # echoed only if a browser can have sent it
             return origin == "null" or _is_origin(origin) is not None
         match = _https_host(origin) if self._domains else None
         return match is not None and f".{match[1]}".endswith(self._domains)
+
+    def permits(self, method: str, origin: str | None) -> bool:
+        """Whether a page of this origin may use a method of a route under this rule."""
+        return self.allows(origin) and (self.methods is None or method in self.methods)
 
     def apply(self, headers: Headers, origin: str | None) -> None:
         """Add the rule's fields to a response, a handler's own Allow-Origin giving way to them.

@@ -102,6 +102,12 @@ def test_credentials_and_exposed_headers() -> None:
     assert found["access-control-expose-headers"] == "X-A, X-B"
 
 
+def test_ports_that_browsers_send_are_origins() -> None:
+    for origin in ("http://a.example:443", "https://a.example:80", "http://[::1]", "https://[::1]:8443"):
+        assert applied(Cors([origin], credentials=True), origin)["access-control-allow-origin"] == origin
+    assert preflight(Cors(["*"], headers=["*"]), A, ["GET"]).header["access-control-allow-headers"] == "*"
+
+
 def test_preflight() -> None:
     reply = preflight(Cors([A], headers=["X-A"], max_age_seconds=5), A, ["GET", "POST"])
     assert (reply.status, reply.body) == ("204 No Content", b"")
@@ -128,6 +134,16 @@ def test_a_preflight_of_another_origin_allows_nothing() -> None:
     ("origins", "more", "message"),
     [
         (["*"], {"credentials": True}, "credentials"),
+        (["null"], {"credentials": True}, "sandboxed"),
+        ([A], {"credentials": True, "headers": ["*"]}, "name the headers"),
+        ([A], {"credentials": True, "headers": "*"}, "name the headers"),
+        ([A], {"credentials": True, "expose": ["X-A", "*"]}, "name the expose"),
+        ([A], {"credentials": True, "methods": ["*"]}, "name the methods"),
+        (["https://a.example:443"], {}, "'https://a.example'"),
+        (["http://a.example:80"], {}, "the port 80 is left out"),
+        (["http://[::1]:80"], {}, "the port 80 is left out"),
+        (["https://a.example:0443"], {}, "0443 is no port"),
+        (["https://a.example:99999"], {}, "99999 is no port"),
         (["https://*.bar.com"], {}, r"'https://\*\.bar\.com'"),
         (["https://a.example/"], {}, "without a path"),
         (["a.example"], {}, "a.example"),
