@@ -59,6 +59,7 @@ class App:
         admin_key: opens `/api/function` and internal functions to its holder; by default MINIHTTP_ADMIN_KEY.
         development: whether callers of the function API see messages, frames and log lines of a failed call.
         metrics: counts requests and opens `/_/metrics`; by default neither.
+        strict_media_type: whether `request.json()` refuses a body that has no media type or `text/plain`.
         workers: how many jobs may run side by side in this process; 0 runs none.
         clock: Unix seconds.
         environment: where webhook secrets are looked up; by default `os.environ`.
@@ -82,6 +83,7 @@ class App:
         function_api: bool = True,
         admin_key: str | None = None,
         development: bool = False,
+        strict_media_type: bool = True,
         workers: int = 4,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
@@ -102,6 +104,7 @@ class App:
         self.function_api = function_api
         self.admin_key = admin_key
         self.development = development
+        self.strict_media_type = strict_media_type
         self.workers = workers
         self.metrics = metrics
         self._services: Services | None = None
@@ -150,20 +153,24 @@ class App:
         """Answer one request (PEP 3333)."""
         request: Request | None = None
         route: Route | None = None
+        cors = self.http.cors
         try:
             routes = self._routes or self._compose()
             path, route = routes.match(environ)
             if route is None:
-                response = routes.refusal(path, environ)
+                response, cors = routes.refusal(path, environ)
             else:
                 environ["minihttp.route"] = route.pattern
                 check_host(environ)
+                if not self.strict_media_type:
+                    environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
                 result = route.handler(HandlerCtx(self, request), request)
                 response = result if result.__class__ is Response else _as_response(result, route)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
             response = response_for(error, environ)
-        cors = route.cors if route is not None and route.cors is not None else self.http.cors
+        if route is not None and route.cors is not None:
+            cors = route.cors
         if cors is not None:
             environ["minihttp.cors"] = cors  # for an error of a streamed body before its first byte
             cors.apply(response.headers, environ.get("HTTP_ORIGIN"))
@@ -355,6 +362,7 @@ _SETTINGS = (
     "function_api",
     "admin_key",
     "development",
+    "strict_media_type",
     "workers",
     "metrics",
     "clock",

@@ -56,7 +56,8 @@ def in_memory(
         settings: other settings of `App` to replace.
     """
     kept = {
-        name: getattr(app, name) for name in ("origin", "limits", "function_api", "admin_key", "development")
+        name: getattr(app, name)
+        for name in ("origin", "limits", "function_api", "admin_key", "development", "strict_media_type")
     }
     return App(
         app.http,

@@ -28,6 +28,7 @@ from minihttp import (
     Table,
     WebhookError,
     internal_mutation,
+    testing,
     v,
 )
 from minihttp.errors import (
@@ -188,6 +189,18 @@ def test_a_host_that_is_none_is_refused(host: str) -> None:
     assert (reply.status, "Host" in reply.json()["error"]) == (400, True)
 
 
+def test_whether_media_types_are_strict_is_a_setting() -> None:
+    for strict, status in ((True, 415), (False, 200)):
+        http = HttpRouter()
+        http.route(path="/x", method="POST", handler=lambda ctx, request: {"got": request.json()})
+        for app in (App(http, strict_media_type=strict), App(http).configure(strict_media_type=strict)):
+            assert call(app, "POST", "/x", b"[1]", CONTENT_TYPE="text/plain").status == status
+            assert call(app, "POST", "/x", b"[1]", CONTENT_TYPE="application/json").status == 200
+            assert call(app, "POST", "/x", b"[1]", CONTENT_TYPE="text/html").status == 415
+            with testing.in_memory(app) as copy:
+                assert call(copy, "POST", "/x", b"[1]", CONTENT_TYPE="text/plain").status == status
+
+
 def test_cors_is_on_errors_of_every_kind() -> None:
     http = HttpRouter(cors=Cors(["https://a.example"]))
     http.route(path="/boom", method="GET", handler=lambda ctx, request: 1 / 0)
@@ -216,10 +229,47 @@ def test_a_preflight_is_answered_by_the_rule_of_the_method_that_is_asked_for() -
         headers = call(App(http), "OPTIONS", "/x", **asked).headers
         return headers.get("access-control-allow-origin"), headers["access-control-allow-methods"]
 
-    assert ask("PUT", "https://a.example") == ("https://a.example", "PUT")
-    assert ask("PUT", "https://evil.example") == (None, "PUT"), "not by the rule of GET or of the router"
+    assert ask("PUT", "https://a.example") == ("https://a.example", "GET, HEAD, POST, PUT")
+    assert ask("GET", "https://a.example") == ("https://a.example", "GET, HEAD, POST, PUT")
+    assert ask("PUT", "https://evil.example")[0] is None, "not by the rule of GET or of the router"
     for method in ("POST", "DELETE"):
         assert ask(method, "https://b.example") == ("https://b.example", "GET, HEAD, POST")
+
+
+def test_a_preflight_lists_what_the_origin_may_use() -> None:
+    http = HttpRouter()
+    rules = {
+        "GET": Cors(["https://a.example"]),
+        "POST": Cors(["https://a.example", "https://b.example"]),
+        "PUT": Cors(["https://a.example"], methods=["DELETE"]),
+        "DELETE": None,
+    }
+    for method, cors in rules.items():
+        http.route(path="/x", method=method, handler=lambda ctx, request: {}, cors=cors)
+
+    def ask(method: str, origin: str) -> str:
+        asked = {"HTTP_ORIGIN": origin, "HTTP_ACCESS_CONTROL_REQUEST_METHOD": method}
+        return call(App(http), "OPTIONS", "/x", **asked).headers["access-control-allow-methods"]
+
+    assert ask("POST", "https://a.example") == ask("GET", "https://a.example") == "GET, HEAD, POST"
+    assert ask("POST", "https://b.example") == "POST"
+    assert ask("PUT", "https://a.example") == "DELETE", "the rule names the methods itself"
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_a_405_is_readable_for_pages_that_may_use_the_path(method: str) -> None:
+    http = HttpRouter(cors=Cors(["https://router.example"]))
+    http.route(path="/x", method="POST", handler=lambda c, r: {}, cors=Cors(["https://a.example"]))
+    http.route(path="/x", method="PUT", handler=lambda c, r: {}, cors=Cors(["https://b.example"]))
+
+    def allowed(origin: str | None) -> str | None:
+        response = call(App(http), method, "/x", **({"HTTP_ORIGIN": origin} if origin else {}))
+        assert response.status == 405 and "Origin" in response.headers["vary"]
+        return response.headers.get("access-control-allow-origin")
+
+    assert allowed("https://a.example") == "https://a.example"
+    assert allowed("https://b.example") == "https://b.example"
+    assert allowed("https://router.example") is allowed("https://evil.example") is allowed(None) is None
 
 
 def test_a_catch_all_does_not_hide_the_methods_of_own_routes() -> None:

@@ -9,7 +9,7 @@ them means.
 from __future__ import annotations
 
 import re
-from collections.abc import ItemsView, Iterable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TypeVar, Union
 
@@ -21,9 +21,10 @@ is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _is_value = re.compile(r"[\x20-\x7e\x80-\xff]*").fullmatch
 _is_media_type = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
 # One `; name=value`; no quantifier is nested in another, so a hostile value costs one pass (CVE-2024-24762).
-_match_parameter = re.compile(
-    r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:\"([^\"]*)\"|([^\";,\s]+)))?"
-).match
+_NAME, _UNQUOTED = r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:", r"|([^\";,\s]+)))?"
+_match_plain = re.compile(_NAME + r'"([^"]*)"' + _UNQUOTED).match
+_match_escaped = re.compile(_NAME + r'"((?:[^"\\]|\\.)*)"' + _UNQUOTED).match
+_escapes = re.compile(r"\\([\"\\])")
 
 
 def check_field(name: str, value: str) -> Pair:
@@ -44,17 +45,31 @@ def check_field(name: str, value: str) -> Pair:
 def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
     """`Text/HTML; charset="utf-8"` → `("text/html", {"charset": "utf-8"})`; names in lower case.
 
-    A backslash is an ordinary character: no boundary and no charset holds one, and browsers never escape with
-    it in form data (WHATWG HTML, multipart/form-data encoding algorithm).
+    A backslash is an ordinary character, as browsers never escape with it in form data (WHATWG HTML,
+    multipart/form-data encoding algorithm). Others write a quote as `\\"` (RFC 9110 §5.6.4): where all
+    parameters can be read so, they are, and in a value with such a quote `\\\\` is one backslash.
 
     Raises:
         ValueError: an open quote, text after a quoted value, a repeated parameter.
     """
+    if '\\"' in value:
+        try:
+            main, found = _split_parameters(value, _match_escaped)
+        except ValueError:  # the backslash is the end of a value, as in "C:\\"
+            pass
+        else:
+            return main, {k: _escapes.sub(r"\1", v) if '\\"' in v else v for k, v in found.items()}
+    return _split_parameters(value, _match_plain)
+
+
+def _split_parameters(
+    value: str, match_parameter: Callable[[str, int], re.Match[str] | None]
+) -> tuple[str, dict[str, str]]:
     main = value.partition(";")[0]
     parameters: dict[str, str] = {}
     position, end = len(main), len(value)
     while position < end:
-        match = _match_parameter(value, position)
+        match = match_parameter(value, position)
         if match is None:
             if not value[position:].strip(" \t"):
                 break

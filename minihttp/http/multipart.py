@@ -3,9 +3,10 @@
 
 Each block is searched for the delimiter once with `bytes.find`; only bytes that may begin one are carried
 over, so a body costs one pass whatever it holds. Names and file names follow WHATWG HTML: `%22`, `%0D` and
-`%0A` are the only escapes, `filename*` and Content-Transfer-Encoding are ignored (RFC 7578 §4.2 and §4.7). A
-broken or truncated form is an error, never a form with fewer fields. Knows nothing of requests, and of file
-names only that they are text.
+`%0A` are escapes, and `\\"` of older senders is one; `filename*` and Content-Transfer-Encoding are ignored
+(RFC 7578 §4.2 and §4.7). Text that is not in the form's encoding is read with U+FFFD. A broken or truncated
+form is an error, never a form with fewer fields. Knows nothing of requests, and of file names only that they
+are text.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from .headers import Headers, is_token, parse_parameters
 
 _SPOOL_MEMORY_BYTES = 256 * 1024  # of all files of a form together; beyond it they are on disk
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# RFC 2046 §5.1.1: 1 to 70 characters, the last no space
-_is_boundary = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]").fullmatch
+# RFC 2046 §5.1.1: 1 to 70 characters, the last no space. Senders use all that are visible: WebTest has a "$".
+_is_boundary = re.compile(r"[ -~]{0,69}[!-~]").fullmatch
 _has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_fold = re.compile(rb"\r\n[ \t]+")  # a header goes on in the next line (RFC 5322 §2.2.3)
 _is_padding = re.compile(rb"[ \t]*").fullmatch
 _match_plain_head = re.compile(
     rb'\r\nContent-Disposition: form-data; name="([^"%\x00-\x1f\x7f]{0,200})"\r\n\r\n'
@@ -166,7 +168,7 @@ class FormData(Fields[Value]):
             self._spool.close()
 
 
-def parse_multipart(stream: Readable, boundary: str, limits: Limits) -> FormData:
+def parse_multipart(stream: Readable, boundary: str, limits: Limits, codec: str = "utf-8") -> FormData:
     """The fields and files of a multipart form.
 
     Args:
@@ -174,6 +176,7 @@ def parse_multipart(stream: Readable, boundary: str, limits: Limits) -> FormData
         boundary: the parameter of Content-Type.
         limits: `max_form_parts`, `max_part_headers`, `max_part_header_bytes`, `max_form_field_bytes`; the
             limit of the whole form is the stream's own.
+        codec: Python's name of the encoding of names and values.
 
     Raises:
         HTTPError: 400 for a form that is broken or cut off, 413 past a limit.
@@ -182,30 +185,30 @@ def parse_multipart(stream: Readable, boundary: str, limits: Limits) -> FormData
     if not _is_boundary(boundary):
         raise HTTPError(
             400,
-            f"The multipart boundary {boundary[:100]!a} is missing or not 1 to 70 characters of RFC 2046",
+            f"The multipart boundary {boundary[:100]!a} is missing or not 1 to 70 visible characters",
         )
     spool = Spool()
     try:
-        return FormData(_read_parts(_Scanner(stream, boundary.encode()), spool, limits), spool)
+        return FormData(_read_parts(_Scanner(stream, boundary.encode()), spool, limits, codec), spool)
     except BaseException:
         spool.close()
         raise
 
 
-def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits) -> Iterator[tuple[str, Value]]:
+def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits, codec: str) -> Iterator[tuple[str, Value]]:
     scanner.skip_preamble()
     count = 0
-    while (field := scanner.take_small_field(limits)) or scanner.another_part():
+    while (field := scanner.take_small_field(limits, codec)) or scanner.another_part():
         count += 1
         if count > limits.max_form_parts:
             raise HTTPError(413, f"The form has more than {limits.max_form_parts} parts")
         if field:
             yield field
             continue
-        headers = _parse_headers(scanner.header_lines(limits), limits)
+        headers = _parse_headers(scanner.header_lines(limits), limits, codec)
         name, filename = _disposition(headers)
         if filename is None:
-            yield name, _read_field(scanner, name, limits)
+            yield name, _read_field(scanner, name, limits).decode(codec, "replace")
         else:
             file = FilePart(filename, headers, spool)
             scanner.copy_to_delimiter(spool.write)
@@ -214,7 +217,7 @@ def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits) -> Iterator[tup
     scanner.skip_epilogue()
 
 
-def _read_field(scanner: _Scanner, name: str, limits: Limits) -> str:
+def _read_field(scanner: _Scanner, name: str, limits: Limits) -> bytearray:
     value = bytearray()
 
     def add(data: memoryview) -> None:
@@ -225,19 +228,16 @@ def _read_field(scanner: _Scanner, name: str, limits: Limits) -> str:
         value.extend(data)
 
     scanner.copy_to_delimiter(add)
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        raise HTTPError(400, f"The form field {name[:100]!a} is not UTF-8") from None
+    return value
 
 
-def _parse_headers(lines: list[bytes], limits: Limits) -> Headers:
+def _parse_headers(lines: list[bytes], limits: Limits, codec: str) -> Headers:
     if len(lines) > limits.max_part_headers:
         raise HTTPError(413, f"A form part has more than {limits.max_part_headers} headers")
     pairs = []
     for line in lines:
         try:
-            name, colon, value = line.decode("utf-8").partition(":")
+            name, colon, value = line.decode(codec, "replace").partition(":")
             if not colon or not is_token(name) or _has_control(value):
                 raise ValueError
             pairs.append((name, value.strip(" \t")))
@@ -321,7 +321,7 @@ class _Scanner:
         self._position = end
         return True
 
-    def take_small_field(self, limits: Limits) -> tuple[str, str] | None:
+    def take_small_field(self, limits: Limits, codec: str) -> tuple[str, str] | None:
         """The next part, if it is a short field as browsers write it and whole in the block; else None.
 
         Only a short cut for the commonest part: what it leaves is read, or refused, by the other methods.
@@ -335,20 +335,20 @@ class _Scanner:
         if end < 0 or self._block.startswith(self._delimiter[2:], start):
             return None
         try:
-            field = head[1].decode(), self._block[start:end].decode()
+            field = head[1].decode(codec), self._block[start:end].decode(codec)
         except UnicodeDecodeError:
             return None
         self._position = end + len(self._delimiter)
         return field
 
     def header_lines(self, limits: Limits) -> list[bytes]:
-        """The header lines of a part, from the line end before them; stops behind the blank line."""
+        """The header lines of a part, unfolded, from the line end before them; stops behind the blank one."""
         end = self._find(b"\r\n\r\n", limits.max_part_header_bytes)
         if end < 0:
             raise HTTPError(
                 413, f"A form part's headers are larger than {limits.max_part_header_bytes} bytes"
             )
-        lines = self._block[self._position + 2 : end].split(b"\r\n")
+        lines = _fold.sub(b" ", self._block[self._position + 2 : end]).split(b"\r\n")
         self._position = end + 4
         dashes = self._delimiter[2:]
         self._fill(len(dashes))

@@ -18,28 +18,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..errors import HTTPError
 from ..limits import DEFAULT_LIMITS, Limits
 from .body import Body, open_body
-from .fields import QueryParams, parse_urlencoded
+from .charsets import codec_of
+from .fields import QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
 from .strict_json import parse_json
-from .target import check_host, percent_decode, percent_encode
+from .target import check_host, percent_decode, percent_encode, sent_target
 
 if TYPE_CHECKING:
     from .multipart import FormData
     from .router import Route
 
 T = TypeVar("T")
-
-# What `text()` decodes: never whatever codec a stranger names (some are quadratic, some are not text).
-_CHARSETS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "ascii",
-    "ascii": "ascii",
-    "iso-8859-1": "latin-1",
-    "latin1": "latin-1",
-    "windows-1252": "cp1252",
-    "utf-16": "utf-16",
-}
 
 
 @cache
@@ -125,14 +114,18 @@ class Request:
     def query(self) -> QueryParams:
         """The query's fields; HTTPError 400 for too many, or one that is not percent-encoded UTF-8."""
         text = self.environ.get("QUERY_STRING", "")
-        return QueryParams(parse_urlencoded(text, "query", self.limits.max_query_fields))
+        return QueryParams(parse_query(text, self.limits.max_query_fields))
 
     @lazy
     def url(self) -> str:
-        """The whole URL, from the scheme, the checked Host header, the raw path and the raw query.
+        """The whole URL: the scheme, the checked Host header, and path and query as they were sent.
 
         The scheme is the server's: forwarded headers count only where the server was told to trust a proxy.
+        Where the server does not tell the target as it was sent (see `raw_path`), the query is encoded again.
         """
+        target = sent_target(self.environ)
+        if target is not None:
+            return f"{self.environ['wsgi.url_scheme']}://{check_host(self.environ)}{target}"
         url = f"{self.origin}{self.path}"
         query = self.environ.get("QUERY_STRING")
         if query:
@@ -201,78 +194,103 @@ class Request:
         return data
 
     def text(self) -> str:
-        """The body as text in its declared charset, UTF-8 by default.
+        """The body as text in its declared charset, UTF-8 by default; without its byte order mark, as `fetch`
+        has it.
 
         Raises:
             HTTPError: 400 for bytes that are not in that charset, 415 for a charset that is not supported.
         """
         name = self.charset or "utf-8"
-        if name not in _CHARSETS:
-            raise HTTPError(415, f"Charset {name[:100]!a} is not supported; send utf-8")
+        codec = codec_of(name)
         try:
-            return self.bytes().decode(_CHARSETS[name])
+            return self.bytes().decode(codec).removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             raise HTTPError(400, f"The request body is not {name}: see byte {error.start}") from None
 
-    def json(self, expect: type | None = None) -> Any:
+    def json(self, expect: type | None = None, *, force: bool = False) -> Any:
         """The body's JSON value; a top-level object answers a missing `body["field"]` with a 400.
 
         Args:
             expect: dict, list, str, int, float or bool: what the top level must be.
+            force: read the body whatever its media type is: Amazon SNS sends JSON as `text/plain`, browsers
+                send reports as `application/csp-report`. A page of any site may send such a request with the
+                user's cookies and without a preflight, so it is not for routes that trust cookies.
 
         Raises:
-            HTTPError: 415 unless the media type is `application/json` or ends in `+json`; 400 for invalid
-                JSON (with line and column), non-finite numbers, unpaired surrogates, too deep nesting, or
-                another type than expected.
+            HTTPError: 415 unless the media type is `application/json` or ends in `+json` (with
+                `App(strict_media_type=False)` it may also be absent, or `text/plain`); 400 for invalid JSON
+                (with line and column), non-finite numbers, unpaired surrogates, too deep nesting, or another
+                type than expected.
         """
-        if self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, without parsing
-            media_type = self.media_type
-            if media_type != "application/json" and not media_type.endswith("+json"):
-                shown = ascii(self.environ.get("CONTENT_TYPE", "")[:100])
-                raise HTTPError(
-                    415, f"Content-Type must be application/json, not {shown}", code="UnsupportedMediaType"
-                )
+        if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
+            self._require_json()
         return parse_json(self.bytes(), self.limits.max_json_depth, expect)
 
-    def form(self) -> FormData:
+    def _require_json(self) -> None:
+        media_type = self.media_type
+        if media_type == "application/json" or media_type.endswith("+json"):
+            return
+        sent = self.environ.get("CONTENT_TYPE", "")
+        if not self.environ.get("minihttp.strict_media_type", True) and (
+            not sent or media_type == "text/plain"
+        ):
+            return
+        raise HTTPError(
+            415, f"Content-Type must be application/json, not {sent[:100]!a}", code="UnsupportedMediaType"
+        )
+
+    def form(self, *, encoding: str = "utf-8") -> FormData:
         """The fields of an urlencoded or multipart form; may be called again.
 
+        The form is read as browsers read one: what is not in its encoding becomes U+FFFD.
+
+        Args:
+            encoding: of names and values, for senders that do not use UTF-8 (PayPal's IPN is windows-1252);
+                a label of the WHATWG Encoding Standard.
+
         Raises:
-            HTTPError: 415 for another media type, 400 for a broken or truncated form, 413 past one of the
-                limits.
+            HTTPError: 415 for another media type or an encoding that is not supported, 400 for a broken or
+                truncated form, 413 past one of the limits.
         """
-        data: FormData | None = self.__dict__.get("_form")
-        if data is None:
-            data = self.__dict__["_form"] = self._read_form()
-        return data
+        codec = codec_of(encoding)
+        found: tuple[str, FormData] | None = self.__dict__.get("_form")
+        if found is None or found[0] != codec:
+            found = self.__dict__["_form"] = codec, self._read_form(codec)
+        return found[1]
 
     def close(self) -> None:
         """Free the temporary file of an uploaded form."""
-        form: FormData | None = self.__dict__.get("_form")
-        if form is not None:
-            form.close()
+        found: tuple[str, FormData] | None = self.__dict__.get("_form")
+        if found is not None:
+            found[1].close()
 
-    def _read_form(self) -> FormData:
+    def _read_form(self, codec: str) -> FormData:
         from .multipart import FormData, parse_multipart
 
         media_type, parameters = self._content_type
+        limits = self.limits
         if media_type == "application/x-www-form-urlencoded":
-            text = self.bytes().decode("latin-1")
-            limits = self.limits
-            return FormData(
-                parse_urlencoded(text, "form", limits.max_form_parts, limits.max_form_field_bytes)
-            )
+            body = self.bytes()
+            return FormData(parse_form(body, limits.max_form_parts, limits.max_form_field_bytes, codec))
         if media_type != "multipart/form-data":
-            shown = ascii(self.environ.get("CONTENT_TYPE", "")[:100])
-            raise HTTPError(
-                415,
-                f"Content-Type must be multipart/form-data or application/x-www-form-urlencoded, not {shown}",
-            )
+            raise _no_form(self.environ.get("CONTENT_TYPE", ""))
         data: bytes | None = self.__dict__.get("_bytes")
         if data is None and self.body.count:
             raise RuntimeError("the request body has been read already, as a stream")
         form = parse_multipart(
-            self.body if data is None else io.BytesIO(data), parameters.get("boundary", ""), self.limits
+            self.body if data is None else io.BytesIO(data), parameters.get("boundary", ""), limits, codec
         )
         self.closable = form.closable
         return form
+
+
+def _no_form(content_type: str) -> HTTPError:
+    """Why a Content-Type is none of a form: another type, or a boundary that cannot be read."""
+    shown = ascii(content_type[:100])
+    if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
+        return HTTPError(
+            400, f"The multipart boundary cannot be read in Content-Type {shown}; it may have to be quoted"
+        )
+    return HTTPError(
+        415, f"Content-Type must be multipart/form-data or application/x-www-form-urlencoded, not {shown}"
+    )

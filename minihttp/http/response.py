@@ -68,6 +68,37 @@ def _field(name: Any, value: Any, encode: Callable[[Any], str], method: str) -> 
     return encode({name: None})[1 : -len("null}")] + text
 
 
+def _encode_as_javascript(value: Any) -> str:
+    """As `JSON.stringify` writes it: a float that is a whole number has no fraction."""
+    text = _encode_plain(value)
+    if ".0" in text or "e+" in text:  # such a float may be there
+        text = _encode_plain(_with_whole_numbers(value))
+    return text
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """A JSON value in which floats that are whole numbers are integers, below 1e21 as in JavaScript.
+
+    Source: ECMA-262, Number::toString; from 1e21 on it writes an exponent, and Python does too.
+    """
+    if isinstance(value, float):
+        return _as_int(value) if value.is_integer() and abs(value) < 1e21 else value
+    if isinstance(value, dict):
+        return {_with_whole_numbers(key): _with_whole_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_whole_numbers(inner) for inner in value]
+    return value
+
+
+def _as_int(value: float) -> int:
+    """Zeros follow the digits that tell a float from its neighbours: beyond 2^53 JavaScript has no more."""
+    if abs(value) < 2**53:
+        return int(value)
+    from decimal import Decimal  # rare, and slow to import
+
+    return int(Decimal(repr(value)))
+
+
 Body = Any  # str | bytes | bytearray | memoryview | None | a binary file | Iterable[bytes]
 
 
@@ -108,18 +139,21 @@ class Response:
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: HeaderSource | None = None) -> Response:
-        """`value` as compact JSON in UTF-8, always `application/json` (`convex.md` §2.2 P3).
+        """`value` as compact JSON in UTF-8, `application/json` unless `headers` says otherwise.
+
+        A float that is a whole number is written as JavaScript writes it: 1.0 as `1`.
 
         Raises:
             ValueError: for NaN or an infinity, which JSON cannot say, and as `Response`.
             TypeError: for a value that JSON has no form for.
             RecursionError: for a value that contains itself.
         """
-        body = encode_json(value).encode()
+        body = encode_json(value, _encode_as_javascript).encode()
         if headers is None and status.__class__ is int and 200 <= status <= 599:
             return cls.prepared(body, status, [_JSON_TYPE])
         own = Headers(headers or ())
-        own.set(*_JSON_TYPE)
+        if "Content-Type" not in own:
+            own.append(*_JSON_TYPE)
         return cls(body, status, own)
 
     @classmethod
@@ -135,7 +169,9 @@ class Response:
     @classmethod
     def redirect(cls, url: str, status: int = 302) -> Response:
         """An empty response whose Location is `url` as it is: the Host header makes no absolute URL of it."""
-        return cls(b"", status, [("Location", url)])
+        response = cls(b"", status, [("Location", url)])
+        response.headers.delete("Content-Type")  # there is no content
+        return response
 
     @property
     def headers(self) -> Headers:

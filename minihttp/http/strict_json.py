@@ -32,7 +32,7 @@ def parse_json(data: bytes, max_depth: int, expect: type | None = None) -> Any:
     """The value of a JSON text; a top-level object is a `JSONObject`.
 
     Args:
-        data: the text in UTF-8, without a byte order mark.
+        data: the text in UTF-8; a byte order mark before it is ignored (RFC 8259 §8.1, and as `fetch` does).
         max_depth: how deep arrays and objects may nest.
         expect: dict, list, str, int, float or bool, if the top level must be one.
 
@@ -41,6 +41,8 @@ def parse_json(data: bytes, max_depth: int, expect: type | None = None) -> Any:
     """
     try:
         text = data.decode("utf-8")
+        if text[:1] == "\ufeff":
+            text = text[1:]
         value = _decode(text)
         if text.count("[") + text.count("{") > max_depth:
             _check_depth(value, max_depth)

@@ -24,8 +24,12 @@ _REFUSED = (
     (re.compile(r"(?:/|%2[Ff])(?:\.|%2[Ee]){1,2}(?:/|%2[Ff]|\Z)").search, "a '.' or '..' segment"),
 )
 # Stricter than RFC 3986's reg-name: a comma is how a server joins two Host fields.
-_is_host = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?").fullmatch
+_is_host = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?").fullmatch
 _MAX_HOST_CHARACTERS = 261  # a domain name of 255 and a port
+_MAX_PORT = 65_535
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_unseen = re.compile(r"[^!-~]")
 
 _HEX = "0123456789abcdefABCDEF"
 _BYTES = {(a + b).encode(): bytes([int(a + b, 16)]) for a in _HEX for b in _HEX}
@@ -47,6 +51,17 @@ def percent_decode(text: str) -> str:
         return b"".join([head, *[_BYTES[part[:2]] + part[2:] for part in rest]]).decode("utf-8")
     except KeyError as error:
         raise ValueError(f"%{error.args[0].decode('latin-1')} is not a percent-encoded byte") from None
+
+
+def decode_percent_bytes(text: str) -> bytes:
+    """Decode `%XX` as browsers do: a `%` without two hex digits stands for itself (WHATWG URL §1.3).
+
+    Args:
+        text: as for `percent_decode`.
+    """
+    head, *rest = text.encode("latin-1").split(b"%")
+    parts = [_BYTES[part[:2]] + part[2:] if part[:2] in _BYTES else b"%" + part for part in rest]
+    return b"".join([head, *parts])
 
 
 def percent_encode(text: str, encoding: str = "utf-8", *, encode_percent: bool = False) -> str:
@@ -78,10 +93,29 @@ def raw_path(environ: dict[str, Any]) -> str:
     return _checked(sent)
 
 
-def _below_script_name(path: str, script_name: str) -> str | None:
-    """The path of an origin-form or absolute-form target, or None if it does not lie below SCRIPT_NAME."""
+def sent_target(environ: dict[str, Any]) -> str | None:
+    """Path and query as the client sent them, SCRIPT_NAME included; None where the server does not tell.
+
+    Providers that sign a URL sign these characters, so `[`, `|`, `"` and an empty query stay as they are.
+    Only what may not stand in a line of text is percent-encoded: controls, spaces and bytes beyond ASCII.
+    """
+    target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    if not target:
+        return None
+    path, mark, query = target.partition("?")
+    return _unseen.sub(lambda match: f"%{ord(match[0]):02X}", _origin_form(path) + mark + query)
+
+
+def _origin_form(path: str) -> str:
+    """The path of an origin-form or absolute-form target."""
     if not path.startswith("/") and "://" in path:
-        path = "/" + path.partition("://")[2].partition("/")[2]
+        return "/" + path.partition("://")[2].partition("/")[2]
+    return path
+
+
+def _below_script_name(path: str, script_name: str) -> str | None:
+    """The path of a target, or None if it does not lie below SCRIPT_NAME."""
+    path = _origin_form(path)
     prefix = percent_encode(script_name, "latin-1", encode_percent=True)
     return path[len(prefix) :] if f"{path}/".startswith(f"{prefix}/") else None
 
@@ -102,21 +136,32 @@ def _checked(path: str) -> str:
 
 def check_host(environ: dict[str, Any]) -> str:
     """The authority of a request: its Host header, or the server's own name for an HTTP/1.0 client without
-    one.
+    one; without a port that is empty or the scheme's own (RFC 3986 §3.2.3).
 
     Raises:
         HTTPError: 400 unless it is one `host` or `host:port` without user information (RFC 9112 §3.2).
     """
     host = environ.get("HTTP_HOST")
-    if host is not None:
-        return _checked_host(host)
-    if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
-        raise HTTPError(400, "Missing Host header")
-    return f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if host is None:
+        if environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            raise HTTPError(400, "Missing Host header")
+        name = environ["SERVER_NAME"]
+        host = f"[{name}]" if ":" in name else name
+        host += f":{environ['SERVER_PORT']}"
+    return checked_host(host, environ.get("wsgi.url_scheme", ""))
 
 
 @lru_cache(maxsize=64)  # an app has a few names; refused ones are not kept
-def _checked_host(host: str) -> str:
-    if len(host) > _MAX_HOST_CHARACTERS or not _is_host(host):
-        raise HTTPError(400, f"Host {host[:100]!a} is not one host name with an optional port")
-    return host
+def checked_host(host: str, scheme: str) -> str:
+    """A `host` or `host:port` without a port that is empty or the scheme's own.
+
+    Raises:
+        HTTPError: 400 for anything else.
+    """
+    match = _is_host(host) if len(host) <= _MAX_HOST_CHARACTERS else None
+    if match is None or int(match[2] or 0) > _MAX_PORT:
+        raise HTTPError(
+            400, f"Host {host[:100]!a} is not one host name with an optional port up to {_MAX_PORT}"
+        )
+    name, port = match.groups()
+    return name if not port or int(port) == DEFAULT_PORTS.get(scheme) else f"{name}:{int(port)}"

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihttp.errors import HTTPError
-from minihttp.http.fields import Fields, QueryParams, parse_urlencoded
+from minihttp.http.fields import Fields, QueryParams, parse_form, parse_query
 
 
 def parse(text: str, max_fields: int = 1000) -> list[tuple[str, str]]:
-    return parse_urlencoded(text, "query", max_fields)
+    return parse_query(text, max_fields)
 
 
 def test_look_up() -> None:
@@ -46,6 +46,32 @@ def test_urlencoded(text: str, pairs: list[tuple[str, str]]) -> None:
 def test_broken_encoding_is_400(text: str) -> None:
     with pytest.raises(HTTPError, match=r"query field .* not percent-encoded UTF-8"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "pairs"),
+    [
+        (b"a=1&b=c+d%2B", [("a", "1"), ("b", "c d+")]),
+        (b"name=J%F6rg&raw=J\xf6rg", [("name", "J\ufffdrg"), ("raw", "J\ufffdrg")]),
+        (b"a=100%&b=%zz&%=%4", [("a", "100%"), ("b", "%zz"), ("%", "%4")]),
+        (b"n=%C3%A9%ff", [("n", "é\ufffd")]),
+        (b"\xef\xbb\xbfa=1&b=2", [("a", "1"), ("b", "2")]),
+        (b"%EF%BB%bfa=%EF%BB%BF1", [("a", "\ufeff1")]),  # only the one at the start is a mark
+    ],
+)
+def test_a_form_is_read_as_browsers_do(body: bytes, pairs: list[tuple[str, str]]) -> None:
+    assert parse_form(body, 1000, 1000) == pairs
+
+
+def test_a_form_in_another_encoding() -> None:
+    assert parse_form(b"a=J%F6rg&b=\x80", 9, 99, "cp1252") == [("a", "Jörg"), ("b", "€")]
+    assert parse_form(b"a=%83n%83%8D%81%5B+b", 9, 99, "cp932") == [("a", "ハロー b")]
+
+
+@given(st.binary(max_size=60))
+def test_no_form_is_too_odd(body: bytes) -> None:
+    for name, value in parse_form(body, 1000, 1000):
+        assert (name + value).encode()
 
 
 def test_the_number_of_fields_is_limited() -> None:

@@ -10,7 +10,8 @@ What they make of a body that is accepted here is the same, except for these dif
 * a value without quotes ends at white space, `;`, `,` or a quote, as a boundary may hold what no token does;
   for `multipart` it ends where a token does;
 * white space after a boundary is padding (RFC 2046 §5.1.1), which `multipart` refuses; white space around a
-  header's value is no part of it (RFC 9110 §5.5), and `multipart` leaves it at the end.
+  header's value is no part of it (RFC 9110 §5.5), and `multipart` leaves it at the end;
+* text that is not UTF-8 is read with U+FFFD (WHATWG); `multipart` refuses it in headers, leaves it in fields.
 """
 
 from __future__ import annotations
@@ -113,9 +114,16 @@ def test_never_reads_something_else_from_a_mutated_body(
     except multipart.ParserError as error:
         is_padded = re.search(rb"--%b(--)?[ \t]" % BOUNDARY.encode(), body)
         bound = re.match("Unexpected bytes? after (first )?boundary", str(error)) and is_padded
-        assert bound or "Invalid segment header name" in str(error)
+        known = ("Invalid segment header name", "Segment header failed to decode")
+        assert bound or any(message in str(error) for message in known)
     else:
-        assert found == theirs
+        assert found == grouped([_as_text(part) for part in theirs])
+
+
+def _as_text(part: Part) -> Part:
+    if part.filename is not None:
+        return part
+    return part._replace(data=part.data.decode("utf-8", "replace").encode())
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,23 @@ def test_url_is_built_from_checked_parts() -> None:
     assert status_of(lambda: Request(make_environ("GET", HTTP_HOST="a@b/c?d"), "/").url) == 400
 
 
+@pytest.mark.parametrize(
+    ("target", "url"),
+    [
+        ("/h?tags[]=a|{b}^`", "http://a.example/h?tags[]=a|{b}^`"),
+        ('/h?q="x"&<>', 'http://a.example/h?q="x"&<>'),
+        ("/h?", "http://a.example/h?"),
+        ("/h??a=?", "http://a.example/h??a=?"),
+        ("/h[1]%2f", "http://a.example/h[1]%2f"),
+        ("http://other.example/h?a", "http://a.example/h?a"),
+        ("/h?\xe9\t\r\n", "http://a.example/h?%E9%09%0D%0A"),  # nothing that forges a line
+    ],
+)
+def test_the_url_is_what_was_sent(target: str, url: str) -> None:
+    environ = make_environ("POST", HTTP_HOST="a.example", REQUEST_URI=target, QUERY_STRING="x")
+    assert Request(environ, "/h").url == url
+
+
 def test_the_head() -> None:
     request = make_request("PUT", b"", 'Text/Plain; Charset="UTF-8"', {"X-A": "1"}, REMOTE_ADDR="192.0.2.1")
     assert request.method == "PUT" and request.headers.get("x-a") == "1"
@@ -173,6 +190,32 @@ def test_anything_else_is_415(content_type: str | None) -> None:
     assert status_of(make_request("POST", b"[1]", content_type).json) == 415
 
 
+def test_json_of_senders_that_call_it_something_else() -> None:
+    for content_type in ("text/plain; charset=UTF-8", "application/csp-report", None, FORM):
+        assert make_request("POST", b"[1]", content_type).json(force=True) == [1]
+    assert make_request("POST", b"[1]", "application/reports+json").json() == [1]
+    assert status_of(lambda: make_request("POST", b"[", "text/plain").json(force=True)) == 400
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [(None, 0), ("", 0), ("text/plain", 0), ("text/plain;charset=UTF-8", 0), ("application/json", 0)]
+    + [(other, 415) for other in (FORM, "text/html", "text/plain, text/html", "text/plain; a", "x")],
+)
+def test_json_where_media_types_are_not_strict(content_type: str | None, status: int) -> None:
+    request = make_request("POST", b"[1]", content_type, minihttp__strict_media_type=False)
+    assert status_of(request.json) == status if status else request.json() == [1]
+
+
+def test_a_byte_order_mark_is_no_part_of_text_or_json() -> None:
+    body = b'\xef\xbb\xbf{"a": 1}'
+    assert make_request("POST", body, "application/json").json() == {"a": 1}
+    assert make_request("POST", body, "text/plain").text() == '{"a": 1}'
+    assert make_request("POST", body, "text/plain").bytes() == body
+    twice = make_request("POST", b"\xef\xbb\xbf" * 2 + b"1", "application/json")
+    assert status_of(twice.json) == 400
+
+
 def test_json_faults() -> None:
     def json_of(body: bytes, **limits: float) -> Any:
         return make_request("POST", body, "application/json", limits=limits).json
@@ -213,8 +256,35 @@ def test_a_form_after_bytes() -> None:
     assert request.bytes() == body and request.form().get("a") == "1"
 
 
+def test_a_form_that_is_not_in_utf_8() -> None:
+    request = make_request("POST", b"charset=windows-1252&name=J%F6rg", FORM)
+    assert request.form().get("name") == "J\ufffdrg"
+    assert request.form(encoding="Windows-1252").get("name") == "Jörg"
+    assert status_of(lambda: request.form(encoding="zlib_codec")) == 415
+    part = b'--B\r\nContent-Disposition: form-data; name="\xe9"\r\n\r\n\xf6\r\n--B--'
+    request = make_request("POST", part, "multipart/form-data; boundary=B")
+    assert request.form(encoding="iso-8859-1").items() == [("é", "ö")]
+    assert request.form(encoding="iso-8859-1") is request.form(encoding="ISO-8859-1")
+    with pytest.raises(RuntimeError, match="read already"):
+        request.form()
+
+
+@pytest.mark.parametrize("boundary", ["a,b", "a b", '"a', "B; boundary=B", "", '"a"b'])
+def test_a_boundary_that_cannot_be_read_is_said(boundary: str) -> None:
+    request = make_request("POST", b"--B--", f"multipart/form-data; boundary={boundary}")
+    with pytest.raises(HTTPError, match="boundary") as caught:
+        request.form()
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("boundary", ["--a_BoUnDaRy7$", '"a,b c"', "=_Part_1.2", '"a;\\"b"'])
+def test_any_boundary_of_visible_characters(boundary: str) -> None:
+    meant = boundary.strip('"').replace('\\"', '"').encode()
+    body = b'--%b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--%b--' % (meant, meant)
+    assert make_request("POST", body, f"multipart/form-data; boundary={boundary}").form().get("a") == "1"
+
+
 def test_form_faults() -> None:
-    assert status_of(make_request("POST", b"a=%zz", FORM).form) == 400
     assert status_of(make_request("POST", b"a&b&c", FORM, limits={"max_form_parts": 2}).form) == 400
     assert status_of(make_request("POST", b"a=12345", FORM, limits={"max_form_field_bytes": 4}).form) == 413
     assert status_of(make_request("POST", b"{}", "application/json").form) == 415

@@ -10,7 +10,7 @@ import pytest
 
 from minihttp.http.headers import Headers
 from minihttp.http.response import Response
-from tests.http.environs import Sent
+from tests.http.environs import Sent, make_environ
 
 TEXT = "text/plain;charset=UTF-8"
 
@@ -143,12 +143,35 @@ def test_a_response_can_be_sent_again() -> None:
 
 
 def test_json() -> None:
-    reply = Sent(
-        Response.json({"a": [1, "é", None]}, status=201, headers={"Content-Type": "x/y", "X-A": "1"})
-    )
+    reply = Sent(Response.json({"a": [1, "é", None]}, status=201, headers={"X-A": "1"}))
     assert reply.body == '{"a":[1,"é",null]}'.encode() and reply.status == "201 Created"
     assert reply.header == {"content-type": "application/json", "x-a": "1", "content-length": "19"}
     assert Sent(Response.json(None)).headers[0] == ("Content-Type", "application/json")
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-type"])
+def test_a_media_type_of_ones_own_wins_over_that_of_json(name: str) -> None:
+    reply = Sent(Response.json({}, 400, {name: "application/problem+json"}))
+    types = [value for key, value in reply.headers if key.lower() == "content-type"]
+    assert types == ["application/problem+json"] and reply.body == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": 1.0, "b": [2.0, 2.5, -3.0]}, '{"a":1,"b":[2,2.5,-3]}'),
+        (1.0, "1"),
+        (-0.0, "0"),
+        (1e16, "10000000000000000"),
+        (123456789012345680000.0, "123456789012345680000"),
+        (1e21, "1e+21"),
+        ({2.0: (0.0, "1.0")}, '{"2":[0,"1.0"]}'),
+        ({"text": "1.0, [2.0]", "e+": True}, '{"text":"1.0, [2.0]","e+":true}'),
+        ([2**70, True], "[1180591620717411303424,true]"),
+    ],
+)
+def test_whole_numbers_are_written_as_javascript_does(value: Any, text: str) -> None:
+    assert Response.json(value).body.decode() == text
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": -float("inf")}])
@@ -165,8 +188,13 @@ def test_json_of_a_value_that_contains_itself_ends() -> None:
 
 
 def test_redirect() -> None:
-    reply = Sent(Response.redirect("/api/storage/x?y=1"))
-    assert (reply.status, reply.body, reply.header["location"]) == ("302 Found", b"", "/api/storage/x?y=1")
+    sent: list[Any] = []
+    response = Response.redirect("/api/storage/x?y=1")
+    body = response(
+        make_environ("GET"), lambda *head: sent.extend(head)
+    )  # no Content-Type: not for a validator
+    assert b"".join(body) == b"" and sent[0] == "302 Found"
+    assert sent[1] == [("Location", "/api/storage/x?y=1"), ("Content-Length", "0")]
     assert Response.redirect("https://a.example/", 308).status == 308
     with pytest.raises(ValueError, match="Location"):
         Response.redirect("/a\r\nSet-Cookie: x")

@@ -64,7 +64,7 @@ BAD = {
     '{"a": 1}'.encode("utf-16"): "UTF-8",
     '{"a": 1}'.encode("utf-16-le"): "line 1",
     '{"a": 1}'.encode("utf-32"): "UTF-8",
-    '{"a": 1}'.encode("utf-8-sig"): "Expecting value at line 1 column 1",
+    b"\xef\xbb\xbf" + '{"a": 1}'.encode("utf-8-sig"): "Expecting value at line 1 column 1",
     nested(65): "deeper than 64",
     nested(990): "deeper than 64",
     nested(100_000): "deeper than 64",
@@ -78,6 +78,10 @@ def test_bad_json_is_400(data: bytes) -> None:
     with pytest.raises(HTTPError, match=f"Invalid JSON: .*{BAD[data]}|{BAD[data]}") as caught:
         parse_json(data, 64)
     assert caught.value.status == 400
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    assert parse_json('{"a": 1}'.encode("utf-8-sig"), 64) == {"a": 1}
 
 
 def test_depth_is_counted_not_brackets() -> None:

@@ -132,6 +132,9 @@ def test_valid_hosts(host: str) -> None:
         "a b",
         "a:b",
         "a:123456",
+        "localhost:99999",
+        "a:65536",
+        ":",
         ":80",
         "[::1",
         "é",
@@ -145,8 +148,25 @@ def test_what_is_not_one_host_is_400(host: str) -> None:
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize(
+    ("host", "scheme", "authority"),
+    [
+        ("localhost:", "http", "localhost"),  # RFC 3986 §3.2.3 allows an empty port
+        ("a.example:80", "http", "a.example"),
+        ("a.example:80", "https", "a.example:80"),
+        ("a.example:443", "https", "a.example"),
+        ("[::1]:", "http", "[::1]"),
+        ("[::1]:0443", "https", "[::1]"),
+        ("a.example:65535", "http", "a.example:65535"),
+    ],
+)
+def test_a_port_that_says_nothing_is_left_out(host: str, scheme: str, authority: str) -> None:
+    assert check_host({"HTTP_HOST": host, "wsgi.url_scheme": scheme}) == authority
+
+
 def test_host_is_required_by_http_1_1_only() -> None:
     server = {"SERVER_NAME": "localhost", "SERVER_PORT": "8080"}
     assert check_host({**server, "SERVER_PROTOCOL": "HTTP/1.0"}) == "localhost:8080"
+    assert check_host({**server, "SERVER_NAME": "::1", "SERVER_PROTOCOL": "HTTP/1.0"}) == "[::1]:8080"
     with pytest.raises(HTTPError, match="Missing Host"):
         check_host({**server, "SERVER_PROTOCOL": "HTTP/1.1"})
