@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
     from . import errors as errors
     from . import testing as testing
     from . import webhooks as webhooks
-    from .app import App as App
+    from .app.wsgi import App as App
     from .data.schema import Schema as Schema
     from .data.schema import Table as Table
     from .data.validators import v as v
@@ -41,18 +41,18 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
     from .http.response import Response as Response
     from .http.router import HttpRouter as HttpRouter
     from .jobs.crons import Crons as Crons
-    from .jobs.rate_limit import RateLimit as RateLimit
     from .jobs.retry import Drop as Drop
     from .jobs.retry import RetryLater as RetryLater
     from .jobs.retry import RetryPolicy as RetryPolicy
     from .limits import Limits as Limits
+    from .rate_limit import RateLimit as RateLimit
     from .values import UNSET as UNSET
     from .values import Int64 as Int64
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "App": "app",
+    "App": "app.wsgi",
     "HttpRouter": "http.router",
     "Request": "http.request",
     "Response": "http.response",
@@ -77,7 +77,7 @@ _WHERE = {
     "RetryPolicy": "jobs.retry",
     "RetryLater": "jobs.retry",
     "Drop": "jobs.retry",
-    "RateLimit": "jobs.rate_limit",
+    "RateLimit": "rate_limit",
     "Limits": "limits",
     "MinihttpError": "errors",
     "HTTPError": "errors",

@@ -19,7 +19,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .app import App
+from .app.wsgi import App
 
 
 class Clock:

@@ -23,7 +23,7 @@ from wsgiref.validate import validator
 import pytest
 
 from minihttp import App, HttpRouter, Response
-from minihttp.settings import PREFIX, SETTINGS
+from minihttp.cli._settings import PREFIX, SETTINGS
 
 from .server.wire import PATIENCE_SECONDS, posted, running
 

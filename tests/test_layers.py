@@ -26,26 +26,18 @@ ROOMS: dict[str, set[str]] = {
     "limits": {"errors"},
     "logs": {"tracebacks"},
     "values": {"errors", "limits"},
-    "http": GROUND - {"values"},
+    "http": GROUND,
     "webhooks": GROUND - {"values"},
     "data": GROUND,
     "files": GROUND | {"http", "data"},
     "functions": GROUND | {"http", "data", "files"},
-    "jobs": GROUND | {"tracebacks", "http", "webhooks", "data", "files", "functions"},
-    "backends": GROUND | {"data", "files"},
-    "error_response": GROUND | {"http"},
+    "rate_limit": {"errors", "data", "functions"},
+    "jobs": GROUND | {"tracebacks", "data", "functions"},
+    "inbox": GROUND | {"http", "webhooks", "data", "functions", "jobs"},
 }
-_BELOW_APP = set(ROOMS)
-ROOMS["function_api"] = _BELOW_APP
-ROOMS["settings"] = GROUND
-ROOMS["observe"] = _BELOW_APP
-ROOMS["loader"] = {"errors", "tracebacks"}
-ROOMS["system_routes"] = _BELOW_APP | {"function_api", "observe"}
-ROOMS["dispatch"] = _BELOW_APP | {"system_routes"}
-ROOMS["services"] = _BELOW_APP | {"loader"}
-ROOMS["app"] = _BELOW_APP | {"loader", "observe", "services", "dispatch"}
-ROOMS["testing"] = _BELOW_APP | {"app"}
-ROOMS["server"] = _BELOW_APP | {"app", "observe", "settings"}
+ROOMS["app"] = set(ROOMS)
+ROOMS["testing"] = {"app", "webhooks"}
+ROOMS["server"] = {"errors", "limits", "logs", "http", "app"}
 ROOMS["cli"] = set(ROOMS)
 ROOMS["__main__"] = {"cli"}
 
@@ -185,9 +177,19 @@ print(*set(sys.modules) - before)
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "minihttp.system_routes" in loaded, "the check of taken paths comes before the first reply"
-    unwanted = ["minihttp.function_api", "minihttp.loader", "minihttp.services", "minihttp.values", "sqlite3"]
-    unwanted += ["hashlib", "random", "difflib", "pathlib", "urllib.parse", "tempfile", "dataclasses"]
+    assert "minihttp.app.system_routes" in loaded, "the check of taken paths comes before the first reply"
+    unwanted = ["urllib.parse"]
+    unwanted += [f"minihttp.{name}" for name in ("app.function_api", "app.loader", "app.services", "values")]
+    unwanted += [
+        "hashlib",
+        "random",
+        "difflib",
+        "pathlib",
+        "urllib.parse",
+        "tempfile",
+        "dataclasses",
+        "sqlite3",
+    ]
     assert not loaded.intersection(unwanted)
 
 

@@ -23,10 +23,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
-from ..settings import Settings, add_flags, read_env_file, resolve
+from ._settings import Settings, add_flags, read_env_file, resolve
 
 if TYPE_CHECKING:
-    from ..app import App
+    from ..app.wsgi import App
 
 PROGRAM = __name__.rpartition(".")[0]
 INBOX_TARGET = f"{__name__}._inbox:app"
@@ -157,7 +157,7 @@ def named_app(args: argparse.Namespace) -> App:
         raise ConfigurationError(
             "which app? the current folder has no backend/http.py, app.py or http.py; name a TARGET"
         )
-    from ..app import App
+    from ..app.wsgi import App
 
     return App.from_target(target)
 

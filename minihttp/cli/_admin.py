@@ -19,7 +19,7 @@ from . import add_app_arguments, named_app, opened_app
 from ._http import post
 
 if TYPE_CHECKING:
-    from ..app import App
+    from ..app.wsgi import App
 
 _NOT_THERE = "Could not find public function"  # of Convex's wire format, which has no codes
 

@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from .. import webhooks
-from ..app import App
+from ..app.wsgi import App
 from ..functions.registry import internal_action
 from ..http.router import HttpRouter
 from ..limits import MIB

@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..backends import without_password
-from ..settings import APP_SETTINGS, LIMITS, SECRETS, SETTINGS, add_flags
+from ..app.backends import without_password
 from . import add_json_flag, add_target, load_app, print_rows, receiving_nothing, settings_of
+from ._settings import APP_SETTINGS, LIMITS, SECRETS, SETTINGS, add_flags
 
 HELP = "print the settings in force, and where each comes from"
 

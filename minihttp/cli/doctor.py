@@ -15,10 +15,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..backends import storage_urls
+from ..app.backends import storage_urls
 from ..errors import ConfigurationError, MinihttpError
 from ..limits import MIB
-from ..settings import Settings, add_flags
 from . import (
     add_app_arguments,
     add_json_flag,
@@ -28,9 +27,10 @@ from . import (
     secret_warnings,
     settings_of,
 )
+from ._settings import Settings, add_flags
 
 if TYPE_CHECKING:
-    from ..app import App
+    from ..app.wsgi import App
 
 HELP = "check app, data, disk, clock, descriptors, secrets and proxy settings"
 _LOW_DISK_BYTES, _NO_DISK_BYTES = 1024 * MIB, 64 * MIB

@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..backends import open_files
+    from ..app.backends import open_files
     from ..files.copying import copy_blobs
 
     counts, bytes_copied, reported_at = Counter[str](), 0, time.monotonic()
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _recorded_digests(url: str) -> dict[str, bytes]:
     """The SHA-256 of each blob by key, read from the engine: a Database would want the app's schema."""
-    from ..backends import open_documents
+    from ..app.backends import open_documents
     from ..data.ids import table_tag
 
     digests: dict[str, bytes] = {}

@@ -18,7 +18,7 @@ from . import add_app_arguments, add_json_flag, count, plain, print_rows
 from ._admin import Access, access, add_access_arguments, opened_alone
 
 if TYPE_CHECKING:
-    from ..app import App
+    from ..app.wsgi import App
     from ..data.catalog import Document
 
 HELP = "list, show, run, retry or cancel scheduled functions"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import add_app_arguments, add_json_flag, load_app, print_rows, receiving_nothing
 
 if TYPE_CHECKING:
-    from ..app import App
+    from ..app.wsgi import App
 
 HELP = "list the routes of an app"
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import logs
+from ..app.health import Metrics
 from ..errors import ConfigurationError
-from ..observe import Metrics
-from ..settings import LIMIT_SETTINGS, add_flags
 from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of
+from ._settings import LIMIT_SETTINGS, add_flags
 from .routes import route_rows
 
 if TYPE_CHECKING:
-    from ..app import App
+    from ..app.wsgi import App
     from ..logs import Served
 
 HELP = "serve an app over HTTP"

@@ -10,8 +10,8 @@ import threading
 
 from .. import logs
 from ..errors import ConfigurationError
-from ..settings import LIMIT_SETTINGS, add_flags
 from . import add_target, load_app, settings_of
+from ._settings import LIMIT_SETTINGS, add_flags
 
 HELP = "run the scheduled functions of an app, without serving it"
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Durable work: scheduled functions, crons, retries and the webhook inbox."""
+"""Durable work: scheduled functions, crons and retries."""

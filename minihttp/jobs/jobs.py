@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..limits import DEFAULT_LIMITS, Limits
-from . import rate_limit
 from .cron_runs import CronRuns
 from .crons import Crons
 from .executor import Executor
@@ -76,7 +75,7 @@ class Jobs:
         self._executor = Executor(self.store, runner, lambda seconds: self._stopped.wait(seconds))
         self._crons = CronRuns(self.store, runner, crons)
         self._next_maintenance = -math.inf
-        self.expired = [self.store.expired, rate_limit.expired]  # each finds some rows that are to go
+        self.expired = [self.store.expired]  # each finds some rows that are to go
 
     def scheduler(self, transaction: Transaction | None = None, call: CallInfo | None = None) -> Scheduler:
         """What `ctx.scheduler` is: of a mutation with its transaction, of anybody else without."""

@@ -26,11 +26,9 @@ if TYPE_CHECKING:
 
 JOBS = "_scheduled_functions"
 CRONS = "_cron_jobs"
-RATE_LIMITS = "_rate_limits"
 JOB_TABLES: dict[str, Table] = {
     JOBS: Table(v.any()).index("by_queue", ["queue", "dueTime"]),
     CRONS: Table(v.any()).index("by_name", ["name"]),
-    RATE_LIMITS: Table(v.any()).index("by_key", ["key"]).index("by_full_time", ["fullTime"]),
 }
 """The system tables of this room. Of a job, Convex's fields are `name`, `args` (a list of one object),
 `scheduledTime` and `completedTime` (milliseconds) and `state` (`kind`, and `error` when failed)."""

@@ -16,7 +16,7 @@ from typing import Any
 from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, Task, WSGITask
 
-from ..error_response import response_for
+from ..http.error_response import response_for
 from ..http.headers import connection_options
 from ..http.request import request_id
 from ..http.response import Response

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minihttp.backends import open_documents, open_files
+from minihttp.app.backends import open_documents, open_files
 from minihttp.cli import main
 from minihttp.data.database import Database
 from minihttp.files.storage import FILE_TABLES, FileStore

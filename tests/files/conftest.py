@@ -14,7 +14,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from minihttp.backends import open_documents, open_files
+from minihttp.app.backends import open_documents, open_files
 from minihttp.data.database import Database
 from minihttp.errors import HTTPError, MinihttpError
 from minihttp.files.storage import FILE_TABLES, FileStore

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minihttp.backends import open_files
+from minihttp.app.backends import open_files
 from minihttp.files.copying import copy_blobs
 from tests.contracts.files import pattern, read_all
 

@@ -12,6 +12,7 @@ from minihttp.functions.registry import Function, Registry, internal_action, int
 from minihttp.functions.runner import Runner
 from minihttp.jobs.jobs import JOB_TABLES, Jobs
 from minihttp.limits import Limits
+from minihttp.rate_limit import RATE_LIMIT_TABLES, expired_rate_limits
 from storage_backends.sqlite import DocumentBackend
 
 START = 1_700_000_000.0
@@ -40,7 +41,7 @@ class World:
         self.open()
 
     def open(self) -> None:
-        system = {**FILE_TABLES, **JOB_TABLES}
+        system = {**FILE_TABLES, **JOB_TABLES, **RATE_LIMIT_TABLES}
         self.backend = self.engine(self.path)
         self.database = Database(self.backend, None, system=system, limits=self.limits, clock=self.clock)
         self.runner = Runner(
@@ -55,7 +56,9 @@ class World:
 
     def make_jobs(self, **options: Any) -> Jobs:
         options = {**self.options, **options}
-        return Jobs(self.database, self.runner, clock=self.clock, limits=self.limits, **options)
+        jobs = Jobs(self.database, self.runner, clock=self.clock, limits=self.limits, **options)
+        jobs.expired.append(expired_rate_limits)
+        return jobs
 
     def close(self) -> None:
         self.jobs.stop(PATIENCE_SECONDS)

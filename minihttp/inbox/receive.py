@@ -25,16 +25,16 @@ from ..errors import (
 from ..http.body import open_body
 from ..http.response import Response
 from .deliveries import INBOX_TABLES, Deliveries
-from .webhook_endpoint import Endpoint
-from .webhook_functions import WebhookFunctions
+from .endpoint import Endpoint
+from .functions import WebhookFunctions
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Database, Transaction
     from ..functions.runner import Runner
     from ..http.request import Request
+    from ..jobs.jobs import Jobs
     from ..webhooks.delivery import Delivery
-    from .jobs import Jobs
 
 __all__ = ["INBOX_TABLES", "Inbox"]
 

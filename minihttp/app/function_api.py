@@ -23,7 +23,7 @@ from functools import partial
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import (
+from ..errors import (
     ApplicationError,
     ArgumentValidationError,
     DocumentError,
@@ -33,15 +33,15 @@ from .errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from .functions.context import CallInfo
-from .http.request import Request
-from .http.response import Response, encode_json
-from .values import decode, encode_clean, encode_wire
+from ..functions.context import CallInfo
+from ..http.request import Request
+from ..http.response import Response, encode_json
+from ..values import decode, encode_clean, encode_wire
 
 if TYPE_CHECKING:
-    from .data.database import Database
-    from .functions.runner import Runner
-    from .limits import Limits
+    from ..data.database import Database
+    from ..functions.runner import Runner
+    from ..limits import Limits
 
 log = logging.getLogger("minihttp")
 
@@ -325,7 +325,7 @@ def _default_format(request: Request) -> str:
 
 def _frames(error: BaseException) -> str:
     """The app's own frames, innermost first."""
-    here = os.path.dirname(__file__)
+    here = os.path.dirname(os.path.dirname(__file__))
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(here)]
     lines = [f"    at {f.name} ({os.path.basename(f.filename)}:{f.lineno})\n" for f in reversed(frames)]
     return "".join(lines)

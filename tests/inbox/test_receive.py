@@ -19,8 +19,7 @@ from minihttp import App, Drop, HttpRouter, RetryLater, RetryPolicy, testing, v
 from minihttp.errors import ConfigurationError, DocumentError
 from minihttp.functions.registry import Function, internal_action, internal_mutation, internal_query
 from minihttp.webhooks import clerk, github, gitlab, linear, slack, stripe, typeform, zoom
-
-from .world import PATIENCE_SECONDS
+from tests.jobs.world import PATIENCE_SECONDS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRONMENT = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.function_api.conftest import ADMIN_KEY
+from tests.app.function_api.conftest import ADMIN_KEY
 from tests.live import ROOT, Client
 
 NODE_MODULES = Path(os.environ.get("CONVEX_NODE_MODULES", ROOT / "node_modules"))

@@ -11,13 +11,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..errors import ConfigurationError, RateLimitedError
-from .store import RATE_LIMITS
+from .data.schema import Table
+from .data.validators import v
+from .errors import ConfigurationError, RateLimitedError
 
 if TYPE_CHECKING:
-    from ..data.database import Transaction
-    from ..functions.context import MutationCtx, QueryCtx
+    from .data.database import Transaction
+    from .functions.context import MutationCtx, QueryCtx
 
+RATE_LIMITS = "_rate_limits"
+RATE_LIMIT_TABLES = {RATE_LIMITS: Table(v.any()).index("by_key", ["key"]).index("by_full_time", ["fullTime"])}
 _PRUNED_AT_ONCE = 100
 
 
@@ -154,7 +157,7 @@ def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
     return found
 
 
-def expired(transaction: Transaction) -> list[dict[str, Any]]:
+def expired_rate_limits(transaction: Transaction) -> list[dict[str, Any]]:
     """Some of the rows that say no more than no row would: they are full again."""
     rows = transaction.system.query(RATE_LIMITS)
     full = rows.with_index("by_full_time", lambda q: q.lte("fullTime", transaction.now))

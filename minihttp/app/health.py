@@ -15,15 +15,15 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .errors import MinihttpError
-from .http.response import Response
+from ..errors import MinihttpError
+from ..http.response import Response
 
 if TYPE_CHECKING:
-    from .data.database import Database, Transaction
-    from .http.request import Request
-    from .http.router import HttpRouter
-    from .jobs.jobs import Jobs
-    from .logs import Served
+    from ..data.database import Database, Transaction
+    from ..http.request import Request
+    from ..http.router import HttpRouter
+    from ..jobs.jobs import Jobs
+    from ..logs import Served
 
 # Prometheus's own choice of buckets
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -165,7 +165,7 @@ def gauges(app: Observed) -> Iterator[Gauge]:
 
 def _work(jobs: Jobs, transaction: Transaction) -> tuple[list[tuple[str, int]], float, int]:
     """Jobs by state, seconds since the first pending one was due, dead deliveries."""
-    from .jobs.deliveries import Deliveries
+    from ..inbox.deliveries import Deliveries
 
     store = jobs.store
     found = {s: store.by_state(transaction, s, _MAX_COUNTED) for s in ("pending", "inProgress", "failed")}

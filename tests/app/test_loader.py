@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from minihttp import App
+from minihttp.app.loader import load_package
 from minihttp.errors import ConfigurationError, RouteError
-from minihttp.loader import load_package
 
 APP = "from minihttp import App, HttpRouter\nhttp = HttpRouter()\napp = App(http)\n"
 ROUTER = "from minihttp import HttpRouter\nhttp = HttpRouter()\n"

@@ -16,26 +16,26 @@ from functools import cached_property
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .error_response import response_for
-from .errors import ConfigurationError
-from .functions.context import HandlerCtx
-from .http.request import Request
-from .http.response import Response
-from .http.router import HttpRouter, Route
-from .http.target import check_host
-from .limits import DEFAULT_LIMITS, Limits
+from ..errors import ConfigurationError
+from ..functions.context import HandlerCtx
+from ..http.error_response import response_for
+from ..http.request import Request
+from ..http.response import Response
+from ..http.router import HttpRouter, Route
+from ..http.target import check_host
+from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from .data.database import Database
-    from .data.schema import Schema
+    from ..data.database import Database
+    from ..data.schema import Schema
+    from ..files.storage import FileStore
+    from ..functions.registry import Function
+    from ..functions.runner import Runner
+    from ..inbox.receive import Inbox
+    from ..jobs.crons import Crons
+    from ..jobs.jobs import Jobs
     from .dispatch import Routes
-    from .files.storage import FileStore
-    from .functions.registry import Function
-    from .functions.runner import Runner
-    from .jobs.crons import Crons
-    from .jobs.inbox import Inbox
-    from .jobs.jobs import Jobs
-    from .observe import Metrics
+    from .health import Metrics
     from .services import Services
 
 StartResponse = Callable[..., Any]

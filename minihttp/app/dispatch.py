@@ -9,15 +9,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .error_response import error_response
-from .http.cors import Cors
-from .http.response import Response
-from .http.router import Route
-from .http.target import raw_path
+from ..http.cors import Cors
+from ..http.error_response import error_response
+from ..http.response import Response
+from ..http.router import Route
+from ..http.target import raw_path
 from .system_routes import SystemRoutes
 
 if TYPE_CHECKING:
-    from .http.request import Request
+    from ..http.request import Request
     from .system_routes import Host
 
 

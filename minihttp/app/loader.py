@@ -18,8 +18,8 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .errors import ConfigurationError, did_you_mean
-from .tracebacks import describe, users_frames
+from ..errors import ConfigurationError, did_you_mean
+from ..tracebacks import describe, users_frames
 
 _NAMES = ("app", "http")  # what a target without `:name` is searched for, in this order
 

@@ -13,25 +13,26 @@ from copy import copy
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..data.database import Database
+from ..data.schema import Schema
+from ..errors import ConfigurationError, DataDirectoryError
+from ..files.storage import FILE_TABLES, FileStore
+from ..functions.registry import Registry
+from ..functions.runner import Runner
+from ..inbox.receive import INBOX_TABLES, Inbox
+from ..jobs.crons import Crons
+from ..jobs.job_functions import JobFunctions
+from ..jobs.jobs import JOB_TABLES, Jobs
+from ..rate_limit import RATE_LIMIT_TABLES, expired_rate_limits
+from ..values import show
 from .backends import check_backends, is_there, open_documents, open_files, storage_urls
-from .data.database import Database
-from .data.schema import Schema
-from .errors import ConfigurationError, DataDirectoryError
-from .files.storage import FILE_TABLES, FileStore
-from .functions.registry import Registry
-from .functions.runner import Runner
-from .jobs.crons import Crons
-from .jobs.inbox import INBOX_TABLES, Inbox
-from .jobs.job_functions import JobFunctions
-from .jobs.jobs import JOB_TABLES, Jobs
 from .loader import load_module
-from .values import show
 
 if TYPE_CHECKING:
-    from .http.router import HttpRouter
-    from .limits import Limits
+    from ..http.router import HttpRouter
+    from ..limits import Limits
 
-_SYSTEM_TABLES = {**FILE_TABLES, **JOB_TABLES, **INBOX_TABLES}
+_SYSTEM_TABLES = {**FILE_TABLES, **JOB_TABLES, **RATE_LIMIT_TABLES, **INBOX_TABLES}
 
 
 class Host(Protocol):
@@ -82,6 +83,7 @@ class Services:
                 environment=app.environment,
             )
             self.jobs = Jobs(self.database, self.runner, crons=app.crons, workers=app.workers, **shared)
+            self.jobs.expired.append(expired_rate_limits)
             JobFunctions(self.jobs.store).register(registry)
             self.inbox = Inbox(
                 self.database,

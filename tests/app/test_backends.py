@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import minihttp
-from minihttp.backends import open_documents, open_files, storage_urls, without_password
+from minihttp.app.backends import open_documents, open_files, storage_urls, without_password
 from minihttp.errors import ConfigurationError, DataDirectoryError
 
 ROOT = Path(minihttp.__file__).parent.parent  # of the tree, or of the installed wheel
@@ -81,7 +81,7 @@ def test_copied_elsewhere_and_an_extra_that_is_missing(tmp_path: Path) -> None:
         "class FileBackend:\n    def __init__(self, place): import a_package_nobody_has\n"
     )
     program = (
-        "from vendored.inside.minihttp.backends import open_files\n"
+        "from vendored.inside.minihttp.app.backends import open_files\n"
         "print(type(open_files('filesystem:files')).__module__)\n"
         "for url in ('cloud:bucket', 'late:bucket'):\n"
         "    try: open_files(url)\n"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DocumentError
-from .store import JobStore, new_row
+from ..jobs.store import JobStore, new_row
 
 if TYPE_CHECKING:
     from ..data.catalog import Document

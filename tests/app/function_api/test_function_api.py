@@ -15,7 +15,7 @@ import pytest
 
 from minihttp import App, HttpRouter, Response
 from minihttp.errors import RouteError
-from tests.function_api.conftest import ADMIN_KEY
+from tests.app.function_api.conftest import ADMIN_KEY
 from tests.live import Client, Reply
 
 ADMIN = {"Authorization": f"Convex {ADMIN_KEY}"}

@@ -2,7 +2,7 @@
 """The inbox's own functions, registered as `_webhooks:…`: what its jobs run, what the command line calls.
 
 As functions they are run by the jobs like any other, and open to whoever holds the admin key. Knows nothing
-of requests: `inbox.py` receives.
+of requests: `receive.py` receives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError
 from ..webhooks.delivery import Delivery
 from .deliveries import Deliveries
-from .webhook_endpoint import Endpoint
+from .endpoint import Endpoint
 
 if TYPE_CHECKING:
     from ..data.catalog import Document

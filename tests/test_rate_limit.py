@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -12,9 +13,15 @@ from hypothesis import strategies as st
 
 from minihttp import App, HttpRouter, Response, internal_mutation, testing
 from minihttp.errors import ConfigurationError, HTTPError, RateLimitedError
-from minihttp.jobs.rate_limit import RateLimit
+from minihttp.rate_limit import RateLimit
+from tests.jobs.world import START, World
 
-from .world import START, World
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.close()
 
 
 class Limited:

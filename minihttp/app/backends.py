@@ -13,15 +13,15 @@ import re
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError, DataDirectoryError, did_you_mean
+from ..errors import ConfigurationError, DataDirectoryError, did_you_mean
 
 if TYPE_CHECKING:
-    from .data.backend import DocumentBackend
-    from .files.backend import FileBackend
+    from ..data.backend import DocumentBackend
+    from ..files.backend import FileBackend
 
 # RFC 3986 §3.1, but of two letters or more: C:\data is a path.
 _split_url = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.+)").fullmatch
-_parent, _, _ = (__package__ or "").rpartition(".")
+_parent = ".".join((__package__ or "").split(".")[:-2])
 _HOME = f"{_parent}.storage_backends".lstrip(".")
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 

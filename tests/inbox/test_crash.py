@@ -17,9 +17,8 @@ import pytest
 
 from minihttp import App, testing
 from minihttp.webhooks import github, stripe
+from tests.jobs.world import PATIENCE_SECONDS
 from tests.live import Client, Process
-
-from .world import PATIENCE_SECONDS
 
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SENDERS = 64

@@ -14,8 +14,8 @@ from wsgiref.validate import validator
 import pytest
 
 from minihttp import App, HttpRouter, internal_mutation, testing
+from minihttp.app.health import Metrics
 from minihttp.logs import Served
-from minihttp.observe import Metrics
 
 SERVED = Served(1.0, "GET", "/a/{id}", "/a/7", 200, 0.004, 42, "id", "192.0.2.1", True)
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"(,[a-z]+="([^"\\\n]|\\.)*")*\})? [0-9.e+-]+')

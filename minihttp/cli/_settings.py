@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import ConfigurationError, did_you_mean
-from .limits import DEFAULT_LIMITS
+from ..errors import ConfigurationError, did_you_mean
+from ..limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

@@ -12,24 +12,24 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import observe
-from .errors import RouteError
-from .http.cors import Cors
-from .http.headers import Headers
-from .http.response import Response
-from .http.router import HttpRouter, Route
+from ..errors import RouteError
+from ..http.cors import Cors
+from ..http.headers import Headers
+from ..http.response import Response
+from ..http.router import HttpRouter, Route
+from . import health
 
 if TYPE_CHECKING:
+    from ..files.storage import FileStore
+    from ..http.request import Request
     from . import function_api
-    from .files.storage import FileStore
-    from .http.request import Request
 
-    class Host(function_api.Host, observe.Observed, Protocol):
+    class Host(function_api.Host, health.Observed, Protocol):
         """What the own routes need of the app."""
 
         http: HttpRouter
         function_api: bool
-        metrics: observe.Metrics | None
+        metrics: health.Metrics | None
 
         @property
         def files(self) -> FileStore: ...
@@ -95,7 +95,7 @@ class SystemRoutes:
     def __init__(self, app: Host) -> None:
         self._routes = HttpRouter(system=True)
         self._fallback = HttpRouter()
-        observe.add_routes(app, self._routes, app.metrics)
+        health.add_routes(app, self._routes, app.metrics)
 
         files: Any = {"handler": partial(_storage, app), "cors": _MIRROR}
         for method in ("GET", "POST"):

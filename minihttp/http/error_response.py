@@ -12,9 +12,9 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import ApplicationError, HTTPError, MinihttpError, StorageUnavailableError, WebhookError
-from .http.request import request_id
-from .http.response import Response
+from ..errors import ApplicationError, HTTPError, MinihttpError, StorageUnavailableError, WebhookError
+from .request import request_id
+from .response import Response
 
 log = logging.getLogger("minihttp")
 
@@ -62,7 +62,7 @@ def response_for(error: BaseException, environ: dict[str, Any]) -> Response:
         exc_info=error,
     )
     if isinstance(error, ApplicationError):
-        from .values import encode_clean
+        from ..values import encode_clean
 
         return error_response(500, "Application error", environ, data=encode_clean(error.data))
     return error_response(500, "Internal server error", environ)

@@ -14,9 +14,9 @@ from ..data.catalog import Document
 from ..errors import ConfigurationError
 from ..functions.registry import Function
 from ..http.headers import connection_options
+from ..jobs.retry import RetryPolicy
 from ..limits import MIB
 from ..webhooks.delivery import Delivery
-from .retry import RetryPolicy
 
 _DAY_SECONDS = 86_400.0
 _is_storable = re.compile(r"[a-z][a-z0-9-]{0,255}").fullmatch  # as the name of a field of a document

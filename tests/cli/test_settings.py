@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minihttp.cli._settings import SETTINGS, add_flags, read_env_file, resolve
 from minihttp.errors import ConfigurationError
-from minihttp.settings import SETTINGS, add_flags, read_env_file, resolve
 
 needs_toml = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="the standard library reads TOML from 3.11 on"

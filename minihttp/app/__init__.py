@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The app: everything put together behind one WSGI callable (`wsgi.py`)."""
