@@ -179,6 +179,14 @@ class DocumentBackend:
     ) -> T:
         return self._writers.write(run, deadline_seconds, any_thread)
 
+    def submit(
+        self,
+        run: Callable[[Writing], Any],
+        deadline_seconds: float | None,
+        done: Callable[[Any, BaseException | None], None],
+    ) -> None:
+        self._writers.submit(run, deadline_seconds, done)
+
     def _committed(self) -> None:
         if self._writers.commits % _TEND_EVERY == 0:
             self._tend_wal(self._size("-wal"))

@@ -4,37 +4,54 @@
 The first writer to arrive becomes the leader. It runs what is queued, one mutation after the other in one
 transaction, commits once nothing is queued any more, and wakes those who wait. A mutation with `any_thread`
 is run by the leader; any other by its own thread, which is made the leader with the transaction open. Nobody
-is answered before the COMMIT. Knows no tables.
+is answered before the COMMIT. A mutation that was submitted has no thread that waits: one thread, the
+committer, leads for all of these, and another tells what became of them while the next batch runs.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from time import monotonic
+from queue import SimpleQueue
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from .sqlite_connection import Fault
 from .sqlite_tables import Writing
 
 T = TypeVar("T")
+Done = Callable[[Any, "BaseException | None"], None]
+
+log = logging.getLogger("minihttp.storage")
 
 _MAX_BATCH = 64  # mutations that share one COMMIT
 
 
 class _Ticket:
-    """A mutation that somebody waits for, and what became of it."""
+    """A mutation, and what became of it.
 
-    __slots__ = ("any_thread", "completed", "deadline_seconds", "error", "gate", "result", "run")
+    Attributes:
+        done: what is called with the result or the error; None where a thread waits at the gate.
+    """
 
-    def __init__(self, run: Callable[[Writing], Any], deadline_seconds: float, any_thread: bool) -> None:
+    __slots__ = ("any_thread", "completed", "deadline_seconds", "done", "error", "gate", "result", "run")
+
+    def __init__(
+        self,
+        run: Callable[[Writing], Any],
+        deadline_seconds: float | None,
+        any_thread: bool,
+        done: Done | None = None,
+    ) -> None:
         self.run = run
-        self.deadline_seconds = deadline_seconds
+        self.deadline_seconds = inf if deadline_seconds is None else deadline_seconds
         self.any_thread = any_thread
+        self.done = done
         self.result: Any = None
         self.error: BaseException | None = None
         self.completed = False
@@ -64,6 +81,8 @@ class Writers:
         self._batch: list[_Ticket] = []
         self._began_at = 0.0
         self._closing = self._closed = False
+        self._committer_gate: threading.Lock | None = None  # once there is a committer
+        self._done: SimpleQueue[_Ticket | None] = SimpleQueue()
         self.commits = self.mutations = 0
 
     @property
@@ -86,7 +105,7 @@ class Writers:
         Raises:
             Fault: when the engine fails, also at the COMMIT; and whatever `run` raises.
         """
-        ticket = _Ticket(run, inf if deadline_seconds is None else deadline_seconds, any_thread)
+        ticket = _Ticket(run, deadline_seconds, any_thread)
         try:
             with self._passing:
                 self._queue.append(ticket)
@@ -109,18 +128,74 @@ class Writers:
         result: T = ticket.result
         return result
 
+    def submit(self, run: Callable[[Writing], Any], deadline_seconds: float | None, done: Done) -> None:
+        """Run a mutation in the committer's thread and return at once.
+
+        Args:
+            done: called with (result, None) once the result is durable, or with (None, error); by one thread,
+                one call after another. After the end of `close` the caller's thread calls it.
+        """
+        ticket = _Ticket(run, deadline_seconds, True, done)
+        with self._passing:
+            is_open = not self._closing
+            if is_open:
+                if self._committer_gate is None:
+                    self._start_committer()
+                self._queue.append(ticket)
+                if self._leader is None:
+                    self._pass_to(ticket)
+        if not is_open:
+            done(None, Fault(errno.EIO, "the database is closed"))
+
     def close(self, patience_seconds: float) -> bool:
         """Close the connection; what was acknowledged is on disk.
 
         Returns:
             Whether it is closed: a mutation that does not end keeps it open, and nobody waits for that.
         """
-        self._closing = True  # what begins from now on closes it, and is refused
+        with self._passing:
+            self._closing = True  # what begins from now on closes it, and is refused
         end = monotonic() + patience_seconds
         while not self._closed and (left := end - monotonic()) > 0:
             with suppress(Fault):
                 self.write(lambda writing: None, None, True, left)
+        while self._leader is not None and monotonic() < end:  # it may still be telling of others
+            sleep(0.001)
+        if self._closed and self._committer_gate is not None:
+            self._committer_gate.release()
+            self._done.put(None)
+            self._committer_gate = None
         return self._closed
+
+    # -- the committer
+
+    def _start_committer(self) -> None:
+        self._committer_gate = threading.Lock()
+        self._committer_gate.acquire()
+        for name, work in (("committer", self._lead_for_submitted), ("completer", self._tell)):
+            threading.Thread(target=work, name=f"sqlite-{name}", daemon=True).start()
+
+    def _lead_for_submitted(self) -> None:
+        gate = self._committer_gate
+        assert gate is not None
+        while True:
+            gate.acquire()
+            ticket = self._leader
+            if ticket is None or ticket.done is None:  # closed
+                return
+            try:
+                self._lead(ticket)
+            except BaseException:  # an interrupt that came too late for the mutation that it was meant for
+                log.exception("the committer was interrupted")
+                self._abandon(ticket)
+
+    def _tell(self) -> None:
+        while (ticket := self._done.get()) is not None:
+            try:
+                assert ticket.done is not None
+                ticket.done(None if ticket.error else ticket.result, ticket.error)
+            except Exception:
+                log.exception("what became of a mutation could not be told")
 
     # -- the leadership
 
@@ -141,7 +216,7 @@ class Writers:
                 self._queue.popleft()
             if self._queue:
                 following = self._queue[0]
-                if following is own or (following.any_thread and not own.completed):
+                if following is own or (following.any_thread and (own.done or not own.completed)):
                     self._batch.append(following)  # an interrupt finds it in one of the two
                     return self._queue.popleft()
                 self._pass_to(following)
@@ -151,7 +226,9 @@ class Writers:
 
     def _pass_to(self, ticket: _Ticket) -> None:
         self._leader = ticket
-        ticket.gate.release()
+        gate = self._committer_gate if ticket.done else ticket.gate
+        assert gate is not None
+        gate.release()
 
     def _abandon(self, ticket: _Ticket) -> None:
         """Nobody waits for it any more; if it was the leader, what is not committed is undone."""
@@ -232,7 +309,10 @@ class Writers:
                 ticket.error = Fault(*fault.args)
             del self._batch[-1]  # no interrupt comes between this and the gate
             ticket.completed = True
-            ticket.gate.release()
+            if ticket.done:
+                self._done.put(ticket)
+            else:
+                ticket.gate.release()
 
 
 def _fault_of_all(error: BaseException | None) -> Fault:

@@ -92,6 +92,20 @@ class DocumentBackend(Protocol):
         """
         ...
 
+    def submit(
+        self,
+        run: Callable[[Writing], Any],
+        deadline_seconds: float | None,
+        done: Callable[[Any, BaseException | None], None],
+    ) -> None:
+        """As `write`, without waiting: the backend runs `run` in a thread of its own.
+
+        `done(result, None)` is called once the result is durable, else `done(None, error)`; the calls come
+        one after another from one thread. An error of one mutation undoes that mutation alone; a COMMIT that
+        fails is told to all that shared it.
+        """
+        ...
+
     def statistics(self) -> dict[str, Any]:
         """Numbers for /_/metrics and `doctor`, such as bytes of the database and of the write-ahead log."""
         ...

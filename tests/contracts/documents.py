@@ -218,6 +218,79 @@ class DocumentBackendContract:
 
     # ------------------------------------------------------------ durability
 
+    # ------------------------------------------------------------ submitted mutations
+
+    def test_a_submitted_mutation_is_durable_when_it_is_told(self, backend: Any) -> None:
+        told = Told(backend)
+        for n in range(200):
+            told.submit(lambda w, n=n: [w.put(document_id(n), "t", str(n), [], []), n][1])
+        assert sorted(told.wait(200)) == [(n, None) for n in range(200)]
+        with backend.read(None) as reading:
+            assert [json for _, json in stored(reading)] == [str(n) for n in range(200)]
+
+    def test_an_error_undoes_one_submitted_mutation_alone(self, backend: Any) -> None:
+        told = Told(backend)
+
+        def fail(w: Any) -> None:
+            w.put(document_id(1), "t", "never", [], [])
+            raise Oops("one")
+
+        told.submit(lambda w: w.put(document_id(0), "t", "zero", [], []))
+        told.submit(fail)
+        told.submit(lambda w: w.put(document_id(2), "t", w.get(document_id(0))[1], [], []))
+        outcomes = told.wait(3)
+        assert sorted(repr(error) for _, error in outcomes) == ["None", "None", "Oops('one')"]
+        with backend.read(None) as reading:
+            assert [json for _, json in stored(reading)] == ["zero", "zero"]
+
+    def test_submitted_and_waiting_writers_lose_nothing(self, backend: Any) -> None:
+        """Each adds one to the same document; some run in their own thread, some in anybody's, some wait for
+        nothing."""
+        put(backend, document_id(0), "0")
+        told = Told(backend)
+
+        def add(w: Any) -> None:
+            w.put(document_id(0), "t", str(int(w.get(document_id(0))[1]) + 1), [], [])
+
+        def wait_for_each(any_thread: bool) -> None:
+            for _ in range(40):
+                backend.write(add, None, any_thread=any_thread)
+
+        def submit() -> None:
+            for _ in range(40):
+                told.submit(add)
+
+        together([lambda: wait_for_each(False), lambda: wait_for_each(True), submit, submit])
+        assert {error for _, error in told.wait(80)} == {None}
+        assert get(backend, document_id(0))[1] == "160"
+
+    def test_who_is_told_may_submit_again(self, backend: Any) -> None:
+        ended = threading.Event()
+
+        def then(left: int) -> None:
+            def told(result: Any, error: BaseException | None) -> None:
+                assert error is None
+                then(left - 1)
+
+            if left:
+                backend.submit(lambda w: w.put(document_id(left), "t", "x", [], []), None, told)
+            else:
+                ended.set()
+
+        then(20)
+        assert ended.wait(30)
+        with backend.read(None) as reading:
+            assert len(stored(reading)) == 20
+
+    def test_what_is_submitted_after_the_end_is_told_so(self, backend: Any) -> None:
+        told = Told(backend)
+        told.submit(lambda w: w.put(document_id(0), "t", "x", [], []))
+        told.wait(1)
+        backend.close()
+        told.submit(lambda w: w.put(document_id(1), "t", "x", [], []))
+        [(_, error)] = told.wait(2)[1:]
+        assert isinstance(error, backend.Fault)
+
     def test_documents_outlive_the_process(self, tmp_path: Path) -> None:
         location = self.location(tmp_path)
         first = self.open(location)
@@ -293,6 +366,28 @@ class DocumentBackendContract:
 
 
 # ---------------------------------------------------------------- helpers
+
+
+class Told:
+    """Submits mutations and collects what is told of them."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self._more = threading.Semaphore(0)
+        self._outcomes: list[tuple[Any, BaseException | None]] = []
+
+    def submit(self, run: Any) -> None:
+        self._backend.submit(run, None, self._take)
+
+    def _take(self, result: Any, error: BaseException | None) -> None:
+        self._outcomes.append((result, error))
+        self._more.release()
+
+    def wait(self, count: int) -> list[tuple[Any, BaseException | None]]:
+        """The outcomes so far, once there are as many as this."""
+        while len(self._outcomes) < count:
+            assert self._more.acquire(timeout=30)
+        return list(self._outcomes)
 
 
 def put(backend: Any, id: str, text: str) -> None:
