@@ -43,8 +43,9 @@ ROOMS["__main__"] = {"cli"}
 
 WAITRESS_ROOM = "server"
 _OBJECT_STORES = {name: {"obstore"} for name in ("object_store", "s3", "gs", "az")}
-DRIVERS = {"postgres": {"psycopg", "psycopg_pool"}, **_OBJECT_STORES}
-SHARED_BY_BACKENDS = {"object_store": {"s3", "gs", "az"}}  # a file that several schemes have in common
+DRIVERS = {"postgresql_connection": {"psycopg"}, **_OBJECT_STORES}
+# Files that several schemes have in common.
+SHARED_BY_BACKENDS = {"object_store": {"s3", "gs", "az"}, "postgresql": {"postgres"}}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

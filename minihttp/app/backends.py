@@ -62,7 +62,8 @@ def check_backends(data: str, files: str | None) -> None:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown: `postgresql://user:…@host/name`."""
-    return re.sub("(//[^/@:]*):[^/]*@", r"\1:…@", url)
+    shown = re.sub("(//[^/@:]*):[^/]*@", r"\1:…@", url)
+    return re.sub("(?<=[?&])((?:ssl)?password)=[^&]*", r"\1=…", shown)
 
 
 def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_only: bool = False) -> Any:

@@ -38,7 +38,7 @@ def test_files_in_sqlite(tmp_path: Path) -> None:
         ("floppy:a", "there is no storage backend 'floppy'; there are: (.+, )?filesystem, (.+, )?sqlite$"),
         ("os:a", "there is no storage backend 'os'"),
         ("no-such-scheme:a", "there is no storage backend 'no-such-scheme'"),
-        ("postgresql://user@host/name", "there is no storage backend 'postgresql'"),
+        ("mysql://user@host/name", "there is no storage backend 'mysql'"),
         ("sqlite.x:a", "there is no storage backend 'sqlite.x'"),
         ("S3+HTTP:a", r"there is no storage backend 's3\+http'"),
     ],
@@ -51,6 +51,7 @@ def test_unknown_backend(url: str, message: str) -> None:
 
 def test_a_url_is_shown_without_its_password() -> None:
     assert without_password("postgresql://me:pa@ss@host:5432/x") == "postgresql://me:…@host:5432/x"
+    assert without_password("postgresql://me@h/x?password=a%26b&x=1") == "postgresql://me@h/x?password=…&x=1"
     assert without_password("s3://bucket/a:b@c") == "s3://bucket/a:b@c"
     assert without_password("sqlite:data/app.db") == "sqlite:data/app.db"
 

@@ -209,7 +209,7 @@ def test_a_data_directory_that_cannot_be_read(
     ("setting", "message"),
     [
         ('data="no-such-scheme:x"', "there is no storage backend 'no-such-scheme'"),
-        ('data="postgresql://a/b"', "there is no storage backend 'postgresql'; there are: "),
+        ('data="mysql://a/b"', "there is no storage backend 'mysql'; there are: "),
         ('data="/proc/nowhere"', "/proc/nowhere"),
         ('data="sqlte:x.db"', "did you mean 'sqlite'?"),
         ('data="other://user:secret@host/name"', "there is no storage backend 'other'"),

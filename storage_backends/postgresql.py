@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""Documents in PostgreSQL, which any number of processes may have open at once.
+
+The mutations of a process share transactions and commits (`postgresql_writers.py`); readers are REPEATABLE
+READ snapshots on connections of their own. A line that breaks is no error: what did not take place runs
+again, and what did is known by a token. A person reads it with
+`psql -c 'SELECT id, json FROM documents WHERE "table" = $$items$$'`. See docs/postgresql.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from math import inf
+from secrets import token_hex
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+from .postgresql_connection import LOST, Connection, Fault, Target
+from .postgresql_statements import FORMAT, PREPARED, TABLES, Statements
+from .postgresql_tables import Reading
+from .postgresql_token import Token
+from .postgresql_writers import Writers
+from .postgresql_writing import Writing
+
+T = TypeVar("T")
+
+_CONNECTING_SECONDS = 10.0  # in which a server may start, or another one take over
+_PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5)
+_WAIT_SECONDS = 5.0  # for a connection of our own that others use
+_MAX_CLOSING_SECONDS = 6.0
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+_LOCK_NUMBER = 0x6D696E69  # of the advisory lock under which the tables are made
+# Not to_regclass: what it remembers of the time before the lock was had is not looked up again.
+_FORMAT_TABLE = "SELECT 1 FROM pg_class WHERE relname = 'format' AND pg_table_is_visible(oid)"
+_STALE_WRITER = "seen_at < clock_timestamp() - interval '7 days'"
+
+
+class DocumentBackend:
+    """Documents in a schema of a PostgreSQL database.
+
+    Args:
+        location: a URL of libpq's without its scheme; options of our own are `connections=` (how many this
+            process may have, default 24), `writers=` (how many transactions it runs side by side, default 1),
+            `prepare=0` (behind a pooler), `listen=` (a URL around the pooler).
+        max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
+
+    Raises:
+        Fault: if the server refuses us (EACCES, ENOENT), has other tables of these names (EILSEQ) or does not
+            answer within 10 s (EIO).
+    """
+
+    Fault = Fault
+    shared = True
+
+    def __init__(self, location: str, *, max_batch_seconds: float = 0.05) -> None:
+        self._target = Target(location)
+        self._statements = Statements(self._target.prepares)
+        self._prepared = PREPARED if self._target.prepares else ""
+        self._idle: list[Connection] = []
+        self._free = threading.Semaphore(self._target.connections - self._target.writers - 1)
+        self._closed = False
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        tokens = [Token(token_hex(16), name) for _ in range(self._target.writers)]
+        connection = self._connect("")  # the statements need the tables
+        try:
+            _prepare_tables(connection)
+            connection.run(f"DELETE FROM writers WHERE {_STALE_WRITER}")
+            for token in tokens:
+                token.create(connection)
+            connection.run(self._prepared)
+        except Fault as fault:
+            connection.close()
+            raise Fault(*_outside(fault).args) from None
+        self._idle.append(connection)
+        self._writers: list[Writers] = []
+        for token in tokens:
+            first = self._writers[0] if self._writers else None
+            self._writers.append(Writers(self._statements, self._connect, token, max_batch_seconds, first))
+
+    # -- connections
+
+    def _connect(self, prepared: str | None = None) -> Connection:
+        """A new connection, tried for a while: a server may be starting, or another one taking over."""
+        end = monotonic() + _CONNECTING_SECONDS
+        pauses = iter(_PAUSES_SECONDS)
+        while True:
+            try:
+                return Connection(self._target, end, self._prepared if prepared is None else prepared)
+            except Fault as fault:
+                if fault.errno not in (LOST, errno.EAGAIN) or monotonic() > end or self._closed:
+                    raise
+            sleep(min(next(pauses, _PAUSES_SECONDS[-1]), max(0.0, end - monotonic())))
+
+    def _take(self) -> Connection:
+        """An idle connection or a new one."""
+        if self._closed:
+            raise Fault(errno.EIO, "the database is closed")
+        with suppress(IndexError):
+            return self._idle.pop()
+        return self._connect()
+
+    def _replace(self) -> Connection:
+        """A connection instead of one whose line was broken: then those of all idle ones are."""
+        while self._idle:
+            self._idle.pop().close()
+        return self._connect()
+
+    # -- reading
+
+    def read(self, deadline: float | None) -> AbstractContextManager[Reading]:
+        return _Snapshot(self, deadline)
+
+    # -- writing
+
+    def write(
+        self,
+        run: Callable[[Writing], T],
+        deadline_seconds: float | None,
+        *,
+        any_thread: bool = False,
+        guard: tuple[str, str] | None = None,
+    ) -> T:
+        writers = self._writers[0]
+        if len(self._writers) > 1:
+            writers = min(self._writers, key=lambda some: some.busy + some.waiting)
+        return writers.write(run, deadline_seconds, any_thread, guard)
+
+    # -- the rest
+
+    def statistics(self) -> dict[str, Any]:
+        """Numbers of this process; the server is not asked, since it may be the one that is down."""
+        names = ("commits", "mutations", "reruns", "waiting")
+        return {name: sum(getattr(writers, name) for writers in self._writers) for name in names}
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+        for writers in reversed(self._writers):
+            writers.close(_MAX_CLOSING_SECONDS)
+
+
+class _Snapshot:
+    """A read transaction on a connection of its own. It begins with the first read."""
+
+    def __init__(self, backend: DocumentBackend, deadline: float | None) -> None:
+        self._backend = backend
+        self._deadline = inf if deadline is None else deadline
+
+    def __enter__(self) -> Reading:
+        backend = self._backend
+        wait = min(_WAIT_SECONDS, max(0.0, self._deadline - monotonic()))
+        if not backend._free.acquire(timeout=wait):
+            raise Fault(
+                errno.EAGAIN,
+                "all connections of this process are in use; connections= of the URL bounds them",
+            )
+        try:
+            self._reading = reading = Reading(backend._statements, _SNAPSHOT, backend._replace)
+            reading.deadline = self._deadline
+            reading.connection = backend._take()
+        except BaseException:
+            backend._free.release()
+            raise
+        return reading
+
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        backend, reading = self._backend, self._reading
+        connection, reading.connection = reading.connection, None
+        try:
+            if connection is None:
+                return
+            interrupted = kind is not None and not issubclass(kind, Exception)
+            if reading.begun and connection.alive and not interrupted:
+                connection.send("ROLLBACK")
+            if backend._closed or not connection.alive or interrupted:
+                connection.close()
+            else:
+                backend._idle.append(connection)
+        finally:
+            backend._free.release()
+
+
+def _prepare_tables(connection: Connection) -> None:
+    """Make the tables at the first start of all, or find out whether those that are there are ours.
+
+    Raises:
+        Fault: EILSEQ, when they are another program's or a newer version's.
+    """
+    [(schema,)] = connection.rows("SELECT current_schema()")
+    if schema is None:
+        connection.run(
+            f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER}); DO $$ BEGIN EXECUTE 'CREATE SCHEMA IF NOT"
+            " EXISTS ' || split_part(current_setting('search_path'), ',', 1); END $$; COMMIT"
+        )
+    if not connection.rows(_FORMAT_TABLE):
+        connection.run(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
+        if not connection.rows(_FORMAT_TABLE):
+            connection.run("; ".join(TABLES))
+        connection.run("COMMIT")
+    versions = connection.rows("SELECT version FROM format")
+    if versions != [(str(FORMAT),)]:
+        found = versions[0][0] if len(versions) == 1 else "?"
+        raise Fault(errno.EILSEQ, f"the tables are of a newer version (format {found}, not {FORMAT})")
+
+
+def _outside(fault: Fault) -> Fault:
+    """A fault of the start as those outside know it."""
+    if fault.errno == errno.EILSEQ:
+        return Fault(errno.EILSEQ, f"the schema has tables of another program: {fault.strerror}")
+    return fault

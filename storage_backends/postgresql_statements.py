@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""The tables of a document database in PostgreSQL, and the text of every statement on them.
+
+Every statement goes by a primary key. Not a backend itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+FORMAT = 1
+TABLES = (
+    'CREATE TABLE documents (id text COLLATE "C" PRIMARY KEY, "table" text NOT NULL, json text NOT NULL)',
+    'CREATE TABLE entries ("index" int, key bytea, rest bytea, id text COLLATE "C",'
+    ' PRIMARY KEY ("index", key, id))',
+    "CREATE TABLE writers (id text PRIMARY KEY, batch bigint NOT NULL, seen_at timestamptz, app text)"
+    " WITH (fillfactor = 50)",
+    "CREATE TABLE gate ()",
+    "CREATE TABLE format (version int NOT NULL)",
+    f"INSERT INTO format VALUES ({FORMAT})",
+)
+_SINGLE_ROWS = 4  # so many rows are cheaper as statements that are prepared than as one that is not
+
+
+# name -> (the types of its parameters, the statement)
+_STATEMENTS = {
+    "get": ("text", """SELECT "table" || chr(30) || json FROM documents WHERE id = $1"""),
+    **{
+        f"scan{suffix}": (
+            "text, text, bigint",
+            'SELECT id, "table" || chr(30) || json FROM documents WHERE id >= $1 AND id < $2'
+            f" ORDER BY id{order} LIMIT $3",
+        )
+        for suffix, order in (("", ""), ("_back", " DESC"))
+    },
+    **{
+        # The document is a scalar subquery, so that no join can be planned in another way.
+        f"entries{suffix}": (
+            "int, bytea, text, bytea, text, bigint",
+            'SELECT key, id, (SELECT "table" || chr(30) || json FROM documents d WHERE d.id = e.id), rest'
+            ' FROM entries e WHERE "index" = $1 AND (key, id) >= ($2, $3) AND (key, id) < ($4, $5)'
+            f" ORDER BY key{order}, id{order} LIMIT $6",
+        )
+        for suffix, order in (("", ""), ("_back", " DESC"))
+    },
+    "lock": ("text", "SELECT 1 FROM documents WHERE id = $1 FOR UPDATE SKIP LOCKED"),
+    "put": (
+        "text, text, text",
+        "INSERT INTO documents VALUES ($1, $2, $3)"
+        ' ON CONFLICT (id) DO UPDATE SET "table" = EXCLUDED."table", json = EXCLUDED.json',
+    ),
+    "delete": ("text", "DELETE FROM documents WHERE id = $1"),
+    "add": (
+        "int, bytea, bytea, text",
+        'INSERT INTO entries VALUES ($1, $2, $3, $4) ON CONFLICT ("index", key, id)'
+        " DO UPDATE SET rest = EXCLUDED.rest",
+    ),
+    "remove": ("int, bytea, text", 'DELETE FROM entries WHERE "index" = $1 AND key = $2 AND id = $3'),
+    "drop": ("int", 'DELETE FROM entries WHERE "index" = $1'),
+}
+PREPARED = "; ".join(
+    f"PREPARE mh_{name} ({types}) AS {statement}" for name, (types, statement) in _STATEMENTS.items()
+)
+
+
+class Statements:
+    """The text of each statement with its arguments, which are literals of SQL.
+
+    Args:
+        prepared: as EXECUTE, else written out (a pooler may change the connection under us).
+    """
+
+    def __init__(self, prepared: bool) -> None:
+        self._templates = {
+            name: _executed(name, types) if prepared else _written_out(statement)
+            for name, (types, statement) in _STATEMENTS.items()
+        }
+
+    def __call__(self, name: str, *arguments: object) -> str:
+        return self._templates[name](*arguments)
+
+    def rows(self, name: str, rows: Sequence[tuple[object, ...]]) -> Iterator[str]:
+        """Many rows of "put" or "add" in one statement, a few in one each."""
+        if len(rows) <= _SINGLE_ROWS:
+            yield from (self(name, *row) for row in rows)
+            return
+        _, statement = _STATEMENTS[name]
+        start, rest = statement.index("("), statement.index(" ON CONFLICT")
+        for first in range(0, len(rows), 1_024):
+            values = ", ".join(f"({', '.join(map(str, row))})" for row in rows[first : first + 1_024])
+            yield f"{statement[:start]}{values}{statement[rest:]}"
+
+
+def _executed(name: str, types: str) -> Callable[..., str]:
+    return f"EXECUTE mh_{name} ({', '.join(['{}'] * (types.count(',') + 1))})".format
+
+
+def _written_out(statement: str) -> Callable[..., str]:
+    pieces = statement.split("$")
+    return (pieces[0] + "".join(f"{{{int(piece[0]) - 1}}}{piece[1:]}" for piece in pieces[1:])).format

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+"""One serializable transaction on PostgreSQL: what it writes waits in memory until its commit.
+
+So a write costs no round trip of its own, and reads look through what was written. Not a backend itself:
+`postgresql_writers.py` commits.
+"""
+
+from __future__ import annotations
+
+import errno
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from heapq import merge
+from math import inf
+from typing import Any, TypeVar
+
+from .postgresql_connection import Connection, Fault, binary, quoted
+from .postgresql_statements import Statements
+from .postgresql_tables import MAX_KEY_BYTES, Piece, Position, Reading
+
+K = TypeVar("K", str, Position)
+
+_MAX_CACHED_BYTES = 4 * 1024 * 1024
+_MAX_EXTRA_ROWS = 256  # read beyond the limit, to make up for rows that this transaction has removed
+
+
+class _Written(dict[K, Any]):
+    """What a transaction has written, by key; None stands for what was undone. In order when asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order: list[K] | None = None
+
+    def declare(self, key: K) -> None:
+        """Give a new key its place."""
+        if self._order is not None and key not in self:
+            insort(self._order, key)
+        self[key] = None
+
+    def between(self, start: K, stop: K) -> list[K]:
+        """The keys with `start <= key < stop`."""
+        if self._order is None:
+            self._order = sorted(self)
+        return self._order[bisect_left(self._order, start) : bisect_left(self._order, stop)]
+
+    def merge(self, rows: list[tuple[K, Any]], start: K, stop: K, reverse: bool) -> Iterator[tuple[K, Any]]:
+        """Rows of the server with what was written between the same bounds, in one order."""
+        keys = self.between(start, stop)
+        stored = (row for row in rows if self.get(row[0]) is None)
+        written = ((key, value) for key in (reversed(keys) if reverse else keys) if (value := self[key]))
+        return merge(stored, written, key=lambda row: row[0], reverse=reverse) if keys else iter(rows)
+
+
+_GONE = False  # of a document or an entry that this transaction has deleted
+
+
+class _Scope:
+    """A sub-transaction: how long the list of what can be undone was at its begin.
+
+    Not a generator: one that is interrupted on the way in would be closed, and undo things, at any time.
+    """
+
+    __slots__ = ("_mark", "_writing")
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+
+    def __enter__(self) -> None:
+        self._writing.refuse_if_lost()
+        self._mark = len(self._writing.undo)
+
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        if kind is not None:
+            self._writing.undo_to(self._mark)
+
+
+class Writing(Reading):
+    """A serializable transaction.
+
+    Attributes:
+        lost: the fault by which the server has given the transaction up, if it has.
+    """
+
+    def __init__(self, statements: Statements, begin: str, connect: Callable[[], Connection]) -> None:
+        super().__init__(statements, begin, connect)
+        self.lost: Fault | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next statement begins a new transaction."""
+        self.begun, self.lost, self.deadline, self._timeout_milliseconds = False, None, inf, 0
+        self._documents: _Written[str] = _Written()
+        self._entries_of: dict[int, _Written[Position]] = {}
+        self._dropped: dict[int, Any] = {}
+        self._read: dict[str, tuple[str, str] | None] = {}
+        self._read_bytes = 0
+        self.undo: list[tuple[Any, Any, Any]] = []
+
+    def undo_to(self, mark: int) -> None:
+        while len(self.undo) > mark:
+            mapping, key, before = self.undo[-1]
+            mapping[key] = before
+            del self.undo[-1]
+
+    def nested(self) -> AbstractContextManager[None]:
+        return _Scope(self)
+
+    def refuse_if_lost(self) -> None:
+        if self.lost is not None:
+            raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
+
+    def ask(self, statement: str) -> Any:
+        self.refuse_if_lost()
+        try:
+            return super().ask(statement)
+        except Fault as fault:
+            self.lost = fault
+            raise
+
+    # -- reading through what was written
+
+    def get(self, id: str) -> tuple[str, str] | None:
+        self.refuse_if_lost()
+        written = self._documents.get(id)
+        if written is not None:
+            found: tuple[str, str] | None = written or None
+            return found
+        if id in self._read:
+            return self._read[id]
+        row = super().get(id)
+        self._keep(id, row)
+        return row
+
+    def _keep(self, id: str, row: tuple[str, str] | None) -> None:
+        """The snapshot does not move: what was read once need not be read again."""
+        if id not in self._read and self._read_bytes < _MAX_CACHED_BYTES:
+            self._read[id] = row
+            self._read_bytes += 100 + (len(row[1]) if row else 0)
+
+    def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        more = start < stop
+        while more and len(found) < limit:
+            extra = len(self._documents.between(start, stop))
+            wanted = limit - len(found) + min(extra, _MAX_EXTRA_ROWS)
+            rows = self._stored(start, stop, reverse, wanted)
+            low, high, more = start, stop, len(rows) == wanted
+            if more and reverse:
+                low = stop = rows[-1][0]
+            elif more:
+                high = start = rows[-1][0] + "\x01"
+            for id, row in rows:
+                self._keep(id, row)
+            found += [(id, row[1]) for id, row in self._documents.merge(rows, low, high, reverse) if row]
+        return found[:limit]
+
+    def _entries(self, index: int, piece: Piece, limit: int) -> list[tuple[Position, tuple[str, str]]]:
+        written = self._entries_of.get(index)
+        if self._dropped.get(index):
+            piece.go_on_from(None)
+            rows = []
+        else:
+            extra = len(written.between(piece.start, piece.stop)) if written else 0
+            rows = super()._entries(index, piece, limit + min(extra, _MAX_EXTRA_ROWS))
+        for (_, id), row in rows:
+            self._keep(id, row)
+        out = []
+        for position, row in written.merge(rows, *piece.read, piece.reverse) if written else rows:
+            changed = self._documents.get(position[1])
+            document = changed if changed is not None else self.get(position[1]) if row is True else row
+            if document:
+                out.append((position, document))
+                if len(out) == limit:
+                    break
+        return out
+
+    # -- writing
+
+    def put(
+        self,
+        id: str,
+        table: str,
+        json: str,
+        add: Iterable[tuple[int, bytes]],
+        remove: Iterable[tuple[int, bytes]],
+    ) -> None:
+        self.refuse_if_lost()
+        self._note_entries(id, remove, _GONE)
+        self._note(self._documents, id, (table, _storable(json)))
+        self._note_entries(id, add, True)
+
+    def delete(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
+        self.refuse_if_lost()
+        self._note_entries(id, remove, _GONE)
+        self._note(self._documents, id, _GONE)
+
+    def drop_index(self, index: int) -> None:
+        self.refuse_if_lost()
+        written: Any = self._entries_of.get(index, {})
+        for position in list(written):
+            self._note(written, position, None)
+        self._note(self._dropped, index, True)
+
+    def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        self.refuse_if_lost()
+        for index, key, id in rows:
+            self._note_entries(id, ((index, key),), True)
+
+    def _note_entries(self, id: str, entries: Iterable[tuple[int, bytes]], value: bool) -> None:
+        for index, key in entries:
+            written = self._entries_of.get(index)
+            if written is None:
+                written = self._entries_of[index] = _Written()
+            self._note(written, (key, id), value)
+
+    def _note(self, mapping: Any, key: Any, value: Any) -> None:
+        before = mapping.get(key)
+        if before is None and isinstance(mapping, _Written):
+            mapping.declare(key)
+        self.undo.append((mapping, key, before))  # an interrupt finds it here, or nothing was changed
+        mapping[key] = value
+
+    def lock(self, id: str) -> bool:
+        self.refuse_if_lost()
+        return bool(self._documents.get(id)) or bool(self.ask(self._statements("lock", quoted(id))).ntuples)
+
+    # -- the commit
+
+    def changes(self) -> list[str]:
+        """The statements that make the server's rows what this transaction says: net changes only, each row
+        once, in the order of the keys, so that two transactions cannot wait for each other."""
+        execute, out = (
+            self._statements,
+            [self._statements("drop", n) for n, on in self._dropped.items() if on],
+        )
+        changed = sorted((id, row) for id, row in self._documents.items() if row is not None)
+        puts = [(quoted(id), quoted(row[0]), quoted(row[1])) for id, row in changed if row]
+        if len(puts) == len(changed):
+            out += execute.rows("put", puts)
+        else:
+            out += [
+                execute("put", quoted(id), *map(quoted, row)) if row else execute("delete", quoted(id))
+                for id, row in changed
+            ]
+        return out + self._changed_entries()
+
+    def _changed_entries(self) -> list[str]:
+        rows: dict[tuple[int, bytes, str], bytes | None] = {}  # as stored -> the rest of the key; None: gone
+        for index, written in self._entries_of.items():
+            for (key, id), value in written.items():
+                stored = (index, key[:MAX_KEY_BYTES], id)
+                if value:
+                    rows[stored] = key[MAX_KEY_BYTES:]
+                elif value is _GONE and not self._dropped.get(index):
+                    rows.setdefault(stored, None)  # another key of the same document may begin like it
+        ordered = sorted(rows)
+        execute = self._statements
+        added: list[tuple[object, ...]] = [
+            (index, binary(key), binary(rest) if rest else "NULL", quoted(id))
+            for index, key, id in ordered
+            if (rest := rows[index, key, id]) is not None
+        ]
+        if len(added) == len(ordered):
+            return list(execute.rows("add", added))
+        following = iter(added)
+        return [
+            execute("remove", position[0], binary(position[1]), quoted(position[2]))
+            if rows[position] is None
+            else execute("add", *next(following))
+            for position in ordered
+        ]
+
+
+def _storable(text: str) -> str:
+    """The text itself, if the server can hold it: found out here, it is the fault of one mutation alone."""
+    if "\0" in text or not text.isascii():
+        quoted(text).encode()
+    return text
