@@ -34,6 +34,7 @@ from ..errors import (
     ValidationError,
 )
 from ..functions.context import CallInfo
+from ..http.deferred import Deferred, Done
 from ..http.request import Request
 from ..http.response import Response, encode_json
 from ..values import decode, encode_clean, encode_wire
@@ -143,13 +144,21 @@ class FunctionApi:
     def __init__(self, app: Host) -> None:
         self._app = app
 
-    def answer(self, operation: str, request: Request) -> Response:
+    def answer(self, operation: str, request: Request) -> Response | Deferred:
         """Answer by the method `operation`; errors of the transport are `{code, message}`, not minihttp's
         own `{error}`.
         """
+        result: Response | Deferred = self._answer_errors(partial(getattr(self, operation), request), request)
+        if isinstance(result, Deferred):
+            respond = result.respond
+            return Deferred(
+                result.start, lambda *outcome: self._answer_errors(partial(respond, *outcome), request)
+            )
+        return result
+
+    def _answer_errors(self, run: Callable[[], Any], request: Request) -> Any:
         try:
-            response: Response = getattr(self, operation)(request)
-            return response
+            return run()
         except (HTTPError, ValidationError, DocumentError) as error:
             return Response.json({"code": error.code, "message": str(error)}, status=error.status)
         except StorageUnavailableError as error:
@@ -162,8 +171,8 @@ class FunctionApi:
     def query(self, request: Request) -> Response:
         return self._posted(request, "query")
 
-    def mutation(self, request: Request) -> Response:
-        return self._posted(request, "mutation")
+    def mutation(self, request: Request) -> Response | Deferred:
+        return self._mutate(_Called(_body(request), _default_format(request)), request)
 
     def action(self, request: Request) -> Response:
         return self._posted(request, "action")
@@ -179,7 +188,7 @@ class FunctionApi:
             raise HTTPError(400, f"args is not JSON: {error}", code="BadJsonBody") from None
         return self._answer(_Called(body, _default_format(request)), request, "query")
 
-    def run_path(self, request: Request) -> Response:
+    def run_path(self, request: Request) -> Response | Deferred:
         module, _, name = request.tail.rpartition("/")
         if not module or not name:
             raise HTTPError(
@@ -187,8 +196,9 @@ class FunctionApi:
                 "Path or function name not provided in path, e.g. /api/run/messages/list",
                 code="MissingIdentifier",
             )
-        body = {**_body(request), "path": f"{module}:{name}"}
-        return self._answer(_Called(body, _default_format(request)), request, None)
+        called = _Called({**_body(request), "path": f"{module}:{name}"}, _default_format(request))
+        is_mutation = self._app.runner.registry.kind_of(called.path) == "mutation"
+        return self._mutate(called, request) if is_mutation else self._answer(called, request, None)
 
     def function(self, request: Request) -> Response:
         if not self._is_admin(request):
@@ -229,16 +239,14 @@ class FunctionApi:
 
         def run(transaction: Any) -> list[_Encoded]:
             how: dict[str, Any] = {"call": call, "kind": "query", "public": public}
-            return [
-                _Encoded(
-                    encode_json(
-                        self._outcome(
-                            called, request, partial(runner.run_in, transaction, called.path, **how)
-                        )
-                    )
-                )
-                for called in calls
-            ]
+
+            def outcome(called: _Called) -> _Encoded:
+                def run() -> Any:
+                    return runner.run_in(transaction, called.path, called.arguments(), **how)
+
+                return _Encoded(encode_json(self._outcome(called, request, run)))
+
+            return [outcome(called) for called in calls]
 
         return self._app.database.read(run, time_limit_seconds=self._app.limits.query_seconds, at=at)
 
@@ -246,16 +254,29 @@ class FunctionApi:
         runner, public = self._app.runner, not self._is_admin(request)
         call = self._call(request)
         run = partial(runner.run, called.path, call=call, kind=kind, public=public)
-        return Response.json(self._outcome(called, request, run))
+        return Response.json(self._outcome(called, request, lambda: run(called.arguments())))
 
-    def _outcome(
-        self, called: _Called, request: Request, run: Callable[[dict[str, Any]], Any]
-    ) -> dict[str, Any]:
+    def _mutate(self, called: _Called, request: Request) -> Response | Deferred:
+        """Run a mutation; where nobody wants its log lines, no thread waits for the disk."""
+        if self._app.development:
+            return self._answer(called, request, "mutation")
+        runner, public = self._app.runner, not self._is_admin(request)
+        call = self._call(request)
+
+        def start(done: Done) -> None:
+            runner.submit(called.path, called.arguments(), done, call=call, public=public)
+
+        def respond(value: Any, error: BaseException | None) -> Response:
+            return Response.json(self._outcome(called, request, partial(_give, value, error)))
+
+        return Deferred(start, respond)
+
+    def _outcome(self, called: _Called, request: Request, run: Callable[[], Any]) -> dict[str, Any]:
         """Run and say how it went; only faults of the machine go on as errors of the transport."""
         lines = _LogLines() if self._app.development else None
         try:
             with lines or _NOTHING:
-                value = run(called.arguments())
+                value = run()
             outcome = {"status": "success", "value": called.encode(value)}
         except StorageUnavailableError:
             raise
@@ -316,6 +337,12 @@ def _body(request: Request) -> dict[str, Any]:
         )
         raise HTTPError(400, message, code="BadJsonBody") from None
     return body
+
+
+def _give(value: Any, error: BaseException | None) -> Any:
+    if error is not None:
+        raise error
+    return value
 
 
 def _default_format(request: Request) -> str:

@@ -21,6 +21,7 @@ from . import health
 
 if TYPE_CHECKING:
     from ..files.storage import FileStore
+    from ..http.deferred import Deferred
     from ..http.request import Request
     from . import function_api
 
@@ -144,7 +145,7 @@ def _storage(app: Host, ctx: Any, request: Request) -> Response:
     return app.files.handle(request)
 
 
-def _call_function(app: Host, operation: str, ctx: Any, request: Request) -> Response:
+def _call_function(app: Host, operation: str, ctx: Any, request: Request) -> Response | Deferred:
     from .function_api import FunctionApi  # 10 ms, which an app that only routes need not spend
 
     return FunctionApi(app).answer(operation, request)

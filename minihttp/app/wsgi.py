@@ -12,12 +12,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..functions.context import HandlerCtx
+from ..http.deferred import Deferred
 from ..http.error_response import response_for
 from ..http.request import Request
 from ..http.response import Response
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..files.storage import FileStore
     from ..functions.registry import Function
     from ..functions.runner import Runner
+    from ..http.cors import Cors
     from ..inbox.receive import Inbox
     from ..jobs.crons import Crons
     from ..jobs.jobs import Jobs
@@ -166,9 +168,41 @@ class App:
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
                 result = route.handler(HandlerCtx(self, request), request)
+                if result.__class__ is Deferred:
+                    suspend = environ.get("minihttp.suspend")
+                    if suspend is not None:
+                        resume = suspend()
+                        result.begin(partial(self._resume, result, resume, request, environ))
+                        return ()
+                    result = result.wait()
                 response = result if result.__class__ is Response else _as_response(result, route)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
             response = response_for(error, environ)
+        return self._send(response, request, route, cors, environ, start_response)
+
+    def _resume(
+        self, deferred: Deferred, resume: Any, request: Request, environ: dict[str, Any], *outcome: Any
+    ) -> None:
+        """The work of a deferred response is done: hand the server what answers the request."""
+
+        def answer(start_response: StartResponse) -> Iterable[bytes]:
+            try:
+                response = deferred.respond(*outcome)
+            except (Exception, SystemExit) as error:
+                response = response_for(error, environ)
+            return self._send(response, request, request.route, self.http.cors, environ, start_response)
+
+        resume(answer)
+
+    def _send(
+        self,
+        response: Response,
+        request: Request | None,
+        route: Route | None,
+        cors: Cors | None,
+        environ: dict[str, Any],
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
         if route is not None and route.cors is not None:
             cors = route.cors
         if cors is not None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ..errors import (
     CallError,
     DataDirectoryError,
+    MinihttpError,
     StorageFullError,
     StorageUnavailableError,
 )
@@ -164,6 +165,40 @@ class Database:
             attempt.call_hooks(committed=attempt is attempts[-1])
         return result
 
+    def submit(
+        self,
+        run: Callable[[Transaction], Any],
+        done: Callable[[Any, BaseException | None], None],
+        *,
+        time_limit_seconds: float | None = None,
+    ) -> None:
+        """As `write`, without waiting: `run` is called in a thread of the engine's.
+
+        Args:
+            done: called with (result, None) once the result is durable, else with (None, error), the error
+                being what `write` would raise; by a thread of the engine's, which it must not hold up.
+        """
+        attempts: list[Transaction] = []
+        self._pins.release_stale()
+
+        def body(engine: Writing) -> Any:
+            transaction = self._transaction(engine, True, time_limit_seconds)
+            attempts.append(transaction)
+            self._open.here = True
+            try:
+                return transaction.run(run)
+            finally:
+                self._open.here = False
+
+        def told(result: Any, error: BaseException | None) -> None:
+            for attempt in attempts:
+                attempt.call_hooks(committed=error is None and attempt is attempts[-1])
+            if isinstance(error, self._backend.Fault):
+                error = self._translate(error, time_limit_seconds)
+            done(result, error)
+
+        self._backend.submit(body, time_limit_seconds, told)
+
     def _transaction(self, engine: Any, writable: bool, time_limit_seconds: float | None) -> Transaction:
         return Transaction(
             self._catalog,
@@ -197,12 +232,18 @@ class Database:
             self._open.here = True
             return run()
         except self._backend.Fault as fault:
-            if fault.errno == errno.ETIME:
-                raise out_of_time(time_limit_seconds) from fault
-            refused = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
-            raise refused(f"The database failed: {fault.strerror or fault}") from fault
+            raise self._translate(fault, time_limit_seconds) from fault
         finally:
             self._open.here = False
+
+    @staticmethod
+    def _translate(fault: OSError, time_limit_seconds: float | None) -> MinihttpError:
+        if fault.errno == errno.ETIME:
+            return out_of_time(time_limit_seconds)
+        refused = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
+        error = refused(f"The database failed: {fault.strerror or fault}")
+        error.__cause__ = fault
+        return error
 
     # -- the rest
 

@@ -221,6 +221,13 @@ class Registry:
             raise FunctionNotFoundError(f"Could not find function for {function!r}.", function)
         return found
 
+    def kind_of(self, name: str) -> str | None:
+        """ "query", "mutation" or "action"; None where there is no function of that name."""
+        try:
+            return self.resolve(name).kind
+        except FunctionNotFoundError:
+            return None
+
     def named(self, function: Function | str) -> Function:
         """Like `resolve`, and sure to be found again by its name after a restart: what a scheduler may write
         down.

@@ -77,6 +77,33 @@ class Runner:
         checked = self._checked_args(found, args, sized)
         return _RUN[found.kind](self, found, checked, call)
 
+    def submit(
+        self,
+        function: Function | str,
+        args: Mapping[str, Any],
+        done: Callable[[Any, BaseException | None], None],
+        *,
+        call: CallInfo | None = None,
+        public: bool = False,
+    ) -> None:
+        """Run a mutation without waiting for it; takes what `run` takes.
+
+        Args:
+            done: called with (result, None) once the result is durable, else with (None, error).
+
+        Raises:
+            FunctionNotFoundError, CallError, ArgumentValidationError, LimitError: for a call that does not
+                begin; `done` is not called then.
+        """
+        found = self._admit(function, "mutation", call, public)
+        call = call or CallInfo()
+        checked = self._checked_args(found, args, False)
+        self.database.submit(
+            lambda transaction: self._finish(found, MutationCtx(self, transaction, call), checked),
+            done,
+            time_limit_seconds=self.limits.mutation_seconds,
+        )
+
     def run_in(
         self,
         transaction: Transaction,
