@@ -130,6 +130,16 @@ class DocumentBackend:
             writers = min(self._writers, key=lambda some: some.busy + some.waiting)
         return writers.write(run, deadline_seconds, any_thread, guard)
 
+    def submit(
+        self,
+        run: Callable[[Writing], Any],
+        deadline_seconds: float | None,
+        done: Callable[[Any, BaseException | None], None],
+        *,
+        guard: tuple[str, str] | None = None,
+    ) -> None:
+        self._writers[0].submit(run, deadline_seconds, done, guard)
+
     # -- the rest
 
     def statistics(self) -> dict[str, Any]:

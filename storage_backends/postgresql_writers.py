@@ -5,18 +5,22 @@ The first writer to arrive becomes the leader: it runs what is queued, one mutat
 transaction, commits once nothing is queued any more, and wakes those who wait. A mutation that may run
 in any thread is run by the leader; any other by its own thread, to which the leadership is passed with the
 transaction open. Nobody is answered before the COMMIT. What the server undoes (a serialization failure, a
-broken line) is run again from the front of the queue, so no caller hears of it.
+broken line) is run again from the front of the queue, so no caller hears of it. A mutation that was submitted
+has no thread that waits: one thread, the committer, leads for all of these, and another tells what became of
+them.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import random
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
+from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -27,6 +31,9 @@ from .postgresql_writing import Writing
 
 T = TypeVar("T")
 Guard = tuple[str, str]
+Done = Callable[[Any, "BaseException | None"], None]
+
+log = logging.getLogger("minihttp.storage")
 
 _MAX_BATCH = 64  # mutations that share one COMMIT
 _MAX_RUNS = 20  # of one batch; behind the gate it cannot fail at all
@@ -38,12 +45,18 @@ _SHARED, _ALONE = _BEGIN.format("ROW SHARE"), _BEGIN.format("EXCLUSIVE")
 
 
 class _Ticket:
-    """A mutation that somebody waits for, and what became of it."""
+    """A mutation, and what became of it.
+
+    Attributes:
+        done: what is called with the result or the error; None where a thread waits at the gate.
+        writers: those that run it.
+    """
 
     __slots__ = (
         "any_thread",
         "complete",
         "deadline_seconds",
+        "done",
         "error",
         "gate",
         "guard",
@@ -55,13 +68,15 @@ class _Ticket:
     def __init__(
         self,
         run: Callable[[Writing], Any],
-        deadline_seconds: float,
+        deadline_seconds: float | None,
         any_thread: bool,
         guard: Guard | None,
         writers: Writers,
+        done: Done | None = None,
     ) -> None:
         self.run = run
-        self.deadline_seconds = deadline_seconds
+        self.deadline_seconds = inf if deadline_seconds is None else deadline_seconds
+        self.done = done
         self.any_thread = any_thread
         self.guard = guard
         self.writers = writers
@@ -108,6 +123,8 @@ class Writers:
         self._conflicts = self._runs = 0
         self._lost_at = 0.0  # when the line broke for the first time in this batch
         self._closing = self._closed = False
+        self._committer_gate: threading.Lock | None = None  # once there is a committer
+        self._done: SimpleQueue[_Ticket | None] = SimpleQueue()
         self.commits = self.mutations = self.reruns = 0
 
     @property
@@ -137,8 +154,7 @@ class Writers:
             Fault: when the engine fails, also at the COMMIT; ESTALE, when the guard does not hold; and
                 whatever `run` raises.
         """
-        limit_seconds = inf if deadline_seconds is None else deadline_seconds
-        ticket = _Ticket(run, limit_seconds, any_thread, guard, self)
+        ticket = _Ticket(run, deadline_seconds, any_thread, guard, self)
         try:
             self._enqueue(ticket)
             while not ticket.complete:
@@ -159,18 +175,78 @@ class Writers:
         result: T = ticket.result
         return result
 
+    def submit(
+        self,
+        run: Callable[[Writing], Any],
+        deadline_seconds: float | None,
+        done: Done,
+        guard: Guard | None = None,
+    ) -> None:
+        """Run a mutation in the committer's thread and return at once.
+
+        Args:
+            done: called with (result, None) once the result is durable, or with (None, error); by one thread,
+                one call after another. After the end of `close` the caller's thread calls it.
+        """
+        ticket = _Ticket(run, deadline_seconds, True, guard, self, done)
+        with self._queue_lock:
+            is_open = not self._closing
+            if is_open and self._committer_gate is None:
+                self._start_committer()
+        if is_open:
+            self._enqueue(ticket)
+        else:
+            done(None, Fault(errno.EIO, "the database is closed"))
+
     def close(self, patience_seconds: float) -> bool:
         """Close the connection; what was acknowledged is durable.
 
         Returns:
             Whether it is closed: a mutation that does not end keeps it open, and nobody waits for that.
         """
-        self._closing = True  # what begins from now on closes it, and is refused
+        with self._queue_lock:
+            self._closing = True  # what begins from now on closes it, and is refused
         end = monotonic() + patience_seconds
         while not self._closed and (left := end - monotonic()) > 0:
             with suppress(Fault):
                 self.write(lambda writing: None, None, True, None, left)
+        while self._leader is not None and monotonic() < end:  # it may still be telling of others
+            sleep(0.001)
+        if self._closed and self._committer_gate is not None:
+            self._committer_gate.release()
+            self._done.put(None)
+            self._committer_gate = None
         return self._closed
+
+    # -- the committer
+
+    def _start_committer(self) -> None:
+        self._committer_gate = threading.Lock()
+        self._committer_gate.acquire()
+        for name, work in (("committer", self._lead_for_submitted), ("completer", self._tell)):
+            threading.Thread(target=work, name=f"postgresql-{name}", daemon=True).start()
+
+    def _lead_for_submitted(self) -> None:
+        gate = self._committer_gate
+        assert gate is not None
+        while True:
+            gate.acquire()
+            ticket = self._leader
+            if ticket is None or ticket.done is None:  # closed
+                return
+            try:
+                self._lead(ticket)
+            except BaseException:  # an interrupt that came too late for the mutation that it was meant for
+                log.exception("the committer was interrupted")
+                self._abandon(ticket)
+
+    def _tell(self) -> None:
+        while (ticket := self._done.get()) is not None:
+            try:
+                assert ticket.done is not None
+                ticket.done(None if ticket.error else ticket.result, ticket.error)
+            except Exception:
+                log.exception("what became of a mutation could not be told")
 
     # -- the leadership
 
@@ -197,7 +273,7 @@ class Writers:
                 self._queue.popleft()
             if self._queue:
                 following = self._queue[0]
-                here = following.any_thread and not own.complete and own.writers is self
+                here = following.any_thread and (own.done or not own.complete) and own.writers is self
                 if following is own or here:
                     self._batch.append(following)  # an interrupt finds it in one of the two
                     return self._queue.popleft()
@@ -208,7 +284,9 @@ class Writers:
 
     def _pass_to(self, ticket: _Ticket) -> None:
         self._leader = ticket
-        ticket.gate.release()
+        gate = self._committer_gate if ticket.done else ticket.gate
+        assert gate is not None
+        gate.release()
 
     def _abandon(self, ticket: _Ticket) -> None:
         """Nobody waits for it any more; if it led, the others of its batch are run again."""
@@ -431,7 +509,9 @@ class Writers:
         self._writing.begin = _SHARED
         self._writing.reset()
 
-    @staticmethod
-    def _finish(ticket: _Ticket) -> None:
+    def _finish(self, ticket: _Ticket) -> None:
         ticket.complete = True
-        ticket.gate.release()
+        if ticket.done:
+            self._done.put(ticket)
+        else:
+            ticket.gate.release()
