@@ -196,6 +196,14 @@ class ApplicationError(MinihttpError):
         self.data = data
 
 
+class SnapshotError(MinihttpError):
+    """A snapshot or a backup that cannot be read, does not fit, or is not what its manifest says."""
+
+    status = 400
+    code = "BadSnapshot"
+    public = True
+
+
 # ---------------------------------------------------------------- the app author's fault
 
 

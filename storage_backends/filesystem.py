@@ -9,6 +9,7 @@ following no links. Files are 0600 and folders 0700. Knows no names, no types, n
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import re
@@ -16,10 +17,12 @@ import stat
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 _is_key = re.compile(r"[0-9a-f]{32}").fullmatch
 _is_shard = re.compile(r"[0-9a-f]{2}").fullmatch
 _INCOMING = "incoming"
+_HELD = "held.lock"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,6 +75,7 @@ class FileBackend:
         self.spool_folder = os.path.join(path, _INCOMING)
         self._root = os.open(path, _FOLDER & ~os.O_NOFOLLOW)
         self._shards: set[str] = set()
+        self._deleted: list[str] = []  # and still there
         self._making = threading.Lock()
         self._make_shard(_INCOMING)
 
@@ -95,6 +99,25 @@ class FileBackend:
         finally:
             os.close(descriptor)
 
+    def share(self, key: str, other: Any) -> bool:
+        """Give a blob a name in another folder of this kind as well, without copying its bytes.
+
+        Returns:
+            False where that cannot be done: another kind of store, or another file system.
+        """
+        if not isinstance(other, FileBackend):
+            return False
+        other._make_shard(_checked(key)[:2])
+        with self._folder(key[:2]) as source, other._folder(key[:2]) as target:
+            try:
+                os.link(key, key, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                return False
+            os.fsync(target)
+        return True
+
     @_faults()
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:
         """Open bytes `start:stop` of a blob; a file that ends before `stop` raises Fault(EIO)."""
@@ -103,12 +126,44 @@ class FileBackend:
 
     @_faults()
     def delete(self, key: str) -> None:
-        """Delete a blob; one that is not there is no error.
+        """Delete a blob; one that is not there is no error. While somebody has a `hold`, it stays.
 
         Not synced: after a power failure the blob may be back, as an orphan that a sweep finds.
         """
-        with suppress(FileNotFoundError), self._folder(_checked(key)[:2]) as shard:
-            os.unlink(key, dir_fd=shard)
+        self._deleted.append(_checked(key))
+        if self._is_held():
+            return
+        while self._deleted:
+            with suppress(IndexError, FileNotFoundError):
+                key = self._deleted.pop()
+                with self._folder(key[:2]) as shard:
+                    os.unlink(key, dir_fd=shard)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep what is deleted meanwhile, also by other processes, for whoever copies what is there now."""
+        with _faults():
+            held = os.open(_HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self._root)
+        try:
+            with _faults():
+                fcntl.flock(held, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(held)
+
+    def _is_held(self) -> bool:
+        """Whether a process has a hold; one that was killed has none."""
+        try:
+            held = os.open(_HELD, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._root)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(held)
 
     def list(self) -> Iterator[tuple[str, float]]:
         """Every (key, last-modified Unix seconds), passing over links, folders and names that are no keys."""

@@ -19,6 +19,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from .sqlite_connection import BUSY_SECONDS, Fault, connect, lock, sync_directory
+from .sqlite_copy import DatabaseCopy, damaged, problems
 from .sqlite_tables import TABLES, Reading, Writing
 from .sqlite_writers import Writers
 
@@ -30,7 +31,8 @@ _MAX_WAL_BYTES = 64 * 1024 * 1024
 _WAL_BYTES = 1_024 * (4_096 + 24)  # SQLite starts the log anew after 1,000 pages, each with its header
 _TEND_EVERY = 16  # commits
 _MAX_CLOSING_SECONDS = 6.0  # more than a statement waits for the lock of another program
-_TRIM_MILLISECONDS = 200  # how long writers wait for readers before the log grows on
+_TRIM_MILLISECONDS = 40  # how long writers wait for readers before the log grows on
+_LOOK_SECONDS = 2.0  # at the pages of a database that was not closed, or was changed or copied since
 _MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
 
 
@@ -55,6 +57,7 @@ class DocumentBackend:
     """
 
     Fault = Fault
+    Copy = DatabaseCopy
 
     def __init__(
         self,
@@ -73,6 +76,8 @@ class DocumentBackend:
         self._max_wal_bytes = self._wal_limit_bytes = max_wal_bytes
         self._lock_descriptor = self._prepare()
         try:
+            if self._left != self._stamp():
+                self._refuse_damage(_LOOK_SECONDS)
             self._writing = self._open()
             self._writers = Writers(self._writing, max_batch_seconds, self._committed)
         except BaseException:
@@ -86,11 +91,24 @@ class DocumentBackend:
         try:
             os.makedirs(directory, exist_ok=True)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # for its owner only
+            with open(os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as file:
+                self._left = file.read(100)
             return lock(self._path + ".lock")
         except Fault:
             raise
         except OSError as error:
             raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
+
+    def _stamp(self) -> str:
+        """What the lock file says of a database that was closed; one copied or changed since has another."""
+        status = os.stat(self._path)
+        return f"closed {status.st_ino} {status.st_size} {status.st_mtime_ns}\n"
+
+    def _refuse_damage(self, limit_seconds: float) -> None:
+        found, _ = self.problems(limit_seconds)
+        if found:
+            is_another = "not a database" in found[0]
+            raise Fault(errno.EILSEQ, found[0] if is_another else damaged(self._path, found[0]))
 
     def _open(self) -> Writing:
         pragmas = {"busy_timeout": self._busy_milliseconds, "journal_size_limit": self._max_wal_bytes}
@@ -118,6 +136,9 @@ class DocumentBackend:
 
     def _unlock(self) -> None:
         if self._lock_descriptor >= 0:
+            with suppress(OSError):  # a full disk: then it is looked at again at the next start
+                os.truncate(self._lock_descriptor, 0)
+                os.pwrite(self._lock_descriptor, self._left.encode(), 0)
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
@@ -130,11 +151,15 @@ class DocumentBackend:
         if self._writers.close(
             _MAX_CLOSING_SECONDS
         ):  # the last one out writes the log back into the database
+            self._left = self._stamp()
             self._unlock()  # otherwise the end of the process does
         if self._scratch:
             from shutil import rmtree  # it brings half a MB of compressors
 
             rmtree(self._scratch)
+
+    def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
+        return problems(self._path, limit_seconds)
 
     def statistics(self) -> dict[str, Any]:
         return {

@@ -21,6 +21,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from .sqlite_connection import Fault, connect, fault, lock, sync_directory
+from .sqlite_copy import DatabaseCopy
 
 T = TypeVar("T")
 Execute = Callable[..., sqlite3.Cursor]
@@ -66,6 +67,7 @@ class FileBackend:
     """
 
     Fault = Fault
+    Copy = DatabaseCopy
     spool_folder = None
 
     def __init__(self, location: str) -> None:

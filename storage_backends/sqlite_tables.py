@@ -56,6 +56,13 @@ class Reading:
         parts = self._parts(_SCAN_INDEX[reverse], (index, *start, *stop, limit))
         return list(zip(map(bytes.fromhex, parts[::3]), parts[1::3], parts[2::3], strict=True))
 
+    def count(self, start: str, stop: str, limit: int) -> int:
+        [(found,)] = self.execute(_COUNT, (start, stop, limit))
+        return int(found)
+
+    def entries(self, start: tuple[int, bytes, str], limit: int) -> list[tuple[int, bytes, str]]:
+        return self.execute(_ENTRIES, (*start, limit))
+
     def _parts(self, sql: str, parameters: Sequence[object]) -> list[str]:
         """The columns of all rows, one after the other."""
         [(text,)] = self.execute(sql, parameters)
@@ -63,6 +70,8 @@ class Reading:
 
 
 _SEPARATOR = "\x1e"  # JSON text has no control characters
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM documents WHERE id >= ? AND id < ? LIMIT ?)"
+_ENTRIES = 'SELECT * FROM entries WHERE ("index", key, id) >= (?, ?, ?) ORDER BY "index", key, id LIMIT ?'
 _GET = 'SELECT "table", json FROM documents WHERE id = ?'
 # All rows come in one piece: sqlite3 gives the interpreter lock away for each row, and with other threads at
 # work it is long in coming back.
@@ -159,6 +168,14 @@ class Writing(Reading):
     def get(self, id: str) -> tuple[str, str] | None:
         self._send()
         return super().get(id)
+
+    def count(self, start: str, stop: str, limit: int) -> int:
+        self._send()
+        return super().count(start, stop, limit)
+
+    def entries(self, start: tuple[int, bytes, str], limit: int) -> list[tuple[int, bytes, str]]:
+        self._send()
+        return super().entries(start, limit)
 
     def _parts(self, sql: str, parameters: Sequence[object]) -> list[str]:
         self._send()

@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "functions": GROUND | {"http", "data", "files"},
     "rate_limit": {"errors", "data", "functions"},
     "jobs": GROUND | {"tracebacks", "data", "functions"},
+    "snapshot": GROUND | {"data", "files"},
     "inbox": GROUND | {"http", "webhooks", "data", "functions", "jobs"},
 }
 ROOMS["app"] = set(ROOMS)

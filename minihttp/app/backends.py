@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,21 @@ def check_backends(data: str, files: str | None) -> None:
     documents_url, files_url = storage_urls(data, files)
     _open(documents_url, "DocumentBackend", "sqlite", find_only=True)
     _open(files_url, "FileBackend", "filesystem", find_only=True)
+
+
+def copier(url: str, kind: str) -> Callable[[], Any] | None:
+    """What takes a snapshot of the store of a URL while others use it, or None where that cannot be done.
+
+    Called, it gives an object whose `write(path, progress)` makes a local file of the snapshot, and whose
+    `close` lets go of it.
+
+    Args:
+        kind: "DocumentBackend" or "FileBackend".
+    """
+    match = _split_url(url)
+    assert match is not None
+    copy = getattr(_open(url, kind, "", must_exist=True, find_only=True), "Copy", None)
+    return None if copy is None else partial(copy, match[2])
 
 
 def without_password(url: str) -> str:

@@ -24,15 +24,18 @@ from ..jobs.crons import Crons
 from ..jobs.job_functions import JobFunctions
 from ..jobs.jobs import JOB_TABLES, Jobs
 from ..rate_limit import RATE_LIMIT_TABLES, expired_rate_limits
+from ..snapshot.tables import IMPORT_TABLES
 from ..values import show
 from .backends import check_backends, is_there, open_documents, open_files, storage_urls
+from .inspection import AppFunctions
 from .loader import load_module
 
 if TYPE_CHECKING:
     from ..http.router import HttpRouter
     from ..limits import Limits
 
-_SYSTEM_TABLES = {**FILE_TABLES, **JOB_TABLES, **RATE_LIMIT_TABLES, **INBOX_TABLES}
+_SYSTEM_TABLES = {**FILE_TABLES, **JOB_TABLES, **RATE_LIMIT_TABLES, **INBOX_TABLES, **IMPORT_TABLES}
+_LOOK_SECONDS = 10.0  # at the pages of the database, for `doctor`
 
 
 class Host(Protocol):
@@ -50,6 +53,8 @@ class Host(Protocol):
     clock: Callable[[], float]
     environment: Mapping[str, str]
 
+    def secrets(self) -> list[tuple[str, str]]: ...
+
 
 class Services:
     """The opened services of one app.
@@ -59,7 +64,7 @@ class Services:
             naming the value and the place.
     """
 
-    __slots__ = ("database", "files", "inbox", "jobs", "runner")
+    __slots__ = ("database", "files", "inbox", "jobs", "operations", "runner")
 
     def __init__(self, app: Host) -> None:
         _check("schema", app.schema, Schema)
@@ -93,6 +98,8 @@ class Services:
                 environment=app.environment,
                 clock=app.clock,
             )
+            self.operations = AppFunctions(app, self.database, self.files, self.runner, registry)
+            self.operations.register()
             self.files.sweep()
         except BaseException:
             close()
@@ -128,6 +135,11 @@ def try_out(app: Host, stored: bool) -> bool:
         raise
     shared: dict[str, Any] = {"limits": app.limits, "clock": app.clock}
     with closing(backend):
+        problems, _ = backend.problems(_LOOK_SECONDS)
+        if problems:
+            raise DataDirectoryError(
+                f"the database is damaged ({problems[0]}): put a backup in its place with `restore`"
+            )
         database = Database(backend, app.schema, system=_SYSTEM_TABLES, trial=True, **shared)
         if is_there(files_url):
             with closing(FileStore(open_files(files_url), database, **shared)) as files:

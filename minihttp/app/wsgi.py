@@ -366,12 +366,13 @@ class App:
         return self.services.inbox
 
     def missing_secrets(self) -> list[tuple[str, str]]:
-        """The (path or "", variable name) of every secret that routes and webhooks need and the environment
-        lacks.
-        """
+        """Those of `secrets` that the environment lacks."""
+        return [(path, name) for path, name in self.secrets() if not self.environment.get(name)]
+
+    def secrets(self) -> list[tuple[str, str]]:
+        """The (path or "", variable name) of every secret that routes and webhooks need."""
         wanted = [("", name) for name in self.http.secrets]
-        wanted += [(e.path, name) for e in self.http.webhooks for name in e.provider.secret_names]
-        return [(path, name) for path, name in wanted if not self.environment.get(name)]
+        return wanted + [(e.path, name) for e in self.http.webhooks for name in e.provider.secret_names]
 
     # ------------------------------------------------------------ calls from plain Python
 

@@ -20,6 +20,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
@@ -76,11 +77,32 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, **{**settings, "allow_abbrev": False})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, unknown = super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(self._flags_first(args), namespace)
         if unknown:
             near = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return found, unknown
+
+    def _flags_first(self, args: Sequence[str] | None) -> Sequence[str] | None:
+        """The arguments of a verb with its flags before the rest: argparse would take a word that may be left
+        out, such as TARGET, as left out when a flag stands before it.
+        """
+        if args is None or self._subparsers is not None:
+            return args
+        flags: list[str] = []
+        words: list[str] = []
+        rest = iter(args)
+        for argument in rest:
+            action = self._option_string_actions.get(argument)
+            if argument == "--":
+                words += rest
+            elif action is not None and action.nargs is None:
+                flags += [argument, *islice(rest, 1)]
+            elif argument[:1] == "-" and argument != "-":
+                flags.append(argument)
+            else:
+                words.append(argument)
+        return [*flags, "--", *words] if words else flags
 
 
 def _parser(first: Sequence[str]) -> _Parser:
@@ -200,14 +222,43 @@ def opened_app(args: argparse.Namespace) -> Iterator[App]:
             app.close()
 
 
-def print_rows(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
-    """Prints rows of equal keys as a table, control characters escaped, or as one JSON object a line."""
+def add_yes_flag(parser: argparse.ArgumentParser) -> None:
+    """`-y`, for `confirm`."""
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+
+
+def confirm(args: argparse.Namespace, question: str) -> None:
+    """Ask on a terminal before something is changed or removed; without a terminal nobody is there to ask.
+
+    Raises:
+        MinihttpError: the answer was not yes.
+    """
+    if args.yes or not sys.stdin.isatty():
+        return
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise MinihttpError("nothing was changed")
+
+
+def note(text: str) -> None:
+    """Tell a person something, on stderr: stdout is for data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, *, empty: str = "") -> None:
+    """Prints rows of equal keys as a table, control characters escaped, or as one JSON object a line.
+
+    Args:
+        empty: what to say on stderr where there are no rows.
+    """
     if as_json:
         for row in rows:
             print(json.dumps(row, default=str))
         return
     rows = list(rows)
     if not rows:
+        if empty:
+            note(empty)
         return
     lines = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

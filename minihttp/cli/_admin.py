@@ -20,6 +20,7 @@ from ._http import post
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
+    from ..data.consistency import Tick
 
 _NOT_THERE = "Could not find public function"  # of Convex's wire format, which has no codes
 
@@ -30,12 +31,17 @@ class Access(Protocol):
     def endpoints(self) -> list[Any]: ...
     def query(self, name: str, /, **args: Any) -> Any: ...
     def mutation(self, name: str, /, **args: Any) -> Any: ...
+    def action(self, name: str, /, **args: Any) -> Any: ...
+    def check(self, tick: Tick) -> list[dict[str, Any]]: ...
 
 
 class _Opened:
     def __init__(self, app: App) -> None:
         self._app = app
-        self.query, self.mutation = app.run_query, app.run_mutation
+        self.query, self.mutation, self.action = app.run_query, app.run_mutation, app.run_action
+
+    def check(self, tick: Tick) -> list[dict[str, Any]]:
+        return self._app.services.operations.check(None, tick)
 
     def endpoints(self) -> list[Any]:
         return self._app.http.webhooks
@@ -60,6 +66,13 @@ class _Remote:
 
     def mutation(self, name: str, /, **args: Any) -> Any:
         return self._call("mutation", name, args)
+
+    def action(self, name: str, /, **args: Any) -> Any:
+        return self._call("action", name, args)
+
+    def check(self, tick: Tick) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.action("_app:check")
+        return found
 
     def _call(self, kind: str, name: str, args: dict[str, Any]) -> Any:
         body = {"path": name, "args": encode_wire(args), "format": "convex_encoded_json"}

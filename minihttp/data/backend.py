@@ -38,6 +38,17 @@ class Reading(Protocol):
         """At most `limit` entries with `start <= (key, id) < stop`, in that order, with their documents."""
         ...
 
+    def count(self, start: str, stop: str, limit: int) -> int:
+        """How many documents have `start <= id < stop`; counting ends at `limit`, and reads no text."""
+        ...
+
+    def entries(self, start: tuple[int, bytes, str], limit: int) -> Sequence[tuple[int, bytes, str]]:
+        """At most `limit` index entries (index number, key, id) from `start` on, in order, of every index.
+
+        Also those whose document is not there: `check` compares them with the documents.
+        """
+        ...
+
 
 class Writing(Reading, Protocol):
     """One serializable transaction; it reads its own writes.
@@ -103,6 +114,14 @@ class DocumentBackend(Protocol):
         `done(result, None)` is called once the result is durable, else `done(None, error)`; the calls come
         one after another from one thread. An error of one mutation undoes that mutation alone; a COMMIT that
         fails is told to all that shared it.
+        """
+        ...
+
+    def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
+        """What the engine finds wrong with its own storage within so many seconds.
+
+        Returns:
+            Some sentences of the engine's, and whether all of it was looked at.
         """
         ...
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import DocumentError, SchemaError
@@ -89,6 +89,9 @@ class Tables:
         self._system = system
         self._open = open
 
+    def __iter__(self) -> Iterator[TableInfo]:
+        return iter(self._declared.values())
+
     def admits(self, name: str) -> bool:
         """Whether a document of that table may be seen here."""
         return name in self._declared if self._system else not name.startswith("_")
@@ -143,3 +146,7 @@ class Catalog:
     ) -> None:
         self.user, self.system, self.public_system = user, system, public_system
         self.ids, self.secret = make_id, secret
+
+    def tables(self) -> list[TableInfo]:
+        """Every declared table, the framework's too."""
+        return [*self.user, *self.system]

@@ -247,6 +247,10 @@ class Database:
 
     # -- the rest
 
+    def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
+        """What the engine finds wrong with its own storage, and whether it looked at all of it in time."""
+        return self._backend.problems(limit_seconds)
+
     def statistics(self) -> dict[str, Any]:
         """The engine's numbers, for metrics and `doctor`."""
         return self._backend.statistics()

@@ -68,6 +68,12 @@ def time_text(microseconds: int) -> str:
     return _spell(microseconds << 5, 60)[:-1]
 
 
+def derived(table: str, microseconds: int, source: bytes) -> str:
+    """An id of a table that follows from where it comes from: the same `source` always gives the same id."""
+    random = _spell(int.from_bytes(sha256(source).digest()[:10], "big"), 80)[:_RANDOM_LENGTH]
+    return table_tag(table) + time_text(microseconds) + random
+
+
 class IdMaker:
     """Makes ids whose creation times strictly increase, also when the clock stands still or goes back.
 

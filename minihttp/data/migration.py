@@ -33,6 +33,18 @@ def stored_documents(engine: Reading, table: str) -> Iterator[tuple[str, str]]:
         start = rows[-1][0] + "0"
 
 
+def stored_tables(engine: Reading) -> list[str]:
+    """The name of every table that has documents, system tables too; one look for each of them."""
+    names, start = [], ""
+    while rows := engine.scan(start, ids.ABOVE, reverse=False, limit=1):
+        id = rows[0][0]
+        found = engine.get(id)
+        if found is not None:
+            names.append(found[0])
+        start = id[: ids.TAG_LENGTH] + ids.ABOVE
+    return sorted(names)
+
+
 class Migration:
     """Brings a database in line with a schema, inside one write transaction.
 

@@ -147,6 +147,15 @@ class FileStore(BlobStore):
             self.backend.put(key, ())
         return key
 
+    def holds(self, document: Mapping[str, Any]) -> bool:
+        """Whether a blob of the document's key and size is here."""
+        try:
+            blob = self.backend.open(document["key"])
+        except FileNotFoundError:
+            return False
+        blob.close()
+        return bool(blob.size == document["size"])
+
     def _has(self, key: str) -> bool:
         try:
             self.backend.open(key).close()

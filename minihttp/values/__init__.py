@@ -7,7 +7,7 @@ Knows no schema, no tables and no database.
 
 from __future__ import annotations
 
-from .formats import MAX_EXACT_INT, copy, decode, dumps, encode_clean, encode_wire, loads
+from .formats import MAX_EXACT_INT, copy, decode, dumps, encode_clean, encode_wire, loads, untag
 from .order import compare, index_key
 from .plain import UNSET, Int64, Unset, show
 from .sizes import size_bytes
@@ -29,4 +29,5 @@ __all__ = [
     "loads",
     "show",
     "size_bytes",
+    "untag",
 ]

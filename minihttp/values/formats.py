@@ -203,7 +203,8 @@ _dump = json.JSONEncoder(
 _load = json.JSONDecoder().raw_decode
 
 
-def _untag(data: dict[str, Any]) -> Any:
+def untag(data: dict[str, Any]) -> Any:
+    """An object as `json` has read it, or the value that it stands for: `{\"$bytes\": …}` is bytes."""
     if len(data) == 1:
         (tag,) = data
         if tag in _TAGS:
@@ -211,4 +212,4 @@ def _untag(data: dict[str, Any]) -> Any:
     return data
 
 
-_load_tagged = json.JSONDecoder(object_hook=_untag).decode
+_load_tagged = json.JSONDecoder(object_hook=untag).decode

@@ -185,6 +185,32 @@ class DocumentBackendContract:
         backend.write(lambda w: w.delete("a", [(1, b"z"), (2, b"y")]), None)
         assert (entries(backend, 1), entries(backend, 2)) == ([], [])
 
+    def test_counting_ends_at_the_limit(self, backend: Any) -> None:
+        backend.write(lambda w: [w.put(f"{n:02}", "t", "{}", (), ()) for n in range(30)], None)
+        with backend.read(None) as reading:
+            assert reading.count("", "~", 1_000) == 30
+            assert reading.count("05", "07", 1_000) == 2
+            assert reading.count("", "~", 7) == 7
+        assert backend.write(lambda w: (w.delete("00", ()), w.count("", "~", 1_000))[1], None) == 29
+
+    def test_entries_of_every_index_also_without_their_document(self, backend: Any) -> None:
+        def write(w: Any) -> None:
+            w.put("a", "t", "{}", [(1, b"\x00k"), (2, b"x")], ())
+            w.put("b", "t", "{}", [(1, b"\x00k")], ())
+            w.delete("b", ())
+            w.add_entries([(7, b"\xff", "gone")])
+
+        backend.write(write, None)
+        stored = [(1, b"\x00k", "a"), (1, b"\x00k", "b"), (2, b"x", "a"), (7, b"\xff", "gone")]
+        with backend.read(None) as reading:
+            assert [tuple(row) for row in reading.entries((0, b"", ""), 100)] == stored
+            assert [tuple(row) for row in reading.entries((1, b"\x00k", "b"), 2)] == stored[1:3]
+            assert list(reading.entries((8, b"", ""), 100)) == []
+
+    def test_nothing_is_wrong_with_it(self, backend: Any) -> None:
+        put(backend, "a", "1")
+        assert backend.problems(10.0) == ([], True)
+
     def test_an_index_is_filled_and_dropped(self, backend: Any) -> None:
         backend.write(lambda w: [w.put(document_id(n), "t", "", [(1, b"k")], ()) for n in range(3)], None)
         backend.write(lambda w: w.add_entries((2, b"%d" % n, document_id(n)) for n in range(3)), None)

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from storage_backends import sqlite
 from storage_backends.sqlite import DocumentBackend
 from tests.contracts.documents import ROOT, DocumentBackendContract, Oops, get, in_a_thread, put, together
 
@@ -350,13 +351,83 @@ def test_a_database_of_another_program_or_a_newer_version(path: str, statement: 
 def test_a_damaged_page(backend: DocumentBackend, path: str) -> None:
     backend.write(lambda w: [w.put(f"{n:04}", "t", "x" * 500, (), ()) for n in range(500)], None)
     backend.close()
+    damaged = DocumentBackend(path)
     with open(path, "r+b") as file:
         file.seek(3 * 4096)
         file.write(b"\xee" * 20 * 4096)
-    damaged = DocumentBackend(path)
     with damaged.read(None) as reading:
         refused(errno.EILSEQ, lambda: reading.scan("", "~", reverse=False, limit=1000))
+    problems, is_whole = damaged.problems(10.0)
+    assert problems and is_whole
     damaged.close()
+    os.utime(path)
+    assert "put a backup in its place" in refused(errno.EILSEQ, lambda: DocumentBackend(path))
+
+
+def test_a_database_that_was_closed_and_left_alone_is_not_looked_at_again(
+    backend: DocumentBackend, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr(sqlite, "problems", lambda path, limit_seconds: (looks.append(path) or [], True))
+    put(backend, "a", "1")
+    backend.close()
+    DocumentBackend(path).close()
+    assert not looks
+    with open(path, "r+b"):
+        os.utime(path, ns=(1, 1))
+    DocumentBackend(path).close()
+    assert looks == [path], "somebody has changed it since"
+
+
+def test_a_copy_of_a_database_in_use_is_looked_at(
+    backend: DocumentBackend, path: str, tmp_path: Path
+) -> None:
+    put(backend, "a", "1")
+    backend.close()
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    with open(tmp_path / "copy" / "app.db", "r+b") as file:
+        file.seek(4096)
+        file.write(b"\xee" * 4096)
+    shutil.copystat(path, tmp_path / "copy" / "app.db")  # as `cp -a` does
+    refused(errno.EILSEQ, lambda: DocumentBackend(str(tmp_path / "copy" / "app.db")))
+
+
+def test_a_copy_made_while_others_write_is_whole_and_of_one_moment(
+    backend: DocumentBackend, path: str
+) -> None:
+    """Each transaction changes two documents; a copy never has one of the two."""
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            text = f'{{"n":{number},"x":"{"x" * 4000}"}}'
+            backend.write(
+                lambda w, text=text, number=number: [
+                    w.put(f"{place}{number % 50:02}", "t", text, [(1, b"%d" % number)], ()) for place in "ab"
+                ],
+                None,
+            )
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for number in range(5):
+            target = f"{path}.copy{number}"
+            steps: list[int] = []
+            DocumentBackend.copy_to(path, target, lambda done, total, steps=steps: steps.append(done))
+            copy = DocumentBackend(target)
+            with copy.read(None) as reading:
+                first = [json for _, json in reading.scan("a", "b", reverse=False, limit=100)]
+                second = [json for _, json in reading.scan("b", "c", reverse=False, limit=100)]
+            assert first == second
+            assert steps
+            copy.close()
+    finally:
+        stop.set()
+        thread.join()
+    assert not [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".partial")]
 
 
 @pytest.mark.parametrize("place", ["file/app.db", "/proc/nowhere/app.db", "\0/app.db"])

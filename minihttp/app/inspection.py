@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""What an operator sees of an app and does to it, as functions `_app:…`: for the command line and dashboard.
+
+In the process of the app they are called as `app.run_query("_app:tables")`, from elsewhere over the function
+API with the admin key. Everything that they return is made of Convex values. No call counts or reads more
+than it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..data import ids
+from ..data.consistency import Tick, check_documents, rebuild_indexes
+from ..data.migration import stored_tables
+from ..data.walks import convex_json
+from ..errors import DocumentError, FunctionNotFoundError
+from ..files.checking import check_files
+from ..functions.context import CallInfo
+
+if TYPE_CHECKING:
+    from ..data.catalog import TableInfo
+    from ..data.database import Database
+    from ..data.schema import Schema
+    from ..data.transaction import Transaction
+    from ..files.storage import FileStore
+    from ..functions.registry import Function, Registry
+    from ..functions.runner import Runner
+    from ..jobs.crons import Crons
+
+COUNTED = 1_000
+"""How many documents of a table are counted; a count of more is shown as `1,000+`."""
+MAX_PAGE = 1_000
+_FUNCTIONS = {
+    "query": ("tables", "documents", "document", "functions", "crons", "environment"),
+    "action": ("run_cron", "check", "rebuild_indexes"),
+}
+
+
+class Host(Protocol):
+    """What is asked of an app."""
+
+    schema: Schema | None
+    crons: Crons | None
+    environment: Mapping[str, str]
+
+    def secrets(self) -> list[tuple[str, str]]: ...
+
+
+class AppFunctions:
+    """Each method named in `_FUNCTIONS` is a function of the app."""
+
+    def __init__(
+        self, app: Host, database: Database, files: FileStore, runner: Runner, registry: Registry
+    ) -> None:
+        self._app = app
+        self._database = database
+        self._files = files
+        self._runner = runner
+        self._registry = registry
+
+    def register(self) -> None:
+        """Put them into the app's registry."""
+        self._registry.add_methods("_app", self, _FUNCTIONS)
+
+    # ------------------------------------------------------------ documents
+
+    def tables(self, ctx: Any, system: bool = False) -> list[dict[str, Any]]:
+        """Every table that is declared or has documents, with how many it has (at most `COUNTED`).
+
+        Returns:
+            Rows of `name`, `documents`, `isCapped` (there are more), `isDeclared`, `indexes` (fields by
+            name) and `validator` (in Convex's JSON form).
+        """
+        transaction: Transaction = ctx._transaction
+        declared = {info.name: info for info in transaction.catalog.tables()}
+        names = {*declared, *stored_tables(transaction.engine)}
+        return [
+            _table_row(transaction, name, declared.get(name))
+            for name in sorted(names)
+            if name.startswith("_") == system
+        ]
+
+    def documents(
+        self,
+        ctx: Any,
+        table: str,
+        index: str | None = None,
+        eq: list[Any] | None = None,
+        order: str = "asc",
+        limit: float = 50,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """One page of a table's documents.
+
+        Args:
+            table: its name; one that begins with `_` is the framework's.
+            index: which to read along; by default in order of creation.
+            eq: values of its first fields, which the documents must have.
+            order: "asc" or "desc".
+            limit: how many, `MAX_PAGE` at most.
+            cursor: the `continueCursor` of the page before, of the same query.
+
+        Returns:
+            `{"page", "isDone", "continueCursor"}`.
+
+        Raises:
+            DocumentError: for a table, index or cursor that cannot be.
+        """
+        transaction: Transaction = ctx._transaction
+        query = _reader(transaction, table).query(table)
+        values = eq or []
+        if index is not None or values:
+            fields = _fields(transaction, table, index or "by_creation_time")
+            if len(values) > len(fields):
+                raise DocumentError(
+                    "InvalidIndexRange", f"index {index} has {len(fields)} fields, not {len(values)}"
+                )
+            pairs = list(zip(fields, values, strict=False))
+            query = query.with_index(index or "by_creation_time", lambda q: _equal(q, pairs))
+        page: dict[str, Any] = query.order(order).paginate(num_items=min(limit, MAX_PAGE), cursor=cursor)
+        return page
+
+    def document(self, ctx: Any, id: str) -> dict[str, Any] | None:
+        """`{"table", "document"}` of an id, of whatever table; None where there is none."""
+        transaction: Transaction = ctx._transaction
+        row = transaction.engine.get(id) if ids.is_id(id) else None
+        if row is None:
+            return None
+        return {"table": row[0], "document": _reader(transaction, row[0]).get(id)}
+
+    # ------------------------------------------------------------ functions and crons
+
+    def functions(self, ctx: Any) -> list[dict[str, Any]]:
+        """Every function of the app's own.
+
+        Returns:
+            Rows of `name`, `kind`, `visibility` ("public" or "internal"), `args` and `returns` (validators
+            in Convex's JSON form), `about` (its docstring) and `location` (file:line).
+        """
+        own = (function for function in self._registry if not function.name.startswith("_"))
+        return [_function_row(function) for function in sorted(own, key=lambda function: function.name)]
+
+    def crons(self, ctx: Any) -> list[dict[str, Any]]:
+        """Every cron of the app.
+
+        Returns:
+            Rows of `name`, `function`, `args`, `schedule`, `nextRun`, and of the last run `lastRun`
+            (milliseconds since the epoch), `lastState` and `lastError`, each None where there is none.
+        """
+        transaction: Transaction = ctx._transaction
+        stored = {row["name"]: row for row in transaction.system.query("_cron_jobs")}
+        return [_cron_row(transaction, cron, stored.get(cron.name)) for cron in self._app.crons or ()]
+
+    def run_cron(self, ctx: Any, name: str) -> Any:
+        """Run a cron's function now, beside its schedule, and return its result."""
+        for cron in self._app.crons or ():
+            if cron.name == name:
+                return self._runner.run(cron.function, cron.args, call=CallInfo())
+        raise FunctionNotFoundError(f"there is no cron {name!r}", name)
+
+    def environment(self, ctx: Any) -> list[dict[str, Any]]:
+        """The environment variables that the app needs: rows of `name`, `isSet`, and the webhook `path` that
+        needs it, or "".
+        """
+        return [
+            {"name": name, "isSet": bool(self._app.environment.get(name)), "path": path}
+            for path, name in self._app.secrets()
+        ]
+
+    # ------------------------------------------------------------ keeping it safe
+
+    def check(self, ctx: Any, tick: Tick = lambda what, done, total: None) -> list[dict[str, Any]]:
+        """Everything that is wrong with what is stored: rows of `kind` ("document", "index", "file",
+        "storage" or "import"), `place` and `problem`.
+        """
+        problems, is_whole = self._database.problems(_STORAGE_SECONDS)
+        rows = [_finding("storage", "database", problem) for problem in problems]
+        if not is_whole:
+            rows.append(
+                _finding("storage", "database", f"not all of it was looked at in {_STORAGE_SECONDS} s")
+            )
+        if problems:
+            return rows
+        for finding in check_documents(self._database, tick):
+            rows.append(_finding("index" if finding.is_index else "document", finding.place, finding.text))
+        rows += [_finding("file", id, problem) for id, problem in check_files(self._files, tick)]
+        unfinished = self._database.read(lambda transaction: transaction.system.query("_imports").collect())
+        tables = ", ".join(row["table"] for row in unfinished)
+        if unfinished:
+            rows.append(_finding("import", tables, "an import of more than these tables has not ended"))
+        return rows
+
+    def rebuild_indexes(self, ctx: Any) -> list[str]:
+        """Rebuild every index that is wrong; returns their names."""
+        return rebuild_indexes(self._database, check_documents(self._database))
+
+
+_STORAGE_SECONDS = 3_600.0
+
+
+def _finding(kind: str, place: str, problem: str) -> dict[str, Any]:
+    return {"kind": kind, "place": place, "problem": problem}
+
+
+def _reader(transaction: Transaction, table: str) -> Any:
+    return transaction.system if table.startswith("_") else transaction.reader
+
+
+def _fields(transaction: Transaction, table: str, index: str) -> tuple[str, ...]:
+    catalog = transaction.catalog
+    info = (catalog.system if table.startswith("_") else catalog.user).named(table)
+    if index in ("by_creation_time", "by_id"):
+        return ({"by_creation_time": "_creationTime", "by_id": "_id"}[index],)
+    found = info.indexes.get(index)
+    return found.fields if found else ()  # the query says which there are
+
+
+def _equal(index_range: Any, pairs: list[tuple[str, Any]]) -> Any:
+    for field, value in pairs:
+        index_range = index_range.eq(field, value)
+    return index_range
+
+
+def _table_row(transaction: Transaction, name: str, info: TableInfo | None) -> dict[str, Any]:
+    tag = ids.table_tag(name)
+    count = transaction.engine.count(tag, tag + ids.ABOVE, COUNTED + 1)
+    return {
+        "name": name,
+        "documents": min(count, COUNTED),
+        "isCapped": count > COUNTED,
+        "isDeclared": info is not None,
+        "indexes": {i.name: list(i.fields) for i in info.indexes.values()} if info else {},
+        "validator": convex_json(info.validator if info else None),
+    }
+
+
+def _function_row(function: Function) -> dict[str, Any]:
+    return {
+        "name": function.name,
+        "kind": function.kind,
+        "visibility": "public" if function.public else "internal",
+        "args": convex_json(function.args),
+        "returns": convex_json(function.returns),
+        "about": function.__doc__ or "",
+        "location": function.location,
+    }
+
+
+def _cron_row(transaction: Transaction, cron: Any, row: Mapping[str, Any] | None) -> dict[str, Any]:
+    job = transaction.system.get(row["job"]) if row and "job" in row else None
+    return {
+        "name": cron.name,
+        "function": cron.function if isinstance(cron.function, str) else cron.function.name,
+        "args": cron.args,
+        "schedule": cron.schedule,
+        "nextRun": row["nextRun"] if row else cron.next_run(transaction.now) * 1000,
+        "lastRun": job["scheduledTime"] if job else None,
+        "lastState": job["state"]["kind"] if job else None,
+        "lastError": (job["state"].get("error") or job.get("lastError")) if job else None,
+    }

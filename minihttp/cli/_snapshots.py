@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Snapshots to and from files, of an app in this process or of a running server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import IO, Any
+
+from .. import __version__
+from ..errors import ConfigurationError, MinihttpError
+from ..snapshot.archive import Archive
+from ..snapshot.export import export_snapshot
+from ..snapshot.importing import Imported, import_snapshot
+from . import note, print_rows
+from ._admin import opened_alone
+from ._progress import Progress
+
+_OTHERWISE = "--server URL asks the server that runs"
+
+
+def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) -> None:
+    """Write a snapshot to a file, which is whole or not there, or to stdout (`-`)."""
+    options |= {"version": __version__}
+    with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
+        with whole_file(path, getattr(args, "yes", False)) as out:
+            manifest = export_snapshot(app.database, app.files, out, tick=progress, **options)
+    entries = manifest["entries"]
+    documents = sum(facts.get("documents", 0) for facts in entries.values())
+    files = sum(1 for name in entries if name.startswith("_storage/") and not name.endswith(".jsonl"))
+    note(f"{path}: {documents:,} documents, {files:,} files")
+
+
+def import_from(args: argparse.Namespace, path: str, verb: str, **options: Any) -> int:
+    """Read a snapshot from a file and say what came of it."""
+    with closing(Archive(path)) as archive:
+        with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
+            imported = import_snapshot(archive, app.database, app.files, tick=progress, **options)
+    report(imported, getattr(args, "json", False), dry_run=options.get("dry_run", False))
+    return 0
+
+
+def report(imported: Imported, as_json: bool, *, dry_run: bool) -> None:
+    rows = [{"table": name, "documents": count} for name, count in sorted(imported.documents.items())]
+    print_rows(rows, as_json, empty="the snapshot is empty")
+    note(f"{imported.bytes:,} bytes" + ("; nothing was written" if dry_run else ""))
+    for name in imported.resumed:
+        note(f"{name} was finished by an earlier run of this import")
+    for text in imported.dangling:
+        note(f"points to nothing in the snapshot: {text}")
+    for name in imported.skipped:
+        note(f"not read: {name}")
+
+
+@contextmanager
+def whole_file(path: str, overwrite: bool) -> Iterator[IO[bytes]]:
+    """A file to write that gets its name at the end, synced; what ends early leaves nothing. `-` is stdout.
+
+    Raises:
+        ConfigurationError: it is there already; MinihttpError: it cannot be written.
+    """
+    if path == "-":
+        if sys.stdout.isatty():
+            raise ConfigurationError("a ZIP file is nothing for a terminal: name a file, or use a pipe")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if os.path.exists(path) and not overwrite:
+        raise ConfigurationError(f"{path} is there already; -y overwrites it")
+    partial = f"{path}.partial"
+    try:
+        with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(partial, path)
+    except OSError as error:
+        raise MinihttpError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)

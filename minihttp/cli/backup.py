@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""`backup`: a consistent copy of documents and files while the app runs.
+
+Beside a local SQLite database it needs no server and no key, and no writer waits for it: PLACE is a folder,
+and each backup a folder in it. PLACE.zip is one file with all that is stored, from any engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import time
+
+from .. import __version__
+from ..app import backends
+from ..errors import ConfigurationError, MinihttpError
+from ..snapshot.backup import back_up, backups_in
+from . import add_json_flag, load_app, note, print_rows
+from ._admin import add_access_arguments
+from ._progress import Progress
+from ._snapshots import export_to
+
+HELP = "copy documents and files consistently while the app runs"
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("place", metavar="PLACE", help="a folder for backups, or a file NAME.zip")
+    parser.add_argument("--every", metavar="TIME", type=duration, help="again and again, such as 30m or 6h")
+    parser.add_argument("--keep", metavar="N", type=_keep, help="remove all but the newest N of the folder")
+    add_json_flag(parser)
+    add_access_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.place.endswith(".zip"):
+        if args.every or args.keep:
+            raise ConfigurationError("--every and --keep are for a folder of backups, not for one file")
+        export_to(args, args.place, "backup", system=True)
+        return 0
+    if args.server:
+        raise ConfigurationError("from a server a backup is one file: name it NAME.zip")
+    while True:
+        path = back_up_into(args, args.place, args.keep)
+        print_rows([{"backup": path}], True) if args.json else print(path, flush=True)
+        if not args.every:
+            return 0
+        time.sleep(args.every)
+
+
+def back_up_into(args: argparse.Namespace, place: str, keep: int | None) -> str:
+    """Make one backup below `place`, remove those that are too many, and return its path."""
+    app = load_app(args)
+    documents_url, files_url = backends.storage_urls(app.data, app.files_url)
+    if backends.copier(documents_url, "DocumentBackend") is None:
+        raise ConfigurationError("this engine is no local file: back it up into one file, NAME.zip")
+    path = os.path.join(place, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    with Progress("backup") as progress:
+        try:
+            back_up(backends, documents_url, files_url, path, version=__version__, tick=progress)
+        except OSError as error:
+            raise MinihttpError(f"cannot back up into {place}: {error.strerror or error}") from None
+    for old in backups_in(place)[:-keep] if keep else ():
+        shutil.rmtree(old)
+        note(f"removed {old}")
+    return path
+
+
+def duration(text: str) -> float:
+    """`90s`, `30m`, `6h` or `1d` in seconds, for `argparse`."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 30m or 6h")
+    return float(int(match[1]) * _SECONDS[match[2]])
+
+
+def _keep(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 100_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)

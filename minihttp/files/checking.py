@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Whether each stored file has its bytes: there, of the size and of the SHA-256 that its document says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import StorageUnavailableError
+
+if TYPE_CHECKING:
+    from ..data.transaction import Transaction
+    from .blobs import BlobStore
+
+_BLOCK_BYTES = 256 * 1024
+_BATCH = 256
+
+
+def check_files(
+    store: BlobStore, tick: Callable[[str, int, int], None] = lambda what, done, total: None
+) -> Iterator[tuple[str, str]]:
+    """The (id, sentence) of every file that is damaged.
+
+    Args:
+        tick: told how far it is.
+    """
+    done, after = 0, 0.0
+    while batch := store.database.read(partial(_files_after, after)):
+        for document in batch:
+            tick("files", done, 0)
+            done += 1
+            problem = _problem(store, document)
+            if problem is not None:
+                yield document["_id"], problem
+        after = batch[-1]["_creationTime"]
+
+
+def _files_after(time_ms: float, transaction: Transaction) -> list[dict[str, Any]]:
+    query = transaction.system.query("_storage")
+    found: list[dict[str, Any]] = query.with_index(
+        "by_creation_time", lambda q: q.gt("_creationTime", time_ms)
+    ).take(_BATCH)
+    return found
+
+
+def _problem(store: BlobStore, document: Mapping[str, Any]) -> str | None:
+    digest, size = hashlib.sha256(), 0
+    try:
+        blob = store.open(document)
+        try:
+            while block := blob.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+        finally:
+            blob.close()
+    except StorageUnavailableError as error:
+        return str(error)
+    except OSError as error:
+        return f"its bytes cannot be read: {error.strerror or error}"
+    expected = base64.b64decode(document["sha256"])
+    if digest.digest() == expected and size == document["size"]:
+        return None
+    return f"its bytes (blob {document['key']}) have the SHA-256 {digest.hexdigest()}, not {expected.hex()}"
