@@ -25,6 +25,7 @@ from ..http.response import Response
 from ..http.router import HttpRouter, Route
 from ..http.target import check_host
 from ..limits import DEFAULT_LIMITS, Limits
+from ..watchdog import WatchedStream, watchdog
 
 if TYPE_CHECKING:
     from ..data.database import Database
@@ -167,7 +168,8 @@ class App:
                 if not self.strict_media_type:
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
-                result = route.handler(HandlerCtx(self, request), request)
+                ctx, limit_seconds = HandlerCtx(self, request), self.limits.action_seconds
+                result = watchdog.run(limit_seconds, route, route.handler, ctx, request)
                 if result.__class__ is Deferred:
                     suspend = environ.get("minihttp.suspend")
                     if suspend is not None:
@@ -176,6 +178,8 @@ class App:
                         return ()
                     result = result.wait()
                 response = result if result.__class__ is Response else _as_response(result, route)
+                if response.body.__class__ is not bytes and isinstance(response.body, Iterator):
+                    response.body = WatchedStream(response.body, limit_seconds, route)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
             response = response_for(error, environ)
         return self._send(response, request, route, cors, environ, start_response)

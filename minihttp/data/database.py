@@ -21,11 +21,11 @@ from ..errors import (
     StorageUnavailableError,
 )
 from ..limits import DEFAULT_LIMITS, Limits
+from ..watchdog import timed_out
 from . import ids
 from .backend import DocumentBackend, Writing
 from .catalog import Catalog, Document, TableInfo, Tables
 from .documents import PreparedDocument
-from .lease import out_of_time
 from .meter import SYSTEM_LIMITS
 from .migration import Migration
 from .pins import Pins
@@ -239,7 +239,7 @@ class Database:
     @staticmethod
     def _translate(fault: OSError, time_limit_seconds: float | None) -> MinihttpError:
         if fault.errno == errno.ETIME:
-            return out_of_time(time_limit_seconds)
+            return timed_out(time_limit_seconds)
         refused = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
         error = refused(f"The database failed: {fault.strerror or fault}")
         error.__cause__ = fault

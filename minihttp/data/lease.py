@@ -2,8 +2,7 @@
 """The engine, for as long as one transaction lasts: what readers, writers and queries hold on to.
 
 They reach the engine only through it, so after the end of the transaction or its deadline they can do nothing
-more. Time is looked at on every call; a loop in pure Python that touches no document cannot be interrupted
-safely, it is undone when it ends. Knows no documents.
+more. Time is looked at on every call; the watchdog ends what makes no call. Knows no documents.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..errors import CallError, DeadlineError
+from ..watchdog import timed_out
 
 if TYPE_CHECKING:
     from .backend import Writing
@@ -55,14 +55,8 @@ class Lease:
         return max(0.0, self.deadline - monotonic())
 
     def late(self) -> DeadlineError:
-        return out_of_time(self._time_limit_seconds)
+        return timed_out(self._time_limit_seconds)
 
     def end(self) -> None:
         """From now on there is no engine."""
         self._engine = None
-
-
-def out_of_time(limit_seconds: float | None) -> DeadlineError:
-    """The error of a transaction that took longer than its limit; the engine may find it first."""
-    limit = "" if limit_seconds is None else f" (maximum duration: {limit_seconds:g} s)"
-    return DeadlineError(f"Function execution timed out{limit}")

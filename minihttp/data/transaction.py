@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..limits import Limits
+from ..watchdog import watchdog
 from .documents import Reader, Writer
 from .lease import Lease
 from .meter import SYSTEM_LIMITS, Meter
@@ -32,6 +33,7 @@ class Transaction(Lease):
         reader: the same, for reading only.
         writable: whether this is a write transaction.
         now: Unix seconds by the app's clock, the same throughout.
+        label: the name of its function, for the log.
         notes: a place for other rooms to keep what they know of this transaction.
     """
 
@@ -52,6 +54,7 @@ class Transaction(Lease):
         self.reader = Reader(self, catalog.user, self.meter)
         self.db = Writer(self, catalog.user, self.meter) if writable else self.reader
         self.notes: dict[Any, Any] = {}
+        self.label = "a transaction"
         self._hooks: list[tuple[str, Hook]] = []  # ("commit", "rollback" or "always", call)
 
     @cached_property
@@ -59,6 +62,9 @@ class Transaction(Lease):
         """The system tables: a Writer in a write transaction, else a Reader; not held to document limits."""
         view = Writer if self.writable else Reader
         return view(self, self.catalog.system, Meter(SYSTEM_LIMITS))
+
+    def __str__(self) -> str:
+        return self.label
 
     @property
     def documents_written(self) -> int:
@@ -86,7 +92,8 @@ class Transaction(Lease):
     def run(self, run: Callable[[Transaction], T]) -> T:
         """Run the body; afterwards the transaction can do nothing more."""
         try:
-            result = run(self)
+            limit_seconds = self._time_limit_seconds
+            result = run(self) if limit_seconds is None else watchdog.run(limit_seconds, self, run, self)
             if monotonic() > self.deadline:
                 raise self.late()
             if self.meter.error is not None and self.writable:

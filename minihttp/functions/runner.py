@@ -15,6 +15,7 @@ from ..data.database import Database, Transaction
 from ..errors import CallError, FunctionNotFoundError, LimitError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..values import size_bytes
+from ..watchdog import watchdog
 from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx
 from .registry import Function, Registry
 
@@ -129,6 +130,8 @@ class Runner:
         checked = self._checked_args(found, args, sized)
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
+        if not nested:
+            transaction.label = found.name
         ctx = _CONTEXT[found.kind](self, transaction, call)
         paginated, transaction.paginated = transaction.paginated, False  # one page for each call
         try:
@@ -180,20 +183,23 @@ class Runner:
             raise LimitError(code, f"The {what} of {function.name} take {size} bytes, the limit is {limit}.")
 
     def _query(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
-        return self.database.read(
-            lambda transaction: self._finish(function, QueryCtx(self, transaction, call), args),
-            time_limit_seconds=self.limits.query_seconds,
-        )
+        def run(transaction: Transaction) -> Any:
+            transaction.label = function.name
+            return self._finish(function, QueryCtx(self, transaction, call), args)
+
+        return self.database.read(run, time_limit_seconds=self.limits.query_seconds)
 
     def _mutation(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
-        return self.database.write(
-            lambda transaction: self._finish(function, MutationCtx(self, transaction, call), args),
-            time_limit_seconds=self.limits.mutation_seconds,
-        )
+        def run(transaction: Transaction) -> Any:
+            transaction.label = function.name
+            return self._finish(function, MutationCtx(self, transaction, call), args)
+
+        return self.database.write(run, time_limit_seconds=self.limits.mutation_seconds)
 
     def _action(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
-        deadline = time.monotonic() + self.limits.action_seconds
-        return self._finish(function, ActionCtx(self, call, deadline), args)
+        limit_seconds = self.limits.action_seconds
+        ctx = ActionCtx(self, call, time.monotonic() + limit_seconds)
+        return watchdog.run(limit_seconds, function.name, self._finish, function, ctx, args)
 
 
 _CONTEXT = {"query": QueryCtx, "mutation": MutationCtx}

@@ -57,6 +57,9 @@ class Route:
         self.prefix_chars = 0
         self.parameters: tuple[tuple[str, int], ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.method} {self.pattern}"
+
     def __repr__(self) -> str:
         return f"<Route {self.method} {self.pattern} at {self.location}>"
 
