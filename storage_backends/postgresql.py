@@ -142,6 +142,9 @@ class DocumentBackend:
 
     # -- the rest
 
+    def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
+        return [], True  # the server has checksums, and `amcheck` of its own
+
     def statistics(self) -> dict[str, Any]:
         """Numbers of this process; the server is not asked, since it may be the one that is down."""
         names = ("commits", "mutations", "reruns", "waiting")

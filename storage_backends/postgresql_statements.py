@@ -43,6 +43,15 @@ _STATEMENTS = {
         )
         for suffix, order in (("", ""), ("_back", " DESC"))
     },
+    "count": (
+        "text, text, bigint",
+        "SELECT count(*) FROM (SELECT 1 FROM documents WHERE id >= $1 AND id < $2 LIMIT $3) AS found",
+    ),
+    "all_entries": (
+        "int, bytea, text, bigint",
+        'SELECT "index", key, id, rest FROM entries WHERE ("index", key, id) >= ($1, $2, $3)'
+        ' ORDER BY "index", key, id LIMIT $4',
+    ),
     "lock": ("text", "SELECT 1 FROM documents WHERE id = $1 FOR UPDATE SKIP LOCKED"),
     "put": (
         "text, text, text",

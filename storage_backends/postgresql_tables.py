@@ -102,6 +102,22 @@ class Reading:
             found += [(key, id, json) for (key, id), (_, json) in rows]
         return found[:limit]
 
+    def count(self, start: str, stop: str, limit: int) -> int:
+        result = self.ask(self._statements("count", quoted(start), quoted(stop), limit))
+        return int(result.get_value(0, 0))
+
+    def entries(self, start: tuple[int, bytes, str], limit: int) -> list[tuple[int, bytes, str]]:
+        number, key, id = start
+        place = (number, binary(key[:MAX_KEY_BYTES]), quoted(id))
+        result = self.ask(self._statements("all_entries", *place, limit))
+        get, found = result.get_value, []
+        for n in range(result.ntuples):
+            rest = get(n, 3)
+            found.append(
+                (int(get(n, 0)), _bytes(get(n, 1)) + (_bytes(rest) if rest else b""), get(n, 2).decode())
+            )
+        return found
+
     def _stored(self, start: str, stop: str, reverse: bool, limit: int) -> list[tuple[str, tuple[str, str]]]:
         name = "scan_back" if reverse else "scan"
         value = self.ask(self._statements(name, quoted(start), quoted(stop), limit))

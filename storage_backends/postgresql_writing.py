@@ -138,6 +138,11 @@ class Writing(Reading):
             self._read[id] = row
             self._read_bytes += 100 + (len(row[1]) if row else 0)
 
+    def count(self, start: str, stop: str, limit: int) -> int:
+        if not self._documents.between(start, stop):
+            return super().count(start, stop, limit)
+        return len(self.scan(start, stop, reverse=False, limit=limit))
+
     def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         more = start < stop

@@ -45,7 +45,8 @@ class Reading(Protocol):
     def entries(self, start: tuple[int, bytes, str], limit: int) -> Sequence[tuple[int, bytes, str]]:
         """At most `limit` index entries (index number, key, id) from `start` on, in order, of every index.
 
-        Also those whose document is not there: `check` compares them with the documents.
+        Also those whose document is not there: `check` compares them with the documents. What the transaction
+        itself has written may be missing.
         """
         ...
 
