@@ -24,6 +24,7 @@ from .postgresql_connection import LOST, Connection, Fault, Target
 from .postgresql_statements import FORMAT, PREPARED, TABLES, Statements
 from .postgresql_tables import Reading
 from .postgresql_token import Token
+from .postgresql_watch import Clock, Watch
 from .postgresql_writers import Writers
 from .postgresql_writing import Writing
 
@@ -72,11 +73,19 @@ class DocumentBackend:
             connection.run(f"DELETE FROM writers WHERE {_STALE_WRITER}")
             for token in tokens:
                 token.create(connection)
+            self._clock = Clock()
+            for _ in range(3):
+                self._clock.measure(connection)
             connection.run(self._prepared)
         except Fault as fault:
             connection.close()
             raise Fault(*_outside(fault).args) from None
         self._idle.append(connection)
+        listens = bool(self._target.listen)
+        direct = Target(self._target.listen.partition(":")[2]) if listens else self._target
+        self._watch = Watch(
+            lambda: self._connect("", direct), listens or self._target.prepares, self._clock, tokens
+        )
         self._writers: list[Writers] = []
         for token in tokens:
             first = self._writers[0] if self._writers else None
@@ -84,13 +93,15 @@ class DocumentBackend:
 
     # -- connections
 
-    def _connect(self, prepared: str | None = None) -> Connection:
+    def _connect(self, prepared: str | None = None, target: Target | None = None) -> Connection:
         """A new connection, tried for a while: a server may be starting, or another one taking over."""
         end = monotonic() + _CONNECTING_SECONDS
         pauses = iter(_PAUSES_SECONDS)
         while True:
             try:
-                return Connection(self._target, end, self._prepared if prepared is None else prepared)
+                return Connection(
+                    target or self._target, end, self._prepared if prepared is None else prepared
+                )
             except Fault as fault:
                 if fault.errno not in (LOST, errno.EAGAIN) or monotonic() > end or self._closed:
                     raise
@@ -140,6 +151,17 @@ class DocumentBackend:
     ) -> None:
         self._writers[0].submit(run, deadline_seconds, done, guard)
 
+    # -- the other processes
+
+    def clock_offset(self) -> float:
+        return self._clock.offset_seconds
+
+    def listen(self, call: Callable[[], object]) -> None:
+        self._watch.listen(call)
+
+    def notify(self) -> None:
+        self._watch.notify()
+
     # -- the rest
 
     def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
@@ -148,12 +170,14 @@ class DocumentBackend:
     def statistics(self) -> dict[str, Any]:
         """Numbers of this process; the server is not asked, since it may be the one that is down."""
         names = ("commits", "mutations", "reruns", "waiting")
-        return {name: sum(getattr(writers, name) for writers in self._writers) for name in names}
+        sums = {name: sum(getattr(writers, name) for writers in self._writers) for name in names}
+        return {**sums, "clock_offset_seconds": self._clock.offset_seconds}
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        self._watch.close()
         while self._idle:
             self._idle.pop().close()
         for writers in reversed(self._writers):

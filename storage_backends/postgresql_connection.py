@@ -230,23 +230,24 @@ class Connection:
         except Error:
             self.close()  # the next one finds that out
 
-    def notified(self, seconds: float) -> bool:
-        """Wait for a notification, so long at the most; returns whether there was one.
+    def notified(self) -> bool:
+        """Whether another process has sent a notification since the last look.
 
         Raises:
             Fault: ECONNRESET.
         """
-        with selectors.DefaultSelector() as selector:
-            try:
-                selector.register(self._pgconn.socket, selectors.EVENT_READ)
-                if selector.select(seconds):
-                    self._pgconn.consume_input()
-                found = False
-                while self._pgconn.notifies() is not None:
-                    found = True
-                return found
-            except (Error, ValueError) as error:  # a closed socket has no number
-                raise Fault(LOST, f"the connection is lost: {_one_line(str(error))}") from None
+        try:
+            self._pgconn.consume_input()
+            found = False
+            while (notification := self._pgconn.notifies()) is not None:
+                found = found or notification.be_pid != self._pgconn.backend_pid
+            return found
+        except Error as error:
+            raise Fault(LOST, f"the connection is lost: {_one_line(str(error))}") from None
+
+    @property
+    def socket(self) -> int:
+        return int(self._pgconn.socket)
 
     @property
     def alive(self) -> bool:

@@ -39,6 +39,13 @@ class Token:
     def delete(self, connection: Connection) -> None:
         connection.run(f"DELETE FROM writers WHERE id = {self._id}")
 
+    def beat(self, connection: Connection) -> None:
+        """Show that this process lives, if no COMMIT has shown it for a while."""
+        connection.run(
+            f"UPDATE writers SET seen_at = clock_timestamp() WHERE id = {self._id}"
+            " AND seen_at < clock_timestamp() - interval '15 s'"
+        )
+
     def next(self) -> str:
         """The statement that goes with the next COMMIT."""
         self._number += 2

@@ -58,6 +58,7 @@ class DocumentBackend:
 
     Fault = Fault
     Copy = DatabaseCopy
+    shared = False
 
     def __init__(
         self,
@@ -200,7 +201,12 @@ class DocumentBackend:
     # -- writing
 
     def write(
-        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, any_thread: bool = False
+        self,
+        run: Callable[[Writing], T],
+        deadline_seconds: float | None,
+        *,
+        any_thread: bool = False,
+        guard: tuple[str, str] | None = None,
     ) -> T:
         return self._writers.write(run, deadline_seconds, any_thread)
 
@@ -209,8 +215,23 @@ class DocumentBackend:
         run: Callable[[Writing], Any],
         deadline_seconds: float | None,
         done: Callable[[Any, BaseException | None], None],
+        *,
+        guard: tuple[str, str] | None = None,
     ) -> None:
         self._writers.submit(run, deadline_seconds, done)
+
+    # -- other processes: there are none
+
+    def clock_offset(self) -> float:
+        return 0.0
+
+    def listen(self, call: Callable[[], object]) -> None:
+        pass
+
+    def notify(self) -> None:
+        pass
+
+    # -- after a commit
 
     def _committed(self) -> None:
         if self._writers.commits % _TEND_EVERY == 0:

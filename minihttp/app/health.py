@@ -130,7 +130,7 @@ def add_routes(app: Observed, router: HttpRouter, metrics: Metrics | None = None
     def ready(ctx: Any, request: Request) -> Response:
         try:
             if app.is_open:
-                app.database.read(lambda transaction: None)
+                app.database.read(lambda transaction: transaction.engine.get(""))  # one that is lazy too
         except (MinihttpError, OSError):
             return Response.json({"status": "storage does not answer"}, status=503, headers=_NO_STORE)
         return Response.json({"status": "ok"}, headers=_NO_STORE)

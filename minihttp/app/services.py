@@ -77,6 +77,7 @@ class Services:
             shared: dict[str, Any] = {"limits": app.limits, "clock": app.clock}
             self.database = Database(backend, app.schema, system=_SYSTEM_TABLES, **shared)
             close = self.database.close
+            shared["clock"] = self.database.clock
             self.files = FileStore(open_files(files_url), self.database, origin=app.origin, **shared)
             close = self._close_storage
             self.runner = Runner(
@@ -87,7 +88,14 @@ class Services:
                 scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
                 environment=app.environment,
             )
-            self.jobs = Jobs(self.database, self.runner, crons=app.crons, workers=app.workers, **shared)
+            self.jobs = Jobs(
+                self.database,
+                self.runner,
+                crons=app.crons,
+                workers=app.workers,
+                alone=not backend.shared,
+                **shared,
+            )
             self.jobs.expired.append(expired_rate_limits)
             JobFunctions(self.jobs.store).register(registry)
             self.inbox = Inbox(
@@ -96,7 +104,7 @@ class Services:
                 self.jobs,
                 endpoints=app.http.webhooks,
                 environment=app.environment,
-                clock=app.clock,
+                clock=self.database.clock,
             )
             self.operations = AppFunctions(app, self.database, self.files, self.runner, registry)
             self.operations.register()

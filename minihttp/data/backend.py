@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 Entry = tuple[int, bytes]
 """One index entry of a document: (index number, key). Its id is the document's."""
+Guard = tuple[str, str]
+"""(id, JSON text) of a document that a transaction relies on."""
 StoredRow = tuple[str, str]
 """(id, JSON text) of a document."""
 IndexRow = tuple[bytes, str, str]
@@ -74,6 +76,11 @@ class Writing(Reading, Protocol):
         """Insert (index number, key, id) entries: the backfill of a new index."""
         ...
 
+    def lock(self, id: str) -> bool:
+        """From here on nobody else changes this document, which exists, before this transaction ends; False,
+        at once: somebody is at it. An engine that is not shared says True."""
+        ...
+
     def nested(self) -> AbstractContextManager[None]:
         """A sub-transaction: leaving it by an exception undoes what was written inside, and only that."""
         ...
@@ -84,23 +91,36 @@ class DocumentBackend(Protocol):
 
     Every failure of its own (disk full, I/O error, lock not obtained, corrupt file, interrupted) it raises as
     its class `Fault`, a subclass of OSError with `errno`: ENOSPC full, EROFS read-only, EAGAIN locked by
-    somebody else, ETIME interrupted at the deadline, EILSEQ corrupt, EIO anything else.
+    somebody else, ETIME interrupted at the deadline, ESTALE a guard that does not hold, ECONNRESET a snapshot
+    whose line broke (it may be read again), EILSEQ corrupt, EIO anything else.
+
+    Attributes:
+        shared: whether other processes may have the same store open.
     """
 
     Fault: type[OSError]
+    shared: bool
 
     def read(self, deadline: float | None) -> AbstractContextManager[Reading]:
         """Open a snapshot; a statement that runs at `deadline` (`time.monotonic()`) raises Fault(ETIME)."""
         ...
 
     def write(
-        self, run: Callable[[Writing], T], deadline_seconds: float | None, *, any_thread: bool = False
+        self,
+        run: Callable[[Writing], T],
+        deadline_seconds: float | None,
+        *,
+        any_thread: bool = False,
+        guard: Guard | None = None,
     ) -> T:
         """Run `run` in a serializable transaction and return its result once it is durable.
 
         `run` may be run again (the engine's serialization failures); its time limit counts from the start of
         each run. If `run` raises, nothing is written and the exception goes on. Concurrent calls may share
         one fsync. With `any_thread`, `run` may be called in the thread of another caller.
+
+        A `guard` is a document that must be exactly so in this transaction, else Fault(ESTALE) and nothing is
+        written, whatever `run` did; an engine that is not shared ignores it.
         """
         ...
 
@@ -109,6 +129,8 @@ class DocumentBackend(Protocol):
         run: Callable[[Writing], Any],
         deadline_seconds: float | None,
         done: Callable[[Any, BaseException | None], None],
+        *,
+        guard: Guard | None = None,
     ) -> None:
         """As `write`, without waiting: the backend runs `run` in a thread of its own.
 
@@ -124,6 +146,20 @@ class DocumentBackend(Protocol):
         Returns:
             Some sentences of the engine's, and whether all of it was looked at.
         """
+        ...
+
+    def clock_offset(self) -> float:
+        """The store's time minus this process's (`time.time()`) in seconds, as it was last measured; 0 of an
+        engine that is not shared."""
+        ...
+
+    def listen(self, call: Callable[[], object]) -> None:
+        """Call this, in a thread of the backend, when another process has called `notify`, and when that may
+        have been missed. An engine that is not shared never does."""
+        ...
+
+    def notify(self) -> None:
+        """Give the other processes a hint that there is news; it may be lost."""
         ...
 
     def statistics(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ The one place that knows both the engine (`backend.py`) and the tables. Knows no
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -34,6 +35,10 @@ from .transaction import Transaction
 
 __all__ = ["Database", "Transaction"]
 T = TypeVar("T")
+log = logging.getLogger("minihttp.data")
+
+_OUTAGE_SECONDS = 30.0  # how long a read waits for a server that answers
+_WARNED_SECONDS, _REFUSED_SECONDS = 0.5, 5.0  # between the clocks of the machine and of the store
 PUBLIC_SYSTEM_TABLES = ("_storage", "_scheduled_functions")
 
 
@@ -50,7 +55,11 @@ class Database:
 
     Raises:
         SchemaError: when stored documents do not match the schema; nothing is changed then.
-        DataDirectoryError: when the engine cannot work.
+        DataDirectoryError: when the engine cannot work, or its clock and this machine's are 5 s apart.
+
+    Attributes:
+        shared: whether other processes may have the same store open.
+        clock: Unix seconds, by the store's clock where it is shared.
     """
 
     def __init__(
@@ -67,10 +76,25 @@ class Database:
         self._open = _Open()
         self.schema = schema
         self.limits = limits
-        self.clock = clock
-        self._pins = Pins(lambda: backend.read(None), clock)
-        self._catalog = self._take_in(schema, system or {}, ids.IdMaker(clock), trial)
+        self.shared = backend.shared
+        self.clock = self._common(clock)
+        self._pins = Pins(lambda: backend.read(None), self.clock)
+        self._catalog = self._take_in(schema, system or {}, ids.IdMaker(self.clock), trial)
         self.secret = self._catalog.secret
+
+    def _common(self, clock: Callable[[], float]) -> Callable[[], float]:
+        """The time that all processes of a store agree on; a clock that is not the machine's stays."""
+        if not self.shared or clock is not time.time:
+            return clock
+        offset = self._backend.clock_offset()
+        if abs(offset) > _WARNED_SECONDS:
+            told = (
+                f"the clock of this machine is {abs(offset):.1f} s {'behind' if offset > 0 else 'ahead of'}"
+            )
+            if abs(offset) > _REFUSED_SECONDS:
+                raise DataDirectoryError(f"The database cannot be opened: {told} the database's")
+            log.warning("%s the database's", told)
+        return lambda: time.time() + self._backend.clock_offset()
 
     def _take_in(
         self, schema: Schema | None, system: Mapping[str, Table], make_id: ids.IdMaker, trial: bool
@@ -117,9 +141,18 @@ class Database:
         Raises:
             DeadlineError, StorageUnavailableError, and whatever `run` raises.
         """
-        deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+        give_up_at = time.monotonic() + _OUTAGE_SECONDS
 
         def body() -> tuple[Transaction, T]:
+            while True:
+                try:
+                    return snapshot()
+                except self._backend.Fault as fault:  # the line broke: another snapshot is as good
+                    if fault.errno != errno.ECONNRESET or at is not None or time.monotonic() > give_up_at:
+                        raise
+
+        def snapshot() -> tuple[Transaction, T]:
+            deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
             with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
                 transaction = self._transaction(engine, False, time_limit_seconds)
                 return transaction, transaction.run(run)
@@ -250,6 +283,14 @@ class Database:
     def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
         """What the engine finds wrong with its own storage, and whether it looked at all of it in time."""
         return self._backend.problems(limit_seconds)
+
+    def listen(self, call: Callable[[], object]) -> None:
+        """Call this when another process says that there is news; see `DocumentBackend.listen`."""
+        self._backend.listen(call)
+
+    def notify(self) -> None:
+        """Tell the other processes that there is news."""
+        self._backend.notify()
 
     def statistics(self) -> dict[str, Any]:
         """The engine's numbers, for metrics and `doctor`."""

@@ -7,6 +7,7 @@ said to be done must be there.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import random
@@ -292,6 +293,91 @@ class DocumentBackendContract:
         put(backend, "n", "0")
         together([work] * 6)
         assert get(backend, "n") == ("table", "120")
+
+    # ------------------------------------------------------------ other processes
+
+    def test_two_backends_on_one_store(self, backend: Any, tmp_path: Path) -> None:
+        if not backend.shared:
+            with pytest.raises(backend.Fault) as caught:
+                self.open(self.location(tmp_path))
+            assert caught.value.errno == errno.EAGAIN
+            return
+        other = self.open(self.location(tmp_path))
+
+        def increment(w: Any) -> None:
+            w.put("n", "table", str(int((w.get("n") or ("", "0"))[1]) + 1), (), ())
+
+        together([lambda b=b: [b.write(increment, None) for _ in range(25)] for b in (backend, other) * 2])
+        assert get(backend, "n") == get(other, "n") == ("table", "100")
+        other.close()
+
+    @pytest.mark.parametrize("way", ["write", "submit"])
+    def test_a_guard_that_does_not_hold(self, backend: Any, way: str) -> None:
+        put(backend, "guard", '{"generation":"it\'s 1"}')
+
+        def write(run: Any, guard: Any) -> None:
+            if way == "write":
+                backend.write(run, None, guard=guard)
+                return
+            ended, errors = threading.Event(), []
+            backend.submit(run, None, lambda _, error: (errors.append(error), ended.set()), guard=guard)
+            assert ended.wait(60)
+            if errors[0] is not None:
+                raise errors[0]
+
+        write(lambda w: w.put("a", "t", "1", (), ()), ("guard", '{"generation":"it\'s 1"}'))
+        for guard in (("guard", "{}"), ("none", "{}")):
+            if backend.shared:
+                with pytest.raises(backend.Fault) as caught:
+                    write(lambda w: w.put("a", "t", "2", (), ()), guard)
+                assert caught.value.errno == errno.ESTALE
+            else:
+                write(lambda w: w.put("a", "t", "1", (), ()), guard)
+        with suppress(backend.Fault, Oops):  # what it raises may come of what the guard would have told
+            write(raise_after(lambda w: w.get("a")), ("guard", "{}"))
+        assert get(backend, "a") == ("t", "1")
+        write(lambda w: w.put("guard", "t", "{}", (), ()), ("guard", '{"generation":"it\'s 1"}'))
+        assert get(backend, "guard") == ("t", "{}")
+
+    def test_a_locked_document(self, backend: Any, tmp_path: Path) -> None:
+        backend.write(lambda w: [w.put(id, "t", "1", (), ()) for id in "ab"], None)
+        assert backend.write(lambda w: (w.lock("a"), w.lock("a"), w.put("a", "t", "2", (), ())), None)[
+            :2
+        ] == (
+            True,
+            True,
+        )
+        if not backend.shared:
+            return
+        other = self.open(self.location(tmp_path))
+
+        def lock(w: Any) -> bool:
+            held = bool(w.lock("a"))
+            together([lambda: seen.append(other.write(lambda o: (o.lock("a"), o.lock("b")), None))])
+            return held
+
+        seen: list[Any] = []
+        assert backend.write(lock, None)
+        assert seen == [(False, True)]
+        assert other.write(lambda w: w.lock("a"), None)
+        other.close()
+
+    def test_the_store_has_a_clock(self, backend: Any) -> None:
+        assert abs(backend.clock_offset()) < (5 if backend.shared else 1e-9)
+
+    def test_news_is_heard_by_other_processes(self, backend: Any, tmp_path: Path) -> None:
+        heard = threading.Event()
+        backend.listen(heard.set)
+        if not backend.shared:
+            backend.notify()
+            assert not heard.is_set()
+            return
+        other = self.open(self.location(tmp_path))
+        assert heard.wait(30)  # once it listens: something may have been missed
+        heard.clear()
+        other.notify()
+        assert heard.wait(30)
+        other.close()
 
     # ------------------------------------------------------------ durability
 
