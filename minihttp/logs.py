@@ -95,7 +95,7 @@ class BatchingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not isinstance(record, AccessRecord):  # a `Served` never changes, what the app logs may
             record = copy(record)
-            record.msg, record.args = _message(record), None
+            record.msg, record.args = message_of(record), None
         self._records.append(record)
         if record.levelno >= logging.WARNING:
             self.flush()
@@ -130,7 +130,7 @@ class BatchingHandler(logging.Handler):
             self.flush()
 
 
-def _message(record: logging.LogRecord) -> str:
+def message_of(record: logging.LogRecord) -> str:
     """What it says; if it cannot be formatted, where that was: neither thread nor request ends by it."""
     try:
         return record.getMessage()

@@ -18,6 +18,7 @@ from ..data.walks import convex_json
 from ..errors import DocumentError, FunctionNotFoundError
 from ..files.checking import check_files
 from ..functions.context import CallInfo
+from . import log_ring
 
 if TYPE_CHECKING:
     from ..data.catalog import TableInfo
@@ -33,7 +34,7 @@ COUNTED = 1_000
 """How many documents of a table are counted; a count of more is shown as `1,000+`."""
 MAX_PAGE = 1_000
 _FUNCTIONS = {
-    "query": ("tables", "documents", "document", "functions", "crons", "environment"),
+    "query": ("tables", "documents", "document", "functions", "crons", "environment", "logs", "calls"),
     "action": ("run_cron", "check", "rebuild_indexes"),
 }
 
@@ -69,18 +70,19 @@ class AppFunctions:
     def tables(self, ctx: Any, system: bool = False) -> list[dict[str, Any]]:
         """Every table that is declared or has documents, with how many it has (at most `COUNTED`).
 
+        Args:
+            system: the framework's own tables instead.
+
         Returns:
             Rows of `name`, `documents`, `isCapped` (there are more), `isDeclared`, `indexes` (fields by
             name) and `validator` (in Convex's JSON form).
         """
         transaction: Transaction = ctx._transaction
         declared = {info.name: info for info in transaction.catalog.tables()}
-        names = {*declared, *stored_tables(transaction.engine)}
-        return [
-            _table_row(transaction, name, declared.get(name))
-            for name in sorted(names)
-            if name.startswith("_") == system
-        ]
+        names = {name for name in declared if name.startswith("_") == system}
+        if not system:
+            names |= {name for name in stored_tables(transaction.engine) if not name.startswith("_")}
+        return [_table_row(transaction, name, declared.get(name)) for name in sorted(names)]
 
     def documents(
         self,
@@ -168,6 +170,25 @@ class AppFunctions:
             {"name": name, "isSet": bool(self._app.environment.get(name)), "path": path}
             for path, name in self._app.secrets()
         ]
+
+    def logs(
+        self,
+        ctx: Any,
+        after: float = -1,
+        level: str = "debug",
+        function: str = "",
+        request_id: str = "",
+        limit: float = 1_000,
+    ) -> dict[str, Any]:
+        """The last lines of this process's log, as `LogRing.after`; none where no ring is installed."""
+        choice: dict[str, Any] = {"level": level, "function": function, "request_id": request_id}
+        for ring in log_ring.installed():
+            return ring.after(int(after), limit=int(limit), **choice)
+        return {"lines": [], "last": 0}
+
+    def calls(self, ctx: Any) -> list[dict[str, Any]]:
+        """How often each function ran in this process, as `CallStatistics.rows`; the framework's too."""
+        return self._runner.statistics.rows()
 
     # ------------------------------------------------------------ keeping it safe
 

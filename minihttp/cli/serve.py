@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import logs
+from ..app import log_ring
 from ..app.health import Metrics
 from ..errors import ConfigurationError
 from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of
@@ -42,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     logs.configure(settings["log_format"], settings["log_level"])
+    log_ring.install()
     try:
         from .. import server
     except ModuleNotFoundError as error:

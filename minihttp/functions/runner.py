@@ -18,6 +18,7 @@ from ..values import size_bytes
 from ..watchdog import watchdog
 from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx
 from .registry import Function, Registry
+from .statistics import CallStatistics, running
 
 
 class Runner:
@@ -48,6 +49,7 @@ class Runner:
         self.environment = environment
         self.clock = database.clock
         self.resolve = registry.resolve
+        self.statistics = CallStatistics()
 
     def run(
         self,
@@ -168,14 +170,21 @@ class Runner:
         return checked
 
     def _finish(self, function: Function, ctx: Any, args: dict[str, Any]) -> Any:
-        value = function.handler(ctx, **args)
-        if function.returns is not None:
-            value = function.check_result(value)
-        if value is not None:
-            self._check_size(
-                "result", "FunctionResultTooLarge", value, self.limits.max_result_bytes, function
-            )
-        return value
+        started, outer, failed = time.perf_counter(), running.name, True
+        running.name = function.name
+        try:
+            value = function.handler(ctx, **args)
+            if function.returns is not None:
+                value = function.check_result(value)
+            if value is not None:
+                self._check_size(
+                    "result", "FunctionResultTooLarge", value, self.limits.max_result_bytes, function
+                )
+            failed = False
+            return value
+        finally:
+            running.name = outer
+            self.statistics.record(function.name, time.perf_counter() - started, failed)
 
     def _check_size(self, what: str, code: str, value: Any, limit: int, function: Function) -> None:
         size = size_bytes(value)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""How often each function ran in this process, how often it failed, how long it took; and which runs now."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+_KEPT = 512  # durations of a function, for its percentiles
+
+
+class _Running(threading.local):
+    """The function that runs in this thread; log lines are marked with it."""
+
+    name = ""
+
+
+running = _Running()
+
+
+class CallStatistics:
+    """Counts the calls of one process, for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: dict[str, tuple[list[int], deque[float]]] = {}
+
+    def record(self, name: str, seconds: float, failed: bool) -> None:
+        """Count one call."""
+        found = self._calls.get(name)
+        if found is None:
+            found = self._calls.setdefault(name, ([0, 0], deque(maxlen=_KEPT)))
+        counts, durations = found
+        with self._lock:
+            counts[0] += 1
+            counts[1] += failed
+            durations.append(seconds)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """By name: `name`, `calls`, `errors`, and `p50Ms` and `p95Ms` of the last 512 calls."""
+        rows = []
+        with self._lock:
+            for name, ((calls, errors), durations) in sorted(self._calls.items()):
+                times = sorted(durations) or [0.0]
+                middle, late = (times[len(times) * percent // 100] * 1000 for percent in (50, 95))
+                rows.append({"name": name, "calls": calls, "errors": errors, "p50Ms": middle, "p95Ms": late})
+        return rows
