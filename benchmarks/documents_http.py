@@ -61,7 +61,7 @@ def call(url: str, body: Any = None, token: str = "") -> Any:
 
 def serve_minihttp(directory: str) -> None:
     from minihttp import App, HttpRouter, Response, Schema, Table, v
-    from minihttp.functions.registry import internal_mutation, internal_query
+    from minihttp.functions.decorators import internal_mutation, internal_query
     from minihttp.server import Server
 
     fields = {

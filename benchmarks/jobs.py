@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from minihttp import App, HttpRouter, Response
 from minihttp.data.database import Database
-from minihttp.functions.registry import Function, Registry, internal_action, internal_mutation
+from minihttp.functions.decorators import internal_action, internal_mutation
+from minihttp.functions.registry import Function, Registry
 from minihttp.functions.runner import Runner
 from minihttp.jobs.jobs import JOB_TABLES, Jobs
 from minihttp.server import Server

@@ -11,7 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
+    from . import auth as auth
     from . import errors as errors
+    from . import key_store as key_store
     from . import testing as testing
     from . import webhooks as webhooks
     from .app.wsgi import App as App
@@ -29,12 +31,12 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
     from .functions.context import HandlerCtx as HandlerCtx
     from .functions.context import MutationCtx as MutationCtx
     from .functions.context import QueryCtx as QueryCtx
-    from .functions.registry import action as action
-    from .functions.registry import internal_action as internal_action
-    from .functions.registry import internal_mutation as internal_mutation
-    from .functions.registry import internal_query as internal_query
-    from .functions.registry import mutation as mutation
-    from .functions.registry import query as query
+    from .functions.decorators import action as action
+    from .functions.decorators import internal_action as internal_action
+    from .functions.decorators import internal_mutation as internal_mutation
+    from .functions.decorators import internal_query as internal_query
+    from .functions.decorators import mutation as mutation
+    from .functions.decorators import query as query
     from .http.cors import Cors as Cors
     from .http.headers import Headers as Headers
     from .http.request import Request as Request
@@ -63,12 +65,12 @@ _WHERE = {
     "Table": "data.schema",
     "Int64": "values",
     "UNSET": "values",
-    "query": "functions.registry",
-    "mutation": "functions.registry",
-    "action": "functions.registry",
-    "internal_query": "functions.registry",
-    "internal_mutation": "functions.registry",
-    "internal_action": "functions.registry",
+    "query": "functions.decorators",
+    "mutation": "functions.decorators",
+    "action": "functions.decorators",
+    "internal_query": "functions.decorators",
+    "internal_mutation": "functions.decorators",
+    "internal_action": "functions.decorators",
     "QueryCtx": "functions.context",
     "MutationCtx": "functions.context",
     "ActionCtx": "functions.context",
@@ -87,7 +89,7 @@ _WHERE = {
     "RouteError": "errors",
     "ConfigurationError": "errors",
 }
-_ROOMS = ("webhooks", "testing", "errors")
+_ROOMS = ("auth", "errors", "key_store", "testing", "webhooks")
 
 __all__ = [*sorted(_WHERE), *_ROOMS]
 

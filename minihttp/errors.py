@@ -66,6 +66,23 @@ class RateLimitedError(HTTPError):
         self.retry_after = retry_after
 
 
+class AuthError(HTTPError):
+    """The request does not say who calls, or not so that it can be believed: 401 (RFC 6750 §3).
+
+    Args:
+        code: Convex's word: `InvalidAuthHeader` for a token that is not valid, `NoAuthProvider` for one of an
+            issuer that the app does not know, `Unauthenticated` where a token is needed and there is none.
+        message: one sentence that says why; it is sent to the client, and holds no secret.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        challenge = "Bearer"
+        if code != "Unauthenticated":  # RFC 6750 §3.1: without a token, no more than the scheme
+            shown = "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in message)
+            challenge += f' error="invalid_token", error_description="{shown[:300]}"'
+        super().__init__(401, message, headers=[("WWW-Authenticate", challenge)], code=code)
+
+
 class MissingFieldError(HTTPError, KeyError):
     """A JSON body lacks the field that the handler asked for (400); also a KeyError, so `except KeyError`
     works.

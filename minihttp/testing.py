@@ -57,7 +57,16 @@ def in_memory(
     """
     kept = {
         name: getattr(app, name)
-        for name in ("origin", "limits", "function_api", "admin_key", "development", "strict_media_type")
+        for name in (
+            "origin",
+            "limits",
+            "function_api",
+            "admin_key",
+            "development",
+            "strict_media_type",
+            "auth",
+            "wire_names",
+        )
     }
     return App(
         app.http,

@@ -20,9 +20,9 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..auth.caller import NOBODY
 from ..errors import (
     ApplicationError,
     ArgumentValidationError,
@@ -40,6 +40,7 @@ from ..http.response import Response, encode_json
 from ..values import decode, encode_clean, encode_wire
 
 if TYPE_CHECKING:
+    from ..auth.caller import Caller
     from ..data.database import Database
     from ..functions.runner import Runner
     from ..limits import Limits
@@ -90,8 +91,8 @@ class Host(Protocol):
     limits: Limits
     origin: str
     development: bool
-    admin_key: str | None
-    environment: Mapping[str, str]
+
+    def read_authorization(self, header: str) -> tuple[bool, Caller]: ...
 
     @property
     def runner(self) -> Runner: ...
@@ -160,7 +161,9 @@ class FunctionApi:
         try:
             return run()
         except (HTTPError, ValidationError, DocumentError) as error:
-            return Response.json({"code": error.code, "message": str(error)}, status=error.status)
+            headers = error.headers if isinstance(error, HTTPError) else ()
+            body = {"code": error.code, "message": str(error)}
+            return Response.json(body, status=error.status, headers=headers)
         except StorageUnavailableError as error:
             log.error("%s request_id=%s", error, request.id)
             message = "No space left to store this" if error.status == 507 else "Storage is not available now"
@@ -201,7 +204,7 @@ class FunctionApi:
         return self._mutate(called, request) if is_mutation else self._answer(called, request, None)
 
     def function(self, request: Request) -> Response:
-        if not self._is_admin(request):
+        if not self._caller(request)[0]:
             raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
         body = _body(request)
         if body.get("componentPath"):
@@ -234,11 +237,11 @@ class FunctionApi:
 
     def _queries(self, calls: list[_Called], request: Request, at: int | None) -> list[_Encoded]:
         """Several queries on one snapshot."""
-        runner, public = self._app.runner, not self._is_admin(request)
-        call = self._call(request)
+        runner = self._app.runner
+        is_admin, call = self._caller(request)
 
         def run(transaction: Any) -> list[_Encoded]:
-            how: dict[str, Any] = {"call": call, "kind": "query", "public": public}
+            how: dict[str, Any] = {"call": call, "kind": "query", "public": not is_admin, "wire": True}
 
             def outcome(called: _Called) -> _Encoded:
                 def run() -> Any:
@@ -251,20 +254,21 @@ class FunctionApi:
         return self._app.database.read(run, time_limit_seconds=self._app.limits.query_seconds, at=at)
 
     def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
-        runner, public = self._app.runner, not self._is_admin(request)
-        call = self._call(request)
-        run = partial(runner.run, called.path, call=call, kind=kind, public=public)
-        return Response.json(self._outcome(called, request, lambda: run(called.arguments())))
+        is_admin, call = self._caller(request)
+        how: dict[str, Any] = {"call": call, "kind": kind, "public": not is_admin, "wire": True}
+        run = self._app.runner.run
+        outcome = self._outcome(called, request, lambda: run(called.path, called.arguments(), **how))
+        return Response.json(outcome)
 
     def _mutate(self, called: _Called, request: Request) -> Response | Deferred:
         """Run a mutation; where nobody wants its log lines, no thread waits for the disk."""
         if self._app.development:
             return self._answer(called, request, "mutation")
-        runner, public = self._app.runner, not self._is_admin(request)
-        call = self._call(request)
+        is_admin, call = self._caller(request)
+        how: dict[str, Any] = {"call": call, "public": not is_admin, "wire": True}
 
         def start(done: Done) -> None:
-            runner.submit(called.path, called.arguments(), done, call=call, public=public)
+            self._app.runner.submit(called.path, called.arguments(), done, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:
             return Response.json(self._outcome(called, request, partial(_give, value, error)))
@@ -306,24 +310,16 @@ class FunctionApi:
             return f"{head}\nUncaught ConvexError: {said}\n{_frames(error)}"
         return f"{head}\nUncaught {type(error).__name__}: {error}\n{_frames(error)}"
 
-    def _call(self, request: Request) -> CallInfo:
-        return CallInfo(origin=self._app.origin or request.origin, request_id=request.id)
+    def _caller(self, request: Request) -> tuple[bool, CallInfo]:
+        """Whether the request holds the admin key, and who calls.
 
-    def _is_admin(self, request: Request) -> bool:
-        """Whether the request holds the admin key; a header that proves nothing is refused, as in Convex."""
+        Raises:
+            AuthError: 401 for a header that proves nothing, as in Convex.
+        """
         header = request.headers.get("Authorization")
-        if header is None:
-            return False
-        scheme, space, value = header.partition(" ")
-        if not space:
-            raise HTTPError(401, "The Authorization header has no credentials", code="InvalidHeaderFailure")
-        if scheme == "Bearer":
-            raise HTTPError(401, "No auth provider found matching the given token", code="NoAuthProvider")
-        key = self._app.admin_key or self._app.environment.get("MINIHTTP_ADMIN_KEY")
-        given = value.partition(":")[0].encode("latin-1", "replace")
-        if scheme != "Convex" or not key or not compare_digest(given, key.encode()):
-            raise HTTPError(401, "The Authorization header is not valid here", code="InvalidAuthHeader")
-        return True
+        is_admin, auth = (False, NOBODY) if header is None else self._app.read_authorization(header)
+        origin = self._app.origin or request.origin
+        return is_admin, CallInfo(origin=origin, request_id=request.id, auth=auth)
 
 
 def _body(request: Request) -> dict[str, Any]:

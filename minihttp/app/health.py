@@ -45,6 +45,7 @@ class Observed(Protocol):
     def database(self) -> Database: ...
     @property
     def jobs(self) -> Jobs: ...
+    def problems(self) -> list[str]: ...
 
 
 Sample = tuple[str, dict[str, str], float]  # suffix of the name, labels, value
@@ -133,7 +134,9 @@ def add_routes(app: Observed, router: HttpRouter, metrics: Metrics | None = None
                 app.database.read(lambda transaction: transaction.engine.get(""))  # one that is lazy too
         except (MinihttpError, OSError):
             return Response.json({"status": "storage does not answer"}, status=503, headers=_NO_STORE)
-        return Response.json({"status": "ok"}, headers=_NO_STORE)
+        problems = app.problems()
+        body = {"status": "ok", "problems": problems} if problems else {"status": "ok"}
+        return Response.json(body, headers=_NO_STORE)
 
     def numbers(ctx: Any, request: Request) -> Response:
         assert metrics is not None

@@ -31,12 +31,14 @@ class Package(NamedTuple):
         http: the router that `http.py` exports.
         schema: the `Schema` of `schema.py`, or None.
         crons: the `Crons` of `crons.py`, or None.
+        auth: the list of providers that `auth.py` or `auth_config.py` exports, or ().
         modules: every module by its wire name, such as `items` or `admin/users`.
     """
 
     http: Any
     schema: Any
     crons: Any
+    auth: Any
     modules: dict[str, ModuleType]
 
 
@@ -85,7 +87,8 @@ def load_package(folder_or_package: str) -> Package:
     http, schema, crons = (_export(modules.get(name), name) for name in ("http", "schema", "crons"))
     if http is None:
         raise ConfigurationError(f"{_label(modules['http'])} has no `http = HttpRouter()`")
-    return Package(http, schema, crons, modules)
+    auth = next(filter(None, (_providers(modules.get(name)) for name in ("auth", "auth_config"))), ())
+    return Package(http, schema, crons, auth, modules)
 
 
 def _import_target(place: str) -> ModuleType:
@@ -202,6 +205,12 @@ def _export(module: ModuleType | None, name: str) -> Any:
     if name not in vars(module):
         raise ConfigurationError(f"{_label(module)} does not export `{name}`")
     return vars(module)[name]
+
+
+def _providers(module: ModuleType | None) -> Any:
+    """The list `auth` of a module; nothing where that is no list, as in one that imports `minihttp.auth`."""
+    found = getattr(module, "auth", None)
+    return found if isinstance(found, (list, tuple)) else ()
 
 
 def _label(module: ModuleType) -> str:

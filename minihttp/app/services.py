@@ -23,6 +23,7 @@ from ..inbox.receive import INBOX_TABLES, Inbox
 from ..jobs.crons import Crons
 from ..jobs.job_functions import JobFunctions
 from ..jobs.jobs import JOB_TABLES, Jobs
+from ..key_store import KEY_TABLES, KeyFunctions
 from ..rate_limit import RATE_LIMIT_TABLES, expired_rate_limits
 from ..snapshot.tables import IMPORT_TABLES
 from ..values import show
@@ -34,7 +35,14 @@ if TYPE_CHECKING:
     from ..http.router import HttpRouter
     from ..limits import Limits
 
-_SYSTEM_TABLES = {**FILE_TABLES, **JOB_TABLES, **RATE_LIMIT_TABLES, **INBOX_TABLES, **IMPORT_TABLES}
+_SYSTEM_TABLES = {
+    **FILE_TABLES,
+    **JOB_TABLES,
+    **RATE_LIMIT_TABLES,
+    **INBOX_TABLES,
+    **IMPORT_TABLES,
+    **KEY_TABLES,
+}
 _LOOK_SECONDS = 10.0  # at the pages of the database, for `doctor`
 
 
@@ -50,6 +58,7 @@ class Host(Protocol):
     origin: str
     limits: Limits
     workers: int
+    wire_names: str | None
     clock: Callable[[], float]
     environment: Mapping[str, str]
 
@@ -69,7 +78,7 @@ class Services:
     def __init__(self, app: Host) -> None:
         _check("schema", app.schema, Schema)
         _check("crons", app.crons, Crons)
-        registry = _registry(app.modules)
+        registry = _registry(app.modules, app.wire_names)
         documents_url, files_url = storage_urls(app.data, app.files_url)
         backend = open_documents(documents_url)
         close = backend.close
@@ -87,6 +96,7 @@ class Services:
                 storage=self.files.storage,
                 scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
                 environment=app.environment,
+                origin=app.origin,
             )
             self.jobs = Jobs(
                 self.database,
@@ -98,6 +108,7 @@ class Services:
             )
             self.jobs.expired.append(expired_rate_limits)
             JobFunctions(self.jobs.store).register(registry)
+            KeyFunctions().register(registry)
             self.inbox = Inbox(
                 self.database,
                 self.runner,
@@ -160,8 +171,8 @@ def _check(name: str, value: object, kind: type) -> None:
         raise ConfigurationError(f"App({name}=…) takes a {kind.__name__}, not {show(value)}")
 
 
-def _registry(modules: Any) -> Registry:
-    registry = Registry()
+def _registry(modules: Any, wire_names: str | None) -> Registry:
+    registry = Registry(wire_names)
     if isinstance(modules, str) or not isinstance(modules, Iterable):
         raise ConfigurationError(f"App(modules=…) takes a list such as [__name__], not {show(modules)}")
     named = modules.items() if isinstance(modules, Mapping) else ((None, module) for module in modules)

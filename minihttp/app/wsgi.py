@@ -17,9 +17,11 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from ..functions.calls import RunsActions, RunsMutations, RunsQueries
 from ..functions.context import HandlerCtx
 from ..http.deferred import Deferred
 from ..http.error_response import response_for
+from ..http.hooks import as_response
 from ..http.request import Request
 from ..http.response import Response
 from ..http.router import HttpRouter, Route
@@ -28,6 +30,10 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..watchdog import WatchedStream, watchdog
 
 if TYPE_CHECKING:
+    from ..auth.authenticator import Authenticator
+    from ..auth.caller import Caller
+    from ..auth.identity import Identity
+    from ..auth.providers import Provider, Resolver
     from ..data.database import Database
     from ..data.schema import Schema
     from ..files.storage import FileStore
@@ -46,7 +52,7 @@ _UPLOAD_PATH = "/api/storage/upload"
 Modules = Iterable["str | ModuleType"] | Mapping[str, "str | ModuleType"]
 
 
-class App:
+class App(RunsQueries, RunsMutations, RunsActions):
     """An app: routes, functions, documents, files and jobs behind one WSGI callable.
 
     Args:
@@ -54,11 +60,13 @@ class App:
         schema: the tables; without it documents are free of form.
         modules: where functions are written: module names or modules, or a mapping of wire name to module.
         crons: the cron jobs.
+        auth: whose tokens are believed: providers such as `auth.oidc(…)`; see docs/auth.md.
         data: the data directory, or the URL of a document store (`postgresql://…`), or ":memory:".
         files: "filesystem" or "sqlite" in the data directory, or a URL (`s3://bucket`).
         origin: scheme and authority for URLs made outside of a request, such as "https://api.example.com".
         limits: other limits than the default ones.
         function_api: whether `/api/query` and its siblings are served.
+        wire_names: "camelCase" gives functions and their arguments such names there.
         admin_key: opens `/api/function` and internal functions to its holder; by default MINIHTTP_ADMIN_KEY.
         development: whether callers of the function API see messages, frames and log lines of a failed call.
         metrics: counts requests and opens `/_/metrics`; by default neither.
@@ -79,11 +87,13 @@ class App:
         schema: Schema | None = None,
         modules: Modules = (),
         crons: Crons | None = None,
+        auth: Iterable[Provider | Resolver] = (),
         data: str | os.PathLike[str] = "data",
         files: str | None = None,
         origin: str = "",
         limits: Limits | None = None,
         function_api: bool = True,
+        wire_names: str | None = None,
         admin_key: str | None = None,
         development: bool = False,
         strict_media_type: bool = True,
@@ -98,6 +108,7 @@ class App:
         self.schema = schema
         self.modules = modules
         self.crons = crons
+        self.auth = auth
         self.limits = limits or DEFAULT_LIMITS
         self.clock = clock
         self.environment = os.environ if environment is None else environment
@@ -105,6 +116,7 @@ class App:
         self.files_url = files
         self.origin = origin
         self.function_api = function_api
+        self.wire_names = wire_names
         self.admin_key = admin_key
         self.development = development
         self.strict_media_type = strict_media_type
@@ -128,7 +140,7 @@ class App:
         from .loader import load_package
 
         found = load_package(os.fspath(package))
-        return cls(found.http, schema=found.schema, crons=found.crons, modules=found.modules, **settings)
+        return cls(**found._asdict(), **settings)
 
     @classmethod
     def from_target(cls, target: str) -> App:
@@ -141,7 +153,7 @@ class App:
 
         found = find_target(target)
         if isinstance(found, Package):
-            return cls(found.http, schema=found.schema, crons=found.crons, modules=found.modules)
+            return cls(**found._asdict())
         thing, module = found
         if isinstance(thing, App):
             return thing
@@ -169,7 +181,7 @@ class App:
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
                 ctx, limit_seconds = HandlerCtx(self, request), self.limits.action_seconds
-                result = watchdog.run(limit_seconds, route, route.handler, ctx, request)
+                result = watchdog.run(limit_seconds, route, route.run, ctx, request)
                 if result.__class__ is Deferred:
                     suspend = environ.get("minihttp.suspend")
                     if suspend is not None:
@@ -177,7 +189,7 @@ class App:
                         result.begin(partial(self._resume, result, resume, request, environ))
                         return ()
                     result = result.wait()
-                response = result if result.__class__ is Response else _as_response(result, route)
+                response = result if result.__class__ is Response else as_response(result, route.label)
                 if response.body.__class__ is not bytes and isinstance(response.body, Iterator):
                     response.body = WatchedStream(response.body, limit_seconds, route)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
@@ -221,6 +233,8 @@ class App:
         with self._opening:
             if self._routes is None:
                 routes = self._all_routes
+                if self.auth:
+                    _ = self.authenticator  # a provider's mistake is one of the start
                 if self.modules or self.schema or self.crons or self.http.webhooks:
                     self.open()
                     self.start()
@@ -260,6 +274,7 @@ class App:
             if name not in _SETTINGS:
                 raise ConfigurationError(f"{name!r} is not a setting of App; known: {', '.join(_SETTINGS)}")
             setattr(self, names.get(name, name), os.fspath(value) if name == "data" else value)
+        vars(self).pop("authenticator", None)
         return self
 
     def prepare(self) -> App:
@@ -288,6 +303,7 @@ class App:
         from .services import try_out
 
         Routes(self)
+        _ = self.authenticator
         return try_out(self, stored)
 
     def open(self) -> App:
@@ -376,24 +392,46 @@ class App:
     def secrets(self) -> list[tuple[str, str]]:
         """The (path or "", variable name) of every secret that routes and webhooks need."""
         wanted = [("", name) for name in self.http.secrets]
+        wanted += [("", name) for name in self.authenticator.secret_names()] if self.auth else []
         return wanted + [(e.path, name) for e in self.http.webhooks for name in e.provider.secret_names]
+
+    # ------------------------------------------------------------ who calls
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Checks the tokens of the app's providers."""
+        from ..auth.authenticator import Authenticator
+
+        return Authenticator(self.auth, environment=self.environment, clock=self.clock)
+
+    def read_authorization(self, header: str) -> tuple[bool, Caller]:
+        """What an Authorization header proves: whether it holds the admin key, and who calls.
+
+        Raises:
+            AuthError: 401 for one that proves nothing; HTTPError 503 for one that cannot be checked now.
+        """
+        from ..auth.header import read_header
+
+        admin_key = self.admin_key or self.environment.get("MINIHTTP_ADMIN_KEY")
+        return read_header(header, self.authenticator, admin_key)
+
+    def problems(self) -> list[str]:
+        """What is wrong while the app goes on: providers whose keys cannot be fetched."""
+        return self.authenticator.problems() if self.auth else []
+
+    def identify(self, header: str) -> Identity | None:
+        """The identity in an Authorization header; raises as `read_authorization`."""
+        return self.read_authorization(header)[1].get_user_identity()
 
     # ------------------------------------------------------------ calls from plain Python
 
-    def run_query(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a query, public or internal: `app.run_query("items:get", id=item_id)`."""
-        return self.runner.run(function, args, kind="query")
-
-    def run_mutation(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a mutation as one transaction; when this returns, its effects are durable."""
-        return self.runner.run(function, args, kind="mutation")
-
-    def run_action(self, function: Function | str, /, **args: Any) -> Any:
-        """Run an action in this thread and return its result."""
-        return self.runner.run(function, args, kind="action")
+    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+        return self.runner.run(function, args, kind=kind)
 
 
 _SETTINGS = (
+    "auth",
+    "wire_names",
     "data",
     "files",
     "origin",
@@ -407,16 +445,6 @@ _SETTINGS = (
     "clock",
     "environment",
 )
-
-
-def _as_response(result: Any, route: Route) -> Response:
-    """What a handler returned, as a Response: a dict or a list is JSON."""
-    if isinstance(result, Response):
-        return result
-    if isinstance(result, (dict, list)):
-        return Response.json(result)
-    label = f"{route.method} {route.pattern} ({route.location})"
-    raise TypeError(f"the handler of {label} must return a Response, a dict or a list, not {result!r:.60}")
 
 
 class _Closing:

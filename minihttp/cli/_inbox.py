@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import webhooks
 from ..app.wsgi import App
-from ..functions.registry import internal_action
+from ..functions.decorators import internal_action
 from ..http.router import HttpRouter
 from ..limits import MIB
 from ._http import ReceiverBusy, post

@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..auth.caller import NOBODY, Caller
 from ..errors import HTTPError
+from .calls import RunsActions, RunsMutations, RunsQueries
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from ..auth.identity import Identity
     from ..data.database import Transaction
     from ..data.documents import Reader, Writer
     from ..files.access import Storage, StorageReader, StorageWriter
@@ -43,6 +46,7 @@ class FunctionRunner(Protocol):
 
     clock: Callable[[], float]
     environment: Mapping[str, str]
+    origin: str
     storage: Callable[[Transaction | None, CallInfo, bool], Any]
     scheduler: Callable[[Transaction | None, CallInfo], Scheduler]
 
@@ -64,6 +68,7 @@ class CallInfo:
     """Who is calling: handed down from a request or a job through every nested call.
 
     Attributes:
+        auth: `ctx.auth`, the identity; nobody for a job.
         depth: how many `ctx.run_*` lie between the outermost call and this one.
         origin: scheme and authority for URLs made on the way, such as "https://api.example.com"; "" gives
             paths.
@@ -71,11 +76,18 @@ class CallInfo:
         job_id: of the scheduled job that this call belongs to.
     """
 
-    __slots__ = ("depth", "job_id", "origin", "request_id")
+    __slots__ = ("auth", "depth", "job_id", "origin", "request_id")
 
     def __init__(
-        self, *, depth: int = 0, origin: str = "", request_id: str | None = None, job_id: str | None = None
+        self,
+        *,
+        depth: int = 0,
+        origin: str = "",
+        request_id: str | None = None,
+        job_id: str | None = None,
+        auth: Caller = NOBODY,
     ) -> None:
+        self.auth = auth
         self.depth = depth
         self.origin = origin
         self.request_id = request_id
@@ -83,11 +95,15 @@ class CallInfo:
 
     def deeper(self) -> CallInfo:
         return CallInfo(
-            depth=self.depth + 1, origin=self.origin, request_id=self.request_id, job_id=self.job_id
+            depth=self.depth + 1,
+            origin=self.origin,
+            request_id=self.request_id,
+            job_id=self.job_id,
+            auth=self.auth,
         )
 
 
-class QueryCtx:
+class QueryCtx(RunsQueries):
     """The context of a query: one snapshot, read only."""
 
     __slots__ = ("_call", "_runner", "_transaction", "db")
@@ -114,22 +130,28 @@ class QueryCtx:
         return self._transaction.now
 
     @property
+    def auth(self) -> Caller:
+        """Who calls: `ctx.auth.get_user_identity()`."""
+        return self._call.auth
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority for URLs, such as "https://api.example.com": the app's `origin`, else that of
+        the request; "" in a scheduled function of an app without one.
+        """
+        return self._call.origin or self._runner.origin
+
+    @property
     def storage(self) -> StorageReader:
         """Files: `get_url` and `get_metadata`."""
         reader: StorageReader = self._runner.storage(self._transaction, self._call, False)
         return reader
 
-    def run_query(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a query in this same transaction, which sees what this one sees.
-
-        Raises:
-            ArgumentValidationError: when the arguments do not match; CallError: for another kind, or 8 calls
-                deep.
-        """
-        return self._runner.run_in(self._transaction, function, args, call=self._call.deeper(), kind="query")
+    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+        return self._runner.run_in(self._transaction, function, args, call=self._call.deeper(), kind=kind)
 
 
-class MutationCtx(QueryCtx):
+class MutationCtx(QueryCtx, RunsMutations):
     """The context of a mutation: one serializable transaction."""
 
     __slots__ = ()
@@ -153,14 +175,8 @@ class MutationCtx(QueryCtx):
         """Work for later, written in this transaction: `run_after`, `run_at`, `cancel`."""
         return self._runner.scheduler(self._transaction, self._call)
 
-    def run_mutation(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a mutation as a sub-transaction: if it raises, only its own writes and schedules are undone."""
-        return self._runner.run_in(
-            self._transaction, function, args, call=self._call.deeper(), kind="mutation"
-        )
 
-
-class OutsideCtx:
+class OutsideCtx(RunsQueries, RunsMutations, RunsActions):
     """What actions and handlers share: each `run_*` is a transaction (or an action) of its own."""
 
     __slots__ = ()
@@ -189,17 +205,20 @@ class OutsideCtx:
             raise HTTPError(503, "This endpoint is not configured yet")
         return value
 
-    def run_query(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a query on a snapshot of its own and return its result."""
-        return self._runner.run(function, args, call=self._call.deeper(), kind="query")
+    @property
+    def auth(self) -> Caller:
+        """Who calls: `ctx.auth.get_user_identity()`."""
+        return self._call.auth
 
-    def run_mutation(self, function: Function | str, /, **args: Any) -> Any:
-        """Run a mutation as a transaction of its own; when this returns, its effects are durable."""
-        return self._runner.run(function, args, call=self._call.deeper(), kind="mutation")
+    @property
+    def origin(self) -> str:
+        """Scheme and authority for URLs, as in `QueryCtx`."""
+        return self._call.origin or self._runner.origin
 
-    def run_action(self, function: Function | str, /, **args: Any) -> Any:
-        """Run an action in this thread and return its result."""
-        return self._runner.run(function, args, call=self._call.deeper(), kind="action")
+    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+        call = self._call.deeper()
+        call.auth.prepare()  # it may fetch keys, which no transaction waits for
+        return self._runner.run(function, args, call=call, kind=kind)
 
     @property
     def scheduler(self) -> Scheduler:
@@ -234,12 +253,13 @@ class Host(Protocol):
     def runner(self) -> FunctionRunner: ...
     @property
     def inbox(self) -> Any: ...
+    def identify(self, header: str) -> Identity | None: ...
 
 
 class HandlerCtx(OutsideCtx):
     """The context of a handler: it calls functions, keeps files and schedules; it has no `db`."""
 
-    __slots__ = ("_app", "_deadline", "_request")
+    __slots__ = ("_app", "_auth", "_deadline", "_request")
 
     def __init__(self, app: Host, request: Request) -> None:
         self._app = app
@@ -255,12 +275,27 @@ class HandlerCtx(OutsideCtx):
             return self._deadline
 
     @property
+    def auth(self) -> Caller:
+        """Who calls. A token that is not valid makes `get_user_identity()` raise, and nothing else."""
+        try:
+            return self._auth
+        except AttributeError:
+            header = self._request.environ.get("HTTP_AUTHORIZATION")
+            self._auth: Caller = NOBODY if header is None else Caller(lambda: self._app.identify(header))
+            return self._auth
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority for URLs: the app's `origin`, else that of the request."""
+        return self._app.origin or self._request.origin
+
+    @property
     def _runner(self) -> FunctionRunner:  # type: ignore[override]
         return self._app.runner  # opened on demand: a handler that calls no function opens no database
 
     @property
     def _call(self) -> CallInfo:  # type: ignore[override]
-        return CallInfo(origin=self._app.origin or self._request.origin, request_id=self._request.id)
+        return CallInfo(origin=self.origin, request_id=self._request.id, auth=self.auth)
 
     def receive_webhook(self, endpoint: Any, request: Request) -> Response:
         """Take a delivery into the durable inbox: what the route of `http.webhook` calls."""

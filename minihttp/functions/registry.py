@@ -7,13 +7,15 @@ together. Knows nothing of transactions: `runner.py` calls functions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
-from typing import Any, overload
+from typing import Any, Generic, ParamSpec, TypeVar
 
-from ..data.validators import Validator, v
+from ..data.validators import Object, Validator, v
 from ..errors import (
     ArgumentValidationError,
+    ConfigurationError,
     FunctionError,
     FunctionNotFoundError,
     ReturnsValidationError,
@@ -21,8 +23,11 @@ from ..errors import (
 )
 
 Args = Mapping[str, Validator] | Validator | None
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _VAR_KEYWORDS = 0x08  # CO_VARKEYWORDS: the handler takes **anything
+_is_wire_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII).fullmatch
 _NOT_PLAIN = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
 
 
@@ -34,11 +39,21 @@ class Function:
         kind: "query", "mutation" or "action".
         public: whether the function API serves it.
         name: "module:function" once an app has registered it, else the handler's own name.
+        wire_name: "module:function" as clients of the function API call it, once it is registered.
+        aliases: its arguments' names there, each with the name here.
         location: "file:line" of the handler.
     """
 
     def __init__(
-        self, kind: str, public: bool, handler: Callable[..., Any], args: Args, returns: Validator | None
+        self,
+        kind: str,
+        public: bool,
+        handler: Callable[..., Any],
+        args: Args,
+        returns: Validator | None,
+        *,
+        name: str | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         code = getattr(handler, "__code__", None)
         if code is None:
@@ -47,6 +62,9 @@ class Function:
         self.public = public
         self.handler = handler
         self.name = handler.__name__
+        self.own_wire_name = name
+        self.wire_name = name or handler.__name__
+        self.aliases = dict(aliases or {})
         self.location = f"{code.co_filename}:{code.co_firstlineno}"
         self.__doc__ = handler.__doc__
         self.args = v.object(dict(args)) if isinstance(args, Mapping) else args
@@ -55,6 +73,11 @@ class Function:
             raise FunctionError(f"{self} must be a plain function, not async and not a generator")
         if isinstance(args, Mapping):
             self._check_parameters(args)
+        if name is not None and not (isinstance(name, str) and _is_wire_name(name)):
+            raise FunctionError(f"{self} has the name {name!r}, which is not one like 'getUserByEmail'")
+        for outer, inner in self.aliases.items():
+            if isinstance(self.args, Object) and inner not in self.args.fields:
+                raise FunctionError(f"{self} has the alias {outer!r} of {inner!r}, which is not in its args")
 
     def _check_parameters(self, args: Mapping[str, Validator]) -> None:
         """Refuse a handler whose parameters and `args` cannot fit each other: before the first call does."""
@@ -80,15 +103,21 @@ class Function:
     def __call__(self, ctx: Any, /, *args: Any, **kwargs: Any) -> Any:
         return self.handler(ctx, *args, **kwargs)
 
+    def named_args(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments without names under the names of the handler's parameters, beside those with one."""
+        code = self.handler.__code__
+        first = 2 if hasattr(self.handler, "__self__") else 1
+        names = code.co_varnames[first : code.co_argcount]
+        given = list(args)
+        twice = [name for name in names[: len(given)] if name in kwargs]
+        if len(given) > len(names) or twice:
+            expected = ", ".join(names) or "nothing"
+            raise TypeError(f"{self} takes {expected} in order, and {len(given)} were given")
+        return {**dict(zip(names, given, strict=False)), **kwargs}
+
     def check_args(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the handler gets them; ArgumentValidationError when they do not match."""
-        if self.args is None:
-            return dict(args)
-        try:
-            checked: dict[str, Any] = self.args.check(args)
-        except ValidationError as error:
-            raise ArgumentValidationError(f"ArgumentValidationError: {error}") from None
-        return checked
+        return dict(args) if self.args is None else check_args(self.args, args)
 
     def check_result(self, value: Any) -> Any:
         """The result as the caller gets it; ReturnsValidationError when it does not match `returns`."""
@@ -100,50 +129,34 @@ class Function:
             raise ReturnsValidationError(f"ReturnsValidationError: {error}") from None
 
 
-class _Decorator:
-    """One of the six: `@query`, `@query(args={…}, returns=…)`."""
+class QueryFunction(Function, Generic[P, R]):
+    """A query, with the types of its arguments and its result."""
 
-    __slots__ = ("kind", "public")
+    def __init__(self, public: bool, handler: Callable[..., Any], *rest: Any, **options: Any) -> None:
+        super().__init__("query", public, handler, *rest, **options)
 
-    def __init__(self, kind: str, public: bool) -> None:
-        self.kind = kind
-        self.public = public
-
-    @overload
-    def __call__(self, handler: Callable[..., Any], /) -> Function: ...
-    @overload
-    def __call__(
-        self, /, *, args: Args = None, returns: Validator | None = None
-    ) -> Callable[[Callable[..., Any]], Function]: ...
-    def __call__(
-        self,
-        handler: Callable[..., Any] | None = None,
-        /,
-        *,
-        args: Args = None,
-        returns: Validator | None = None,
-    ) -> Any:
-        """Make a function.
-
-        Args:
-            args: a dict of validators by parameter name, or an object validator; without it anything is
-                accepted.
-            returns: the validator of the result; without it anything is returned.
-
-        Raises:
-            FunctionError: for a handler that is async, or whose parameters do not fit `args`.
-        """
-        if handler is not None:
-            return Function(self.kind, self.public, handler, args, returns)
-        return lambda handler: Function(self.kind, self.public, handler, args, returns)
+    def __call__(self, ctx: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.handler(ctx, *args, **kwargs)  # type: ignore[no-any-return]
 
 
-query = _Decorator("query", True)
-mutation = _Decorator("mutation", True)
-action = _Decorator("action", True)
-internal_query = _Decorator("query", False)
-internal_mutation = _Decorator("mutation", False)
-internal_action = _Decorator("action", False)
+class MutationFunction(Function, Generic[P, R]):
+    """A mutation, with the types of its arguments and its result."""
+
+    def __init__(self, public: bool, handler: Callable[..., Any], *rest: Any, **options: Any) -> None:
+        super().__init__("mutation", public, handler, *rest, **options)
+
+    def __call__(self, ctx: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.handler(ctx, *args, **kwargs)  # type: ignore[no-any-return]
+
+
+class ActionFunction(Function, Generic[P, R]):
+    """An action, with the types of its arguments and its result."""
+
+    def __init__(self, public: bool, handler: Callable[..., Any], *rest: Any, **options: Any) -> None:
+        super().__init__("action", public, handler, *rest, **options)
+
+    def __call__(self, ctx: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.handler(ctx, *args, **kwargs)  # type: ignore[no-any-return]
 
 
 def wire_name(module: ModuleType) -> str:
@@ -157,12 +170,21 @@ def wire_name(module: ModuleType) -> str:
 
 
 class Registry:
-    """All functions of one app, by name."""
+    """All functions of one app, by name.
 
-    __slots__ = ("_functions",)
+    Args:
+        wire_names: "camelCase" gives functions and arguments such names in the function API, where they have
+            none of their own: `get_user(clerk_id, from_)` is `getUser` with `clerkId` and `from`.
+    """
 
-    def __init__(self) -> None:
-        self._functions: dict[str, Function] = {}
+    __slots__ = ("_functions", "_is_camel", "_wire_args")
+
+    def __init__(self, wire_names: str | None = None) -> None:
+        if wire_names not in (None, "camelCase"):
+            raise ConfigurationError(f'wire_names is "camelCase" or None, not {wire_names!r}')
+        self._is_camel = wire_names is not None
+        self._functions: dict[str, Function] = {}  # by both names
+        self._wire_args: dict[Function, WireArgs] = {}
 
     def add_module(self, module: ModuleType, name: str | None = None) -> None:
         """Register every function that is written in `module` (not those it imports).
@@ -178,15 +200,37 @@ class Registry:
                 self.add(value, f"{name}:{attribute}")
 
     def add(self, function: Function, name: str) -> None:
-        """Register one function under `module:function`.
+        """Register one function under `module:function`, and under the name that clients use.
 
         Raises:
             FunctionError: when another function has that name.
         """
-        known = self._functions.setdefault(name, function)
-        if known is not function:
-            raise FunctionError(f"two functions are named {name!r}: {known.location} and {function.location}")
-        function.name = name
+        module, _, inner = name.partition(":")
+        outer = function.own_wire_name or (camel_case(inner) if self._is_camel else inner)
+        for each in (name, f"{module}:{outer}"):
+            known = self._functions.setdefault(each, function)
+            if known is not function:
+                raise FunctionError(
+                    f"two functions are named {each!r}: {known.location} and {function.location}"
+                )
+        function.name, function.wire_name = name, f"{module}:{outer}"
+        wire_args = WireArgs(function, self._is_camel)
+        if wire_args.names:
+            self._wire_args[function] = wire_args
+
+    def wire_args(self, function: Function) -> Mapping[str, str]:
+        """The names of a function's arguments here, by those of the function API, where they differ."""
+        found = self._wire_args.get(function)
+        return found.names if found else {}
+
+    def from_wire(self, function: Function, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arguments by the handler's names, from those by the names of the function API.
+
+        Raises:
+            ArgumentValidationError: when they do not match, by the names that the client knows.
+        """
+        found = self._wire_args.get(function)
+        return found.rename(args) if found else args
 
     def add_methods(self, module: str, owner: object, names: Mapping[str, Iterable[str]]) -> None:
         """Register methods of the framework's own as internal functions `module:method`.
@@ -199,10 +243,10 @@ class Registry:
                 self.add(Function(kind, False, getattr(owner, name), None, None), f"{module}:{name}")
 
     def __iter__(self) -> Iterator[Function]:
-        return iter(self._functions.values())
+        return (function for name, function in self._functions.items() if name == function.name)
 
     def __len__(self) -> int:
-        return len(self._functions)
+        return sum(1 for _ in self)
 
     def resolve(self, function: Function | str) -> Function:
         """The function of a name such as `items:get`, `items.js:get` or `admin/users:list`; `items` is
@@ -236,3 +280,48 @@ class Registry:
         if self._functions.get(found.name) is not found:
             raise FunctionNotFoundError(f"{found} is not registered: name its module in App(modules=[…])")
         return found
+
+
+class WireArgs:
+    """The names of one function's arguments in the function API.
+
+    Attributes:
+        names: the name here, by the name there, of each argument whose names differ.
+    """
+
+    __slots__ = ("_validator", "names")
+
+    def __init__(self, function: Function, is_camel: bool) -> None:
+        own = {inner: outer for outer, inner in function.aliases.items()}
+        fields = function.args.fields if isinstance(function.args, Object) else dict.fromkeys(own, v.any())
+        outer_of = {name: own.get(name, camel_case(name) if is_camel else name) for name in fields}
+        if len(set(outer_of.values())) < len(fields) or len(own) < len(function.aliases):
+            raise FunctionError(
+                f"{function} has an argument with two aliases, or two arguments with one name"
+            )
+        self.names = {outer: inner for inner, outer in outer_of.items() if outer != inner}
+        has_rule = self.names and isinstance(function.args, Object)
+        self._validator = Object({outer_of[name]: fields[name] for name in fields}) if has_rule else None
+
+    def rename(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments under the handler's names, checked before under the client's."""
+        if self._validator is not None:
+            args = check_args(self._validator, args)
+        elif not self.names.keys().isdisjoint(args) and not set(self.names.values()).isdisjoint(args):
+            raise ArgumentValidationError("ArgumentValidationError: an argument came under both its names")
+        return {self.names.get(name, name): value for name, value in args.items()}
+
+
+def camel_case(name: str) -> str:
+    """`get_user` as `getUser`, `from_` as `from`; a name without an underscore as it is."""
+    first, *rest = name.rstrip("_").split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest) if first else name
+
+
+def check_args(validator: Validator, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as a validator stores them; ArgumentValidationError when they do not match."""
+    try:
+        checked: dict[str, Any] = validator.check(args)
+    except ValidationError as error:
+        raise ArgumentValidationError(f"ArgumentValidationError: {error}") from None
+    return checked

@@ -29,6 +29,7 @@ class Runner:
             whether it may write, to make `ctx.storage` and `ctx.scheduler`: the rooms above hand themselves
             in, so that this room need not know them.
         environment: where `ctx.secret` looks.
+        origin: what `ctx.origin` is outside of a request.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class Runner:
         storage: Callable[[Transaction | None, CallInfo, bool], Any],
         scheduler: Callable[[Transaction | None, CallInfo], Any],
         environment: Mapping[str, str],
+        origin: str = "",
     ) -> None:
+        self.origin = origin
         self.database = database
         self.registry = registry
         self.limits = limits
@@ -60,6 +63,7 @@ class Runner:
         kind: str | None = None,
         public: bool = False,
         sized: bool = False,
+        wire: bool = False,
     ) -> Any:
         """Run a function outside of any transaction and return its result.
 
@@ -70,6 +74,7 @@ class Runner:
             kind: what the caller takes it to be; another kind is refused.
             public: whether internal functions are to look as if they did not exist.
             sized: whether the caller knows that the arguments are within the limit.
+            wire: whether the arguments have their names of the function API.
 
         Raises:
             FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
@@ -77,7 +82,7 @@ class Runner:
         """
         found = self._admit(function, kind, call, public)
         call = call or CallInfo()
-        checked = self._checked_args(found, args, sized)
+        checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, sized)
         return _RUN[found.kind](self, found, checked, call)
 
     def submit(
@@ -88,6 +93,7 @@ class Runner:
         *,
         call: CallInfo | None = None,
         public: bool = False,
+        wire: bool = False,
     ) -> None:
         """Run a mutation without waiting for it; takes what `run` takes.
 
@@ -100,7 +106,7 @@ class Runner:
         """
         found = self._admit(function, "mutation", call, public)
         call = call or CallInfo()
-        checked = self._checked_args(found, args, False)
+        checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, False)
         self.database.submit(
             lambda transaction: self._finish(found, MutationCtx(self, transaction, call), checked),
             done,
@@ -118,18 +124,19 @@ class Runner:
         public: bool = False,
         nested: bool = True,
         sized: bool = False,
+        wire: bool = False,
     ) -> Any:
         """Run a query, or a mutation as a sub-transaction, inside `transaction`.
 
         Args:
             nested: False for a mutation whose error ends the whole transaction: no sub-transaction then.
-            sized: as for `run`.
+            sized, wire: as for `run`.
         """
         found = self._admit(function, kind, call, public)
         call = call or CallInfo()
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")
-        checked = self._checked_args(found, args, sized)
+        checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, sized)
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
         if not nested:

@@ -26,7 +26,7 @@ from .target import check_host, percent_decode, percent_encode, sent_target
 
 if TYPE_CHECKING:
     from .multipart import FormData
-    from .router import Route
+    from .route import Route
 
 T = TypeVar("T")
 
@@ -138,6 +138,11 @@ class Request:
         environ = self.environ
         base = percent_encode(environ.get("SCRIPT_NAME", ""), "latin-1", encode_percent=True)
         return f"{environ['wsgi.url_scheme']}://{check_host(environ)}{base}"
+
+    @lazy
+    def state(self) -> dict[str, Any]:
+        """What hooks hand on to the handler; empty at first."""
+        return {}
 
     # ------------------------------------------------------------ the head
 

@@ -10,58 +10,23 @@ requests and responses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from types import EllipsisType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import RouteError
 from .cors import Cors
+from .hooks import After, Before, require_identity, with_hooks
+from .route import Handler as Handler
+from .route import Route as Route
 from .target import percent_encode
 
-Handler = Callable[[Any, Any], Any]
+BeforeHook = TypeVar("BeforeHook", bound=Before)
+AfterHook = TypeVar("AfterHook", bound=After)
 
 _METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 _RESERVED = ("/.files/", "/api/storage/", "/_/")  # Convex's own, and ours
 _PACKAGE = __name__.rpartition(".http.")[0]
-
-
-class Route:
-    """One registered route.
-
-    Attributes:
-        method: `"GET"` (for HEAD too), `"POST"`, …
-        pattern: the label for logs: the path, `"/api/users/{id}"`, or a prefix with `*`: `"/a/*"`.
-        handler: called as `handler(ctx, request)`.
-        location: `"file:line"` where it was registered.
-        cors: its rule, else the router's, else None.
-        max_body_bytes: its limit of request bodies, or None for the app's.
-        exact: whether it is one whole path, neither a pattern nor a prefix.
-        prefix_chars: the length of a prefix as it stands in raw paths, 0 for others.
-        parameters: (name, number of the segment, the empty one before the first slash being 0) of a pattern.
-    """
-
-    __slots__ = (
-        "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters", "pattern",
-        "prefix_chars",
-    )  # fmt: skip
-
-    def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
-        self.method = method
-        self.pattern = pattern
-        self.handler = handler
-        self.location = location
-        self.cors: Cors | None = None
-        self.max_body_bytes: int | None = None
-        self.exact = False
-        self.prefix_chars = 0
-        self.parameters: tuple[tuple[str, int], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.pattern}"
-
-    def __repr__(self) -> str:
-        return f"<Route {self.method} {self.pattern} at {self.location}>"
 
 
 class WebhookEndpoint:
@@ -85,6 +50,10 @@ class WebhookEndpoint:
 
     def __call__(self, ctx: Any, request: Any) -> Any:
         return ctx.receive_webhook(self, request)
+
+    def below(self, prefix: str) -> WebhookEndpoint:
+        """The same endpoint at its path below a prefix."""
+        return WebhookEndpoint(prefix + self.path, self.provider, self.handler, self.options, self.location)
 
 
 class _Shape:
@@ -156,15 +125,28 @@ class HttpRouter:
         cors: the rule of all routes that have none of their own.
         secrets: environment variables that handlers look up with `ctx.secret`: what is missing is said at
             start.
+        before, after: hooks of all its routes, see the methods of these names.
         system: whether the paths reserved for the framework may be registered.
     """
 
-    __slots__ = ("_routes", "_system", "_tables", "cors", "secrets", "webhooks")
+    __slots__ = (
+        "_mounts", "_routes", "_system", "_tables", "after_hooks", "before_hooks", "cors", "secrets",
+        "webhooks",
+    )  # fmt: skip
 
     def __init__(
-        self, cors: Cors | None = None, *, secrets: Iterable[str] = (), system: bool = False
+        self,
+        cors: Cors | None = None,
+        *,
+        secrets: Iterable[str] = (),
+        before: Iterable[Before] = (),
+        after: Iterable[After] = (),
+        system: bool = False,
     ) -> None:
         self.cors = cors
+        self.before_hooks = list(before)
+        self.after_hooks = list(after)
+        self._mounts: list[tuple[HttpRouter, str]] = []  # where this router is mounted
         self.secrets = tuple(secrets)
         self.webhooks: list[WebhookEndpoint] = []
         self._system = system
@@ -177,9 +159,10 @@ class HttpRouter:
         path: str | None = None,
         path_prefix: str | None = None,
         method: str | None = None,
-        handler: Handler | EllipsisType | None = ...,
+        handler: Any = ...,
         cors: Cors | None = None,
         max_body: int | None = None,
+        auth: str | None = None,
     ) -> Any:
         """Register a route; without `handler` this is a decorator. Either way the handler is returned.
 
@@ -191,6 +174,7 @@ class HttpRouter:
             handler: called as `handler(ctx, request)`.
             cors: a rule for this route; by default the router's.
             max_body: the limit of its request bodies in bytes; by default the app's.
+            auth: "required" answers 401 before the handler runs, unless the caller has an identity.
 
         Raises:
             RouteError: `convex.md` §1.1, in its order; the router is left as it was.
@@ -203,6 +187,7 @@ class HttpRouter:
                 handler=handler,
                 cors=cors,
                 max_body=max_body,
+                auth=auth,
             )
         if not callable(handler):
             raise RouteError("route requires handler")
@@ -216,6 +201,8 @@ class HttpRouter:
             raise RouteError("Invalid route entry: must contain either field 'path' or 'path_prefix'")
         if max_body is not None and (not isinstance(max_body, int) or max_body < 1):
             raise RouteError(f"max_body {max_body!r} is not a positive number of bytes")
+        if auth not in (None, "required"):
+            raise RouteError(f'auth is "required" or None, not {auth!r}')
         if path is not None:
             route = Route(method, path, handler, _location())
             self._add_path(route, path)
@@ -224,8 +211,84 @@ class HttpRouter:
             self._add_prefix(route, path_prefix)
         route.cors = cors or self.cors
         route.max_body_bytes = max_body
-        self._routes.append(route)
+        route.auth = auth
+        self._register(route)
         return handler
+
+    def before(self, hook: BeforeHook) -> BeforeHook:
+        """Run `hook(ctx, request)` before every handler of this router, also of routes registered earlier.
+
+        It may raise, or return a response in the handler's place. What it finds out for the handler goes into
+        `request.state`. This is a decorator, too.
+        """
+        self.before_hooks.append(hook)
+        self._compose()
+        return hook
+
+    def after(self, hook: AfterHook) -> AfterHook:
+        """Run `hook(ctx, request, response)` after every handler of this router; it may return another
+        response.
+
+        Errors come as the responses that they become. This is a decorator, too.
+        """
+        self.after_hooks.append(hook)
+        self._compose()
+        return hook
+
+    def mount(self, prefix: str, router: HttpRouter) -> None:
+        """Have the routes of another router below a prefix, also those that it gets later.
+
+        Its hooks and its CORS rule stay its own; the hooks of this router are around them.
+
+        Args:
+            prefix: such as "/v1", without a slash at its end; may have `{name}` segments.
+
+        Raises:
+            RouteError: for a prefix that cannot be, a router below itself, and a path that is taken.
+        """
+        if not isinstance(router, HttpRouter):
+            raise RouteError(f"mount takes an HttpRouter, not {router!r:.100}")
+        if not prefix.startswith("/") or prefix.endswith("/"):
+            raise RouteError(f"mount prefix {prefix!r} must start with a / and not end with one")
+        if self._is_below(router):
+            raise RouteError(f"mount {prefix!r} would put a router below itself")
+        router._mounts.append((self, prefix))
+        self.secrets += router.secrets
+        for route in router._routes:
+            self._adopt(route, prefix)
+
+    def _is_below(self, router: HttpRouter) -> bool:
+        return self is router or any(parent._is_below(router) for parent, _ in self._mounts)
+
+    def _adopt(self, route: Route, prefix: str) -> None:
+        """A mounted router's route as one of this router."""
+        handler = route.handler
+        if isinstance(handler, WebhookEndpoint):
+            handler = handler.below(prefix)
+            self.webhooks.append(handler)
+        adopted = Route(route.method, prefix + route.pattern, handler, route.location)
+        if route.prefix_chars:
+            self._add_prefix(adopted, adopted.pattern[:-1])
+        else:
+            self._add_path(adopted, adopted.pattern)
+        adopted.cors = route.cors or self.cors
+        adopted.max_body_bytes = route.max_body_bytes
+        adopted.auth = route.auth
+        adopted.routers = route.routers
+        self._register(adopted)
+
+    def _register(self, route: Route) -> None:
+        route.routers = (self, *route.routers)
+        _put_hooks_around(route)
+        self._routes.append(route)
+        for parent, prefix in self._mounts:
+            parent._adopt(route, prefix)
+
+    def _compose(self) -> None:
+        for route in self._routes:
+            _put_hooks_around(route)
+        for parent, _ in self._mounts:
+            parent._compose()
 
     def webhook(self, path: str, provider: Any, handler: Any, **options: Any) -> None:
         """Register POST `path` as a webhook endpoint whose deliveries go to the context's inbox.
@@ -356,3 +419,13 @@ def _location() -> str:
     if frame.f_code.co_filename.startswith("<frozen "):
         frame = first
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _put_hooks_around(route: Route) -> None:
+    """The hooks of an outer router are the outer ones."""
+    before: list[Before] = [hook for router in route.routers for hook in router.before_hooks]
+    after: list[After] = [hook for router in reversed(route.routers) for hook in router.after_hooks]
+    if route.auth:
+        before.append(require_identity)
+    has_hooks = before or after
+    route.run = with_hooks(route.handler, before, after, route.label) if has_hooks else route.handler

@@ -17,7 +17,8 @@ import pytest
 
 from minihttp import App, Drop, HttpRouter, RetryLater, RetryPolicy, testing, v
 from minihttp.errors import ConfigurationError, DocumentError
-from minihttp.functions.registry import Function, internal_action, internal_mutation, internal_query
+from minihttp.functions.decorators import internal_action, internal_mutation, internal_query
+from minihttp.functions.registry import Function
 from minihttp.webhooks import clerk, github, gitlab, linear, slack, stripe, typeform, zoom
 from tests.jobs.world import PATIENCE_SECONDS
 

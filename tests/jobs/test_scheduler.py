@@ -18,7 +18,7 @@ from minihttp.errors import (
     ScheduleError,
     ValidationError,
 )
-from minihttp.functions.registry import internal_mutation
+from minihttp.functions.decorators import internal_mutation
 from minihttp.jobs.retry import RetryPolicy
 from minihttp.limits import Limits
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from minihttp.data.database import Database
 from minihttp.files.storage import FILE_TABLES
-from minihttp.functions.registry import Function, Registry, internal_action, internal_mutation, internal_query
+from minihttp.functions.decorators import internal_action, internal_mutation, internal_query
+from minihttp.functions.registry import Function, Registry
 from minihttp.functions.runner import Runner
 from minihttp.jobs.jobs import JOB_TABLES, Jobs
 from minihttp.limits import Limits

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""ES256 and EdDSA through the package `cryptography` (the extra `crypto`), which only this file imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from ..errors import ConfigurationError
+from .keys import Verify
+from .token import decode_base64url
+
+
+def check_installed(algorithm: str) -> None:
+    """ConfigurationError, with what to install, where the package is missing."""
+    if find_spec("cryptography") is None:
+        raise ConfigurationError(
+            f"the algorithm {algorithm} needs the package cryptography: pip install cryptography"
+        )
+
+
+def public_key(jwk: Mapping[str, Any], algorithm: str) -> Verify:
+    """The check of a P-256 or Ed25519 key (RFC 7518 §6.2, RFC 8037 §2); or KeyError or ValueError."""
+    names = ("x", "y") if algorithm == "ES256" else ("x",)
+    point = [decode_base64url(jwk[name]) for name in names]
+    if any(len(number) != 32 for number in point):
+        raise ValueError("each coordinate has 32 bytes")
+    return _p256(*point) if algorithm == "ES256" else _ed25519(*point)
+
+
+def _p256(x: bytes, y: bytes) -> Verify:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + x + y)
+    scheme = ec.ECDSA(SHA256())
+
+    def verify(signing_input: bytes, signature: bytes) -> bool:
+        if len(signature) != 64:  # RFC 7518 §3.4: R and S, not DER
+            return False
+        r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
+        try:
+            key.verify(utils.encode_dss_signature(r, s), signing_input, scheme)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+def _ed25519(x: bytes) -> Verify:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    key = Ed25519PublicKey.from_public_bytes(x)
+
+    def verify(signing_input: bytes, signature: bytes) -> bool:
+        try:
+            key.verify(signature, signing_input)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify

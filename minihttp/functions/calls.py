@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""`run_query`, `run_mutation` and `run_action`, written once for contexts and apps, with their types.
+
+A type checker sees the names and types of a function's arguments and of its result through these overloads; a
+function that is called by its name is not known to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+if TYPE_CHECKING:
+    from .registry import ActionFunction, Function, MutationFunction, QueryFunction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Runs:
+    __slots__ = ()
+
+    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+class RunsQueries(_Runs):
+    """What can run a query."""
+
+    __slots__ = ()
+
+    @overload
+    def run_query(self, function: QueryFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run_query(self, function: str, /, **kwargs: Any) -> Any: ...
+    def run_query(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a query and return its result: `ctx.run_query(get, id=item_id)`.
+
+        From a query or a mutation it runs in the same transaction and sees what that one sees; from elsewhere
+        it has a snapshot of its own.
+
+        Args:
+            function: the query, or its name such as "items:get".
+
+        Raises:
+            ArgumentValidationError: when the arguments do not match.
+            CallError: for a function of another kind, or a call that is nested too deep.
+        """
+        return self._run("query", function, _named(function, args, kwargs))
+
+
+class RunsMutations(_Runs):
+    """What can run a mutation."""
+
+    __slots__ = ()
+
+    @overload
+    def run_mutation(self, function: MutationFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run_mutation(self, function: str, /, **kwargs: Any) -> Any: ...
+    def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a mutation and return its result.
+
+        From a mutation it is a sub-transaction: if it raises, only its own writes and schedules are undone.
+        From elsewhere it is a transaction of its own: when this returns, its effects are durable.
+
+        Raises:
+            ArgumentValidationError, CallError: as `run_query`.
+        """
+        return self._run("mutation", function, _named(function, args, kwargs))
+
+
+class RunsActions(_Runs):
+    """What can run an action."""
+
+    __slots__ = ()
+
+    @overload
+    def run_action(self, function: ActionFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def run_action(self, function: str, /, **kwargs: Any) -> Any: ...
+    def run_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Run an action in this thread and return its result.
+
+        Raises:
+            ArgumentValidationError, CallError: as `run_query`.
+        """
+        return self._run("action", function, _named(function, args, kwargs))
+
+
+def _named(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by name; those without a name get theirs from the function's parameters."""
+    if not args:
+        return kwargs
+    if isinstance(function, str):
+        raise TypeError(f"{function} is called by its name, so its arguments need names too")
+    named: dict[str, Any] = function.named_args(args, kwargs)
+    return named

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""`query`, `mutation`, `action` and their internal siblings: decorators that make functions.
+
+`@query`, or `@query(args={…}, returns=…)`. What they return keeps the types of the handler's arguments and of
+its result, so that `ctx.run_query(get, id=…)` is checked by a type checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+
+from .registry import ActionFunction, Args, MutationFunction, QueryFunction
+
+if TYPE_CHECKING:
+    from ..data.validators import Validator
+    from .context import ActionCtx, MutationCtx, QueryCtx
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Decorator:
+    __slots__ = ("make", "public")
+
+    def __init__(self, make: Any, public: bool) -> None:
+        self.make = make
+        self.public = public
+
+    def _decorate(
+        self,
+        handler: Callable[..., Any] | None = None,
+        /,
+        *,
+        args: Args = None,
+        returns: Validator | None = None,
+        name: str | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Make a function.
+
+        Args:
+            args: a dict of validators by parameter name, or an object validator; without it anything is
+                accepted.
+            returns: the validator of the result; without it anything is returned.
+            name: what clients of the function API call it, such as "getUserByEmail"; by default its own name.
+            aliases: what clients call its arguments, with their names here: `{"clerkId": "clerk_id"}`.
+
+        Raises:
+            FunctionError: for a handler that is async, or whose parameters do not fit `args`; for a name that
+                cannot be, and an alias of no argument.
+        """
+
+        def make(handler: Callable[..., Any]) -> Any:
+            return self.make(self.public, handler, args, returns, name=name, aliases=aliases)
+
+        return make if handler is None else make(handler)
+
+
+class _QueryDecorator(_Decorator):
+    __slots__ = ()
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[QueryCtx, P], R], /) -> QueryFunction[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        args: Args = ...,
+        returns: Validator | None = ...,
+        name: str | None = ...,
+        aliases: Mapping[str, str] | None = ...,
+    ) -> Callable[[Callable[Concatenate[QueryCtx, P], R]], QueryFunction[P, R]]: ...
+    def __call__(self, handler: Any = None, /, **options: Any) -> Any:
+        return self._decorate(handler, **options)
+
+
+class _MutationDecorator(_Decorator):
+    __slots__ = ()
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[MutationCtx, P], R], /) -> MutationFunction[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        args: Args = ...,
+        returns: Validator | None = ...,
+        name: str | None = ...,
+        aliases: Mapping[str, str] | None = ...,
+    ) -> Callable[[Callable[Concatenate[MutationCtx, P], R]], MutationFunction[P, R]]: ...
+    def __call__(self, handler: Any = None, /, **options: Any) -> Any:
+        return self._decorate(handler, **options)
+
+
+class _ActionDecorator(_Decorator):
+    __slots__ = ()
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[ActionCtx, P], R], /) -> ActionFunction[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        args: Args = ...,
+        returns: Validator | None = ...,
+        name: str | None = ...,
+        aliases: Mapping[str, str] | None = ...,
+    ) -> Callable[[Callable[Concatenate[ActionCtx, P], R]], ActionFunction[P, R]]: ...
+    def __call__(self, handler: Any = None, /, **options: Any) -> Any:
+        return self._decorate(handler, **options)
+
+
+query = _QueryDecorator(QueryFunction, True)
+mutation = _MutationDecorator(MutationFunction, True)
+action = _ActionDecorator(ActionFunction, True)
+internal_query = _QueryDecorator(QueryFunction, False)
+internal_mutation = _MutationDecorator(MutationFunction, False)
+internal_action = _ActionDecorator(ActionFunction, False)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""`Route`: one registered route, as the router fills it in and a request reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cors import Cors
+
+Handler = Callable[[Any, Any], Any]
+
+
+class Route:
+    """One registered route.
+
+    Attributes:
+        method: `"GET"` (for HEAD too), `"POST"`, …
+        pattern: the label for logs: the path, `"/api/users/{id}"`, or a prefix with `*`: `"/a/*"`.
+        handler: what was registered.
+        run: the handler with the hooks of its routers: what the app calls.
+        location: `"file:line"` where it was registered.
+        cors: its rule, else the router's, else None.
+        auth: "required" where only callers with an identity may come.
+        max_body_bytes: its limit of request bodies, or None for the app's.
+        routers: those that it belongs to, the outermost first; their hooks are in `run`.
+        exact: whether it is one whole path, neither a pattern nor a prefix.
+        prefix_chars: the length of a prefix as it stands in raw paths, 0 for others.
+        parameters: (name, number of the segment, the empty one before the first slash being 0) of a pattern.
+    """
+
+    __slots__ = (
+        "auth", "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters", "pattern",
+        "prefix_chars", "routers", "run",
+    )  # fmt: skip
+
+    def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
+        self.method = method
+        self.pattern = pattern
+        self.handler = self.run = handler
+        self.location = location
+        self.auth: str | None = None
+        self.routers: tuple[Any, ...] = ()
+        self.cors: Cors | None = None
+        self.max_body_bytes: int | None = None
+        self.exact = False
+        self.prefix_chars = 0
+        self.parameters: tuple[tuple[str, int], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.pattern}"
+
+    def __repr__(self) -> str:
+        return f"<Route {self.method} {self.pattern} at {self.location}>"
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} {self.pattern} ({self.location})"

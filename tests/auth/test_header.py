@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minihttp import auth
+from minihttp.auth.header import read_header
+from minihttp.errors import AuthError
+from tests.auth.makers import JWKS, NOW, make_token
+
+AUTHENTICATOR = auth.Authenticator(
+    [auth.jwt(issuer="https://issuer.example.com/1", jwks=JWKS, audience="App 1")], clock=lambda: NOW
+)
+
+
+def read(header: str) -> tuple[bool, Any]:
+    is_admin, caller = read_header(header, AUTHENTICATOR, "an-admin-key")
+    return is_admin, caller.get_user_identity()
+
+
+def acting(fields: Any) -> str:
+    text = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+    return f"Convex an-admin-key:{base64.b64encode(text).decode()}"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer ", " Bearer"])
+def test_a_bearer_token(scheme: str) -> None:
+    is_admin, identity = read(f"{scheme} {make_token()}")
+    assert is_admin is False and identity.subject == "alice"
+
+
+def test_the_admin_key_alone_and_as_somebody() -> None:
+    assert read("Convex an-admin-key") == (True, None)
+    fields = {
+        "issuer": "https://me",
+        "subject": "é😀",
+        "emailVerified": True,
+        "tokenIdentifier": "x",
+        "org": {"id": "o"},
+    }
+    is_admin, identity = read(acting(fields))
+    assert is_admin is True and identity.token_identifier == "https://me|é😀"
+    assert identity.email_verified is True and identity["org.id"] == "o"
+
+
+WRONG = [
+    ("", "InvalidHeaderFailure"),
+    ("a", "InvalidHeaderFailure"),
+    ("Bearer", "InvalidHeaderFailure"),
+    ("Bearer ", "InvalidHeaderFailure"),
+    ("Bearer helloworld", "InvalidAuthHeader"),
+    (f"Bearer {make_token(iss='https://other')}", "NoAuthProvider"),
+    ("Basic YTpi", "InvalidAuthHeader"),
+    (make_token() + " Bearer", "InvalidAuthHeader"),
+    ("Convex wrong", "InvalidAuthHeader"),
+    ("Convex an-admin-ke\xff", "InvalidAuthHeader"),
+    ("Convex an-admin-key2", "InvalidAuthHeader"),
+    ("Convex wrong:e30=", "InvalidAuthHeader"),
+    (acting({}), "InvalidAuthHeader"),
+    (acting([]), "InvalidAuthHeader"),
+    (acting({"issuer": 1, "subject": "a"}), "InvalidAuthHeader"),
+    (acting(b"{"), "InvalidAuthHeader"),
+    ("Convex an-admin-key:!!!", "InvalidAuthHeader"),
+    ("Convex an-admin-key:é", "InvalidAuthHeader"),
+]
+
+
+@pytest.mark.parametrize(("header", "code"), WRONG)
+def test_a_header_that_proves_nothing(header: str, code: str) -> None:
+    with pytest.raises(AuthError) as caught:
+        read(header)
+    assert (caught.value.status, caught.value.code) == (401, code)
+
+
+@given(st.text(max_size=40))
+def test_any_header(header: str) -> None:
+    with pytest.raises(AuthError):
+        read(header)
+
+
+def test_without_an_admin_key_nobody_is_admin() -> None:
+    for key in (None, ""):
+        with pytest.raises(AuthError):
+            read_header("Convex x", AUTHENTICATOR, key)
+        with pytest.raises(AuthError):
+            read_header("Convex :e30=", AUTHENTICATOR, key)
+
+
+def test_an_identity_beside_the_admin_key_is_read_when_somebody_asks() -> None:
+    is_admin, caller = read_header(acting({"a": 1}), AUTHENTICATOR, "an-admin-key")
+    assert is_admin
+    with pytest.raises(AuthError, match="no issuer and subject"):
+        caller.get_user_identity()
