@@ -8,10 +8,9 @@ engine only as `backend.py`.
 
 from __future__ import annotations
 
-import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from itertools import islice
@@ -21,6 +20,7 @@ from ..errors import DocumentError
 from ..values import show
 from .catalog import Document, TableInfo, make_document
 from .filters import Expression, Filter, build_filter
+from .pagination import page_options, whole_number
 from .ranges import IndexRange, Position
 
 if TYPE_CHECKING:
@@ -143,40 +143,78 @@ class Query:
         Raises:
             DocumentError: when `n` is not a whole number of 0 or more.
         """
-        return self._take(_whole_number(n, 0, "Arg 1 `n` to `take` must be a non-negative integer"))
+        return self._take(whole_number(n, 0, "Arg 1 `n` to `take` must be a non-negative integer"))
 
-    def paginate(self, *, num_items: float, cursor: str | None = None) -> dict[str, Any]:
-        """One page: `{"page": [document, …], "isDone": bool, "continueCursor": text}`.
+    def paginate(
+        self,
+        options: Mapping[str, Any] | None = None,
+        /,
+        *,
+        num_items: float | None = None,
+        cursor: str | None = None,
+    ) -> dict[str, Any]:
+        """One page: `.paginate(pagination_opts)` with what a client sent, or `.paginate(num_items=10)`.
 
         Args:
+            options: `numItems`, `cursor`, `endCursor`, `maximumRowsRead`, `maximumBytesRead` and `id`, as
+                `v.pagination_opts()` describes them. A page with an `endCursor` has exactly the documents
+                after `cursor` up to it, however many they are by now. After `maximumRowsRead` documents, with
+                those that filters drop, or `maximumBytesRead` bytes of them, a page ends early.
             num_items: how many documents, at least 1.
             cursor: None for the first page, then the `continueCursor` of the page before. It stays valid when
                 documents come and go, and only for the same query.
 
+        Returns:
+            `page` (the documents), `isDone` (whether none comes after them), `continueCursor`, `splitCursor`
+            (the middle of what was read, or None) and `pageStatus`: "SplitRequired" for a page that ended
+            early, before its `endCursor`; "SplitRecommended" for one that came close to a limit; else None.
+
         Raises:
             DocumentError: for a bad number, a cursor of another query or of nobody, or a second page in one
-                call of a function (`convex.md` §4.6).
+                call of a function.
         """
-        wrong = f"`options.numItems` must be a positive number. Received `{show(num_items)}`."
-        count = _whole_number(num_items, 0, wrong)
-        if count == 0:
-            raise DocumentError("InvalidArgument", "Must request at least 1 document while paginating")
-        after = None if cursor is None else self._open_cursor(cursor)
+        given = {} if options is None else dict(options)
+        asked = page_options(
+            {**given, **({} if num_items is None else {"numItems": num_items, "cursor": cursor})}
+        )
+        after = None if asked.cursor is None else self._open_cursor(asked.cursor)
+        has_end = asked.end_cursor is not None
+        end = self._open_cursor(asked.end_cursor) if has_end else None
         if self._lease.paginated:
             raise DocumentError(
                 "MultiplePaginatedDatabaseQueries", "A function can read only one page in each of its calls"
             )
         self._lease.paginated = True
         page: list[Document] = []
-        rows = self._rows(count + 1, after)
+        positions: list[Position] = []
+        bytes_read = 0
+        rows = self._rows(asked.num_items + 1, after, end)
+        if has_end and end is None:  # the cursor of an empty table: no document was up to it
+            rows = iter(())
         for after, json in rows:
+            positions.append(after)
+            bytes_read += len(json)
             document = make_document(after[1], json)
             if self._keeps(document):
                 page.append(document)
-                if len(page) == count:
-                    break
-        is_done = next(rows, None) is None
-        return {"page": page, "isDone": is_done, "continueCursor": self._make_cursor(after)}
+            is_full = not has_end and len(page) == asked.num_items
+            if is_full or len(positions) >= asked.max_rows or bytes_read >= asked.max_bytes:
+                break
+        is_cut = next(rows, None) is not None
+        limits = self._meter.limits
+        status = None
+        if is_cut and has_end:
+            status = "SplitRequired"
+        elif len(positions) > limits.max_read_documents * 0.75 or bytes_read > limits.max_read_bytes * 0.75:
+            status = "SplitRecommended"
+        is_halved = len(positions) > 1 or status == "SplitRequired"
+        return {
+            "page": page,
+            "isDone": not is_cut and (not has_end or next(self._read(1, end), None) is None),
+            "continueCursor": asked.end_cursor if has_end else self._make_cursor(after),
+            "splitCursor": self._make_cursor(positions[(len(positions) - 1) // 2]) if is_halved else None,
+            "pageStatus": status,
+        }
 
     def _take(self, count: int) -> list[Document]:
         return [document for _, document in islice(self._documents(count), count)]
@@ -193,19 +231,23 @@ class Query:
     def _keeps(self, document: Document) -> bool:
         return all(expression.value(document) for expression in self._filters)
 
-    def _rows(self, count: int, after: Position | None) -> Iterator[IndexHit]:
-        """Rows after a position; `count` is how many the caller is likely to want."""
+    def _rows(self, count: int, after: Position | None, until: Position | None = None) -> Iterator[IndexHit]:
+        """Rows after a position, up to another; `count` is how many the caller is likely to want."""
         if self._closed:
             raise DocumentError("InvalidQuery", "This query is closed and can't emit any more values.")
         self._closed = True
-        return self._read(max(1, min(count, _FIRST_ROWS)), after)
+        return self._read(max(1, min(count, _FIRST_ROWS)), after, until)
 
-    def _read(self, limit: int, after: Position | None) -> Iterator[IndexHit]:
+    def _read(self, limit: int, after: Position | None, until: Position | None = None) -> Iterator[IndexHit]:
         lease, meter = self._lease, self._meter
         meter.count_range()
         index_range = self._index_range()
         reverse = _REVERSE[self._order or "asc"]
         start, stop = index_range.positions()
+        if until is not None and reverse:
+            start = max(start, until)
+        elif until is not None:
+            stop = min(stop, (until[0], until[1] + "0"))
         while start < stop:
             if after is not None and reverse:
                 stop = min(stop, after)
@@ -250,9 +292,3 @@ class Query:
         if not is_ours or urlsafe_b64encode(sealed).decode() != cursor:  # decoding skips foreign characters
             raise DocumentError("InvalidCursor", f"Cursor {show(cursor)} is not one of this query")
         return (sealed[_ID_END:], sealed[_MAC_BYTES:_ID_END].decode()) if payload else None
-
-
-def _whole_number(value: Any, least: int, message: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1 or value < least:
-        raise DocumentError("InvalidArgument", message)
-    return min(int(value), sys.maxsize)

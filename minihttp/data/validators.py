@@ -398,3 +398,24 @@ class v:
     def nullable(inner: Validator) -> Validator:
         """`v.union(inner, v.null())`."""
         return Union(inner, v.null())
+
+    @staticmethod
+    def pagination_opts() -> Validator:
+        """What clients send for `.paginate(options)`: Convex's `paginationOptsValidator`."""
+        cursor, number = v.nullable(v.string()), v.optional(v.number())
+        fields = {"numItems": v.number(), "cursor": cursor, "endCursor": v.optional(cursor), "id": number}
+        return Object({**fields, "maximumRowsRead": number, "maximumBytesRead": number})
+
+    @staticmethod
+    def pagination_result(item: Validator) -> Validator:
+        """What `.paginate(…)` returns, with such items in its page."""
+        statuses = ("SplitRecommended", "SplitRequired")
+        return Object(
+            {
+                "page": Array(item),
+                "isDone": v.boolean(),
+                "continueCursor": v.string(),
+                "splitCursor": v.optional(v.nullable(v.string())),
+                "pageStatus": v.optional(Union(*map(Literal, statuses), v.null())),
+            }
+        )
