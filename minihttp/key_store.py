@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .data.schema import Table
 from .data.validators import v
-from .http.credentials import digest, new_token
+from .errors import HTTPError
+from .http.credentials import digest, new_token, require_api_key, require_bearer
 
 if TYPE_CHECKING:
     from .functions.registry import Registry
+    from .http.request import Request
 
 _KEYS = "_api_keys"
 KEY_TABLES: Mapping[str, Table] = {
@@ -81,6 +83,23 @@ def validate(ctx: Any, key: object) -> dict[str, Any] | None:
     if found is not None and found.pop("isDue") and hasattr(ctx, "run_mutation"):
         ctx.run_mutation("_keys:touch", id=found["_id"])
     return found
+
+
+def require(ctx: Any, request: Request, *, header: str = "X-API-Key") -> dict[str, Any]:
+    """The row of the key in a request, as `validate` gives it.
+
+    Args:
+        header: where the key is; "Authorization" takes a bearer token.
+
+    Raises:
+        HTTPError: 401 for none, 403 for a wrong or revoked one.
+    """
+    is_bearer = header.lower() == "authorization"
+    key = require_bearer(request) if is_bearer else require_api_key(request, header=header)
+    row = validate(ctx, key)
+    if row is None:
+        raise HTTPError(403, "Invalid token" if is_bearer else "Invalid API key", code="Forbidden")
+    return row
 
 
 def revoke(ctx: Caller, id: str) -> bool:

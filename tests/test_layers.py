@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "files": GROUND | {"http", "data"},
     "auth": {"errors"},
     "functions": GROUND | {"watchdog", "http", "auth", "data", "files"},
-    "key_store": {"http", "data", "functions"},
+    "key_store": {"errors", "http", "data", "functions"},
     "rate_limit": {"errors", "data", "functions"},
     "jobs": GROUND | {"tracebacks", "data", "functions"},
     "snapshot": GROUND | {"data", "files"},

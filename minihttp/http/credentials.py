@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from hmac import compare_digest
 
 from ..errors import HTTPError
 from .request import Request
@@ -40,6 +41,40 @@ def api_key(request: Request, header: str = "X-API-Key") -> str:
     if not key:
         raise HTTPError(401, "Missing API key", code="Unauthorized")
     return key
+
+
+def require_bearer(request: Request, secret: str | None = None) -> str:
+    """The bearer token of a request, which must be `secret` where one is given.
+
+    Raises:
+        HTTPError: 401 for none, 403 for another.
+    """
+    token = bearer_token(request)
+    _require_same(token, secret, "Invalid token")
+    return token
+
+
+def require_api_key(request: Request, secret: str | None = None, *, header: str = "X-API-Key") -> str:
+    """The API key of a request, which must be `secret` where one is given.
+
+    Args:
+        secret: such as `ctx.secret("SHOP_API_KEY")`; it is compared in constant time.
+        header: where the key is.
+
+    Raises:
+        HTTPError: 401 for none, 403 for another.
+    """
+    key = api_key(request, header)
+    _require_same(key, secret, "Invalid API key")
+    return key
+
+
+def _require_same(given: str, secret: str | None, message: str) -> None:
+    """403 unless both are the same; digests are compared, so that time tells neither content nor length."""
+    if secret is not None:
+        sent = hashlib.sha256(given.encode("latin-1", "replace")).digest()  # WSGI has bytes as latin-1
+        if not compare_digest(sent, hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()):
+            raise HTTPError(403, message, code="Forbidden")
 
 
 def new_token(prefix: str = "") -> tuple[str, str]:

@@ -198,13 +198,13 @@ def test_api_key(serve: Serve) -> None:
     key = app.run_mutation("api_key:issue", name="laptop")
 
     def row() -> dict[str, Any]:
-        return app.database.read(lambda transaction: transaction.db.query("apiKeys").unique())
+        return app.database.read(lambda transaction: transaction.system.query("_api_keys").unique())
 
     assert key not in str(row()), "only the digest is stored"
     assert client.get("/api/protected").status == 401
     assert client.get("/api/protected", X_API_Key="mk_wrong").status == 403
     assert "lastUsedAt" not in row()
-    assert client.get("/api/protected", X_API_Key=key).json() == {"secret": "the cake is real"}
+    assert client.get("/api/protected", X_API_Key=key).json()["secret"] == "the cake is real"
     assert row()["lastUsedAt"] == NOW * 1000
     app.run_mutation("api_key:revoke", name="laptop")
     assert client.get("/api/protected", X_API_Key=key).status == 403
@@ -285,3 +285,34 @@ def test_every_route_of_the_shop_is_proper_wsgi(serve: Serve) -> None:
     assert client.request("OPTIONS", "/health").status == 405
     ask = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
     assert client.request("OPTIONS", "/api/data", headers=ask).status == 204
+
+
+def test_own_tokens(serve: Serve) -> None:
+    clock = testing.Clock(NOW)
+    environment = {"APP_SECRET": "a secret of 32 bytes or more, of this test"}
+    app, client = serve("own_tokens.py", environment=environment, clock=clock)
+    ada = {"email": "Ada@example.com", "password": "correct horse battery"}
+
+    def me(access_token: str) -> Any:
+        return client.get("/me", Authorization=f"Bearer {access_token}")
+
+    assert client.post("/sign-up", {**ada, "name": "Ada", "password": "short"}).status == 400
+    tokens = client.post("/sign-up", {**ada, "name": "Ada"}).json()
+    assert me(tokens["accessToken"]).json()["email"] == "ada@example.com"
+    assert client.post("/sign-up", {**ada, "name": "Eve"}).status == 409
+    assert client.get("/me").headers["www-authenticate"] == "Bearer"
+
+    signed_in = client.post("/sign-in", ada).json()
+    for wrong in ({**ada, "password": "wrong"}, {**ada, "email": "eve@example.com"}):
+        assert client.post("/sign-in", wrong).status == 401
+    clock.advance(15 * 60)
+    assert me(signed_in["accessToken"]).status == 401
+    refreshed = client.post("/refresh", {"refreshToken": signed_in["refreshToken"]}).json()
+    assert me(refreshed["accessToken"]).status == 200
+    assert client.post("/refresh", {"refreshToken": signed_in["refreshToken"]}).status == 401, "works once"
+    assert client.post("/sign-out", {"refreshToken": refreshed["refreshToken"]}).status == 204
+    assert client.post("/refresh", {"refreshToken": refreshed["refreshToken"]}).status == 401
+    guesses = [client.post("/sign-in", {**ada, "password": f"guess {n}"}).status for n in range(11)]
+    assert guesses == [401] * 10 + [429]
+    stored = str(app.database.read(lambda t: [t.db.query(name).collect() for name in ("users", "sessions")]))
+    assert "correct horse" not in stored and tokens["refreshToken"] not in stored
