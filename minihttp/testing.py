@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .app.options import AppOptions
 from .app.wsgi import App
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Clock:
@@ -41,44 +44,15 @@ class Clock:
         return self.now
 
 
-def in_memory(
-    app: App,
-    *,
-    clock: Callable[[], float] | None = None,
-    environment: Mapping[str, str] | None = None,
-    **settings: Any,
-) -> App:
+def in_memory(app: App, **options: Unpack[AppOptions]) -> App:
     """A copy of `app` with an empty database and file store in memory and no worker threads.
 
     Args:
-        clock: the copy's clock; by default a `Clock` of its own.
-        environment: where it looks up secrets; by default where the app does.
-        settings: other settings of `App` to replace.
+        options: those of `App` that the copy is to have otherwise. Its clock is a `Clock` of its own.
     """
-    kept = {
-        name: getattr(app, name)
-        for name in (
-            "origin",
-            "limits",
-            "function_api",
-            "admin_key",
-            "development",
-            "strict_media_type",
-            "auth",
-            "wire_names",
-        )
-    }
-    return App(
-        app.http,
-        schema=app.schema,
-        modules=app.modules,
-        crons=app.crons,
-        data=":memory:",
-        workers=0,
-        clock=clock or Clock(),
-        environment=app.environment if environment is None else environment,
-        **{**kept, **settings},
-    )
+    own = {"data": ":memory:", "files": None, "workers": 0, "metrics": False, "clock": Clock()}
+    given = {name: value for name, value in options.items() if value is not None}
+    return App(app.http, **{**vars(app.options), **own, **given})
 
 
 def run_jobs(app: App) -> int:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from ..auth.caller import Caller
     from ..data.database import Database
     from ..functions.runner import Runner
-    from ..limits import Limits
+    from .options import Options
 
 log = logging.getLogger("minihttp")
 
@@ -88,9 +88,7 @@ _PATH = re.compile(
 class Host(Protocol):
     """What the function API needs of the app."""
 
-    limits: Limits
-    origin: str
-    development: bool
+    options: Options
 
     def read_authorization(self, header: str) -> tuple[bool, Caller]: ...
 
@@ -251,7 +249,7 @@ class FunctionApi:
 
             return [outcome(called) for called in calls]
 
-        return self._app.database.read(run, time_limit_seconds=self._app.limits.query_seconds, at=at)
+        return self._app.database.read(run, time_limit_seconds=self._app.options.limits.query_seconds, at=at)
 
     def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
         is_admin, call = self._caller(request)
@@ -262,7 +260,7 @@ class FunctionApi:
 
     def _mutate(self, called: _Called, request: Request) -> Response | Deferred:
         """Run a mutation; where nobody wants its log lines, no thread waits for the disk."""
-        if self._app.development:
+        if self._app.options.development:
             return self._answer(called, request, "mutation")
         is_admin, call = self._caller(request)
         how: dict[str, Any] = {"call": call, "public": not is_admin, "wire": True}
@@ -277,7 +275,7 @@ class FunctionApi:
 
     def _outcome(self, called: _Called, request: Request, run: Callable[[], Any]) -> dict[str, Any]:
         """Run and say how it went; only faults of the machine go on as errors of the transport."""
-        lines = _LogLines() if self._app.development else None
+        lines = _LogLines() if self._app.options.development else None
         try:
             with lines or _NOTHING:
                 value = run()
@@ -302,7 +300,7 @@ class FunctionApi:
         if isinstance(error, MinihttpError) and error.public:
             return f"{head}\n{error}"
         log.error("function %s failed request_id=%s", called.path, request.id, exc_info=error)
-        if not self._app.development:
+        if not self._app.options.development:
             return head
         if isinstance(error, ApplicationError):
             data = error.data
@@ -318,7 +316,7 @@ class FunctionApi:
         """
         header = request.headers.get("Authorization")
         is_admin, auth = (False, NOBODY) if header is None else self._app.read_authorization(header)
-        origin = self._app.origin or request.origin
+        origin = self._app.options.origin or request.origin
         return is_admin, CallInfo(origin=origin, request_id=request.id, auth=auth)
 
 

@@ -37,7 +37,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 class Observed(Protocol):
     """What is asked of an app."""
 
-    data: str
+    options: Any
 
     @property
     def is_open(self) -> bool: ...
@@ -160,7 +160,7 @@ def gauges(app: Observed) -> Iterator[Gauge]:
     sizes = []
     for file in ("app.db", "app.db-wal"):
         try:
-            sizes.append(("", {"file": file}, float(os.stat(os.path.join(app.data, file)).st_size)))
+            sizes.append(("", {"file": file}, float(os.stat(os.path.join(app.options.data, file)).st_size)))
         except OSError:  # not in a directory
             continue
     yield "minihttp_database_bytes", "Size of the database.", sizes

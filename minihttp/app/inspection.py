@@ -23,12 +23,11 @@ from . import log_ring
 if TYPE_CHECKING:
     from ..data.catalog import TableInfo
     from ..data.database import Database
-    from ..data.schema import Schema
     from ..data.transaction import Transaction
     from ..files.storage import FileStore
     from ..functions.registry import Function, Registry
     from ..functions.runner import Runner
-    from ..jobs.crons import Crons
+    from .options import Options
 
 COUNTED = 1_000
 """How many documents of a table are counted; a count of more is shown as `1,000+`."""
@@ -42,9 +41,7 @@ _FUNCTIONS = {
 class Host(Protocol):
     """What is asked of an app."""
 
-    schema: Schema | None
-    crons: Crons | None
-    environment: Mapping[str, str]
+    options: Options
 
     def secrets(self) -> list[tuple[str, str]]: ...
 
@@ -153,11 +150,11 @@ class AppFunctions:
         """
         transaction: Transaction = ctx._transaction
         stored = {row["name"]: row for row in transaction.system.query("_cron_jobs")}
-        return [_cron_row(transaction, cron, stored.get(cron.name)) for cron in self._app.crons or ()]
+        return [_cron_row(transaction, cron, stored.get(cron.name)) for cron in self._app.options.crons or ()]
 
     def run_cron(self, ctx: Any, name: str) -> Any:
         """Run a cron's function now, beside its schedule, and return its result."""
-        for cron in self._app.crons or ():
+        for cron in self._app.options.crons or ():
             if cron.name == name:
                 return self._runner.run(cron.function, cron.args, call=CallInfo())
         raise FunctionNotFoundError(f"there is no cron {name!r}", name)
@@ -167,7 +164,7 @@ class AppFunctions:
         needs it, or "".
         """
         return [
-            {"name": name, "isSet": bool(self._app.environment.get(name)), "path": path}
+            {"name": name, "isSet": bool(self._app.options.environment.get(name)), "path": path}
             for path, name in self._app.secrets()
         ]
 

@@ -41,6 +41,11 @@ class Package(NamedTuple):
     auth: Any
     modules: dict[str, ModuleType]
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those of `App` that the folder says."""
+        return {name: value for name, value in self._asdict().items() if name != "http"}
+
 
 def find_target(target: str) -> Package | tuple[Any, ModuleType]:
     """What `target` names: a backend folder, or an object and the module that it was found in.

@@ -7,7 +7,7 @@ what was opened before it is closed again. Knows no requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from copy import copy
 from types import ModuleType
@@ -30,10 +30,10 @@ from ..values import show
 from .backends import check_backends, is_there, open_documents, open_files, storage_urls
 from .inspection import AppFunctions
 from .loader import load_module
+from .options import Options, changed
 
 if TYPE_CHECKING:
     from ..http.router import HttpRouter
-    from ..limits import Limits
 
 _SYSTEM_TABLES = {
     **FILE_TABLES,
@@ -50,17 +50,7 @@ class Host(Protocol):
     """What is asked of an app."""
 
     http: HttpRouter
-    schema: Schema | None
-    modules: Any
-    crons: Crons | None
-    data: str
-    files_url: str | None
-    origin: str
-    limits: Limits
-    workers: int
-    wire_names: str | None
-    clock: Callable[[], float]
-    environment: Mapping[str, str]
+    options: Options
 
     def secrets(self) -> list[tuple[str, str]]: ...
 
@@ -76,33 +66,33 @@ class Services:
     __slots__ = ("database", "files", "inbox", "jobs", "operations", "runner")
 
     def __init__(self, app: Host) -> None:
-        _check("schema", app.schema, Schema)
-        _check("crons", app.crons, Crons)
-        registry = _registry(app.modules, app.wire_names)
-        documents_url, files_url = storage_urls(app.data, app.files_url)
+        _check("schema", app.options.schema, Schema)
+        _check("crons", app.options.crons, Crons)
+        registry = _registry(app.options.modules, app.options.wire_names)
+        documents_url, files_url = storage_urls(app.options.data, app.options.files)
         backend = open_documents(documents_url)
         close = backend.close
         try:
-            shared: dict[str, Any] = {"limits": app.limits, "clock": app.clock}
-            self.database = Database(backend, app.schema, system=_SYSTEM_TABLES, **shared)
+            shared: dict[str, Any] = {"limits": app.options.limits, "clock": app.options.clock}
+            self.database = Database(backend, app.options.schema, system=_SYSTEM_TABLES, **shared)
             close = self.database.close
             shared["clock"] = self.database.clock
-            self.files = FileStore(open_files(files_url), self.database, origin=app.origin, **shared)
+            self.files = FileStore(open_files(files_url), self.database, origin=app.options.origin, **shared)
             close = self._close_storage
             self.runner = Runner(
                 self.database,
                 registry,
-                limits=app.limits,
+                limits=app.options.limits,
                 storage=self.files.storage,
                 scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
-                environment=app.environment,
-                origin=app.origin,
+                environment=app.options.environment,
+                origin=app.options.origin,
             )
             self.jobs = Jobs(
                 self.database,
                 self.runner,
-                crons=app.crons,
-                workers=app.workers,
+                crons=app.options.crons,
+                workers=app.options.workers,
                 alone=not backend.shared,
                 **shared,
             )
@@ -114,7 +104,7 @@ class Services:
                 self.runner,
                 self.jobs,
                 endpoints=app.http.webhooks,
-                environment=app.environment,
+                environment=app.options.environment,
                 clock=self.database.clock,
             )
             self.operations = AppFunctions(app, self.database, self.files, self.runner, registry)
@@ -139,11 +129,11 @@ def try_out(app: Host, stored: bool) -> bool:
 
     The code is put together on an empty database in memory, then what is stored is taken in and that undone.
     """
-    check_backends(app.data, app.files_url)
+    check_backends(app.options.data, app.options.files)
     empty = copy(app)
-    empty.data, empty.files_url = ":memory:", None
+    empty.options = changed(app.options, {"data": ":memory:", "files": None})
     Services(empty).close(0.0)
-    documents_url, files_url = storage_urls(app.data, app.files_url)
+    documents_url, files_url = storage_urls(app.options.data, app.options.files)
     if not (stored and is_there(documents_url)):
         return False
     try:
@@ -152,14 +142,14 @@ def try_out(app: Host, stored: bool) -> bool:
         if error.is_locked:  # a running server has checked it
             return False
         raise
-    shared: dict[str, Any] = {"limits": app.limits, "clock": app.clock}
+    shared: dict[str, Any] = {"limits": app.options.limits, "clock": app.options.clock}
     with closing(backend):
         problems, _ = backend.problems(_LOOK_SECONDS)
         if problems:
             raise DataDirectoryError(
                 f"the database is damaged ({problems[0]}): put a backup in its place with `restore`"
             )
-        database = Database(backend, app.schema, system=_SYSTEM_TABLES, trial=True, **shared)
+        database = Database(backend, app.options.schema, system=_SYSTEM_TABLES, trial=True, **shared)
         if is_there(files_url):
             with closing(FileStore(open_files(files_url), database, **shared)) as files:
                 files.check()

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         """What the own routes need of the app."""
 
         http: HttpRouter
-        function_api: bool
         metrics: health.Metrics | None
 
         @property
@@ -101,9 +100,9 @@ class SystemRoutes:
         files: Any = {"handler": partial(_storage, app), "cors": _MIRROR}
         for method in ("GET", "POST"):
             self._routes.route(path_prefix="/api/storage/", method=method, **files)
-        limit_bytes = app.limits.max_upload_bytes
+        limit_bytes = app.options.limits.max_upload_bytes
         self._routes.route(path="/api/storage/upload", method="POST", max_body=limit_bytes, **files)
-        if app.function_api:
+        if app.options.function_api:
             self._add_function_api(app)
         for path, method, _ in self._routes.routes():
             users = app.http.find(path, method)
@@ -121,7 +120,7 @@ class SystemRoutes:
                 method=method,
                 handler=partial(_call_function, app, operation),
                 cors=_MIRROR,
-                max_body=app.limits.max_args_bytes + _ENVELOPE_BYTES,
+                max_body=app.options.limits.max_args_bytes + _ENVELOPE_BYTES,
             )
         for path, text in _ABOUT.items():
             self._fallback.route(path=path, method="GET", handler=partial(_about, text))

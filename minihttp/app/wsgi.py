@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
@@ -26,22 +25,22 @@ from ..http.request import Request
 from ..http.response import Response
 from ..http.router import HttpRouter, Route
 from ..http.target import check_host
-from ..limits import DEFAULT_LIMITS, Limits
+from ..limits import Limits
 from ..watchdog import WatchedStream, watchdog
+from .options import DEFAULTS, AppOptions, changed
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..auth.authenticator import Authenticator
     from ..auth.caller import Caller
     from ..auth.identity import Identity
-    from ..auth.providers import Provider, Resolver
     from ..data.database import Database
-    from ..data.schema import Schema
     from ..files.storage import FileStore
     from ..functions.registry import Function
     from ..functions.runner import Runner
     from ..http.cors import Cors
     from ..inbox.receive import Inbox
-    from ..jobs.crons import Crons
     from ..jobs.jobs import Jobs
     from .dispatch import Routes
     from .health import Metrics
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 
 StartResponse = Callable[..., Any]
 _UPLOAD_PATH = "/api/storage/upload"
-Modules = Iterable["str | ModuleType"] | Mapping[str, "str | ModuleType"]
 
 
 class App(RunsQueries, RunsMutations, RunsActions):
@@ -57,82 +55,34 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     Args:
         http: the router.
-        schema: the tables; without it documents are free of form.
-        modules: where functions are written: module names or modules, or a mapping of wire name to module.
-        crons: the cron jobs.
-        auth: whose tokens are believed: providers such as `auth.oidc(…)`; see docs/auth.md.
-        data: the data directory, or the URL of a document store (`postgresql://…`), or ":memory:".
-        files: "filesystem" or "sqlite" in the data directory, or a URL (`s3://bucket`).
-        origin: scheme and authority for URLs made outside of a request, such as "https://api.example.com".
-        limits: other limits than the default ones.
-        function_api: whether `/api/query` and its siblings are served.
-        wire_names: "camelCase" gives functions and their arguments such names there.
-        admin_key: opens `/api/function` and internal functions to its holder; by default MINIHTTP_ADMIN_KEY.
-        development: whether callers of the function API see messages, frames and log lines of a failed call.
-        metrics: counts requests and opens `/_/metrics`; by default neither.
-        strict_media_type: whether `request.json()` refuses a body that has no media type or `text/plain`.
-        workers: how many jobs may run side by side in this process; 0 runs none.
-        clock: Unix seconds.
-        environment: where webhook secrets are looked up; by default `os.environ`.
+        options: those of `app/options.py`, by name: `App(http, data="data", workers=2)`.
+
+    Attributes:
+        options: all of them, as they are in force.
 
     Raises:
         ConfigurationError: for settings that cannot be; mistakes in schema, functions and crons show in
             `open`.
     """
 
-    def __init__(
-        self,
-        http: HttpRouter | None = None,
-        *,
-        schema: Schema | None = None,
-        modules: Modules = (),
-        crons: Crons | None = None,
-        auth: Iterable[Provider | Resolver] = (),
-        data: str | os.PathLike[str] = "data",
-        files: str | None = None,
-        origin: str = "",
-        limits: Limits | None = None,
-        function_api: bool = True,
-        wire_names: str | None = None,
-        admin_key: str | None = None,
-        development: bool = False,
-        strict_media_type: bool = True,
-        workers: int = 4,
-        metrics: Metrics | None = None,
-        clock: Callable[[], float] = time.time,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, http: HttpRouter | None = None, **options: Unpack[AppOptions]) -> None:
         if http is not None and not isinstance(http, HttpRouter):
             raise ConfigurationError(f"App(http) takes an HttpRouter, not {http!r}")
         self.http = http if http is not None else HttpRouter()
-        self.schema = schema
-        self.modules = modules
-        self.crons = crons
-        self.auth = auth
-        self.limits = limits or DEFAULT_LIMITS
-        self.clock = clock
-        self.environment = os.environ if environment is None else environment
-        self.data: str = os.fspath(data)
-        self.files_url = files
-        self.origin = origin
-        self.function_api = function_api
-        self.wire_names = wire_names
-        self.admin_key = admin_key
-        self.development = development
-        self.strict_media_type = strict_media_type
-        self.workers = workers
-        self.metrics = metrics
         self._services: Services | None = None
         self._opening = threading.RLock()
         self._routes: Routes | None = None  # once it serves
+        self.options = DEFAULTS
+        self.limits: Limits
+        self.configure(**options)
 
     @classmethod
-    def from_package(cls, package: str | os.PathLike[str], **settings: Any) -> App:
+    def from_package(cls, package: str | os.PathLike[str], **options: Unpack[AppOptions]) -> App:
         """The app of a folder with `http.py`, and beside it `schema.py`, `crons.py` and modules of functions.
 
         Args:
             package: the folder's path, or the name of an importable package.
-            settings: as for `App`.
+            options: as for `App`.
 
         Raises:
             ConfigurationError: for a folder without `http.py`, or an `http.py` without `http`.
@@ -140,7 +90,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
         from .loader import load_package
 
         found = load_package(os.fspath(package))
-        return cls(**found._asdict(), **settings)
+        return cls(found.http, **options).configure(**found.options)
 
     @classmethod
     def from_target(cls, target: str) -> App:
@@ -153,7 +103,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
         found = find_target(target)
         if isinstance(found, Package):
-            return cls(**found._asdict())
+            return cls(found.http, **found.options)
         thing, module = found
         if isinstance(thing, App):
             return thing
@@ -177,7 +127,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
             else:
                 environ["minihttp.route"] = route.pattern
                 check_host(environ)
-                if not self.strict_media_type:
+                if not self.options.strict_media_type:
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
                 ctx, limit_seconds = HandlerCtx(self, request), self.limits.action_seconds
@@ -232,10 +182,10 @@ class App(RunsQueries, RunsMutations, RunsActions):
         """Once, before the first request: all routes; storage and worker where there is work for them."""
         with self._opening:
             if self._routes is None:
-                routes = self._all_routes
-                if self.auth:
+                routes, options = self._all_routes, self.options
+                if options.auth:
                     _ = self.authenticator  # a provider's mistake is one of the start
-                if self.modules or self.schema or self.crons or self.http.webhooks:
+                if self.http.webhooks or any((options.modules, options.schema, options.crons)):
                     self.open()
                     self.start()
                 self._routes = routes
@@ -261,21 +211,27 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     # ------------------------------------------------------------ life
 
-    def configure(self, **settings: Any) -> App:
-        """Change settings before the app is opened: what a command line does with its flags.
+    def configure(self, **options: Unpack[AppOptions]) -> App:
+        """Change options before the app is opened: what a command line does with its flags.
 
         Raises:
-            ConfigurationError: for an unknown setting, or once the app is open.
+            ConfigurationError: for an unknown option, or once the app is open.
         """
         if self._services is not None:
             raise ConfigurationError("the app is open already: configure() comes before open()")
-        names = {"files": "files_url", "data": "data"}
-        for name, value in settings.items():
-            if name not in _SETTINGS:
-                raise ConfigurationError(f"{name!r} is not a setting of App; known: {', '.join(_SETTINGS)}")
-            setattr(self, names.get(name, name), os.fspath(value) if name == "data" else value)
+        self.options = changed(self.options, options)
+        self.limits = self.options.limits  # read in every request
+        self.metrics = self._metrics()
         vars(self).pop("authenticator", None)
         return self
+
+    def _metrics(self) -> Metrics | None:
+        wanted = self.options.metrics
+        if wanted is not True:
+            return wanted or None
+        from .health import Metrics
+
+        return Metrics()
 
     def prepare(self) -> App:
         """Do now what the first request would: own routes; storage and worker where there is work for them.
@@ -323,7 +279,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     def start(self) -> None:
         """Start the worker threads, unless `workers` is 0."""
-        if self.workers > 0:
+        if self.options.workers > 0:
             self.jobs.start()
 
     def close(self, grace_seconds: float = 30.0) -> None:
@@ -345,6 +301,12 @@ class App(RunsQueries, RunsMutations, RunsActions):
         self.close()
 
     # ------------------------------------------------------------ services, opened on demand
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Unix seconds: a `testing.Clock` where tests move the time."""
+        clock: Callable[[], float] = self.options.clock
+        return clock
 
     @property
     def is_open(self) -> bool:
@@ -387,12 +349,12 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     def missing_secrets(self) -> list[tuple[str, str]]:
         """Those of `secrets` that the environment lacks."""
-        return [(path, name) for path, name in self.secrets() if not self.environment.get(name)]
+        return [(path, name) for path, name in self.secrets() if not self.options.environment.get(name)]
 
     def secrets(self) -> list[tuple[str, str]]:
         """The (path or "", variable name) of every secret that routes and webhooks need."""
         wanted = [("", name) for name in self.http.secrets]
-        wanted += [("", name) for name in self.authenticator.secret_names()] if self.auth else []
+        wanted += [("", name) for name in self.authenticator.secret_names()] if self.options.auth else []
         return wanted + [(e.path, name) for e in self.http.webhooks for name in e.provider.secret_names]
 
     # ------------------------------------------------------------ who calls
@@ -402,7 +364,8 @@ class App(RunsQueries, RunsMutations, RunsActions):
         """Checks the tokens of the app's providers."""
         from ..auth.authenticator import Authenticator
 
-        return Authenticator(self.auth, environment=self.environment, clock=self.clock)
+        options = self.options
+        return Authenticator(options.auth, environment=options.environment, clock=options.clock)
 
     def read_authorization(self, header: str) -> tuple[bool, Caller]:
         """What an Authorization header proves: whether it holds the admin key, and who calls.
@@ -412,12 +375,12 @@ class App(RunsQueries, RunsMutations, RunsActions):
         """
         from ..auth.header import read_header
 
-        admin_key = self.admin_key or self.environment.get("MINIHTTP_ADMIN_KEY")
+        admin_key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY")
         return read_header(header, self.authenticator, admin_key)
 
     def problems(self) -> list[str]:
         """What is wrong while the app goes on: providers whose keys cannot be fetched."""
-        return self.authenticator.problems() if self.auth else []
+        return self.authenticator.problems() if self.options.auth else []
 
     def identify(self, header: str) -> Identity | None:
         """The identity in an Authorization header; raises as `read_authorization`."""
@@ -427,24 +390,6 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
         return self.runner.run(function, args, kind=kind)
-
-
-_SETTINGS = (
-    "auth",
-    "wire_names",
-    "data",
-    "files",
-    "origin",
-    "limits",
-    "function_api",
-    "admin_key",
-    "development",
-    "strict_media_type",
-    "workers",
-    "metrics",
-    "clock",
-    "environment",
-)
 
 
 class _Closing:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def back_up_into(args: argparse.Namespace, place: str, keep: int | None) -> str:
     """Make one backup below `place`, remove those that are too many, and return its path."""
     app = load_app(args)
-    documents_url, files_url = backends.storage_urls(app.data, app.files_url)
+    documents_url, files_url = backends.storage_urls(app.options.data, app.options.files)
     if backends.copier(documents_url, "DocumentBackend") is None:
         raise ConfigurationError("this engine is no local file: back it up into one file, NAME.zip")
     path = os.path.join(place, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))

@@ -11,14 +11,14 @@ from typing import Any
 
 from ..app.backends import without_password
 from . import add_json_flag, add_target, load_app, print_rows, receiving_nothing, settings_of
-from ._settings import APP_SETTINGS, LIMITS, SECRETS, SETTINGS, add_flags
+from ._settings import APP_SETTINGS, LIMITS, SERVE_FLAGS, SETTINGS, add_flags
 
 HELP = "print the settings in force, and where each comes from"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_target(parser)
-    add_flags(parser, *(name for name in SETTINGS if name not in SECRETS))
+    add_flags(parser, *SERVE_FLAGS)
     add_json_flag(parser)
 
 
@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> int:
     for name, value in settings.values.items():
         origin = settings.origins[name]
         if origin == "default" and name in APP_SETTINGS:
-            value, origin = getattr(app, "files_url" if name == "files" else name), "the app"
+            value, origin = getattr(app.options, name), "the app"
         elif origin == "default" and value != limits.get(name, value):
             value, origin = limits[name], "the app"
-        if name in SECRETS and value:
+        if SETTINGS[name].secret and value:
             value = "(set)"
         if name in ("data", "files") and value:
             value = without_password(value)

@@ -86,7 +86,7 @@ def _start(app: App) -> Iterator[Finding]:
 
 def _storage(app: App) -> Iterator[Finding]:
     """Disk, WAL, and the clock, which the files tell about."""
-    scheme, _, path = storage_urls(app.data, app.files_url)[0].partition(":")
+    scheme, _, path = storage_urls(app.options.data, app.options.files)[0].partition(":")
     if scheme != "sqlite" or path == ":memory:":
         yield "disk", "ok", f"the documents are not in a file: {scheme}"
         yield from _clock(0.0)
@@ -157,7 +157,7 @@ def _secrets(app: App) -> Iterator[Finding]:
 
 def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
     proxy, exposed = settings["trusted_proxy"], settings["host"] not in _LOCAL
-    local = any(name in app.origin for name in _LOCAL)
+    local = any(name in app.options.origin for name in _LOCAL)
     findings = (
         (
             exposed and proxy == "*",
@@ -175,17 +175,17 @@ def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
             "the port is not local and no proxy is set: slow clients can fill the connections",
         ),
         (
-            app.origin.startswith("https://") and not proxy,
+            app.options.origin.startswith("https://") and not proxy,
             "warning",
             "a proxy ends TLS, as origin says, but trusted_proxy is not set: all clients have its address",
         ),
         (
-            app.origin.startswith("http://") and not local,
+            app.options.origin.startswith("http://") and not local,
             "warning",
-            f"origin {app.origin} is not https",
+            f"origin {app.options.origin} is not https",
         ),
         (
-            proxy and not app.origin,
+            proxy and not app.options.origin,
             "warning",
             "origin is not set: links made outside of a request have no host",
         ),

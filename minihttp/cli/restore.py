@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 def _data_folder(args: argparse.Namespace, backup: str) -> str:
     """The data directory that the backup is for, which nobody may have open."""
     app = load_app(args)
-    url, files_url = backends.storage_urls(app.data, app.files_url)
+    url, files_url = backends.storage_urls(app.options.data, app.options.files)
     folder = os.path.dirname(url.partition(":")[2])
     has_files_db = os.path.exists(os.path.join(backup, "files.db"))
     expected = f"sqlite:{folder}/files.db" if has_files_db else f"filesystem:{folder}/files"

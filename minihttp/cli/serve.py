@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from .. import logs
 from ..app import log_ring
-from ..app.health import Metrics
 from ..errors import ConfigurationError
 from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of
-from ._settings import LIMIT_SETTINGS, add_flags
+from ._settings import SERVE_FLAGS, add_flags
 from .routes import route_rows
 
 if TYPE_CHECKING:
@@ -22,16 +21,12 @@ if TYPE_CHECKING:
     from ..logs import Served
 
 HELP = "serve an app over HTTP"
-_FLAGS = (
-    "host", "port", "data", "files", "threads", "connections", "workers", "grace", "origin",
-    "trusted_proxy", "forward", "development", "metrics", "log_format", "log_level", *LIMIT_SETTINGS,
-)  # fmt: skip
 _MAX_ROUTES_SHOWN = 40
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_target(parser)
-    add_flags(parser, *_FLAGS)
+    add_flags(parser, *SERVE_FLAGS)
     parser.add_argument(
         "--reload", action="store_true", help="for development: start again when a file changes"
     )
@@ -61,20 +56,14 @@ def run(args: argparse.Namespace) -> int:
         args.environ["MINIHTTP_FORWARD"] = settings["forward"]
     app = load_app(args)
     report: Callable[[Served], None] = logs.access_line
-    if settings["metrics"]:
-        metrics = Metrics()
-        app.configure(metrics=metrics)
-        report = _both(metrics.record, logs.access_line)
+    if app.metrics is not None:
+        report = _both(app.metrics.record, logs.access_line)
     server.serve(
         app,
-        host=settings["host"],
-        port=settings["port"],
+        **settings.for_server(),
         listener=socket.socket(fileno=args.fd) if args.fd is not None else None,
-        threads=settings["threads"],
-        connections=settings["connections"],
         grace_seconds=settings["grace"],
         min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
-        trusted_proxy=settings["trusted_proxy"],
         report=report,
         ready=lambda bound: print(banner(app, bound.url), file=sys.stderr, flush=True),
     )

@@ -11,21 +11,21 @@ import threading
 from .. import logs
 from ..errors import ConfigurationError
 from . import add_target, load_app, settings_of
-from ._settings import LIMIT_SETTINGS, add_flags
+from ._settings import WORKER_FLAGS, add_flags
 
 HELP = "run the scheduled functions of an app, without serving it"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_target(parser, optional=True)
-    add_flags(parser, "data", "files", "workers", "grace", "log_format", "log_level", *LIMIT_SETTINGS)
+    add_flags(parser, *WORKER_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     logs.configure(settings["log_format"], settings["log_level"])
     app, stop = load_app(args), threading.Event()
-    if app.workers < 1:
+    if app.options.workers < 1:
         raise ConfigurationError("a worker needs workers: this app has 0, give it --workers 4")
 
     def on_signal(number: int, frame: object) -> None:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         app.start()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, on_signal)
-        print(f"worker: {app.workers} jobs side by side, until SIGTERM", file=sys.stderr, flush=True)
+        print(f"worker: {app.options.workers} jobs side by side, until SIGTERM", file=sys.stderr, flush=True)
         stop.wait()
     finally:
         app.close(settings["grace"])

@@ -247,7 +247,7 @@ class Host(Protocol):
     """What a handler's context needs of the app."""
 
     limits: Limits
-    origin: str
+    options: Any
 
     @property
     def runner(self) -> FunctionRunner: ...
@@ -287,7 +287,8 @@ class HandlerCtx(OutsideCtx):
     @property
     def origin(self) -> str:
         """Scheme and authority for URLs: the app's `origin`, else that of the request."""
-        return self._app.origin or self._request.origin
+        origin: str = self._app.options.origin or self._request.origin
+        return origin
 
     @property
     def _runner(self) -> FunctionRunner:  # type: ignore[override]

@@ -207,7 +207,9 @@ def test_a_folder_exports_its_providers(module: str, tmp_path: Path) -> None:
     source = "from minihttp import auth\nauth = [auth.shared_secret('S', issuer='https://me')]\n"
     (folder / f"{module}.py").write_text(source)
     app = App.from_package(folder)
-    assert [str(provider) for provider in app.auth] == ["SharedSecret(issuer=https://me, app_id=none)"]
+    assert [str(provider) for provider in app.options.auth] == [
+        "SharedSecret(issuer=https://me, app_id=none)"
+    ]
 
 
 def test_a_folder_whose_auth_module_has_only_functions(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_a_folder_whose_auth_module_has_only_functions(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "http.py").write_text("from minihttp import HttpRouter\nhttp = HttpRouter()\n")
     (folder / "auth.py").write_text("from minihttp import auth, query\n@query\ndef me(ctx): return 1\n")
-    assert list(App.from_package(folder).auth) == []
+    assert list(App.from_package(folder).options.auth) == []
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,10 +51,8 @@ def test_a_blob_that_is_not_what_the_database_says(data: Path, capsys: pytest.Ca
 
 def test_mistakes(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["files", "copy", "--from", "floppy:a", "--to", f"sqlite:{data}/files.db"], {}) == 1
-    assert (
-        capsys.readouterr().err
-        == "minihttp: there is no storage backend 'floppy'; there are: filesystem, sqlite\n"
-    )
+    known = "there is no storage backend 'floppy'; there are: .*filesystem.*sqlite"
+    assert re.fullmatch(f"minihttp: {known}.*\n", capsys.readouterr().err)
     for url in (f"filesystem:{data}/flies", f"{data}/flies"):
         assert main(["files", "copy", "--from", url, "--to", f"sqlite:{data}/files.db"], {}) == 1
         assert capsys.readouterr().err == f"minihttp: there is nothing at {url!r}\n"

@@ -143,7 +143,7 @@ def test_a_terminal_gets_no_control_characters(shell: Shell) -> None:
 
 def test_beside_a_running_server_it_is_asked(shell: Shell, served: tuple[App, str]) -> None:
     app, url = served
-    schedule, (module,), server = app.jobs.scheduler().run_after, app.modules, ("--server", url)
+    schedule, (module,), server = app.jobs.scheduler().run_after, app.options.modules, ("--server", url)
     note, fail = schedule(0, f"{module}:note", text="hello"), schedule(0, f"{module}:fail")
     assert [row["id"] for row in shell.jobs("list", "--state", "pending", *server)] == [note, fail]
     (shown,) = shell.jobs("cancel", note, *server)

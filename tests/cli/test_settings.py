@@ -43,10 +43,9 @@ def test_flags_beat_environment_beats_file(tmp_path: Path) -> None:
 
 
 @needs_toml
-@pytest.mark.parametrize("header", ["[limits]", "[tool.minihttp.limits]"])
-def test_limits_are_settings_too(tmp_path: Path, header: str) -> None:
-    file = "minihttp.toml" if header == "[limits]" else "pyproject.toml"
-    (tmp_path / file).write_text(f"{header}\nmax_body_bytes = 1\nmax-form-parts = 2\nquery_seconds = 3\n")
+def test_limits_are_settings_too(tmp_path: Path) -> None:
+    file = "minihttp.toml"
+    (tmp_path / file).write_text("[limits]\nmax_body_bytes = 1\nmax-form-parts = 2\nquery_seconds = 3\n")
     parser = argparse.ArgumentParser()
     add_flags(parser, *SETTINGS)
     flags = vars(parser.parse_args(["--limits-max-form-parts", "5"]))
@@ -57,18 +56,6 @@ def test_limits_are_settings_too(tmp_path: Path, header: str) -> None:
     assert settings.origins["limits.max_body_bytes"] == file
     assert settings.origins["limits.query_seconds"] == "MINIHTTP_LIMITS_QUERY_SECONDS"
     assert settings.origins["limits.max_form_parts"] == "--limits-max-form-parts"
-
-
-@needs_toml
-def test_pyproject(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n[tool.minihttp]\ndata = "d"\n')
-    settings = resolve({}, {}, str(tmp_path))
-    assert settings.for_app() == {"data": "d"} and settings.origins["data"] == "pyproject.toml"
-
-
-def test_a_pyproject_of_somebody_else(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
-    assert resolve({}, {}, str(tmp_path)).for_app() == {}
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 11), reason="this Python reads TOML")
@@ -210,7 +197,7 @@ def test_addresses_and_urls_are_kept_in_one_spelling() -> None:
     assert resolve({"trusted_proxy": "*"}, {}, "no-such-folder")["trusted_proxy"] == "*"
 
 
-@pytest.mark.parametrize("name", [".env", "minihttp.toml", "pyproject.toml"])
+@pytest.mark.parametrize("name", [".env", "minihttp.toml"])
 def test_a_file_that_is_no_text(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"# \xff")
@@ -220,8 +207,8 @@ def test_a_file_that_is_no_text(tmp_path: Path, name: str) -> None:
 
 @needs_toml
 def test_a_table_that_is_a_list(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("[[tool.minihttp]]\nport = 1\n")
-    with pytest.raises(ConfigurationError, match=r"pyproject\.toml: minihttp must be a table"):
+    (tmp_path / "minihttp.toml").write_text("[[limits]]\nport = 1\n")
+    with pytest.raises(ConfigurationError, match=r"minihttp\.toml: limits must be a table"):
         resolve({}, {}, str(tmp_path))
 
 

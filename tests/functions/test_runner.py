@@ -266,7 +266,7 @@ def test_a_runaway_mutation_is_undone_at_its_limit() -> None:
 
 
 def test_the_clock_stands_still_in_a_transaction(app: App) -> None:
-    assert app.run_query(times) == [app.clock(), app.clock(), True, True]
+    assert app.run_query(times) == [app.options.clock(), app.options.clock(), True, True]
 
 
 def test_an_outer_call_counts_towards_the_depth(app: App) -> None:

@@ -57,7 +57,7 @@ def test_large_bodies(app: App, chunked: bool, query: str) -> None:
     assert reply.get("after") is not True
     with app.files.outside().get(reply["id"]) as file:  # type: ignore[union-attr]
         assert file.sha256 == hashlib.sha256(DATA[1:] if query else DATA).hexdigest()
-        if app.files_url == "filesystem":
+        if app.options.files == "filesystem":
             assert os.fstat(file._blob.fileno()).st_nlink == 1
 
 

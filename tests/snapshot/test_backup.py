@@ -31,13 +31,20 @@ def app(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[App]:
 
 
 def backed_up(app: App, target: Path, tick: Any = nothing) -> str:
-    back_up(backends, *backends.storage_urls(app.data, app.files_url), str(target), version="1", tick=tick)
+    urls = backends.storage_urls(app.options.data, app.options.files)
+    back_up(
+        backends,
+        *urls,
+        str(target),
+        version="1",
+        tick=tick,
+    )
     return str(target)
 
 
 def restored(app: App, backup: str, folder: Path) -> App:
     restore(backends, backup, str(folder), replace=False, tick=nothing)
-    return make_app(folder, files=app.files_url)
+    return make_app(folder, files=app.options.files)
 
 
 def test_a_round_trip_beside_the_running_app(tmp_path: Path, app: App) -> None:
@@ -150,7 +157,7 @@ def test_data_that_is_there_is_kept_aside(tmp_path: Path, app: App) -> None:
         restore(backends, backup, str(tmp_path / "again"), replace=False, tick=nothing)
     aside = restore(backends, backup, str(tmp_path / "again"), replace=True, tick=nothing)
     assert aside is not None and os.listdir(aside) == ["mine"]
-    with make_app(tmp_path / "again", files=app.files_url) as again:
+    with make_app(tmp_path / "again", files=app.options.files) as again:
         assert documents(again) == documents(app)
 
 

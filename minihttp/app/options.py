@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Every option of an app, of its server and of its process, in one table.
+
+A line of `AppOptions` is a keyword of `App`, of `App.configure` and of `testing.in_memory`; where it can be
+read from text (`convert`) it is also a flag, a `MINIHTTP_*` variable, a name in `minihttp.toml` and a row of
+`config`. So a new switch is one line here. The annotations are read as data: nothing from `__future__` here.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict
+
+from ..errors import ConfigurationError, did_you_mean
+from ..limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from ..auth.providers import Provider, Resolver
+    from ..data.schema import Schema
+    from ..jobs.crons import Crons
+    from .health import Metrics
+
+Modules = Iterable[str | ModuleType] | Mapping[str, str | ModuleType]
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+class Option(NamedTuple):
+    """One option.
+
+    Attributes:
+        default: its value where nobody says another.
+        help: one line, without a full stop.
+        convert: makes its value of a text, or raises a ValueError that says the rule; None where only code
+            can give it.
+        secret: it is never shown, and is no flag: other users of the machine see command lines.
+    """
+
+    default: Any
+    help: str = ""
+    convert: Callable[[Any], Any] | None = None
+    secret: bool = False
+
+
+# ------------------------------------------------------------ what texts may say
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")
+    return value
+
+
+def switch(value: Any) -> bool:
+    word = str(value).lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError("true or false")
+    return word in _TRUE
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        digits = not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,15}", str(value))
+        if not digits or not low <= int(value) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(value)
+
+    return convert
+
+
+def seconds(value: Any) -> float:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", str(value)):
+        raise ValueError("a number of seconds")
+    return float(value)
+
+
+def positive_seconds(value: Any) -> float:
+    if not seconds(value):
+        raise ValueError("more than 0 seconds")
+    return seconds(value)
+
+
+def address(value: Any) -> str:
+    from ipaddress import ip_address  # rare, and 5 ms to import
+
+    try:
+        return "*" if value == "*" else str(ip_address(text(value)))
+    except ValueError:
+        raise ValueError("an IP address, or * for any") from None
+
+
+def url(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[!-~]+", value):
+        raise ValueError("a URL such as https://api.example.com")
+    return value.rstrip("/")
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if value not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return str(value)
+
+    return convert
+
+
+# ------------------------------------------------------------ the table
+
+
+class AppOptions(TypedDict, total=False):
+    """The keywords of `App`."""
+
+    schema: Annotated["Schema | None", Option(None, "the tables; without it documents are free of form")]
+    modules: Annotated[Modules, Option((), "where functions are: names or modules, or wire name -> module")]
+    crons: Annotated["Crons | None", Option(None, "the cron jobs")]
+    auth: Annotated["Iterable[Provider | Resolver]", Option((), "whose tokens are believed: docs/auth.md")]
+    data: Annotated[str | os.PathLike[str], Option("data", "data directory, database URL, or :memory:", text)]
+    files: Annotated[
+        str | None, Option(None, "directory or URL of the stored files; beside the data if absent", text)
+    ]
+    workers: Annotated[int, Option(4, "jobs that run side by side here, 0 for none", whole(0, 1000))]
+    origin: Annotated[str, Option("", "public URL, such as https://api.example.com, for links", url)]
+    admin_key: Annotated[
+        str | None,
+        Option(None, "opens internal functions; best kept in .env", text, secret=True),
+    ]
+    function_api: Annotated[bool, Option(True, "serve /api/query and its siblings", switch)]
+    wire_names: Annotated[
+        str | None,
+        Option(None, "camelCase: such names for functions and arguments", one_of("camelCase")),
+    ]
+    development: Annotated[bool, Option(False, "show errors of the app in responses", switch)]
+    strict_media_type: Annotated[
+        bool, Option(True, "refuse JSON bodies that have no media type, or text/plain", switch)
+    ]
+    metrics: Annotated["Metrics | bool", Option(False, "answer /_/metrics", switch)]
+    limits: Annotated[Limits, Option(DEFAULT_LIMITS, "other limits than the default ones")]
+    clock: Annotated[Callable[[], float], Option(time.time, "Unix seconds")]
+    environment: Annotated[Mapping[str, str], Option(os.environ, "where secrets are looked up")]
+
+
+APP_OPTIONS: dict[str, Option] = {
+    name: hint.__metadata__[0] for name, hint in AppOptions.__annotations__.items()
+}
+SERVER_OPTIONS: dict[str, Option] = {
+    "host": Option("127.0.0.1", "address to listen on; 0.0.0.0 for every interface", text),
+    "port": Option(8080, "port to listen on; 0 lets the system choose", whole(0, 65535)),
+    "threads": Option(16, "handlers that run at the same time", whole(1, 1000)),
+    "connections": Option(
+        None, "clients at the same time; 1000, or what the limit of open files allows", whole(1, 100_000)
+    ),
+    "trusted_proxy": Option(
+        None, "address of the proxy whose X-Forwarded-* and X-Request-Id are believed", address
+    ),
+}
+PROCESS_OPTIONS: dict[str, Option] = {
+    "grace": Option(30.0, "seconds that requests in flight and jobs may take after SIGTERM", seconds),
+    "forward": Option(None, "URL to which the ready-made webhook inbox passes deliveries on", url),
+    "log_format": Option("auto", "text, json, or auto: text on a terminal", one_of("auto", "text", "json")),
+    "log_level": Option("info", "least level that is logged", one_of("debug", "info", "warning", "error")),
+}
+
+
+class Options(SimpleNamespace):
+    """The options of one app that are in force, as attributes."""
+
+
+def changed(options: Options, changes: Mapping[str, Any]) -> Options:
+    """Options of an app, but for those given.
+
+    Raises:
+        ConfigurationError: for a name that is no option, with a suggestion.
+    """
+    for name in changes:
+        if name not in APP_OPTIONS:
+            raise ConfigurationError(f"{name!r} is not a setting of App{did_you_mean(name, APP_OPTIONS)}")
+    made = Options(**{**vars(options), **changes})
+    made.data = os.fspath(made.data)
+    for name in ("limits", "environment"):  # None asks for the default, as code that passes one on does
+        if getattr(made, name) is None:
+            setattr(made, name, APP_OPTIONS[name].default)
+    return made
+
+
+DEFAULTS = Options(**{name: option.default for name, option in APP_OPTIONS.items()})
