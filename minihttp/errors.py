@@ -278,6 +278,12 @@ class StorageUnavailableError(MinihttpError):
     code = "StorageUnavailable"
 
 
+class IndexNotReadyError(StorageUnavailableError):
+    """A query on an index into which not all documents have been put yet (503)."""
+
+    code = "IndexNotReady"
+
+
 class StorageFullError(StorageUnavailableError):
     """No space is left for the write; reads go on (507 Insufficient Storage, RFC 4918 §11.5)."""
 

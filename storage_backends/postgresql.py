@@ -66,7 +66,7 @@ class DocumentBackend:
         self._free = threading.Semaphore(self._target.connections - self._target.writers - 1)
         self._closed = False
         name = f"{socket.gethostname()}:{os.getpid()}"
-        tokens = [Token(token_hex(16), name) for _ in range(self._target.writers)]
+        self._tokens = tokens = [Token(token_hex(16), name) for _ in range(self._target.writers)]
         connection = self._connect("")  # the statements need the tables
         try:
             _prepare_tables(connection)
@@ -155,6 +155,15 @@ class DocumentBackend:
 
     def clock_offset(self) -> float:
         return self._clock.offset_seconds
+
+    def alone(self, seconds: float) -> bool:
+        ours = ", ".join(token.id for token in self._tokens)
+        with self.read(None) as reading:
+            [(others,)] = reading.execute(
+                f"SELECT count(*) FROM writers WHERE id NOT IN ({ours})"
+                f" AND seen_at > clock_timestamp() - interval '{float(seconds)} s'"
+            )
+        return others == "0"
 
     def listen(self, call: Callable[[], object]) -> None:
         self._watch.listen(call)

@@ -24,7 +24,7 @@ class Token:
     """
 
     def __init__(self, id: str, app: str) -> None:
-        self._id = quoted(id)
+        self.id = quoted(id)
         self._app = quoted(app)
         self._number = 0
 
@@ -32,17 +32,17 @@ class Token:
         """Not in a serializable transaction: its failure would be that of a start."""
         connection.run(
             "BEGIN ISOLATION LEVEL READ COMMITTED; INSERT INTO writers VALUES"
-            f" ({self._id}, {self._number}, clock_timestamp(), {self._app})"
+            f" ({self.id}, {self._number}, clock_timestamp(), {self._app})"
             " ON CONFLICT (id) DO NOTHING; COMMIT"
         )
 
     def delete(self, connection: Connection) -> None:
-        connection.run(f"DELETE FROM writers WHERE id = {self._id}")
+        connection.run(f"DELETE FROM writers WHERE id = {self.id}")
 
     def beat(self, connection: Connection) -> None:
         """Show that this process lives, if no COMMIT has shown it for a while."""
         connection.run(
-            f"UPDATE writers SET seen_at = clock_timestamp() WHERE id = {self._id}"
+            f"UPDATE writers SET seen_at = clock_timestamp() WHERE id = {self.id}"
             " AND seen_at < clock_timestamp() - interval '15 s'"
         )
 
@@ -51,7 +51,7 @@ class Token:
         self._number += 2
         return (
             f"WITH w AS (UPDATE writers SET batch = {self._number}, seen_at = clock_timestamp()"
-            f" WHERE id = {self._id} AND batch < {self._number} RETURNING 1) SELECT 1/count(*) FROM w"
+            f" WHERE id = {self.id} AND batch < {self._number} RETURNING 1) SELECT 1/count(*) FROM w"
         )
 
     def took_place(self, connection: Connection) -> bool:
@@ -61,8 +61,7 @@ class Token:
             Fault: EIO, when somebody has removed the row, so that nobody can know.
         """
         rows = connection.rows(
-            "BEGIN ISOLATION LEVEL READ COMMITTED;"
-            f" SELECT batch FROM writers WHERE id = {self._id} FOR UPDATE"
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT batch FROM writers WHERE id = {self.id} FOR UPDATE"
         )
         if not rows:
             connection.run("ROLLBACK")
@@ -71,5 +70,5 @@ class Token:
             )
         found = rows[0][0] == str(self._number)
         later = self._number + (not found)
-        connection.run(f"UPDATE writers SET batch = {later} WHERE id = {self._id}; COMMIT")
+        connection.run(f"UPDATE writers SET batch = {later} WHERE id = {self.id}; COMMIT")
         return found

@@ -225,6 +225,9 @@ class DocumentBackend:
     def clock_offset(self) -> float:
         return 0.0
 
+    def alone(self, seconds: float) -> bool:
+        return True
+
     def listen(self, call: Callable[[], object]) -> None:
         pass
 

@@ -153,6 +153,10 @@ class DocumentBackend(Protocol):
         engine that is not shared."""
         ...
 
+    def alone(self, seconds: float) -> bool:
+        """Whether no other process has shown for so long that it has the store open."""
+        ...
+
     def listen(self, call: Callable[[], object]) -> None:
         """Call this, in a thread of the backend, when another process has called `notify`, and when that may
         have been missed. An engine that is not shared never does."""

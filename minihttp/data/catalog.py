@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import DocumentError, SchemaError
 from ..values import UNSET, Int64, StoredDocument, copy, index_key, show
 from . import ids
-from .backend import Entry
+from .backend import Entry, Guard
 from .schema import check_table_name
 from .validators import Validator
 
@@ -38,12 +38,17 @@ def _as_stored(value: Any) -> Any:
 
 
 class Index:
-    """An index: its number among the entries, and the field paths that make its keys."""
+    """An index: its number among the entries, and the field paths that make its keys.
 
-    __slots__ = ("fields", "name", "number", "paths")
+    Attributes:
+        ready: whether every document is in it; only then it answers queries.
+    """
 
-    def __init__(self, number: int, name: str, fields: tuple[str, ...]) -> None:
+    __slots__ = ("fields", "name", "number", "paths", "ready")
+
+    def __init__(self, number: int, name: str, fields: tuple[str, ...], ready: bool = True) -> None:
         self.number = number
+        self.ready = ready
         self.name = name
         self.fields = fields
         self.paths = tuple(tuple(field.split(".")) for field in fields)
@@ -54,25 +59,37 @@ class Index:
 
 
 class TableInfo:
-    """A table as the database knows it. `validator` is None where documents are not checked."""
+    """A table as the database knows it.
 
-    __slots__ = ("_by_time", "indexes", "name", "tag", "validator")
+    Args:
+        validator: None where documents are not checked.
+        indexes: those that the app declares, by name.
+        stored: every index of the table that the database has, also of other versions of the app: whoever
+            writes a document keeps all of them true.
+    """
+
+    __slots__ = ("_by_time", "indexes", "name", "stored", "tag", "validator")
 
     def __init__(
-        self, name: str, validator: Validator | None = None, indexes: Mapping[str, Index] | None = None
+        self,
+        name: str,
+        validator: Validator | None = None,
+        indexes: Mapping[str, Index] | None = None,
+        stored: Iterable[Index] = (),
     ):
         self.name = name
         self.tag = ids.declare(name) if validator else ids.table_tag(name)
         ours = name.startswith("_") and str(validator) == "v.any()"  # writing such a row checks enough
         self.validator = None if ours else validator
         self.indexes = indexes or {}
-        self._by_time = any(("_creationTime",) in index.paths for index in self.indexes.values())
+        self.stored = tuple(stored)
+        self._by_time = any(("_creationTime",) in index.paths for index in self.stored)
 
     def entries(self, id: str, fields: Document) -> list[Entry]:
         """The index entries of a document, from its fields as they are stored or are fit to be."""
         if self._by_time:
             fields = {**fields, "_creationTime": ids.microseconds(id) / 1000}
-        return [(index.number, index.key(fields)) for index in self.indexes.values()]
+        return [(index.number, index.key(fields)) for index in self.stored]
 
 
 class Tables:
@@ -82,15 +99,28 @@ class Tables:
         declared: by name.
         system: whether this is the view of tables whose names begin with `_`.
         open: whether a table comes into being by being named.
+        others: tables that are not declared and have indexes all the same, by name.
     """
 
-    def __init__(self, declared: Mapping[str, TableInfo], *, system: bool, open: bool) -> None:
+    def __init__(
+        self,
+        declared: Mapping[str, TableInfo],
+        *,
+        system: bool,
+        open: bool,
+        others: Mapping[str, TableInfo] | None = None,
+    ) -> None:
         self._declared = declared
+        self._others = others or {}
         self._system = system
         self._open = open
 
     def __iter__(self) -> Iterator[TableInfo]:
         return iter(self._declared.values())
+
+    def others(self) -> list[TableInfo]:
+        """Tables that are not declared and have indexes all the same."""
+        return list(self._others.values())
 
     def admits(self, name: str) -> bool:
         """Whether a document of that table may be seen here."""
@@ -125,7 +155,7 @@ class Tables:
             )
         if self._system:
             raise DocumentError("InvalidTable", f"There is no system table {show(table)} here.")
-        return TableInfo(table)
+        return self._others.get(table) or TableInfo(table)
 
 
 class Catalog:
@@ -137,16 +167,27 @@ class Catalog:
         public_system: those of them that `ctx.db.system` shows.
         ids: makes new ones.
         secret: 32 random bytes, made once per database, for cursors and signed URLs.
+        guard: the document that says which indexes there are; another text of it is another catalog.
     """
 
-    __slots__ = ("ids", "public_system", "secret", "system", "user")
+    __slots__ = ("guard", "ids", "public_system", "secret", "system", "user")
 
     def __init__(
-        self, user: Tables, system: Tables, public_system: Tables, make_id: ids.IdMaker, secret: bytes
+        self,
+        user: Tables,
+        system: Tables,
+        public_system: Tables,
+        make_id: ids.IdMaker,
+        secret: bytes,
+        guard: Guard,
     ) -> None:
         self.user, self.system, self.public_system = user, system, public_system
-        self.ids, self.secret = make_id, secret
+        self.ids, self.secret, self.guard = make_id, secret, guard
 
     def tables(self) -> list[TableInfo]:
         """Every declared table, the framework's too."""
         return [*self.user, *self.system]
+
+    def indexed_tables(self) -> list[TableInfo]:
+        """Every declared table and those that have indexes of another version of the app."""
+        return [*self.tables(), *self.user.others(), *self.system.others()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,11 +25,11 @@ from ..errors import (
 from ..limits import DEFAULT_LIMITS, Limits
 from ..watchdog import timed_out
 from . import ids
-from .backend import DocumentBackend, Writing
+from .backend import DocumentBackend, Reading, Writing
 from .catalog import Catalog, Document, TableInfo, Tables
 from .documents import PreparedDocument
 from .meter import SYSTEM_LIMITS
-from .migration import Migration
+from .migration import Migration, read_stored, table_infos
 from .pins import Pins
 from .schema import Schema, Table
 from .transaction import Transaction
@@ -37,6 +38,9 @@ __all__ = ["Database", "Transaction"]
 T = TypeVar("T")
 log = logging.getLogger("minihttp.data")
 
+_LOOK_SECONDS = 1.0
+_FILLED_AT_START = 64  # batches: an index of an app that is alone is filled on behind the requests
+_MAX_RELOADS = 20  # of the catalog, for one write
 _OUTAGE_SECONDS = 30.0  # how long a read waits for a server that answers
 _WARNED_SECONDS, _REFUSED_SECONDS = 0.5, 5.0  # between the clocks of the machine and of the store
 PUBLIC_SYSTEM_TABLES = ("_storage", "_scheduled_functions")
@@ -51,7 +55,7 @@ class Database:
         system: the framework's tables, by names that begin with `_`.
         limits: of one transaction and of one document.
         clock: Unix seconds.
-        trial: take the schema in and undo that: what the engine stores is checked and stays as it is.
+        trial: what the engine stores is checked and stays as it is.
 
     Raises:
         SchemaError: when stored documents do not match the schema; nothing is changed then.
@@ -79,8 +83,17 @@ class Database:
         self.shared = backend.shared
         self.clock = self._common(clock)
         self._pins = Pins(lambda: backend.read(None), self.clock)
-        self._catalog = self._take_in(schema, system or {}, ids.IdMaker(self.clock), trial)
+        self._ids = ids.IdMaker(self.clock)
+        self._user = schema.tables if schema else {}
+        self._tables = {**self._user, **(system or {})}
+        self._unchecked = frozenset() if schema and schema.schema_validation else frozenset(self._user)
+        self._closed = False
+        self._reloading = threading.Lock()
+        self._looked_at = time.monotonic()
+        self._catalog = self._take_in(trial)
         self.secret = self._catalog.secret
+        if self.shared and not trial:
+            backend.listen(self._look_soon)
 
     def _common(self, clock: Callable[[], float]) -> Callable[[], float]:
         """The time that all processes of a store agree on; a clock that is not the machine's stays."""
@@ -96,33 +109,76 @@ class Database:
             log.warning("%s the database's", told)
         return lambda: time.time() + self._backend.clock_offset()
 
-    def _take_in(
-        self, schema: Schema | None, system: Mapping[str, Table], make_id: ids.IdMaker, trial: bool
-    ) -> Catalog:
-        user, strict = (schema.tables, schema.schema_validation) if schema else ({}, False)
-        unchecked = frozenset() if strict else frozenset(user)
-
-        def run(engine: Writing) -> tuple[dict[str, TableInfo], bytes]:
-            migration = Migration(engine, make_id)
-            taken = migration.run({**user, **system}, unchecked), migration.secret()
-            if trial:
-                raise _Undone(taken)
-            return taken
-
+    def _take_in(self, trial: bool) -> Catalog:
+        """Bring the database in line with what is declared, and other versions of the app left in peace."""
+        migration = Migration(self._backend, self._tables, self._unchecked, self._ids, self.clock)
         try:
-            tables, secret = self._backend.write(run, None)
-        except _Undone as undone:
-            tables, secret = undone.args[0]
+            migration.check()
+            if not trial:
+                migration.declare()
+                if not migration.fill(None if self.shared else _FILLED_AT_START):
+                    fill = partial(self._fill, migration)
+                    threading.Thread(target=fill, name="minihttp-indexes", daemon=True).start()
+            return self._stored_catalog()
         except self._backend.Fault as fault:
             raise DataDirectoryError(f"The database cannot be opened: {fault.strerror or fault}") from fault
-        public = {name: tables.get(name) or TableInfo(name) for name in PUBLIC_SYSTEM_TABLES}
+
+    def _fill(self, migration: Migration) -> None:
+        """Fill large new indexes while requests are answered."""
+        try:
+            while not self._closed:
+                if migration.fill(1):
+                    self._catalog = self._stored_catalog()
+                    return
+        except self._backend.Fault as fault:
+            if not self._closed:
+                log.error("an index cannot be built, queries on it are refused: %s", fault.strerror)
+
+    def _stored_catalog(self) -> Catalog:
+        """The catalog as the database says by now."""
+        with self._backend.read(None) as engine:
+            stored = read_stored(engine)
+        declared, others = table_infos(stored, self._tables, self._unchecked)
+        user: dict[str, TableInfo] = {}
+        system: dict[str, TableInfo] = {}
+        for name, info in declared.items():
+            (user if name in self._user else system)[name] = info
+        user_others = {name: info for name, info in others.items() if not name.startswith("_")}
+        strict = self.schema is not None and self.schema.schema_validation
+        public = {name: declared.get(name) or TableInfo(name) for name in PUBLIC_SYSTEM_TABLES}
         return Catalog(
-            Tables({name: tables[name] for name in user}, system=False, open=not strict),
-            Tables({name: tables[name] for name in system}, system=True, open=False),
+            Tables(user, system=False, open=not strict, others=user_others),
+            Tables(
+                system,
+                system=True,
+                open=False,
+                others={name: info for name, info in others.items() if name not in user_others},
+            ),
             Tables(public, system=True, open=False),
-            make_id,
-            secret,
+            self._ids,
+            stored.secret or b"",
+            stored.guard,
         )
+
+    def _reload(self, old: Catalog) -> None:
+        """Another process has changed the indexes: find out how."""
+        with self._reloading:
+            if self._catalog is old:
+                self._catalog = self._stored_catalog()
+                self._looked_at = time.monotonic()
+
+    def _look_soon(self) -> None:
+        self._looked_at = -math.inf
+
+    def _refuse_if_stale(self, catalog: Catalog, engine: Reading) -> None:
+        """Once a second a reader looks whether the indexes are still those that it knows: one that was
+        dropped would answer with nothing."""
+        now = time.monotonic()
+        if self.shared and now - self._looked_at > _LOOK_SECONDS:
+            self._looked_at = now
+            row = engine.get(catalog.guard[0])
+            if row is None or row[1] != catalog.guard[1]:
+                raise self._backend.Fault(errno.ESTALE, "the catalog has changed")
 
     # -- transactions
 
@@ -145,16 +201,20 @@ class Database:
 
         def body() -> tuple[Transaction, T]:
             while True:
+                catalog = self._catalog
                 try:
-                    return snapshot()
+                    return snapshot(catalog)
                 except self._backend.Fault as fault:  # the line broke: another snapshot is as good
-                    if fault.errno != errno.ECONNRESET or at is not None or time.monotonic() > give_up_at:
+                    if fault.errno == errno.ESTALE:
+                        self._reload(catalog)
+                    elif fault.errno != errno.ECONNRESET or at is not None or time.monotonic() > give_up_at:
                         raise
 
-        def snapshot() -> tuple[Transaction, T]:
+        def snapshot(catalog: Catalog) -> tuple[Transaction, T]:
             deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
             with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
-                transaction = self._transaction(engine, False, time_limit_seconds)
+                self._refuse_if_stale(catalog, engine)
+                transaction = self._transaction(catalog, engine, False, time_limit_seconds)
                 return transaction, transaction.run(run)
 
         transaction, result = self._alone(body, time_limit_seconds)
@@ -182,13 +242,24 @@ class Database:
         attempts: list[Transaction] = []
         self._pins.release_stale()
 
-        def body(engine: Writing) -> T:
-            transaction = self._transaction(engine, True, time_limit_seconds)
-            attempts.append(transaction)
-            return transaction.run(run)
+        def write() -> T:
+            catalog = self._catalog
+
+            def body(engine: Writing) -> T:
+                transaction = self._transaction(catalog, engine, True, time_limit_seconds)
+                attempts.append(transaction)
+                return transaction.run(run)
+
+            options: dict[str, Any] = {"guard": catalog.guard} if self.shared else {}
+            try:
+                return self._backend.write(body, time_limit_seconds, any_thread=any_thread, **options)
+            except self._backend.Fault as fault:
+                if fault.errno != errno.ESTALE or len(attempts) > _MAX_RELOADS:
+                    raise
+            self._reload(catalog)
+            return write()
 
         try:
-            write = partial(self._backend.write, body, time_limit_seconds, any_thread=any_thread)
             result = self._alone(write, time_limit_seconds)
         except Exception:  # of an interrupt nobody knows whether it came before the commit or after
             for attempt in attempts:
@@ -213,9 +284,10 @@ class Database:
         """
         attempts: list[Transaction] = []
         self._pins.release_stale()
+        catalog = self._catalog
 
         def body(engine: Writing) -> Any:
-            transaction = self._transaction(engine, True, time_limit_seconds)
+            transaction = self._transaction(catalog, engine, True, time_limit_seconds)
             attempts.append(transaction)
             self._open.here = True
             try:
@@ -227,14 +299,21 @@ class Database:
             for attempt in attempts:
                 attempt.call_hooks(committed=error is None and attempt is attempts[-1])
             if isinstance(error, self._backend.Fault):
+                if error.errno == errno.ESTALE:
+                    self._reload(catalog)
+                    self.submit(run, done, time_limit_seconds=time_limit_seconds)
+                    return
                 error = self._translate(error, time_limit_seconds)
             done(result, error)
 
-        self._backend.submit(body, time_limit_seconds, told)
+        options: dict[str, Any] = {"guard": catalog.guard} if self.shared else {}
+        self._backend.submit(body, time_limit_seconds, told, **options)
 
-    def _transaction(self, engine: Any, writable: bool, time_limit_seconds: float | None) -> Transaction:
+    def _transaction(
+        self, catalog: Catalog, engine: Any, writable: bool, time_limit_seconds: float | None
+    ) -> Transaction:
         return Transaction(
-            self._catalog,
+            catalog,
             engine,
             writable=writable,
             now=self.clock(),
@@ -245,8 +324,9 @@ class Database:
     def prepare(self, table: str, fields: Document) -> PreparedDocument:
         """A new document of a system table, made ready before the transaction that adds it: others can write
         meanwhile."""
-        info = self._catalog.system.writable(table)
-        return PreparedDocument(info, self._catalog.ids.make(info.tag), fields, SYSTEM_LIMITS)
+        catalog = self._catalog
+        info = catalog.system.writable(table)
+        return PreparedDocument(info, self._ids.make(info.tag), fields, SYSTEM_LIMITS, catalog.guard)
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""
@@ -298,12 +378,9 @@ class Database:
 
     def close(self) -> None:
         """Close the engine; what was acknowledged is on disk already."""
+        self._closed = True
         self._pins.close()
         self._backend.close()
-
-
-class _Undone(Exception):
-    """Ends a transaction that is not to be kept."""
 
 
 class _Open(threading.local):

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError, LimitError, ValidationError
 from ..limits import Limits
-from ..values import dumps, show
+from ..values import dumps, loads, show
 from . import ids
 from .catalog import Document, TableInfo, Tables, make_document
 from .query import Query
 
 if TYPE_CHECKING:
+    from .backend import Guard
     from .lease import Lease
     from .meter import Meter
 
@@ -87,16 +88,20 @@ class PreparedDocument:
         info: its table.
         fields: without the system fields.
         limits: of one document.
+        guard: of the catalog that `info` is from, where it is prepared before its transaction.
 
     Raises:
         ValidationError: when it does not match the schema or is not made of Convex values.
         LimitError: when it is too large.
     """
 
-    __slots__ = ("entries", "id", "json", "size_bytes", "table")
+    __slots__ = ("entries", "guard", "id", "json", "size_bytes", "table")
 
-    def __init__(self, info: TableInfo, id: str, fields: Document, limits: Limits) -> None:
+    def __init__(
+        self, info: TableInfo, id: str, fields: Document, limits: Limits, guard: Guard | None = None
+    ) -> None:
         self.id = id
+        self.guard = guard
         self.table = info.name
         checked = _checked(info, fields)
         self.json = json = dumps(checked, limits)
@@ -106,7 +111,7 @@ class PreparedDocument:
                 "DocumentTooLarge",
                 f"Document is too large ({self.size_bytes} bytes > maximum size {limits.max_document_bytes})",
             )
-        self.entries = info.entries(id, checked) if info.indexes else []
+        self.entries = info.entries(id, checked) if info.stored else []
 
 
 class Writer(Reader):
@@ -129,7 +134,10 @@ class Writer(Reader):
     def add(self, prepared: PreparedDocument) -> str:
         """Store a new document that was prepared before (`Database.prepare`), and return its id."""
         self._meter.count_write(prepared.size_bytes)
-        self._lease.engine.put(prepared.id, prepared.table, prepared.json, prepared.entries, ())
+        entries = prepared.entries
+        if prepared.guard is not None and prepared.guard != self._lease.catalog.guard:  # other indexes by now
+            entries = self._tables.writable(prepared.table).entries(prepared.id, loads(prepared.json))
+        self._lease.engine.put(prepared.id, prepared.table, prepared.json, entries, ())
         return prepared.id
 
     def patch(self, *where_and_fields: Any) -> None:

@@ -1,27 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""How a changed schema is taken in.
+"""How a changed schema is taken in, while other processes go on with the old one.
 
-Index definitions, the checked validators and the database's secret are documents of three system tables, so
-an engine needs nothing of them. Taking in a schema is one transaction: it is either wholly in force,
-documents checked and indexes filled, or not at all. Knows no transactions of users.
+Index definitions, the checked validators, the generation of both and the database's secret are documents of
+system tables, so an engine needs nothing of them. A new index is "filling" at first: from then on whoever
+writes keeps it true (the generation guards every write of a shared store), then it is filled in batches, and
+then it is ready. Nobody drops an index that another process may use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from secrets import token_bytes
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from secrets import token_bytes, token_hex
+from time import sleep
+from typing import NamedTuple
 
 from ..errors import SchemaError, ValidationError
 from ..values import dumps, loads, show
 from . import ids
-from .backend import Reading, Writing
+from .backend import DocumentBackend, Guard, Reading, Writing
 from .catalog import Document, Index, TableInfo, make_document
 from .schema import Table
 from .validators import Validator
 
-_INDEXES, _CHECKED, _SETTINGS = "_indexes", "_checked", "_settings"
+log = logging.getLogger("minihttp.data")
+
+_INDEXES, _CHECKED, _SETTINGS, _CATALOG = "_indexes", "_checked", "_settings", "_catalog"
 _SCAN_ROWS = 256
 _FILL_ROWS = 1_024
+_LEASE_SECONDS = 10.0  # after it another process may go on filling
+_MAX_WAIT_SECONDS = 60.0  # for a process that fills
+_PAUSE_SECONDS = 0.2
+ALONE_SECONDS = 60.0  # without a sign of another process: then nobody uses an index that is not declared
 
 
 def stored_documents(engine: Reading, table: str) -> Iterator[tuple[str, str]]:
@@ -45,55 +55,175 @@ def stored_tables(engine: Reading) -> list[str]:
     return sorted(names)
 
 
+class Stored(NamedTuple):
+    """What a database says of itself, in one snapshot."""
+
+    indexes: list[Document]
+    checked: dict[str, Document]
+    secret: bytes | None
+    catalog: Document | None
+    guard: Guard
+
+
+def read_stored(engine: Reading) -> Stored:
+    """What a database says of itself."""
+    settings = {row["name"]: row for row in _rows(engine, _SETTINGS)}
+    found = list(stored_documents(engine, _CATALOG))
+    return Stored(
+        _rows(engine, _INDEXES),
+        {row["table"]: row for row in _rows(engine, _CHECKED)},
+        settings["secret"]["value"] if "secret" in settings else None,
+        make_document(*found[0]) if found else None,
+        found[0] if found else ("", ""),
+    )
+
+
+def table_infos(
+    stored: Stored, tables: Mapping[str, Table], unchecked: frozenset[str]
+) -> tuple[dict[str, TableInfo], dict[str, TableInfo]]:
+    """The declared tables as they are stored, and those that only have indexes; an index that is missing is
+    not ready."""
+    by_table: dict[str, list[tuple[Document, Index]]] = {}
+    for row in stored.indexes:
+        index = Index(row["number"], row["name"], tuple(row["fields"]), row.get("state") != "filling")
+        by_table.setdefault(row["table"], []).append((row, index))
+    declared = {}
+    for name, table in tables.items():
+        there = {(index.name, index.fields): index for _, index in by_table.get(name, ())}
+        indexes = {
+            label: there.get((label, fields)) or Index(0, label, fields, ready=False)
+            for label, fields in table.indexes.items()
+        }
+        validator = None if name in unchecked else table.validator
+        declared[name] = TableInfo(name, validator, indexes, there.values())
+    others = {
+        name: TableInfo(name, None, None, [index for _, index in found])
+        for name, found in by_table.items()
+        if name not in tables
+    }
+    return declared, others
+
+
+def _rows(engine: Reading, table: str) -> list[Document]:
+    return [make_document(id, json) for id, json in stored_documents(engine, table)]
+
+
 class Migration:
-    """Brings a database in line with a schema, inside one write transaction.
+    """Brings a database in line with a schema.
 
     Args:
-        engine: the transaction.
+        backend: the engine.
+        tables: every declared table, system tables too.
+        unchecked: the names of those whose documents are not checked.
         make_id: a table's tag -> a new id.
+        clock: Unix seconds, the same for all processes.
     """
 
-    def __init__(self, engine: Writing, make_id: ids.IdMaker) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        backend: DocumentBackend,
+        tables: Mapping[str, Table],
+        unchecked: frozenset[str],
+        make_id: ids.IdMaker,
+        clock: Callable[[], float],
+    ) -> None:
+        self._backend = backend
+        self._tables = tables
+        self._checked = {name: table.validator for name, table in tables.items() if name not in unchecked}
         self._make_id = make_id
+        self._clock = clock
+        self._owner = token_hex(8)
+        self._drops = not backend.shared or backend.alone(ALONE_SECONDS)
 
-    def run(self, tables: Mapping[str, Table], unchecked: frozenset[str]) -> dict[str, TableInfo]:
-        """Check documents against changed validators, drop and fill indexes.
-
-        Args:
-            tables: every declared table, system tables too.
-            unchecked: the names of those whose documents are not checked.
+    def check(self) -> None:
+        """Compare documents with validators that have changed; writes nothing.
 
         Raises:
-            SchemaError: naming the first document that does not match, and why; nothing is changed then.
+            SchemaError: naming the first document that does not match, and why.
         """
-        self._refuse_collisions(tables)
-        checked = {name: table.validator for name, table in tables.items() if name not in unchecked}
-        self._check_documents(checked)
-        indexes = self._migrate_indexes(tables)
-        return {name: TableInfo(name, checked.get(name), indexes[name]) for name in tables}
+        self._refuse_collisions()
+        with self._backend.read(None) as engine:
+            for name in self._unchecked(read_stored(engine)):
+                self._check_table(engine, name, self._checked[name])
 
-    def _refuse_collisions(self, tables: Mapping[str, Table]) -> None:
+    def declare(self) -> None:
+        """Write down what is declared: from then on every process keeps new indexes true; those of small
+        tables are filled at once. Nothing is written where nothing has changed."""
+        with self._backend.read(None) as engine:
+            stored = read_stored(engine)
+            changed = (
+                self._changes(stored) or self._unchecked(stored) or set(stored.checked) - set(self._checked)
+            )
+        if changed or stored.secret is None or stored.catalog is None:
+            self._backend.write(self._declare, None)
+            if self._backend.shared:
+                self._backend.notify()
+
+    def fill(self, batches: int | None = None) -> bool:
+        """Fill what is being filled, a batch a transaction, or wait while another process does.
+
+        Args:
+            batches: how many at most; None: until the end, or the end of patience with another process.
+
+        Returns:
+            Whether nothing is left to be filled.
+        """
+        patience_ends = self._clock() + _MAX_WAIT_SECONDS
+        waited = False
+        while batches is None or batches > 0:
+            with self._backend.read(None) as engine:
+                if self._next_to_fill(engine) is None:
+                    return True
+            if self._backend.write(self._fill_some, None):
+                batches = None if batches is None else batches - 1
+                continue
+            if not waited:
+                waited = True
+                log.info("another process is filling indexes: waiting for up to %g s", _MAX_WAIT_SECONDS)
+            if self._clock() > patience_ends:
+                log.warning("indexes are still being filled by another process: queries on them are refused")
+                return True
+            sleep(_PAUSE_SECONDS)
+        return False
+
+    # -- what is different
+
+    def _unchecked(self, stored: Stored) -> list[str]:
+        """The tables whose documents nobody has compared with the validator that they have now."""
+        return [
+            name
+            for name, validator in self._checked.items()
+            if stored.checked.get(name, {}).get("validator") != str(validator)
+        ]
+
+    def _changes(self, stored: Stored) -> tuple[list[tuple[str, str]], list[Document]] | None:
+        """The (table, index) that are new, and the rows of indexes that may go; None for no change."""
+        there = {(row["table"], row["name"], tuple(row["fields"])) for row in stored.indexes}
+        wanted = {
+            (t, name, fields) for t, table in self._tables.items() for name, fields in table.indexes.items()
+        }
+        new = [
+            (t, name)
+            for t, table in self._tables.items()
+            for name, fields in table.indexes.items()
+            if (t, name, fields) not in there
+        ]
+        rows = stored.indexes if self._drops else []
+        gone = [row for row in rows if (row["table"], row["name"], tuple(row["fields"])) not in wanted]
+        return (new, gone) if new or gone else None
+
+    def _refuse_collisions(self) -> None:
         by_tag: dict[str, str] = {}
-        for name in (*tables, _INDEXES, _CHECKED, _SETTINGS):
+        for name in (*self._tables, _INDEXES, _CHECKED, _SETTINGS, _CATALOG):
             other = by_tag.setdefault(ids.table_tag(name), name)
             if other != name:
                 raise SchemaError(
                     f"Tables {show(other)} and {show(name)} would share their ids; rename one of them"
                 )
 
-    def _check_documents(self, validators: Mapping[str, Validator]) -> None:
-        before = {row["table"]: row for row in self._rows(_CHECKED)}
-        for name, validator in validators.items():
-            row = before.pop(name, None)
-            if row is None or row["validator"] != str(validator):
-                self._check_table(name, validator)
-                self._replace(_CHECKED, row, {"table": name, "validator": str(validator)})
-        for row in before.values():
-            self._replace(_CHECKED, row, None)
-
-    def _check_table(self, name: str, validator: Validator) -> None:
-        for id, json in stored_documents(self._engine, name):
+    @staticmethod
+    def _check_table(engine: Reading, name: str, validator: Validator) -> None:
+        for id, json in stored_documents(engine, name):
             try:  # what `check` has to change (a null it drops, an int it widens) does not match as it is
                 if dumps(validator.check(loads(json))) == json:
                     continue
@@ -104,60 +234,88 @@ class Migration:
                 f'Document with ID "{id}" in table "{name}" does not match the schema: {reason}'
             )
 
-    def _migrate_indexes(self, tables: Mapping[str, Table]) -> dict[str, dict[str, Index]]:
-        rows = self._rows(_INDEXES)
-        number = max((row["number"] for row in rows), default=0)
-        kept: dict[tuple[str, str], Index] = {}
-        for row in rows:
-            table, fields = tables.get(row["table"]), tuple(row["fields"])
-            if table is not None and table.indexes.get(row["name"]) == fields:
-                kept[row["table"], row["name"]] = Index(row["number"], row["name"], fields)
-            else:
-                self._engine.drop_index(row["number"])
-                self._replace(_INDEXES, row, None)
-        out: dict[str, dict[str, Index]] = {}
-        for table_name, table in tables.items():
-            out[table_name] = {}
-            new = []
-            for name, fields in table.indexes.items():
-                index = kept.get((table_name, name))
-                if index is None:
-                    number += 1
-                    index = Index(number, name, fields)
-                    new.append(index)
-                out[table_name][name] = index
-            self._fill(table_name, new)
-        return out
+    # -- writing
 
-    def _fill(self, table: str, new: list[Index]) -> None:
-        for index in new:
-            row = {"table": table, "name": index.name, "fields": list(index.fields), "number": index.number}
-            self._replace(_INDEXES, None, row)
+    def _declare(self, engine: Writing) -> None:
+        stored = read_stored(engine)
+        for name in self._unchecked(stored):
+            fields = {"table": name, "validator": str(self._checked[name])}
+            self._put(engine, _CHECKED, stored.checked.get(name), fields)
+        for name in set(stored.checked) - set(self._checked) if self._drops else ():
+            engine.delete(stored.checked[name]["_id"], ())
+        if stored.secret is None:
+            self._put(engine, _SETTINGS, None, {"name": "secret", "value": token_bytes(32)})
+        new, gone = self._changes(stored) or ([], [])
+        for row in gone:
+            engine.drop_index(row["number"])
+            engine.delete(row["_id"], ())
+        if new or gone or stored.catalog is None:
+            catalog = {"generation": 0, "number": 0, **_fields(stored.catalog or {})}
+            number = max([catalog["number"], *(row["number"] for row in stored.indexes)])
+            for table, name in new:
+                number += 1
+                self._add_index(engine, table, name, number)
+            catalog |= {"generation": catalog["generation"] + 1, "number": number}
+            self._put(engine, _CATALOG, stored.catalog, catalog)
+
+    def _add_index(self, engine: Writing, table: str, name: str, number: int) -> None:
+        fields = self._tables[table].indexes[name]
+        row: Document = {"table": table, "name": name, "fields": list(fields), "number": number}
+        rows, position = self._batch(engine, table, Index(number, name, fields), None)
+        engine.add_entries(rows)
+        state = {} if position is None else {"state": "filling", "position": position}
+        self._put(engine, _INDEXES, None, {**row, **state})
+
+    def _batch(
+        self, engine: Reading, table: str, index: Index, position: str | None
+    ) -> tuple[list[tuple[int, bytes, str]], str | None]:
+        """The entries of some documents, and the id from which to go on; None at the end."""
+        tag = ids.table_tag(table)
         rows: list[tuple[int, bytes, str]] = []
-        for id, json in stored_documents(self._engine, table) if new else ():
-            document = make_document(id, json)
-            rows += [(index.number, index.key(document), id) for index in new]
-            if len(rows) >= _FILL_ROWS:
-                self._engine.add_entries(rows)
-                rows = []
-        self._engine.add_entries(rows)
+        start = position or tag
+        while len(rows) < _FILL_ROWS:
+            found = engine.scan(start, tag + ids.ABOVE, reverse=False, limit=_SCAN_ROWS)
+            rows += [(index.number, index.key(make_document(id, json)), id) for id, json in found]
+            if len(found) < _SCAN_ROWS:
+                return rows, None
+            start = found[-1][0] + "0"
+        return rows, start
 
-    def secret(self) -> bytes:
-        """The database's 32 random bytes, made the first time."""
-        for row in self._rows(_SETTINGS):
-            if row["name"] == "secret":
-                found: bytes = row["value"]
-                return found
-        secret = token_bytes(32)
-        self._replace(_SETTINGS, None, {"name": "secret", "value": secret})
-        return secret
+    def _next_to_fill(self, engine: Reading) -> Document | None:
+        for row in read_stored(engine).indexes:
+            table = self._tables.get(row["table"])
+            declared = table.indexes.get(row["name"]) if table is not None else None
+            if row.get("state") == "filling" and declared == tuple(row["fields"]):
+                return row
+        return None
 
-    def _rows(self, table: str) -> list[Document]:
-        return [make_document(id, json) for id, json in stored_documents(self._engine, table)]
+    def _fill_some(self, engine: Writing) -> bool:
+        """One batch; False: another process is at it."""
+        row, stored, now = self._next_to_fill(engine), read_stored(engine), self._clock()
+        if row is None or stored.catalog is None:
+            return True
+        if self._backend.shared and row.get("owner", self._owner) != self._owner and row["until"] > now:
+            return False
+        index = Index(row["number"], row["name"], tuple(row["fields"]))
+        rows, position = self._batch(engine, row["table"], index, row["position"])
+        engine.add_entries(rows)
+        fields = _fields(row)
+        if position is None:
+            for name in ("state", "position", "owner", "until"):
+                fields.pop(name, None)
+            catalog = _fields(stored.catalog)
+            catalog["generation"] += 1
+            self._put(engine, _CATALOG, stored.catalog, catalog)
+        else:
+            fields |= {"position": position, "owner": self._owner, "until": now + _LEASE_SECONDS}
+        self._put(engine, _INDEXES, row, fields)
+        return True
 
-    def _replace(self, table: str, row: Document | None, fields: Document | None) -> None:
-        """Delete the row, or write one with these fields in its place."""
-        if row is not None:
-            self._engine.delete(row["_id"], ())
-        if fields is not None:
-            self._engine.put(self._make_id.make(ids.table_tag(table)), table, dumps(fields), (), ())
+    def _put(self, engine: Writing, table: str, row: Document | None, fields: Document) -> None:
+        """Write a row, in the place of the one that it replaces."""
+        id = row["_id"] if row is not None else self._make_id.make(ids.table_tag(table))
+        engine.put(id, table, dumps(fields), (), ())
+
+
+def _fields(row: Document) -> Document:
+    return {name: value for name, value in row.items() if not name.startswith("_")}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Any
 
-from ..errors import DocumentError
+from ..errors import DocumentError, IndexNotReadyError
 from ..values import UNSET, copy, index_key
 from . import ids
 from .backend import Reading
@@ -29,6 +29,8 @@ class IndexRange:
         index = table.indexes.get(name) if isinstance(name, str) else None
         if index is None and name not in BUILT_IN:
             raise DocumentError("IndexNotFound", f"Index {table.name}.{name} not found.")
+        if index is not None and not index.ready:
+            raise IndexNotReadyError(f"Index {table.name}.{name} is being built; try again later")
         self.number = index.number if index else None
         self._index_name = f"{table.name}.{name}"
         self._tag = table.tag

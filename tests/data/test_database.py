@@ -244,6 +244,8 @@ def test_deadline_and_time_left(db: Database) -> None:
 class Failing:
     """An engine that fails with one errno whenever it is asked to."""
 
+    shared = False
+
     def __init__(self, backend: DocumentBackend) -> None:
         self._backend = backend
         self.Fault = backend.Fault
