@@ -17,7 +17,10 @@ from ..http.target import raw_path
 from .system_routes import SystemRoutes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..http.request import Request
+    from ..http.route import Handler
     from .system_routes import Host
 
 
@@ -28,11 +31,16 @@ class Routes:
         RouteError: when the user has registered a path of the framework's.
     """
 
-    __slots__ = ("_own", "_users")
+    __slots__ = ("_endpoints", "_own", "_users")
 
     def __init__(self, app: Host) -> None:
         self._users = app.http
         self._own = SystemRoutes(app)
+        self._endpoints: dict[Route, Route] = {}
+
+    def mount(self, endpoints: Mapping[str, Handler]) -> None:
+        """Let these, by path, answer the webhook routes; their router, which other apps may share, stays."""
+        self._endpoints = self._users.with_endpoints(endpoints)
 
     def match(self, environ: dict[str, Any]) -> tuple[str, Route | None]:
         """The raw path of a request, and the route for it.
@@ -45,7 +53,7 @@ class Routes:
         if "%" not in path and not get("SCRIPT_NAME"):  # mostly: a path that is registered is a good one
             route = self._users.find_exact(path, method)
             if route is not None:
-                return path, route
+                return path, self._endpoints.get(route, route) if self._endpoints else route
         path = raw_path(environ)
         route = self.find(path, method)
         return path, self._preflight(path, environ) if route is None and method == "OPTIONS" else route
@@ -53,7 +61,9 @@ class Routes:
     def find(self, path: str, method: str) -> Route | None:
         """The route for a raw path, or None."""
         route = self._users.find(path, method)
-        return route if route is not None and route.exact else self._own.find(path, method, route)
+        if route is None or not route.exact:
+            return self._own.find(path, method, route)
+        return self._endpoints.get(route, route)
 
     def refusal(self, path: str, environ: dict[str, Any]) -> tuple[Response, Cors | None]:
         """What a request gets for which there is no route: 404, or 405 with Allow; and the rule for it.

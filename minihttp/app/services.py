@@ -19,7 +19,7 @@ from ..errors import ConfigurationError, DataDirectoryError
 from ..files.storage import FILE_TABLES, FileStore
 from ..functions.registry import Registry
 from ..functions.runner import Runner
-from ..inbox.receive import INBOX_TABLES, Inbox
+from ..inbox.inbox import INBOX_TABLES, Inbox
 from ..jobs.crons import Crons
 from ..jobs.job_functions import JobFunctions
 from ..jobs.jobs import JOB_TABLES, Jobs
@@ -103,7 +103,7 @@ class Services:
                 self.database,
                 self.runner,
                 self.jobs,
-                endpoints=app.http.webhooks,
+                webhooks=app.http.webhooks,
                 environment=app.options.environment,
                 clock=self.database.clock,
             )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..functions.registry import Function
     from ..functions.runner import Runner
     from ..http.cors import Cors
-    from ..inbox.receive import Inbox
+    from ..inbox.inbox import Inbox
     from ..jobs.jobs import Jobs
     from .dispatch import Routes
     from .health import Metrics
@@ -188,6 +188,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
                 if self.http.webhooks or any((options.modules, options.schema, options.crons)):
                     self.open()
                     self.start()
+                    routes.mount(self.inbox.endpoints)
                 self._routes = routes
             return self._routes
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..data.documents import Reader, Writer
     from ..files.access import Storage, StorageReader, StorageWriter
     from ..http.request import Request
-    from ..http.response import Response
     from ..limits import Limits
     from .registry import Function
 
@@ -251,8 +250,6 @@ class Host(Protocol):
 
     @property
     def runner(self) -> FunctionRunner: ...
-    @property
-    def inbox(self) -> Any: ...
     def identify(self, header: str) -> Identity | None: ...
 
 
@@ -297,8 +294,3 @@ class HandlerCtx(OutsideCtx):
     @property
     def _call(self) -> CallInfo:  # type: ignore[override]
         return CallInfo(origin=self.origin, request_id=self._request.id, auth=self.auth)
-
-    def receive_webhook(self, endpoint: Any, request: Request) -> Response:
-        """Take a delivery into the durable inbox: what the route of `http.webhook` calls."""
-        response: Response = self._app.inbox.receive(endpoint, request)
-        return response

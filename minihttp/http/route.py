@@ -38,7 +38,8 @@ class Route:
     def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
         self.method = method
         self.pattern = pattern
-        self.handler = self.run = handler
+        self.handler: Any = handler
+        self.run = handler
         self.location = location
         self.auth: str | None = None
         self.routers: tuple[Any, ...] = ()

@@ -10,9 +10,10 @@ requests and responses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import RouteError
 from .cors import Cors
@@ -29,31 +30,25 @@ _RESERVED = ("/.files/", "/api/storage/", "/_/")  # Convex's own, and ours
 _PACKAGE = __name__.rpartition(".http.")[0]
 
 
-class WebhookEndpoint:
-    """A webhook route's handler: hands deliveries to whatever inbox the context has."""
+class Webhook(NamedTuple):
+    """A webhook endpoint as it was registered; an app puts what receives its deliveries in the place of it.
 
-    __slots__ = ("handler", "location", "options", "path", "provider")
+    Attributes:
+        handler: what runs for each delivery; None only keeps them.
+        options: for the inbox.
+        location: where it was registered.
+    """
 
-    def __init__(
-        self, path: str, provider: Any, handler: Any, options: dict[str, Any], location: str
-    ) -> None:
-        self.path = path
-        self.provider = provider
-        self.handler = handler
-        self.options = options
-        self.location = location
+    path: str
+    provider: Any
+    handler: Any
+    options: dict[str, Any]
+    location: str
 
     @property
     def label(self) -> str:
         """What lists of routes show as the handler."""
         return f"webhook: {getattr(self.handler, 'name', None) or self.handler or 'kept only'}"
-
-    def __call__(self, ctx: Any, request: Any) -> Any:
-        return ctx.receive_webhook(self, request)
-
-    def below(self, prefix: str) -> WebhookEndpoint:
-        """The same endpoint at its path below a prefix."""
-        return WebhookEndpoint(prefix + self.path, self.provider, self.handler, self.options, self.location)
 
 
 class _Shape:
@@ -148,7 +143,7 @@ class HttpRouter:
         self.after_hooks = list(after)
         self._mounts: list[tuple[HttpRouter, str]] = []  # where this router is mounted
         self.secrets = tuple(secrets)
-        self.webhooks: list[WebhookEndpoint] = []
+        self.webhooks: list[Webhook] = []
         self._system = system
         self._routes: list[Route] = []
         self._tables: dict[str, _MethodTable] = {}  # of the methods in use; HEAD has GET's
@@ -189,7 +184,7 @@ class HttpRouter:
                 max_body=max_body,
                 auth=auth,
             )
-        if not callable(handler):
+        if not callable(handler) and not isinstance(handler, Webhook):
             raise RouteError("route requires handler")
         if not method:
             raise RouteError("route requires method")
@@ -263,8 +258,8 @@ class HttpRouter:
     def _adopt(self, route: Route, prefix: str) -> None:
         """A mounted router's route as one of this router."""
         handler = route.handler
-        if isinstance(handler, WebhookEndpoint):
-            handler = handler.below(prefix)
+        if isinstance(handler, Webhook):
+            handler = handler._replace(path=prefix + handler.path)
             self.webhooks.append(handler)
         adopted = Route(route.method, prefix + route.pattern, handler, route.location)
         if route.prefix_chars:
@@ -291,16 +286,24 @@ class HttpRouter:
             parent._compose()
 
     def webhook(self, path: str, provider: Any, handler: Any, **options: Any) -> None:
-        """Register POST `path` as a webhook endpoint whose deliveries go to the context's inbox.
+        """Register POST `path` as a webhook endpoint whose deliveries go to the app's inbox.
 
         Args:
             provider: such as `stripe.provider(secret="STRIPE_WEBHOOK_SECRET")`.
             handler: what the inbox runs for each delivery.
             options: handed on to the inbox; `max_body_bytes` counts for the route too.
         """
-        endpoint = WebhookEndpoint(path, provider, handler, options, _location())
-        self.route(path=path, method="POST", handler=endpoint, max_body=options.get("max_body_bytes"))
-        self.webhooks.append(endpoint)
+        webhook = Webhook(path, provider, handler, options, _location())
+        self.route(path=path, method="POST", handler=webhook, max_body=options.get("max_body_bytes"))
+        self.webhooks.append(webhook)
+
+    def with_endpoints(self, endpoints: Mapping[str, Handler]) -> dict[Route, Route]:
+        """A copy of each webhook route that has what receives its deliveries, by path, as its handler."""
+        copies = {route: copy(route) for route in self._routes if isinstance(route.handler, Webhook)}
+        for route in copies.values():
+            route.handler = endpoints[route.handler.path]
+            _put_hooks_around(route)
+        return copies
 
     def find(self, path: str, method: str) -> Route | None:
         """The route of a raw path, or None; HEAD is looked up as GET."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One `http.webhook` as the inbox sees it: its provider and secrets, its handler, and what it keeps.
+"""What a webhook endpoint is told: its provider and secrets, its handler, and what it keeps.
 
 Every mistake in its options shows when the app is opened. Knows no requests and no storage.
 """
@@ -27,7 +27,7 @@ _of_the_way = re.compile(  # fields of the connection and of proxies, and creden
 FULL_JITTER = RetryPolicy(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)
 
 
-class Endpoint:
+class EndpointOptions:
     """One `http.webhook`: its provider and secrets, its handler, and what it keeps.
 
     Args:
@@ -72,7 +72,6 @@ class Endpoint:
         self.path = path
         self.provider = provider
         self.handler = handler
-        self.secrets: dict[str, str] = {}
         self.retry = retry
         self.ordered_by = ordered_by
         self.max_body_bytes = max_body_bytes

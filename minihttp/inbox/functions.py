@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError
 from ..webhooks.delivery import Delivery
 from .deliveries import Deliveries
-from .endpoint import Endpoint
+from .endpoint import EndpointOptions
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -32,7 +32,7 @@ class WebhookFunctions:
     """Each public method is a function of the app, of the kind that `_FUNCTIONS` says."""
 
     def __init__(
-        self, database: Database, runner: Runner, rows: Deliveries, endpoints: Mapping[str, Endpoint]
+        self, database: Database, runner: Runner, rows: Deliveries, endpoints: Mapping[str, EndpointOptions]
     ) -> None:
         self._database = database
         self._runner = runner

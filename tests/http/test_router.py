@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minihttp.errors import RouteError
 from minihttp.http.cors import Cors
-from minihttp.http.router import HttpRouter, WebhookEndpoint
+from minihttp.http.router import HttpRouter
 
 
 def handler(ctx: Any, request: Any) -> None: ...
@@ -256,17 +256,12 @@ def test_the_framework_may_use_what_is_reserved() -> None:
 
 
 def test_a_webhook_is_a_post_route_to_the_inbox() -> None:
-    class Ctx:
-        def receive_webhook(self, endpoint: WebhookEndpoint, request: str) -> tuple[WebhookEndpoint, str]:
-            return endpoint, request
-
     http = HttpRouter()
     http.webhook("/hook", "provider", handler, attempts=3)
     route, endpoint = http.find("/hook", "POST"), http.webhooks[0]
     assert route is not None and route.handler is endpoint
     assert (endpoint.path, endpoint.provider, endpoint.handler) == ("/hook", "provider", handler)
     assert endpoint.options == {"attempts": 3} and endpoint.location.startswith(f"{__file__}:")
-    assert endpoint(Ctx(), "request") == (endpoint, "request")
     with pytest.raises(RouteError, match="already in use"):
         http.webhook("/hook", "other", handler)
     assert len(http.webhooks) == 1

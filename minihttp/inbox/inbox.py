@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The durable webhook inbox put together: the endpoints of one app, and the functions that run handlers.
+
+A handler that is a mutation runs in the transaction that marks its delivery as done, so it takes effect
+exactly once. One that is an action runs at least once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError, FunctionNotFoundError
+from .deliveries import INBOX_TABLES, Deliveries
+from .functions import WebhookFunctions
+from .receive import Endpoint
+
+if TYPE_CHECKING:
+    from ..data.database import Database
+    from ..functions.runner import Runner
+    from ..http.router import Webhook
+    from ..jobs.jobs import Jobs
+
+__all__ = ["INBOX_TABLES", "Inbox"]
+
+log = logging.getLogger("minihttp.webhooks")
+
+
+class Inbox:
+    """The webhook endpoints of one app.
+
+    Args:
+        webhooks: as the router knows them.
+        environment: where the secrets are, by the names that the providers give.
+        clock: Unix seconds.
+
+    Attributes:
+        endpoints: what answers each route, by path.
+
+    Raises:
+        ConfigurationError: for a handler, an option or a secret that cannot be, naming the route.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        jobs: Jobs,
+        *,
+        webhooks: Iterable[Webhook],
+        environment: Mapping[str, str],
+        clock: Callable[[], float],
+    ) -> None:
+        rows = Deliveries(jobs.store)
+
+        def endpoint(webhook: Webhook) -> Endpoint:
+            try:
+                handler = None if webhook.handler is None else runner.registry.named(webhook.handler)
+                if handler is not None and handler.kind == "query":
+                    raise ConfigurationError(f"the handler must be a mutation or an action, not {handler}")
+                secrets = webhook.provider.resolve(environment)
+                return Endpoint(webhook, handler, secrets, database, rows, clock)
+            except (ConfigurationError, FunctionNotFoundError, TypeError) as error:
+                raise ConfigurationError(f"webhook {webhook.path} ({webhook.location}): {error}") from None
+
+        self.endpoints = {webhook.path: endpoint(webhook) for webhook in webhooks}
+        for path, made in self.endpoints.items():
+            for name in made.provider.secret_names:
+                if name not in made.secrets:
+                    log.warning("webhook %s: the environment variable %s is not set", path, name)
+        if self.endpoints:
+            WebhookFunctions(database, runner, rows, self.endpoints).register()
+            jobs.expired.append(rows.expired)
