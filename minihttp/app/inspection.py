@@ -8,16 +8,23 @@ than it says.
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..auth.caller import NOBODY, Caller
+from ..auth.identity import Identity
 from ..data import ids
 from ..data.consistency import Tick, check_documents, rebuild_indexes
 from ..data.migration import stored_tables
 from ..data.walks import convex_json
-from ..errors import DocumentError, FunctionNotFoundError
+from ..errors import ArgumentValidationError, DocumentError, MinihttpError, did_you_mean
 from ..files.checking import check_files
 from ..functions.context import CallInfo
+from ..logs import message_of
+from ..tracebacks import describe
+from ..values import loads, show
 from . import log_ring
 
 if TYPE_CHECKING:
@@ -34,7 +41,7 @@ COUNTED = 1_000
 MAX_PAGE = 1_000
 _FUNCTIONS = {
     "query": ("tables", "documents", "document", "functions", "crons", "environment", "logs", "calls"),
-    "action": ("run_cron", "check", "rebuild_indexes"),
+    "action": ("run", "run_cron", "check", "rebuild_indexes"),
 }
 
 
@@ -152,12 +159,48 @@ class AppFunctions:
         stored = {row["name"]: row for row in transaction.system.query("_cron_jobs")}
         return [_cron_row(transaction, cron, stored.get(cron.name)) for cron in self._app.options.crons or ()]
 
-    def run_cron(self, ctx: Any, name: str) -> Any:
-        """Run a cron's function now, beside its schedule, and return its result."""
+    def run(
+        self, ctx: Any, name: str, args: str = "{}", identity: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Call any function, public or internal.
+
+        Args:
+            name: such as `items:create`.
+            args: its arguments as JSON text; there an integer is one, whatever the validator.
+            identity: who calls: the claims of an identity, with `subject` at least.
+
+        Returns:
+            `result`, `error` (None, or the exception with the app's own frames) and `logs` (lines that it
+            logged).
+        """
+        try:
+            given = loads(args)
+        except ValueError as error:
+            raise ArgumentValidationError(f"the arguments are no JSON: {error}") from None
+        if not isinstance(given, dict):
+            raise ArgumentValidationError(f"the arguments must be an object, not {show(given)}")
+        known = [function.name for function in self._registry]
+        if name.partition(":")[2] and name not in known:
+            near = did_you_mean(name, known) or "; `functions` lists those there are"
+            raise ArgumentValidationError(f"there is no function {name!r}{near}")
+        return self._run(name, given, NOBODY if identity is None else _caller(identity))
+
+    def _run(self, function: Function | str, args: dict[str, Any], auth: Caller = NOBODY) -> dict[str, Any]:
+        with _Lines() as lines:
+            try:
+                result, error = self._runner.run(function, args, call=CallInfo(auth=auth)), None
+            except Exception as failure:
+                said = isinstance(failure, MinihttpError) and failure.public
+                result, error = None, str(failure) if said else describe(failure)
+        return {"result": result, "error": error, "logs": lines.lines}
+
+    def run_cron(self, ctx: Any, name: str) -> dict[str, Any]:
+        """Run a cron's function now, beside its schedule; returns what `run` does."""
         for cron in self._app.options.crons or ():
             if cron.name == name:
-                return self._runner.run(cron.function, cron.args, call=CallInfo())
-        raise FunctionNotFoundError(f"there is no cron {name!r}", name)
+                return self._run(cron.function, cron.args)
+        near = did_you_mean(name, [cron.name for cron in self._app.options.crons or ()])
+        raise ArgumentValidationError(f"there is no cron {name!r}{near}")
 
     def environment(self, ctx: Any) -> list[dict[str, Any]]:
         """The environment variables that the app needs: rows of `name`, `isSet`, and the webhook `path` that
@@ -216,6 +259,36 @@ class AppFunctions:
 
 
 _STORAGE_SECONDS = 3_600.0
+_MAX_LINES = 1_000
+_ISSUER = "https://operator.invalid"  # of an identity that an operator makes up
+
+
+class _Lines(logging.Handler):
+    """Collects what is logged in this thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._thread = threading.get_ident()
+
+    def __enter__(self) -> _Lines:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        logging.getLogger().removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread and len(self.lines) < _MAX_LINES:
+            self.lines.append(f"{record.levelname} {record.name}: {message_of(record)}")
+
+
+def _caller(claims: dict[str, Any]) -> Caller:
+    issuer, subject = claims.get("issuer", _ISSUER), claims.get("subject")
+    if not isinstance(issuer, str) or not isinstance(subject, str):
+        raise ArgumentValidationError(f"an identity has a subject, a text: {show(claims)}")
+    identity = Identity(issuer, subject, claims)
+    return Caller(lambda: identity)
 
 
 def _finding(kind: str, place: str, problem: str) -> dict[str, Any]:

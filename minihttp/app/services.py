@@ -31,6 +31,7 @@ from .backends import check_backends, is_there, open_documents, open_files, stor
 from .inspection import AppFunctions
 from .loader import load_module
 from .options import Options, changed
+from .snapshots import SnapshotFunctions
 
 if TYPE_CHECKING:
     from ..http.router import HttpRouter
@@ -109,6 +110,7 @@ class Services:
             )
             self.operations = AppFunctions(app, self.database, self.files, self.runner, registry)
             self.operations.register()
+            SnapshotFunctions(self.database, self.files, app.options.data).register(registry)
             self.files.sweep()
         except BaseException:
             close()

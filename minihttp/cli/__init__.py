@@ -17,12 +17,15 @@ import importlib
 import json
 import os
 import pkgutil
+import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ._settings import Settings, add_flags, read_env_file, resolve
 
@@ -49,6 +52,11 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
         for name, value in read_env_file().items():
             environ.setdefault(name, value)
         arguments = list(sys.argv[1:] if argv is None else argv)
+        if arguments == ["--version"]:
+            print(f"minihttp {__version__}, Python {platform.python_version()}")
+            return 0
+        if arguments[:1] == ["help"]:
+            arguments = [*arguments[1:2], "--help"]
         if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
             arguments = _usual_command(arguments, environ) + arguments
         args = _parser(arguments[:1]).parse_args(arguments)
@@ -141,17 +149,52 @@ def inbox_target(environ: Mapping[str, str]) -> str | None:
 # ---------------------------------------------------------------- for the verbs
 
 
-def add_target(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    """`TARGET`, which `load_app` takes; if it is optional, the app of the current folder stands for none."""
-    places = "module:app, a module, a file, or a folder with http.py"
-    if optional:
-        places += "; by default the app of the current folder"
-    parser.add_argument("target", metavar="TARGET", nargs="?" if optional else None, help=places)
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """`TARGET`, which `load_app` takes; without it the app of the current folder stands for it."""
+    places = "module:app, a module, a file, or a folder; by default the app of the current folder"
+    parser.add_argument("target", metavar="TARGET", nargs="?", help=places)
 
 
-def add_app_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+def add_app_flag(parser: argparse.ArgumentParser) -> None:
+    """`--app`: TARGET of a verb whose last words are free."""
+    parser.add_argument(
+        "--app", dest="target", metavar="TARGET", help="the app; by default the current folder's"
+    )
+    add_flags(parser, "data", "files")
+
+
+def json_text(value: Any, *, pretty: bool = False) -> str:
+    """A Convex value as JSON for people, `jq` and `data import`: an int64 as integer, bytes as `$bytes`."""
+    return json.dumps(_shown(value), ensure_ascii=False, indent=2 if pretty else None)
+
+
+def _shown(value: Any) -> Any:
+    from ..values import encode_wire
+
+    if isinstance(value, dict):
+        return {name: _shown(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shown(item) for item in value]
+    if (
+        isinstance(value, float)
+        and value.is_integer()
+        and abs(value) < 2**53
+        and (value or str(value) == "0.0")
+    ):
+        return int(value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else encode_wire(value)
+
+
+def utc(milliseconds: float | None) -> str | None:
+    """A moment as text in UTC, to the millisecond."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def add_app_arguments(parser: argparse.ArgumentParser) -> None:
     """`TARGET`, and the flags that say where its data is."""
-    add_target(parser, optional=optional)
+    add_target(parser)
     add_flags(parser, "data", "files")
 
 
@@ -174,14 +217,19 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 def named_app(args: argparse.Namespace) -> App:
     """The app of `args.target`, or of the current folder, with its own settings."""
+    from ..app.wsgi import App
+
+    return App.from_target(target_of(args))
+
+
+def target_of(args: argparse.Namespace) -> str:
+    """`args.target`, or what the current folder has."""
     target = args.target or usual_target() or inbox_target(args.environ)
     if target is None:
         raise ConfigurationError(
             "which app? the current folder has no backend/http.py, app.py or http.py; name a TARGET"
         )
-    from ..app.wsgi import App
-
-    return App.from_target(target)
+    return str(target)
 
 
 def load_app(args: argparse.Namespace) -> App:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
 from ..values import decode, encode_wire
-from . import add_app_arguments, named_app, opened_app
+from . import add_app_arguments, add_app_flag, named_app, opened_app
 from ._http import post
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
     from ..data.consistency import Tick
 
+_SECONDS = {"query": 30.0, "mutation": 30.0, "action": 660.0}  # an action may take 10 minutes
 _NOT_THERE = "Could not find public function"  # of Convex's wire format, which has no codes
 
 
@@ -78,7 +79,7 @@ class _Remote:
         body = {"path": name, "args": encode_wire(args), "format": "convex_encoded_json"}
         try:
             url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
-            posted = post(url, sent, self._headers, max_response_bytes=None)
+            posted = post(url, sent, self._headers, timeout_seconds=_SECONDS[kind], max_response_bytes=None)
             answer = {**json.loads(posted.body)}
         except ConfigurationError:
             raise ConfigurationError(
@@ -97,7 +98,18 @@ class _Remote:
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:
     """`TARGET`, where its data is, and `--server`."""
-    add_app_arguments(parser, optional=True)
+    add_app_arguments(parser)
+    add_server_flag(parser)
+
+
+def add_free_access_arguments(parser: argparse.ArgumentParser) -> None:
+    """As `add_access_arguments`, for verbs whose last words are free: there TARGET is `--app TARGET`."""
+    add_app_flag(parser)
+    add_server_flag(parser)
+
+
+def add_server_flag(parser: argparse.ArgumentParser) -> None:
+    """`--server`, for `access`."""
     parser.add_argument("--server", metavar="URL", help="ask a running server, with MINIHTTP_ADMIN_KEY")
 
 

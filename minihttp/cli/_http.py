@@ -7,15 +7,19 @@ makes go where a person at the command line said.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..jobs.retry import RetryLater, RetryPolicy
 
 _MAX_RESPONSE_BYTES = 64 * 1024  # of a receiver: more is not looked at
+_MAX_SILENCE_SECONDS = 60.0
+_BLOCK_BYTES = 256 * 1024
 _MAX_RETRY_AFTER_SECONDS = 86_400
 
 
@@ -84,5 +88,28 @@ def post(
     except (OSError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise OSError(f"{url} did not answer: {reason}") from error
+    finally:
+        connection.close()
+
+
+def transfer(method: str, url: str, body: IO[bytes] | None, out: IO[bytes]) -> int:
+    """Send a file, or nothing, and write the response into another; returns its status.
+
+    Raises:
+        OSError: the other side cannot be reached, or the response ends early.
+    """
+    parts = urlsplit(url)
+    connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
+    connection = connect(parts.hostname or "", parts.port, timeout=_MAX_SILENCE_SECONDS)
+    headers = {"Content-Type": "application/zip"} if body is not None else {}
+    if body is not None:
+        headers["Content-Length"] = str(os.fstat(body.fileno()).st_size)
+    try:
+        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers)
+        response = connection.getresponse()
+        shutil.copyfileobj(response, out, _BLOCK_BYTES)
+        return int(response.status)
+    except HTTPException as error:
+        raise OSError(f"{url} did not answer: {type(error).__name__} {error}") from error
     finally:
         connection.close()

@@ -31,6 +31,19 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 PREFIX = "MINIHTTP_"
+_METAVARS = {  # what a value is, in `--help`
+    "host": "ADDRESS",
+    "port": "PORT",
+    "grace": "SECONDS",
+    "data": "PLACE",
+    "files": "PLACE",
+    "origin": "URL",
+    "trusted_proxy": "ADDRESS",
+    "forward": "URL",
+    "log_format": "FORMAT",
+    "log_level": "LEVEL",
+    **dict.fromkeys(("threads", "connections", "workers"), "N"),
+}
 LIMITS = "limits."  # how the names of limits begin here: `limits.max_body_bytes`, as TOML spells it
 _LIMIT_KINDS = {int: whole(1, 10**15 - 1), float: positive_seconds}
 _LIMIT_OPTIONS = {
@@ -105,7 +118,7 @@ def add_flags(parser: ArgumentParser, *names: str) -> None:
         kind: dict[str, Any] = (
             {"action": "store_true"}
             if setting.convert is switch and not setting.default
-            else {"metavar": "VALUE"}
+            else {"metavar": _METAVARS.get(name, "VALUE")}
         )
         default = "" if setting.default in (None, False, "") else f" (default {setting.default})"
         help_text = setting.help + default if setting.help else SUPPRESS

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import IO, Any
+from urllib.parse import urljoin
 
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError
@@ -16,7 +19,8 @@ from ..snapshot.archive import Archive
 from ..snapshot.export import export_snapshot
 from ..snapshot.importing import Imported, import_snapshot
 from . import note, print_rows
-from ._admin import opened_alone
+from ._admin import access, opened_alone
+from ._http import transfer
 from ._progress import Progress
 
 _OTHERWISE = "--server URL asks the server that runs"
@@ -24,23 +28,51 @@ _OTHERWISE = "--server URL asks the server that runs"
 
 def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) -> None:
     """Write a snapshot to a file, which is whole or not there, or to stdout (`-`)."""
-    options |= {"version": __version__}
-    with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
-        with whole_file(path, getattr(args, "yes", False)) as out:
-            manifest = export_snapshot(app.database, app.files, out, tick=progress, **options)
-    entries = manifest["entries"]
-    documents = sum(facts.get("documents", 0) for facts in entries.values())
-    files = sum(1 for name in entries if name.startswith("_storage/") and not name.endswith(".jsonl"))
-    note(f"{path}: {documents:,} documents, {files:,} files")
+    with whole_file(path, getattr(args, "yes", False)) as out:
+        if args.server:
+            counts = _export_from_server(args, out, options)
+        else:
+            with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
+                options |= {"version": __version__, "tick": progress}
+                entries = export_snapshot(app.database, app.files, out, **options)["entries"]
+            files = sum(1 for name in entries if name.startswith("_storage/") and not name.endswith(".jsonl"))
+            counts = sum(facts.get("documents", 0) for facts in entries.values()), files
+    note(f"{path}: {counts[0]:,} documents, {counts[1]:,} files")
+
+
+def _export_from_server(args: argparse.Namespace, out: IO[bytes], options: dict[str, Any]) -> tuple[int, int]:
+    with access(args) as app:
+        made = app.action("_snapshots:export", **options)
+        try:
+            status = transfer("GET", urljoin(args.server, made["url"]), None, out)
+        finally:
+            app.action("_snapshots:discard", id=made["id"])
+    if status != 200:
+        raise MinihttpError(f"{args.server} answered {status} instead of the snapshot")
+    return int(made["documents"]), int(made["files"])
 
 
 def import_from(args: argparse.Namespace, path: str, verb: str, **options: Any) -> int:
     """Read a snapshot from a file and say what came of it."""
     with closing(Archive(path)) as archive:
-        with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
-            imported = import_snapshot(archive, app.database, app.files, tick=progress, **options)
+        if getattr(args, "server", None):
+            imported = _import_into_server(args, path, options)
+        else:
+            with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
+                imported = import_snapshot(archive, app.database, app.files, tick=progress, **options)
     report(imported, getattr(args, "json", False), dry_run=options.get("dry_run", False))
     return 0
+
+
+def _import_into_server(args: argparse.Namespace, path: str, options: dict[str, Any]) -> Imported:
+    answer = io.BytesIO()
+    with access(args) as app, open(path, "rb") as file:
+        status = transfer("POST", urljoin(args.server, app.action("_snapshots:upload_url")), file, answer)
+        if status != 200:
+            raise MinihttpError(f"{args.server} answered {status}: {answer.getvalue()[:200]!r}")
+        done = app.action("_snapshots:read", id=json.loads(answer.getvalue())["storageId"], **options)
+    documents = {name: int(count) for name, count in done["documents"].items()}
+    return Imported(**{**done, "documents": documents, "bytes": int(done["bytes"])})
 
 
 def report(imported: Imported, as_json: bool, *, dry_run: bool) -> None:

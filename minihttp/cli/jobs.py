@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if takes_id:
             command.add_argument("id", metavar="ID", help="the id of a job")
         if action is _run:
-            add_app_arguments(command, optional=True)
+            add_app_arguments(command)
         else:
             add_access_arguments(command)
         add_json_flag(command)

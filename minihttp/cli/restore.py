@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replace", action="store_true", help="move data that is there aside")
     add_yes_flag(parser)
-    add_app_arguments(parser, optional=True)
+    add_app_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import logs
 from ..app import log_ring
 from ..errors import ConfigurationError
-from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of
+from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of, target_of
 from ._settings import SERVE_FLAGS, add_flags
 from .routes import route_rows
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         listener = server.bind(settings["host"], settings["port"])
         return reload(args.argv, args.target or ".", listener, args.shell_environ)
     if settings["forward"]:
-        if args.target != INBOX_TARGET:
+        if target_of(args) != INBOX_TARGET:
             raise ConfigurationError("--forward is for the ready-made inbox, of a folder without an app")
         args.environ["MINIHTTP_FORWARD"] = settings["forward"]
     app = load_app(args)

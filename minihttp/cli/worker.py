@@ -17,7 +17,7 @@ HELP = "run the scheduled functions of an app, without serving it"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_target(parser, optional=True)
+    add_target(parser)
     add_flags(parser, *WORKER_FLAGS)
 
 

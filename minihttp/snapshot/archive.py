@@ -38,6 +38,13 @@ class ArchiveWriter:
         self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION_LEVEL)
         self.entries: dict[str, dict[str, Any]] = {}
 
+    def __enter__(self) -> ArchiveWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        if kind is not None:
+            self._zip.fp = None  # nothing more is written, also not by its destructor
+
     def add(self, name: str, chunks: Iterable[bytes], *, compressed: bool = True, **facts: Any) -> None:
         """Add an entry; `facts` go into the manifest beside its bytes and SHA-256."""
         digest, size = hashlib.sha256(), 0

@@ -58,15 +58,15 @@ def export_snapshot(
     """
 
     def run(transaction: Transaction) -> dict[str, Any]:
-        writer = ArchiveWriter(out)
-        _Export(transaction.engine, files, writer, database, tick, convex_ids).run(system)
         tables = database.schema.tables if database.schema else {}
         schema = {
             name: {"documents": str(table.validator), "indexes": table.indexes}
             for name, table in tables.items()
         }
         facts = {"minihttp": version, "created": database.clock(), "system": system, "schema": schema}
-        return writer.close(**facts)
+        with ArchiveWriter(out) as writer:
+            _Export(transaction.engine, files, writer, database, tick, convex_ids).run(system)
+            return writer.close(**facts)
 
     return database.read(run)
 

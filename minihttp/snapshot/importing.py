@@ -98,6 +98,7 @@ class _Import:
         self._tick = tick
         self._ids = None if archive.manifest else _ConvexIds(archive, tick)
         self._note_name = f"{archive.fingerprint} {mode}"
+        self._makes_ids = bool(archive.manifest and archive.manifest.get("rows"))  # rows of a user's own file
         self._bytes = 0
         self._keys: set[str] = set()  # of the blobs that the snapshot's files have
         self._tables = [name for name in archive.tables if not name.startswith("_")]
@@ -166,7 +167,7 @@ class _Import:
             if self._mode == "replace" or name.startswith("_"):
                 self._remove_all(transaction, info)
             count = 0
-            for document in self._documents(info, name):
+            for document in self._documents(info, name, transaction.catalog.ids.make):
                 self._put(transaction, document, count)
                 count += 1
                 if count % _BATCH == 0:
@@ -179,7 +180,9 @@ class _Import:
     def _transact(self, run: Callable[[Transaction], int]) -> int:
         return (self._database.read if self._dry_run else self._database.write)(run)
 
-    def _documents(self, info: TableInfo, name: str) -> Iterator[PreparedDocument]:
+    def _documents(
+        self, info: TableInfo, name: str, make_id: Callable[[str], str]
+    ) -> Iterator[PreparedDocument]:
         """Each document of a table, checked and with its index entries."""
         entry = self._archive.tables[name]
         schema = entry.removesuffix("documents.jsonl") + "generated_schema.jsonl"
@@ -192,6 +195,8 @@ class _Import:
                 time_ms = fields.pop("_creationTime", None)
                 if self._ids is not None:
                     id, fields = self._ids.rewrite(info, name, id, time_ms, fields)
+                elif id is None and self._makes_ids:
+                    id = make_id(info.tag)
                 elif id is None:
                     raise SnapshotError("a document has no _id")
                 if not id.startswith(info.tag) or not ids.is_id(id):

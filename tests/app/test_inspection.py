@@ -12,7 +12,7 @@ import pytest
 
 from minihttp import App, Crons, HttpRouter, Schema, Table, internal_action, mutation, query, v
 from minihttp.app import log_ring
-from minihttp.errors import DocumentError, FunctionNotFoundError
+from minihttp.errors import ArgumentValidationError, DocumentError
 from minihttp.values import encode_wire
 
 SCHEMA = Schema(
@@ -140,9 +140,9 @@ def test_crons_before_and_after_a_run(app: App) -> None:
     app.jobs.run_due()
     [row] = app.run_query("_app:crons")
     assert row["lastState"] == "failed" and "no luck" in row["lastError"]
-    with pytest.raises(ValueError, match="no luck"):
-        app.run_action("_app:run_cron", name="tidy")
-    with pytest.raises(FunctionNotFoundError):
+    outcome = app.run_action("_app:run_cron", name="tidy")
+    assert "no luck" in outcome["error"] and outcome["logs"] == ["WARNING mine: about to fail"]
+    with pytest.raises(ArgumentValidationError, match="no cron 'nope'"):
         app.run_action("_app:run_cron", name="nope")
 
 

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Snapshots of a running app, as functions `_snapshots:…`: written to its file store, or read from there.
+
+So they come and go by the URLs that files have, streamed. Whoever asked for one discards it afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import DocumentError
+from ..snapshot.archive import Archive
+from ..snapshot.export import export_snapshot
+from ..snapshot.importing import import_snapshot
+
+if TYPE_CHECKING:
+    from ..data.database import Database
+    from ..files.storage import FileStore
+    from ..functions.registry import Registry
+
+_FUNCTIONS = {"action": ("export", "upload_url", "read", "discard")}
+_BLOCK_BYTES = 1024 * 1024
+
+
+class SnapshotFunctions:
+    """Each method named in `_FUNCTIONS` is a function of the app.
+
+    Args:
+        folder: where temporary files go, which may be as large as all that is stored.
+    """
+
+    def __init__(self, database: Database, files: FileStore, folder: str | None) -> None:
+        self._database = database
+        self._files = files
+        self._folder = folder
+
+    def register(self, registry: Registry) -> None:
+        """Put them into the app's registry."""
+        registry.add_methods("_snapshots", self, _FUNCTIONS)
+
+    def export(self, ctx: Any, system: bool = False, convex_ids: bool = False) -> dict[str, Any]:
+        """Write a snapshot into the file store; returns its `id`, `url` and `manifest`."""
+        options: dict[str, Any] = {"system": system, "convex_ids": convex_ids, "version": __version__}
+        with self._temporary() as file:
+            manifest = export_snapshot(self._database, self._files, file, **options)
+            file.seek(0)
+            id = ctx.storage.store(file, content_type="application/zip")
+        counts = {name: facts.get("documents", 0) for name, facts in manifest["entries"].items()}
+        return {
+            "id": id,
+            "url": ctx.storage.get_url(id),
+            "documents": sum(counts.values()),
+            "files": _files(counts),
+        }
+
+    def upload_url(self, ctx: Any) -> str:
+        """Where to send a snapshot to; the response has its `storageId`."""
+        url: str = ctx.storage.generate_upload_url()
+        return url
+
+    def read(
+        self, ctx: Any, id: str, mode: str = "empty", system: bool = False, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Import a snapshot that was uploaded; returns the fields of `Imported`."""
+        with self._temporary() as file:
+            with ctx.storage.get(id) as blob:
+                while block := blob.read(_BLOCK_BYTES):
+                    file.write(block)
+            file.flush()
+            self.discard(ctx, id)
+            with closing(Archive(file.name)) as archive:
+                imported = import_snapshot(
+                    archive, self._database, self._files, mode=mode, system=system, dry_run=dry_run
+                )
+        return imported._asdict()
+
+    def discard(self, ctx: Any, id: str) -> None:
+        """Remove a snapshot from the file store."""
+        with suppress(DocumentError):  # it is gone
+            ctx.storage.delete(id)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[IO[bytes]]:
+        folder = self._folder if self._folder and os.path.isdir(self._folder) else None
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="snapshot-", suffix=".zip") as file:
+            yield file
+
+
+def _files(counts: dict[str, int]) -> int:
+    return sum(1 for name in counts if name.startswith("_storage/") and not name.endswith(".jsonl"))

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""`crons`: each with its schedule, last and next run and last error; `crons run NAME` runs one now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from ..errors import ConfigurationError
+from . import add_json_flag, print_rows, utc
+from ._admin import access, add_server_flag
+from ._settings import add_flags
+from .run import print_outcome
+
+HELP = "list crons with their last and next runs, or run one now"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words", metavar="[run NAME] [TARGET]", nargs="*", help="a cron to run now, and the app"
+    )
+    add_json_flag(parser)
+    add_flags(parser, "data", "files")
+    add_server_flag(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    cron, words = None, args.words
+    if words[:1] == ["run"]:
+        cron, words = (words[1:2] or [None])[0], words[2:]
+        if cron is None:
+            raise ConfigurationError("crons run takes the NAME of a cron, as `crons` shows it")
+    if len(words) > 1:
+        raise ConfigurationError("crons takes one TARGET, and `run NAME` before it")
+    args.target = words[0] if words else None
+    with access(args) as app:
+        if cron is not None:
+            return print_outcome(app.action("_app:run_cron", name=cron), pretty=not args.json)
+        rows = app.query("_app:crons")
+    print_rows(rows if args.json else map(_row, rows), args.json, empty="the app has no crons")
+    return 0
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    schedule = {name: value for name, value in row["schedule"].items() if name != "type"}
+    return {
+        "name": row["name"],
+        "schedule": f"{row['schedule']['type']} {json.dumps(schedule) if schedule else ''}".rstrip(),
+        "function": row["function"],
+        "next": utc(row["nextRun"]),
+        "last": utc(row["lastRun"]),
+        "state": row["lastState"],
+        "error": (row["lastError"] or "").partition("\n")[0],
+    }

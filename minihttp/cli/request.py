@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""`request`: sends a request through the app in this process, without a server.
+
+Exit code 1 for a status of 400 or more. Jobs that it schedules are left for a worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+from wsgiref.util import setup_testing_defaults
+
+from ..app.options import changed
+from ..errors import ConfigurationError, MinihttpError
+from . import add_app_flag, plain
+from ._admin import opened_alone
+
+HELP = "send a request through the app, without a server"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("method", metavar="METHOD", help="such as GET")
+    parser.add_argument("path", metavar="PATH", help="such as /api/items?limit=5")
+    parser.add_argument(
+        "-H", "--header", action="append", default=[], metavar="FIELD", help="such as 'X-A: b'"
+    )
+    parser.add_argument("-d", "--body", metavar="BODY", help="the body; @FILE reads a file, @- stdin")
+    parser.add_argument("-i", "--include", action="store_true", help="print status and header fields too")
+    add_app_flag(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    environ = _environ(args)
+    with opened_alone(args, "send it to the server that runs, with curl") as app:
+        app.options = changed(app.options, {"workers": 0})  # what the request schedules is not begun here
+        status, headers, body = _answer(app, environ)
+        if args.include:
+            lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+            print("\n".join(map(plain, lines)) + "\n")
+        sys.stdout.flush()
+        try:
+            for chunk in body:
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+        finally:
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+    if sys.stdout.isatty():
+        print()
+    return 1 if int(status[:3]) >= 400 else 0
+
+
+def _answer(app: Any, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        started[:] = [status, headers]
+        return lambda data: None
+
+    body = app(environ, start_response)
+    return started[0], started[1], body
+
+
+def _environ(args: argparse.Namespace) -> dict[str, Any]:
+    body = _body(args.body)
+    parts = urlsplit(args.path)
+    if not args.path.startswith("/"):
+        raise ConfigurationError(f"PATH must begin with /, not {args.path!r}")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": args.method.upper(),
+        "PATH_INFO": _decoded(parts.path),
+        "REQUEST_URI": args.path,
+        "QUERY_STRING": parts.query,
+        "REMOTE_ADDR": "127.0.0.1",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+    }
+    if body[:1] in (b"{", b"["):
+        environ["CONTENT_TYPE"] = "application/json"
+    for field in args.header:
+        name, colon, value = field.partition(":")
+        if not colon or not name.strip():
+            raise ConfigurationError(f"-H takes a field such as 'Name: value', not {field!r}")
+        key = name.strip().upper().replace("-", "_")
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value.strip()
+    setup_testing_defaults(environ)
+    return environ
+
+
+def _decoded(path: str) -> str:
+    from urllib.parse import unquote_to_bytes
+
+    return unquote_to_bytes(path).decode("latin-1")
+
+
+def _body(text: str | None) -> bytes:
+    if text is None or not text.startswith("@"):
+        return (text or "").encode()
+    if text == "@-":
+        return sys.stdin.buffer.read()
+    try:
+        with open(text[1:], "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise MinihttpError(f"cannot read {text[1:]}: {error.strerror}") from None
