@@ -240,7 +240,7 @@ def load_app(args: argparse.Namespace) -> App:
     if any(settings[name] for name in names):
         from ..auth.providers import named_provider
 
-        app.configure(auth=[*app.auth, named_provider(*(settings[name] for name in names))])
+        app.configure(auth=[*app.options.auth, named_provider(*(settings[name] for name in names))])
     return app
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minihttp import cli
 from minihttp.cli._settings import SETTINGS, add_flags, read_env_file, resolve
 from minihttp.errors import ConfigurationError
 
@@ -224,3 +225,15 @@ def test_a_line_of_an_env_file_that_is_none(tmp_path: Path, line: str) -> None:
     path.write_text(f"A=1\n{line}\n")
     with pytest.raises(ConfigurationError, match=r":2: a line must be NAME=value"):
         read_env_file(str(path))
+
+
+def test_a_provider_of_tokens_by_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "app.py").write_text("from minihttp import HttpRouter\nhttp = HttpRouter()\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    environ = {"MINIHTTP_AUTH_ISSUER": "https://me.example.com", "MINIHTTP_AUTH_AUDIENCE": "app"}
+    args = argparse.Namespace(target="app.py", environ=environ)
+    [provider] = cli.load_app(args).options.auth
+    assert str(provider) == "OIDC(domain=https://me.example.com, app_id=app)"
+    del environ["MINIHTTP_AUTH_AUDIENCE"]
+    with pytest.raises(ConfigurationError, match="needs auth_audience"):
+        cli.load_app(args)
