@@ -146,9 +146,8 @@ def test_under_wsgiref_and_its_validator() -> None:
         server.server_close()
 
 
-@pytest.mark.parametrize("patched", [True, False])
-def test_under_our_server_and_the_validator(patched: bool) -> None:
-    with running(validator(make_app()), patched=patched) as server:
+def test_under_our_server_and_the_validator() -> None:
+    with running(validator(make_app())) as server:
         smoke(server.url)
 
 

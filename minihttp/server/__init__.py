@@ -44,7 +44,6 @@ class Server:
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
         report: called with a `Served` after each request, in the thread that served it.
-        patched: False for waitress's stock channels.
 
     Raises:
         ConfigurationError: the address cannot be used, or the descriptors do not suffice.
@@ -64,7 +63,6 @@ class Server:
         grace_seconds: float = 30.0,
         trusted_proxy: str | None = None,
         report: Callable[[Served], None] | None = None,
-        patched: bool = True,
     ) -> None:
         affordable = affordable_connections(connections or _DEFAULT_CONNECTIONS, threads)
         if connections and affordable < connections:
@@ -82,7 +80,6 @@ class Server:
             min_body_bytes_per_second=min_body_bytes_per_second,
             trusted_proxy=trusted_proxy,
             report=report,
-            patched=patched,
         )
 
     @property

@@ -12,34 +12,23 @@ connections. The patched channel
 * still answers a client that has closed its sending half;
 * reads on for a while after a refusal, so that a client still sending gets to see it (RFC 9112 §9.6).
 
-`is_known` says whether the installed waitress is one that this was tested with; otherwise `server/` uses
-the stock one. Knows nothing of apps, signals or logs.
+`pyproject.toml` pins waitress to the versions that this was tested with. Knows nothing of apps, signals or
+logs.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import socket
 import time
 from typing import Any
 
-import waitress
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import WSGITask
 
-TESTED_VERSIONS = ("3.0.1", "3.0.2")
 # What the patched channel needs besides itself: it is read while a request is served, and the next one, which
 # may come before the thread that sent a response has finished with it, is no reason to stop.
 ADJUSTMENTS = {"channel_request_lookahead": 2}
 _MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
-
-
-def is_known() -> bool:
-    """Whether the installed waitress is one of `TESTED_VERSIONS`, by the name of its metadata folder."""
-    beside = os.listdir(os.path.dirname(os.path.dirname(os.path.abspath(waitress.__file__))))
-    versions = [m[1] for m in (re.fullmatch(r"waitress-([0-9.]+)\.dist-info", name) for name in beside) if m]
-    return bool(versions) and all(version in TESTED_VERSIONS for version in versions)
 
 
 class PatchedTask(WSGITask):  # type: ignore[misc]

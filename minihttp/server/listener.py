@@ -19,7 +19,6 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 
 from ..limits import KIB, MIB
@@ -30,7 +29,7 @@ from .loop import Sockets
 from .min_rate import MinRate
 from .parser import StrictParser
 from .sockets import acked_bytes
-from .task import PatchedReportingTask, RefusalTask, StockTask
+from .task import ApplicationTask, RefusalTask
 
 log = logging.getLogger("minihttp.server")
 
@@ -56,15 +55,9 @@ _COMPLAINT_SECONDS = 60.0  # the least time between two log lines about it
 _SOON_SECONDS = 0.001
 
 
-class _StockChannel(HTTPChannel):  # type: ignore[misc]
+class _Channel(channels.PatchedChannel):
     parser_class = StrictParser
-    task_class = StockTask
-    error_task_class = RefusalTask
-
-
-class _PatchedChannel(channels.PatchedChannel):
-    parser_class = StrictParser
-    task_class = PatchedReportingTask
+    task_class = ApplicationTask
     error_task_class = RefusalTask
 
 
@@ -81,7 +74,6 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             a response be taken this fast.
         trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
         report: called with a `Served` after each request, in the thread that served it.
-        patched: False for waitress's stock channels.
 
     Attributes:
         draining: whether responses say `Connection: close`.
@@ -108,12 +100,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         min_body_bytes_per_second: int,
         trusted_proxy: str | None,
         report: Callable[[Served], None] | None,
-        patched: bool,
     ) -> None:
-        if patched and not channels.is_known():
-            log.warning("served by the stock channels of this unknown waitress, slow with many connections")
-            patched = False
-        settings: dict[str, Any] = {**_FIXED, **(channels.ADJUSTMENTS if patched else {})}
+        settings: dict[str, Any] = {**_FIXED, **channels.ADJUSTMENTS}
         if trusted_proxy:
             settings.update(trusted_proxy=trusted_proxy, trusted_proxy_headers=_FORWARDED)
         adjustments = Adjustments(
@@ -130,9 +118,9 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         adjustments.min_body_bytes_per_second = min_body_bytes_per_second
         self.report, self.trusted_proxy = report, trusted_proxy
         self._rates: dict[Any, MinRate] = {}  # of the responses on their way
-        self.channel_class = _PatchedChannel if patched else _StockChannel
+        self.channel_class = _Channel
         self.probes = Dispatcher(1, "probe")
-        self.sockets = Sockets() if patched and hasattr(select, "epoll") else {}
+        self.sockets = Sockets() if hasattr(select, "epoll") else {}
         self.changed = getattr(self.sockets, "changed", _nothing)
         self._bell = threading.RLock()  # taken again by a signal handler that calls `stop`
         # A line for each request that has to wait costs 6 to 23 % of the throughput.

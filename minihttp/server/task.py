@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tasks that know their request's id, and report what they served: one `Served` a request.
 
-They work with any waitress: the patch is mixed in from `channel.py` where it applies. Knows nothing of
-formats or counters.
+Knows nothing of formats or counters.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import time
 from typing import Any
 
 from waitress.channel import ClientDisconnected
-from waitress.task import ErrorTask, Task, WSGITask
+from waitress.task import ErrorTask, Task
 
 from ..http.error_response import response_for
 from ..http.headers import connection_options
@@ -96,7 +95,9 @@ class _Reporting(Task):  # type: ignore[misc]
         )
 
 
-class _Application(_Reporting, WSGITask):  # type: ignore[misc]
+class ApplicationTask(_Reporting, PatchedTask):
+    """A request for the application."""
+
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         trusted = self.channel.server.trusted_proxy
@@ -138,14 +139,6 @@ class _Application(_Reporting, WSGITask):  # type: ignore[misc]
         self.content_length = None
         for piece in response(environ, start_response):
             self.write(piece)
-
-
-class StockTask(_Application):
-    """A request for the application, as waitress answers it."""
-
-
-class PatchedReportingTask(_Application, PatchedTask):
-    """A request for the application, on a patched channel."""
 
 
 class RefusalTask(_Reporting, ErrorTask):  # type: ignore[misc]

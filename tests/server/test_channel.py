@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The patched channel behaves on the wire as the stock one does: every test runs on both."""
+"""The patched channel on the wire: what HTTP/1.1 asks, and what waitress's own channel gets wrong."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
 import pytest
 
 from minihttp.server import Server
-from minihttp.server import channel as channels
 
 from .wire import PATIENCE_SECONDS, Connection, exchange, running
 
@@ -82,16 +80,12 @@ def app(environ: dict[str, Any], start: Any) -> Any:
     return body if environ["REQUEST_METHOD"] != "HEAD" else []
 
 
-@pytest.fixture(params=["patched", "stock"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+@pytest.fixture
+def server() -> Iterator[Server]:
     GATE.clear()
-    with running(app, patched=request.param == "patched") as server:
+    with running(app) as server:
         yield server
         GATE.set()
-
-
-def test_a_tested_waitress_is_known() -> None:
-    assert channels.is_known() is (version("waitress") in channels.TESTED_VERSIONS)
 
 
 def test_many_requests_on_one_connection(server: Server) -> None:

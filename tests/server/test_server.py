@@ -184,8 +184,7 @@ def test_a_body_that_drips_is_cut_and_a_slow_one_is_not() -> None:
             client.close()
 
 
-@pytest.mark.parametrize("patched", [True, False])
-def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(patched: bool) -> None:
+def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread() -> None:
     ended = threading.Semaphore(0)
 
     def app(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
@@ -196,7 +195,7 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(patched
         finally:
             ended.release()
 
-    with running(app, patched=patched, threads=2) as server:
+    with running(app, threads=2) as server:
         stuck = [in_flight(server, "/") for _ in range(2)]
         for client in stuck:
             client.read_head()
@@ -213,14 +212,13 @@ def test_a_client_that_reads_no_more_holds_neither_connection_nor_thread(patched
             client.close()
 
 
-@pytest.mark.parametrize("patched", [True, False])
-def test_a_reply_that_is_hardly_taken_is_cut_and_a_slow_one_is_not(patched: bool) -> None:
+def test_a_reply_that_is_hardly_taken_is_cut_and_a_slow_one_is_not() -> None:
     def app(environ: dict[str, Any], start: Any) -> list[bytes]:
         start("200 OK", [("Content-Length", str(len(BIG)))])
         return [BIG]
 
     with (
-        running(app, patched=patched) as server,
+        running(app) as server,
         in_flight(server, "/") as drip,
         in_flight(server, "/") as slow,
     ):
@@ -370,17 +368,14 @@ def test_a_request_id_is_taken_from_the_trusted_proxy_only(
         assert (body == given) is taken and (taken or len(body) == 16)
 
 
-def listening(patched: bool) -> Listener:
+def listening() -> Listener:
     """A listener with room for eight connections, whose loop is turned by the test."""
     limits = {"connections": 10, "max_body_bytes": 1, "min_body_bytes_per_second": 1}
-    return Listener(
-        Gated(), bind("127.0.0.1", 0), threads=1, trusted_proxy=None, report=None, patched=patched, **limits
-    )
+    return Listener(Gated(), bind("127.0.0.1", 0), threads=1, trusted_proxy=None, report=None, **limits)
 
 
-@pytest.mark.parametrize("patched", [True, False])
-def test_connections_that_wait_are_accepted_together_up_to_the_limit(patched: bool) -> None:
-    listener = listening(patched)
+def test_connections_that_wait_are_accepted_together_up_to_the_limit() -> None:
+    listener = listening()
     clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(20)]
     listener.poll(PATIENCE_SECONDS)
     assert len(listener.sockets) == 10, "two of them are the listening socket and the loop's own pipe"
@@ -397,9 +392,8 @@ def test_connections_that_wait_are_accepted_together_up_to_the_limit(patched: bo
     listener.close_all(PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("patched", [True, False])
-def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn(patched: bool) -> None:
-    listener = listening(patched)
+def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn() -> None:
+    listener = listening()
     with socket.create_connection(listener.socket.getsockname()) as stuck:
         listener.poll(PATIENCE_SECONDS)
         [channel] = listener.active_channels.values()
