@@ -39,6 +39,8 @@ class Limits:
     query_seconds: float = 1.0  # Convex: 1 s of user code; longer holds a snapshot and lets the WAL grow
     mutation_seconds: float = 1.0  # a mutation holds the one write lock
     action_seconds: float = 600.0  # Convex: 10 min in node
+    # A regular expression that backtracks keeps the interpreter's lock: the process ends, with its stacks
+    frozen_cpu_seconds: float = 30.0
     max_call_depth: int = 8  # Convex's nesting of ctx.run_*
     max_args_bytes: int = 16 * MIB
     max_result_bytes: int = 16 * MIB

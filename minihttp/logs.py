@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
+import select
 import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from copy import copy
 from functools import lru_cache
 from typing import NamedTuple, TextIO, cast
@@ -24,6 +27,10 @@ from .tracebacks import describe
 
 FORMATS = ("auto", "text", "json")
 _ACCESS = logging.getLogger("minihttp.access")
+_MAX_PENDING = 10_000  # lines that wait for a stream that takes none; about 5 MB
+_MAX_LINES_AT_ONCE = 500
+_CHUNK_BYTES = 4_096  # PIPE_BUF: a pipe that takes any takes so many
+_MAX_CLOSING_SECONDS = 2.0
 _MAX_PATH_CHARACTERS = 200
 _quoted = json.encoder.encode_basestring_ascii
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -65,7 +72,7 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
         level: the least level: debug, info, warning or error.
         stream: standard error if absent.
     """
-    stream = stream or sys.stderr
+    stream = stream or sys.stderr or open(os.devnull, "w")  # noqa: SIM115  (there may be no standard error)
     text = stream.isatty() if form == "auto" else form == "text"
     handler = BatchingHandler(stream)
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
@@ -74,18 +81,36 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
     root.setLevel(level.upper())
 
 
+def say(text: str) -> None:
+    """Show a line to whoever started the program, on standard error; if that takes none, nothing happens."""
+    if sys.stderr is None:
+        return
+    data, descriptor = f"{text}\n".encode("utf-8", "backslashreplace"), _descriptor(sys.stderr)
+    with suppress(OSError, ValueError):
+        if descriptor is None:
+            sys.stderr.write(data.decode())
+        else:  # not through the stream, which would keep what it cannot write and fail at exit
+            os.write(descriptor, data)
+
+
 class BatchingHandler(logging.Handler):
     """Writes lines in batches, by a thread of its own: a `write` for each request would halve throughput.
 
     A line is written within `delay_seconds`, a warning and all before it at once, and the rest by `close`,
-    which `logging` calls at exit.
+    which `logging` calls at exit. A stream that takes nothing (a pipe that nobody reads, a full disk) holds
+    nobody up: at most `max_pending` lines wait for it, what comes after them is dropped and counted, and the
+    count is written once the stream takes lines again.
     """
 
-    def __init__(self, stream: TextIO, delay_seconds: float = 0.05) -> None:
+    def __init__(self, stream: TextIO, delay_seconds: float = 0.05, max_pending: int = _MAX_PENDING) -> None:
         super().__init__()
         self._stream = stream
+        self._descriptor = _descriptor(stream)
         self._delay_seconds = delay_seconds
+        self._max_pending = max_pending
         self._records: deque[logging.LogRecord] = deque()
+        self._unwritten = b""
+        self._dropped = 0
         self._waiting = threading.Event()
         self._closing = threading.Event()
         self._writing = threading.Lock()
@@ -93,6 +118,9 @@ class BatchingHandler(logging.Handler):
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if len(self._records) >= self._max_pending:
+            self._dropped += 1
+            return
         if not isinstance(record, AccessRecord):  # a `Served` never changes, what the app logs may
             record = copy(record)
             record.msg, record.args = message_of(record), None
@@ -103,22 +131,20 @@ class BatchingHandler(logging.Handler):
             self._waiting.set()
 
     def flush(self) -> None:
-        """Writes what is pending; a stream that cannot be written to loses it."""
-        with self._writing:
-            lines = []
-            while self._records:
-                lines.append(self.format(self._records.popleft()) + "\n")
+        """Writes what is pending, as far as the stream takes it at once; the thread writes the rest."""
+        if self._writing.acquire(blocking=False):
             try:
-                self._stream.write("".join(lines))
-                self._stream.flush()
-            except (OSError, ValueError):
-                pass
+                if self._write_pending(wait_seconds=0):
+                    return
+            finally:
+                self._writing.release()
+        self._waiting.set()
 
     def close(self) -> None:
-        """Writes what is pending and ends the thread."""
+        """Writes what is pending and ends the thread; a stream that takes nothing is not waited for."""
         self._closing.set()
         self._waiting.set()
-        self._writer.join()
+        self._writer.join(_MAX_CLOSING_SECONDS)
         self.flush()
         super().close()
 
@@ -127,7 +153,62 @@ class BatchingHandler(logging.Handler):
             self._waiting.wait()
             self._closing.wait(self._delay_seconds)
             self._waiting.clear()
-            self.flush()
+            with self._writing:
+                if not self._write_pending(wait_seconds=1.0):
+                    self._waiting.set()
+
+    def _write_pending(self, wait_seconds: float) -> bool:
+        """Returns whether all is written, or dropped because writing fails."""
+        while self._unwritten or self._records:
+            if not self._unwritten:
+                self._unwritten = self._take()
+            try:
+                while self._unwritten:
+                    if not self._takes_some(wait_seconds):
+                        return False
+                    self._unwritten = self._unwritten[self._write(self._unwritten[:_CHUNK_BYTES]) :]
+            except BlockingIOError:
+                return False
+            except (OSError, ValueError):
+                self._dropped += self._unwritten.count(b"\n")
+                self._unwritten = b""
+                return True
+        return True
+
+    def _take(self) -> bytes:
+        """Some lines, and before them how many were dropped."""
+        lines = []
+        if self._dropped:
+            facts = "%d lines of this log were dropped: nobody took them", (self._dropped,)
+            self._dropped = 0
+            lines.append(self.format(logging.LogRecord(__name__, logging.WARNING, "", 0, *facts, None)))
+        while self._records and len(lines) < _MAX_LINES_AT_ONCE:
+            lines.append(self.format(self._records.popleft()))
+        return "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace")
+
+    def _takes_some(self, wait_seconds: float) -> bool:
+        """Whether a write of `_CHUNK_BYTES` would not block (PIPE_BUF, pipe(7))."""
+        if self._descriptor is None:
+            return True
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        return bool(poll.poll(wait_seconds * 1000))
+
+    def _write(self, data: bytes) -> int:
+        if self._descriptor is not None:
+            return os.write(self._descriptor, data)
+        self._stream.write(data.decode())
+        self._stream.flush()
+        return len(data)
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    """The file below a stream, or None for one in memory."""
+    try:
+        stream.flush()
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):  # io.UnsupportedOperation is both of the first
+        return None
 
 
 def message_of(record: logging.LogRecord) -> str:

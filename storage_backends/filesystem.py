@@ -72,6 +72,7 @@ class FileBackend:
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             read_only = os.statvfs(path).f_flag & os.ST_RDONLY
             raise OSError(errno.EROFS if read_only else errno.EACCES, "", path)
+        self._path = path
         self.spool_folder = os.path.join(path, _INCOMING)
         self._root = os.open(path, _FOLDER & ~os.O_NOFOLLOW)
         self._shards: set[str] = set()
@@ -87,6 +88,7 @@ class FileBackend:
                 gets a name here, and nothing is written twice.
         """
         temporary = f"{_INCOMING}/{_checked(key)}.{os.urandom(4).hex()}"
+        self.check_there()
         linked = spool is not None and self._link(spool, temporary)
         descriptor = os.dup(spool) if linked and spool is not None else self._create(temporary)
         try:
@@ -184,6 +186,15 @@ class FileBackend:
     def close(self) -> None:
         """Let go of the folder; open blobs stay readable."""
         os.close(self._root)
+
+    def check_there(self) -> None:
+        """Refuse a folder that has been moved, deleted or unmounted: nobody would find it again."""
+        try:
+            there = os.path.samestat(os.stat(self._path), os.fstat(self._root))
+        except OSError:
+            there = False
+        if not there:
+            raise Fault(errno.ENODEV, "the folder is no longer there", self._path)
 
     def _link(self, spool: int, temporary: str) -> bool:
         """Name a file that has no name (open(2), O_TMPFILE); False where that cannot be done."""

@@ -172,6 +172,9 @@ class FileBackend:
                     if _is_key(meta["path"]):
                         yield meta["path"], meta["last_modified"].timestamp()
 
+    def check_there(self) -> None:
+        """A bucket that is gone fails every call."""
+
     def sweep_temporary(self, older_than: float) -> int:
         """Nothing: the parts of an upload that was cut are removed by the bucket's lifecycle rule."""
         return 0

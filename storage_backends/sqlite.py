@@ -49,6 +49,7 @@ class DocumentBackend:
         location: its path; `":memory:"` is a file in memory that ends with `close`.
         busy_seconds: how long to wait for a write lock that another program holds.
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
+        patience_seconds: how long a mutation waits for another that does not end.
         max_wal_bytes: the size of the write-ahead log from which on readers are waited for, to start it anew.
 
     Raises:
@@ -66,6 +67,7 @@ class DocumentBackend:
         *,
         busy_seconds: float = BUSY_SECONDS,
         max_batch_seconds: float = 0.05,
+        patience_seconds: float = 5.0,
         max_wal_bytes: int = _MAX_WAL_BYTES,
     ) -> None:
         self._scratch = _scratch_directory() if location == ":memory:" else None
@@ -80,7 +82,7 @@ class DocumentBackend:
             if self._left != self._stamp():
                 self._refuse_damage(_LOOK_SECONDS)
             self._writing = self._open()
-            self._writers = Writers(self._writing, max_batch_seconds, self._committed)
+            self._writers = Writers(self._writing, max_batch_seconds, self._committed, patience_seconds)
         except BaseException:
             self._unlock()
             raise
@@ -169,6 +171,7 @@ class DocumentBackend:
             "commits": self._writers.commits,
             "mutations": self._writers.mutations,
             "waiting": self._writers.waiting,
+            "writing_seconds": self._writers.writing_seconds,
         }
 
     def _size(self, suffix: str) -> int:

@@ -79,6 +79,7 @@ class FileBackend:
         self._lock_descriptor = -1 if self._in_memory else self._prepare()
         try:
             self._writer = self._open()
+            self._inode = 0 if self._in_memory else os.stat(self._path).st_ino
         except BaseException:
             self._unlock()
             raise
@@ -86,6 +87,7 @@ class FileBackend:
     def put(self, key: str, chunks: Iterable[bytes], spool: int | None = None) -> None:
         """Store a new blob: durable when this returns; when `chunks` or the store raises, nothing is kept."""
         _checked(key)
+        self.check_there()
         rows = _rows(chunks)
         number = size = 0
         last = False
@@ -102,6 +104,15 @@ class FileBackend:
                 with suppress(Fault):
                     self._erase(number)
             raise
+
+    def check_there(self) -> None:
+        """Refuse a file that has been moved or deleted: nobody would find it again."""
+        try:
+            there = self._in_memory or os.stat(self._path).st_ino == self._inode
+        except OSError:
+            there = False
+        if not there:
+            raise Fault(errno.ENODEV, f"{self._path} is no longer there")
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:
         """Open bytes `start:stop` of a blob; one that ends before `stop` raises Fault(EIO)."""

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ Done = Callable[[Any, "BaseException | None"], None]
 log = logging.getLogger("minihttp.storage")
 
 _MAX_BATCH = 64  # mutations that share one COMMIT
+_NO_END = "another transaction does not end"
 
 
 class _Ticket:
@@ -37,9 +38,13 @@ class _Ticket:
 
     Attributes:
         done: what is called with the result or the error; None where a thread waits at the gate.
+        given_up: whether its caller has been told that it was not done.
     """
 
-    __slots__ = ("any_thread", "completed", "deadline_seconds", "done", "error", "gate", "result", "run")
+    __slots__ = (
+        "any_thread", "began", "completed", "deadline_seconds", "done", "error", "gate", "given_up", "result",
+        "run",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,7 +59,8 @@ class _Ticket:
         self.done = done
         self.result: Any = None
         self.error: BaseException | None = None
-        self.completed = False
+        self.completed = self.given_up = False
+        self.began = monotonic()
         self.gate = threading.Lock()  # opens when it is complete, or when its thread becomes the leader
         self.gate.acquire()
 
@@ -69,17 +75,27 @@ class Writers:
         writing: the connection.
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
         committed: called after each COMMIT, by the leader.
+        patience_seconds: how long a mutation waits for another that does not end.
     """
 
-    def __init__(self, writing: Writing, max_batch_seconds: float, committed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        writing: Writing,
+        max_batch_seconds: float,
+        committed: Callable[[], None],
+        patience_seconds: float = 5.0,
+    ) -> None:
         self._writing = writing
         self._max_batch_seconds = max_batch_seconds
         self._committed = committed
+        self._patience_seconds = patience_seconds
         self._passing = threading.Lock()  # for `_queue` and `_leader`
         self._queue: deque[_Ticket] = deque()
         self._leader: _Ticket | None = None  # its thread alone uses what follows
         self._batch: list[_Ticket] = []
         self._began_at = 0.0
+        self._committing = False
+        self._doomed = False  # somebody in the batch was told that it is not done
         self._closing = self._closed = False
         self._committer_gate: threading.Lock | None = None  # once there is a committer
         self._done: SimpleQueue[_Ticket | None] = SimpleQueue()
@@ -90,21 +106,28 @@ class Writers:
         """How many mutations are queued."""
         return len(self._queue)
 
+    @property
+    def writing_seconds(self) -> float:
+        """For how long the transaction that is open has been so; 0 when none is."""
+        return monotonic() - self._began_at if self._batch else 0.0
+
     def write(
         self,
         run: Callable[[Writing], T],
         deadline_seconds: float | None,
         any_thread: bool,
-        patience_seconds: float = -1,
+        patience_seconds: float | None = None,
     ) -> T:
         """Run a mutation and return its result once it is durable.
 
         Args:
-            patience_seconds: how long to wait for others; -1 is for ever.
+            patience_seconds: how long to wait for others; by default as long as the others do.
 
         Raises:
-            Fault: when the engine fails, also at the COMMIT; and whatever `run` raises.
+            Fault: when the engine fails, also at the COMMIT, or (EAGAIN) when another mutation does not end;
+                and whatever `run` raises.
         """
+        patience_seconds = self._patience_seconds if patience_seconds is None else patience_seconds
         ticket = _Ticket(run, deadline_seconds, any_thread)
         try:
             with self._passing:
@@ -112,8 +135,8 @@ class Writers:
                 if self._leader is None:
                     self._pass_to(ticket)
             while not ticket.completed:
-                if not ticket.gate.acquire(timeout=patience_seconds):
-                    raise Fault(errno.EAGAIN, "another transaction does not end")
+                if not ticket.gate.acquire(timeout=patience_seconds) and self._give_up(ticket):
+                    raise Fault(errno.EAGAIN, _NO_END)
                 if self._leader is ticket:
                     self._lead(ticket)
         except BaseException:  # an interrupt, or the end of patience
@@ -190,12 +213,52 @@ class Writers:
                 self._abandon(ticket)
 
     def _tell(self) -> None:
-        while (ticket := self._done.get()) is not None:
+        while True:
+            try:
+                ticket = self._done.get(timeout=self._patience_seconds)
+            except Empty:
+                self._give_up_submitted()
+                continue
+            if ticket is None:
+                return
             try:
                 assert ticket.done is not None
                 ticket.done(None if ticket.error else ticket.result, ticket.error)
             except Exception:
                 log.exception("what became of a mutation could not be told")
+
+    # -- patience
+
+    def _give_up(self, ticket: _Ticket) -> bool:
+        """Let a mutation be one that is not done; False when its COMMIT is under way, or done.
+
+        If it has run already, all that was to be committed with it is undone: who was told to try again would
+        do it twice.
+        """
+        with self._passing:
+            if ticket.completed or self._leader is ticket:
+                return False
+            if ticket in self._batch:
+                if self._committing:
+                    return False
+                self._doomed = True
+            elif ticket not in self._queue:
+                return False
+            ticket.completed = ticket.given_up = True
+            return True
+
+    def _give_up_submitted(self) -> None:
+        if self.writing_seconds < self._patience_seconds:
+            return
+        with self._passing:
+            waiting = [*self._queue, *self._batch]
+        oldest = monotonic() - self._patience_seconds
+        for ticket in waiting:
+            if ticket.done and ticket.began < oldest and self._give_up(ticket):
+                try:
+                    ticket.done(None, Fault(errno.EAGAIN, _NO_END))
+                except Exception:
+                    log.exception("what became of a mutation could not be told")
 
     # -- the leadership
 
@@ -285,11 +348,18 @@ class Writers:
     def _commit(self) -> None:
         if not self._batch:
             return
+        with self._passing:
+            self._committing = not self._doomed
+        if self._doomed:
+            self._roll_back(Fault(errno.EAGAIN, _NO_END))
+            return
         try:
             self._writing.commit()
         except Fault as fault:
             self._roll_back(fault)
             return
+        finally:
+            self._committing = False
         self.commits += 1
         self.mutations += len(self._batch)
         self._complete(None)
@@ -299,16 +369,22 @@ class Writers:
         try:
             self._writing.roll_back()
         finally:
+            self._doomed = False
             self._complete(fault)
 
     def _complete(self, fault: Fault | None) -> None:
-        """Tell everybody in the batch what became of it; a fault of one's own is told to its owner."""
+        """Tell everybody in the batch what became of it; a fault of one's own is told to its owner, and when
+        others were given up, any error of one's own.
+        """
         while self._batch:
             ticket = self._batch[-1]
-            if fault is not None and not isinstance(ticket.error, Fault):
+            own = Exception if fault is not None and fault.errno == errno.EAGAIN else Fault
+            if fault is not None and not isinstance(ticket.error, own):
                 ticket.error = Fault(*fault.args)
             del self._batch[-1]  # no interrupt comes between this and the gate
             ticket.completed = True
+            if ticket.given_up:
+                continue
             if ticket.done:
                 self._done.put(ticket)
             else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _split_url = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.+)").fullmatch
 _parent = ".".join((__package__ or "").split(".")[:-2])
 _HOME = f"{_parent}.storage_backends".lstrip(".")
+_FILE_WORDS = ("filesystem", "sqlite")
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 
 
@@ -139,6 +140,9 @@ def storage_urls(data: str, files: str | None) -> tuple[str, str]:
 
     A plain directory holds both: `app.db`, and `files/` or `files.db`. With an sqlite URL the files are by
     the database; with any other they go to `data/`, unless `files` is a URL too.
+
+    Raises:
+        ConfigurationError: `files` is a bare word that is no known one and no folder.
     """
     if data == ":memory:":
         return "sqlite::memory:", files if files and ":" in files else "sqlite::memory:"
@@ -152,4 +156,10 @@ def storage_urls(data: str, files: str | None) -> tuple[str, str]:
         return documents, f"filesystem:{os.path.join(folder, 'files')}"
     if files == "sqlite":
         return documents, f"sqlite:{os.path.join(folder, 'files.db')}"
+    if not (_split_url(files) or os.sep in files or files.startswith(".") or os.path.isdir(files)):
+        near = did_you_mean(files, [*_FILE_WORDS, *_known()])
+        raise ConfigurationError(
+            f"files={files!r} is neither {' nor '.join(map(repr, _FILE_WORDS))}, nor a URL, nor a path{near};"
+            f" a folder of that name is './{files}'"
+        )
     return documents, files

@@ -165,7 +165,8 @@ class FunctionApi:
         except StorageUnavailableError as error:
             log.error("%s request_id=%s", error, request.id)
             message = "No space left to store this" if error.status == 507 else "Storage is not available now"
-            return Response.json({"code": error.code, "message": message}, status=error.status)
+            body, headers = {"code": error.code, "message": message}, {"Retry-After": "5"}
+            return Response.json(body, status=error.status, headers=headers)
 
     # ------------------------------------------------------------ operations
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What an operator asks a running app: is it alive, is it ready, how is it doing.
 
-`/_/health` answers 200 while the process serves at all. `/_/ready` answers 200 when storage answers, else
-503. `/_/metrics`, off unless asked for, is Prometheus text (exposition format 0.0.4), written by hand. None
-of them says anything of documents or people. Knows no server.
+`/_/health` answers 200 while the process serves at all. `/_/ready` answers 200 when requests of every kind
+can be answered now, else 503: the database takes writes, the file store is there, no call is stuck, a thread
+is free. `/_/metrics`, off unless asked for, is Prometheus text (exposition format 0.0.4), written by hand.
+None of them says anything of documents or people. Knows no server.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import os
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import MinihttpError
 from ..http.response import Response
+from ..watchdog import watchdog
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
+    from ..files.storage import FileStore
     from ..http.request import Request
     from ..http.router import HttpRouter
     from ..jobs.jobs import Jobs
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Any other method is a stranger's word, and each would be a new series.
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_STALLED_SECONDS = 5.0  # as long as a writer waits for another
 _MAX_COUNTED = 1000  # counting reads the rows
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -43,6 +47,8 @@ class Observed(Protocol):
     def is_open(self) -> bool: ...
     @property
     def database(self) -> Database: ...
+    @property
+    def files(self) -> FileStore: ...
     @property
     def jobs(self) -> Jobs: ...
     def problems(self) -> list[str]: ...
@@ -129,23 +135,65 @@ def add_routes(app: Observed, router: HttpRouter, metrics: Metrics | None = None
         return Response.json({"status": "ok"}, headers=_NO_STORE)
 
     def ready(ctx: Any, request: Request) -> Response:
-        try:
-            if app.is_open:
-                app.database.read(lambda transaction: transaction.engine.get(""))  # one that is lazy too
-        except (MinihttpError, OSError):
-            return Response.json({"status": "storage does not answer"}, status=503, headers=_NO_STORE)
-        problems = app.problems()
-        body = {"status": "ok", "problems": problems} if problems else {"status": "ok"}
-        return Response.json(body, headers=_NO_STORE)
+        problem = _problem(app, _server_state(request))
+        body: dict[str, Any] = {"status": problem or "ok"}
+        if problems := app.problems():
+            body["problems"] = problems
+        return Response.json(body, status=503 if problem else 200, headers=_NO_STORE)
 
     def numbers(ctx: Any, request: Request) -> Response:
         assert metrics is not None
-        return Response(metrics.text(gauges(app)), headers={"Content-Type": _TEXT, **_NO_STORE})
+        found = [*_live_gauges(app, _server_state(request)), *gauges(app)]
+        return Response(metrics.text(found), headers={"Content-Type": _TEXT, **_NO_STORE})
 
     router.route(path="/_/health", method="GET", handler=health)
     router.route(path="/_/ready", method="GET", handler=ready)
     if metrics is not None:
         router.route(path="/_/metrics", method="GET", handler=numbers)
+
+
+def _server_state(request: Request) -> dict[str, float]:
+    """The numbers of our own server; another has none."""
+    state: Callable[[], dict[str, float]] = request.environ.get("minihttp.server_state", dict)
+    return state()
+
+
+def _problem(app: Observed, server: dict[str, float]) -> str:
+    """What keeps some requests from being answered now, or ""."""
+    if server.get("stalled_seconds", 0) > _STALLED_SECONDS:
+        return "all threads are busy"
+    if watchdog.stuck():
+        return "a call does not end"
+    if not app.is_open:
+        return ""
+    try:
+        if app.database.statistics().get("writing_seconds", 0) > _STALLED_SECONDS:
+            return "a transaction does not end"
+        app.database.read(lambda transaction: transaction.engine.get(""))  # one that is lazy too
+        app.database.write(lambda transaction: None, any_thread=True)
+    except (MinihttpError, OSError):
+        return "the database does not answer"
+    try:
+        app.files.check_reachable()
+    except (MinihttpError, OSError):
+        return "the file store does not answer"
+    return ""
+
+
+def _live_gauges(app: Observed, server: dict[str, float]) -> Iterator[Gauge]:
+    """What goes on now; none of it asks the database."""
+    for name, value in server.items():
+        about = f"Of the server: {name.replace('_', ' ')}."
+        yield f"minihttp_server_{name}", about, [("", {}, value)]
+    seconds = watchdog.oldest_seconds()
+    yield "minihttp_oldest_call_seconds", "How long the oldest call has been running.", [("", {}, seconds)]
+    stuck = len(watchdog.stuck())
+    yield "minihttp_stuck_calls", "Calls past their time limit that cannot be ended.", [("", {}, stuck)]
+    if app.is_open:
+        numbers = app.database.statistics()
+        waiting, writing = numbers.get("waiting", 0), numbers.get("writing_seconds", 0.0)
+        yield "minihttp_writers_waiting", "Mutations that wait for others.", [("", {}, waiting)]
+        yield "minihttp_writing_seconds", "For how long the open transaction writes.", [("", {}, writing)]
 
 
 def gauges(app: Observed) -> Iterator[Gauge]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..data.database import Database
 from ..data.schema import Schema
 from ..errors import ConfigurationError, DataDirectoryError
-from ..files.storage import FILE_TABLES, FileStore
+from ..files.storage import FILE_TABLES, FileStore, check_no_files
 from ..functions.registry import Registry
 from ..functions.runner import Runner
 from ..inbox.inbox import INBOX_TABLES, Inbox
@@ -27,7 +27,7 @@ from ..key_store import KEY_TABLES, KeyFunctions
 from ..rate_limit import RATE_LIMIT_TABLES, expired_rate_limits
 from ..snapshot.tables import IMPORT_TABLES
 from ..values import show
-from .backends import check_backends, is_there, open_documents, open_files, storage_urls
+from .backends import check_backends, is_there, open_documents, open_files, storage_urls, without_password
 from .inspection import AppFunctions
 from .loader import load_module
 from .options import Options, changed
@@ -78,7 +78,10 @@ class Services:
             self.database = Database(backend, app.options.schema, system=_SYSTEM_TABLES, **shared)
             close = self.database.close
             shared["clock"] = self.database.clock
-            self.files = FileStore(open_files(files_url), self.database, origin=app.options.origin, **shared)
+            names = without_password(documents_url), without_password(files_url)
+            self.files = FileStore(
+                open_files(files_url), self.database, origin=app.options.origin, names=names, **shared
+            )
             close = self._close_storage
             self.runner = Runner(
                 self.database,
@@ -111,7 +114,7 @@ class Services:
             self.operations = AppFunctions(app, self.database, self.files, self.runner, registry)
             self.operations.register()
             SnapshotFunctions(self.database, self.files, app.options.data).register(registry)
-            self.files.sweep()
+            self.files.mark()
         except BaseException:
             close()
             raise
@@ -152,9 +155,12 @@ def try_out(app: Host, stored: bool) -> bool:
                 f"the database is damaged ({problems[0]}): put a backup in its place with `restore`"
             )
         database = Database(backend, app.options.schema, system=_SYSTEM_TABLES, trial=True, **shared)
+        names = without_password(documents_url), without_password(files_url)
         if is_there(files_url):
-            with closing(FileStore(open_files(files_url), database, **shared)) as files:
+            with closing(FileStore(open_files(files_url), database, names=names, **shared)) as files:
                 files.check()
+        else:
+            check_no_files(database, names)
     return True
 
 

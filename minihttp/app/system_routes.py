@@ -104,6 +104,8 @@ class SystemRoutes:
         self._routes.route(path="/api/storage/upload", method="POST", max_body=limit_bytes, **files)
         if app.options.function_api:
             self._add_function_api(app)
+        for route in (*self._routes, *self._fallback):
+            route.watched = False
         for path, method, _ in self._routes.routes():
             users = app.http.find(path, method)
             if users is not None and users.exact:

@@ -131,7 +131,10 @@ class App(RunsQueries, RunsMutations, RunsActions):
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
                 ctx, limit_seconds = HandlerCtx(self, request), self.limits.action_seconds
-                result = watchdog.run(limit_seconds, route, route.run, ctx, request)
+                if route.watched:
+                    result = watchdog.run(limit_seconds, route, route.run, ctx, request)
+                else:
+                    result = route.run(ctx, request)
                 if result.__class__ is Deferred:
                     suspend = environ.get("minihttp.suspend")
                     if suspend is not None:
@@ -279,9 +282,11 @@ class App(RunsQueries, RunsMutations, RunsActions):
         return self
 
     def start(self) -> None:
-        """Start the worker threads, unless `workers` is 0."""
+        """Start the worker threads, unless `workers` is 0, and the sweep of the file store."""
         if self.options.workers > 0:
             self.jobs.start()
+        if self.options.data != ":memory:":
+            self.files.sweep_in_background()
 
     def close(self, grace_seconds: float = 30.0) -> None:
         """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .. import logs
 from ..app import log_ring
 from ..errors import ConfigurationError
+from ..watchdog import watchdog
 from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of, target_of
 from ._settings import SERVE_FLAGS, add_flags
 from .routes import route_rows
@@ -58,14 +59,15 @@ def run(args: argparse.Namespace) -> int:
     report: Callable[[Served], None] = logs.access_line
     if app.metrics is not None:
         report = _both(app.metrics.record, logs.access_line)
+    watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
     server.serve(
         app,
         **settings.for_server(),
-        listener=socket.socket(fileno=args.fd) if args.fd is not None else None,
+        listener=socket.socket(fileno=args.fd) if args.fd is not None else server.inherited(os.environ),
         grace_seconds=settings["grace"],
         min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
         report=report,
-        ready=lambda bound: print(banner(app, bound.url), file=sys.stderr, flush=True),
+        ready=lambda bound: logs.say(banner(app, bound.url)),
     )
     return 0
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 import threading
 
 from .. import logs
 from ..errors import ConfigurationError
+from ..watchdog import watchdog
 from . import add_target, load_app, settings_of
 from ._settings import WORKER_FLAGS, add_flags
 
@@ -33,12 +33,13 @@ def run(args: argparse.Namespace) -> int:
             signal.signal(name, signal.SIG_DFL)  # a second signal ends the process at once
         stop.set()
 
+    watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
     app.open()
     try:
         app.start()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, on_signal)
-        print(f"worker: {app.options.workers} jobs side by side, until SIGTERM", file=sys.stderr, flush=True)
+        logs.say(f"worker: {app.options.workers} jobs side by side, until SIGTERM")
         stop.wait()
     finally:
         app.close(settings["grace"])

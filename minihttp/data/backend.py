@@ -167,7 +167,10 @@ class DocumentBackend(Protocol):
         ...
 
     def statistics(self) -> dict[str, Any]:
-        """Numbers for /_/metrics and `doctor`, such as bytes of the database and of the write-ahead log."""
+        """Numbers for /_/metrics and `doctor`, such as bytes of the database and of the write-ahead log.
+
+        `waiting` is how many mutations wait, `writing_seconds` for how long the open transaction has been so.
+        """
         ...
 
     def close(self) -> None: ...

@@ -33,7 +33,7 @@ class Transaction(Lease):
         reader: the same, for reading only.
         writable: whether this is a write transaction.
         now: Unix seconds by the app's clock, the same throughout.
-        label: the name of its function, for the log.
+        label: the name of its outermost function, for the log.
         notes: a place for other rooms to keep what they know of this transaction.
     """
 
@@ -54,7 +54,7 @@ class Transaction(Lease):
         self.reader = Reader(self, catalog.user, self.meter)
         self.db = Writer(self, catalog.user, self.meter) if writable else self.reader
         self.notes: dict[Any, Any] = {}
-        self.label = "a transaction"
+        self.label = ""
         self._hooks: list[tuple[str, Hook]] = []  # ("commit", "rollback" or "always", call)
 
     @cached_property
@@ -64,7 +64,7 @@ class Transaction(Lease):
         return view(self, self.catalog.system, Meter(SYSTEM_LIMITS))
 
     def __str__(self) -> str:
-        return self.label
+        return self.label or "a transaction"
 
     @property
     def documents_written(self) -> int:

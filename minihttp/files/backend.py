@@ -58,6 +58,10 @@ class FileBackend(Protocol):
         """Every (key, last-modified Unix seconds), in any order."""
         ...
 
+    def check_there(self) -> None:
+        """Raise Fault when the place that was opened is no longer there: what is put would be lost."""
+        ...
+
     def sweep_temporary(self, older_than: float) -> int:
         """Delete what interrupted writes left before `older_than` (Unix seconds); returns how many."""
         ...

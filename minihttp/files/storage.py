@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
 from ..data.validators import v
-from ..errors import DataDirectoryError, HTTPError
+from ..errors import DataDirectoryError, HTTPError, StorageUnavailableError
 from ..http.fields import QueryParams, parse_query
 from .access import Storage, StorageReader, StorageWriter, find_by_key
 from .blobs import BlobStore
@@ -47,14 +48,25 @@ class FileStore(BlobStore):
 
     Args:
         origin: scheme and authority of URLs made outside of a request.
+        names: of the database and of the store, for messages.
         settings: as for `BlobStore`.
     """
 
     def __init__(
-        self, backend: FileBackend, database: Database, *, origin: str = "", **settings: Any
+        self,
+        backend: FileBackend,
+        database: Database,
+        *,
+        origin: str = "",
+        names: tuple[str, str] = ("the database", "the file store"),
+        **settings: Any,
     ) -> None:
         super().__init__(backend, database, **settings)
         self.origin = origin
+        self._names = names
+        self._mark_key = ""
+        self._sweeper: threading.Thread | None = None
+        self._closing = threading.Event()
         self._opened_at = time.time()  # compared with what the file system says, so not the app's clock
 
     # ------------------------------------------------------------ ctx.storage
@@ -90,10 +102,36 @@ class FileStore(BlobStore):
         return True
 
     def close(self) -> None:
-        """Close the backend."""
+        """Close the backend, and end a sweep in the background."""
+        self._closing.set()
+        if self._sweeper is not None:
+            self._sweeper.join()
         self.backend.close()
 
+    def check_reachable(self) -> None:
+        """Find out whether the store is there and answers.
+
+        Raises:
+            StorageUnavailableError: it does not answer, or is no longer the one that was opened.
+        """
+        with self.faults("reach the file store"):
+            self.backend.check_there()
+            if self._mark_key and not self._has(self._mark_key):
+                raise StorageUnavailableError(f"{self._names[1]} is gone")
+
     # ------------------------------------------------------------ orphans
+
+    def sweep_in_background(self) -> None:
+        """Sweep in a thread, so that nobody waits for it: a store of a million files takes its time."""
+
+        def run() -> None:
+            try:
+                self.sweep()
+            except Exception:
+                log.exception("the file store could not be swept")
+
+        self._sweeper = threading.Thread(target=run, name="minihttp-sweep", daemon=True)
+        self._sweeper.start()
 
     def sweep(self) -> int:
         """Delete what crashes left: unfinished writes, and blobs older than this process without a document.
@@ -105,13 +143,13 @@ class FileStore(BlobStore):
             DataDirectoryError: the files in the store are not those of this database, see `check`.
         """
         with self.faults("sweep the file store"):
-            mark = self._mark()
+            mark = self.mark()
             self.backend.sweep_temporary(self._opened_at)
             stored = (key for key, modified in self.backend.list() if modified < self._opened_at)
             # Looked up before the documents are read: a file that is settled in between has one by then.
             old = (key for key in stored if key != mark and key not in self._in_flight)
             deleted = 0
-            while batch := list(islice(old, _SWEEP_BATCH)):
+            while (batch := list(islice(old, _SWEEP_BATCH))) and not self._closing.is_set():
                 orphans = self.database.read(partial(_without_document, keys=batch))
                 for key in orphans:
                     log.warning("blob %s has no document: deleted", key)
@@ -123,25 +161,30 @@ class FileStore(BlobStore):
         """The key of the empty blob by which store and database know each other, or "" before there is one.
 
         Raises:
-            DataDirectoryError: the store holds files, but not the mark: the database was lost, emptied or
-                replaced, or these are another app's files; a sweep would delete them all.
+            DataDirectoryError: the store lacks the mark, and the database has files: it is another store, or
+                not mounted. Or the store holds files: the database was lost, emptied or replaced, or these
+                are another app's files; a sweep would delete them all.
         """
         known = self.database.read(lambda transaction: transaction.system.query("_file_stores").first())
         key: str = known["key"] if known else ""
         with self.faults("look into the file store"):
-            is_ours = (key and self._has(key)) or next(self.backend.list(), None) is None
-        if not is_ours:
+            if key and self._has(key):
+                return key
+            is_empty = next(self.backend.list(), None) is None
+        check_no_files(self.database, self._names)
+        if not is_empty:
+            database, store = self._names
             raise DataDirectoryError(
-                "the file store holds files that this database knows nothing of: was the database lost or"
+                f"{store} holds files that {database} knows nothing of: was the database lost or"
                 " replaced, or are they another app's? Put the right database back, or move the files away"
             )
         return key
 
-    def _mark(self) -> str:
-        """The key of `check`, whose blob is put when the store is empty."""
-        key = self.check()
+    def mark(self) -> str:
+        """The key of `check`, whose blob is put when the store is empty. Raises as `check` does."""
+        key = self._mark_key = self.check()
         if not key:
-            key = os.urandom(16).hex()
+            key = self._mark_key = os.urandom(16).hex()
             self.database.write(lambda transaction: transaction.system.insert("_file_stores", {"key": key}))
         if not self._has(key):
             self.backend.put(key, ())
@@ -162,6 +205,22 @@ class FileStore(BlobStore):
         except FileNotFoundError:
             return False
         return True
+
+
+def check_no_files(database: Database, names: tuple[str, str]) -> None:
+    """Make sure that a database without its file store has no files.
+
+    Args:
+        names: of the database and of the store, for the message.
+
+    Raises:
+        DataDirectoryError: it has.
+    """
+    if database.read(lambda transaction: transaction.system.query("_storage").first()) is not None:
+        raise DataDirectoryError(
+            f"{names[0]} has files, but {names[1]} lacks its mark: is it another store, misspelt, or not"
+            " mounted? Name the right one, or bring the files there with `files copy`"
+        )
 
 
 def _without_document(transaction: Transaction, *, keys: Iterable[str]) -> list[str]:

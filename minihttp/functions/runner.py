@@ -108,7 +108,7 @@ class Runner:
         call = call or CallInfo()
         checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, False)
         self.database.submit(
-            lambda transaction: self._finish(found, MutationCtx(self, transaction, call), checked),
+            self._body(found, checked, call),
             done,
             time_limit_seconds=self.limits.mutation_seconds,
         )
@@ -139,8 +139,7 @@ class Runner:
         checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, sized)
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
-        if not nested:
-            transaction.label = found.name
+        transaction.label = transaction.label or found.name
         ctx = _CONTEXT[found.kind](self, transaction, call)
         paginated, transaction.paginated = transaction.paginated, False  # one page for each call
         try:
@@ -199,18 +198,21 @@ class Runner:
             raise LimitError(code, f"The {what} of {function.name} take {size} bytes, the limit is {limit}.")
 
     def _query(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
-        def run(transaction: Transaction) -> Any:
-            transaction.label = function.name
-            return self._finish(function, QueryCtx(self, transaction, call), args)
-
-        return self.database.read(run, time_limit_seconds=self.limits.query_seconds)
+        body = self._body(function, args, call)
+        return self.database.read(body, time_limit_seconds=self.limits.query_seconds)
 
     def _mutation(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
+        body = self._body(function, args, call)
+        return self.database.write(body, time_limit_seconds=self.limits.mutation_seconds)
+
+    def _body(self, function: Function, args: dict[str, Any], call: CallInfo) -> Callable[[Transaction], Any]:
+        """What a transaction of its own does for a query or a mutation."""
+
         def run(transaction: Transaction) -> Any:
             transaction.label = function.name
-            return self._finish(function, MutationCtx(self, transaction, call), args)
+            return self._finish(function, _CONTEXT[function.kind](self, transaction, call), args)
 
-        return self.database.write(run, time_limit_seconds=self.limits.mutation_seconds)
+        return run
 
     def _action(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
         limit_seconds = self.limits.action_seconds

@@ -26,13 +26,14 @@ class Route:
         max_body_bytes: its limit of request bodies, or None for the app's.
         routers: those that it belongs to, the outermost first; their hooks are in `run`.
         exact: whether it is one whole path, neither a pattern nor a prefix.
+        watched: whether the handler is held to a time limit; the framework's own are not.
         prefix_chars: the length of a prefix as it stands in raw paths, 0 for others.
         parameters: (name, number of the segment, the empty one before the first slash being 0) of a pattern.
     """
 
     __slots__ = (
         "auth", "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters", "pattern",
-        "prefix_chars", "routers", "run",
+        "prefix_chars", "routers", "run", "watched",
     )  # fmt: skip
 
     def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
@@ -46,6 +47,7 @@ class Route:
         self.cors: Cors | None = None
         self.max_body_bytes: int | None = None
         self.exact = False
+        self.watched = True
         self.prefix_chars = 0
         self.parameters: tuple[tuple[str, int], ...] = ()
 

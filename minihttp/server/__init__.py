@@ -19,9 +19,9 @@ from typing import Any
 from ..limits import DEFAULT_LIMITS
 from ..logs import Served
 from .listener import Listener, log
-from .sockets import affordable_connections, authority, bind
+from .sockets import affordable_connections, authority, bind, inherited
 
-__all__ = ["Served", "Server", "bind", "serve"]
+__all__ = ["Served", "Server", "bind", "inherited", "serve"]
 
 DRAIN_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _DEFAULT_CONNECTIONS = 1000

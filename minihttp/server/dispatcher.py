@@ -71,6 +71,7 @@ class Dispatcher:
         self._drained = Lock()  # released when the queue is empty and the main loop is `_settling`
         self._drained.acquire()
         self._settling = False
+        self._progress_at, self._taken_then = clock(), 0  # when a task was last taken, or none waited
         self._taken = 0  # tasks, ever; a lost count does no harm
         self._wanted = 1  # how many threads may be awake, unless `all`: one and those that are stuck
         self.all = False
@@ -86,6 +87,15 @@ class Dispatcher:
         """Queues a task, from a thread that is not the main loop's; that one appends to `queue`."""
         self.queue.append(task)
         self._wake()
+
+    @property
+    def busy(self) -> int:
+        """How many threads run a task."""
+        return self._awake()
+
+    def stalled_seconds(self) -> float:
+        """For how long tasks have waited of which no thread took any; 0 when that is not so."""
+        return self._clock() - self._progress_at if self.queue and self._awake() == self.count else 0.0
 
     def drain(self) -> bool:
         """Has the queue taken, and sleeps meanwhile, for some milliseconds at most; for the main loop.
@@ -181,6 +191,8 @@ class Dispatcher:
 
     def _measure(self, now: float) -> None:
         """In each turn of the main loop; at the end of a span, choose how many are awake in the next."""
+        if self._taken != self._taken_then or not self.queue:
+            self._progress_at, self._taken_then = now, self._taken
         span = self._span
         span.polls += 1
         span.busy_polls += len(self.queue) + self._awake() > 2

@@ -52,6 +52,7 @@ _FIXED = {  # the reasons and the numbers are in docs/serving.md
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _REST_SECONDS = 0.5  # without descriptors, until the next attempt to accept
 _COMPLAINT_SECONDS = 60.0  # the least time between two log lines about it
+_NEW_SECONDS = 1.0
 _SOON_SECONDS = 0.001
 
 
@@ -223,15 +224,31 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             wasyncore.loop(timeout_seconds, use_poll=True, map=self.sockets, count=1)
         self._undrained = self.task_dispatcher.drain()
 
+    def state(self) -> dict[str, float]:
+        """The server's numbers, for `/_/ready` and `/_/metrics`."""
+        handlers = self.task_dispatcher
+        return {
+            "threads": handlers.count,
+            "threads_busy": handlers.busy,
+            "requests_queued": len(handlers.queue),
+            "connections": len(self.active_channels),
+            "stalled_seconds": handlers.stalled_seconds(),
+        }
+
     def stop_listening(self) -> None:
         """Closes the listening socket and leaves the connections."""
         self.accepting = False
         wasyncore.dispatcher.close(self)
 
     def close_idle(self) -> int:
-        """Closes the connections on which nothing is served, sent or uploaded; returns how many are left."""
+        """Closes the connections on which nothing is served, sent or uploaded; returns how many are left.
+
+        One that has just come is about to send its request, and no other server would hear of it.
+        """
         for channel in list(self.active_channels.values()):
             arriving = channel.request is not None and channel.request.headers_finished
+            if channel.last_activity == channel.creation_time:
+                arriving = arriving or time.time() < channel.creation_time + _NEW_SECONDS
             if not (channel.requests or channel.total_outbufs_len or arriving):
                 channel.handle_close()
         return len(self.active_channels)

@@ -11,13 +11,14 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 
 from ..errors import ConfigurationError
 
 _REASONS = {errno.EADDRNOTAVAIL: "this machine has no such address"}  # plainer than the system's
 _TCP_INFO_BYTES = 128  # of linux/tcp.h's tcp_info, up to and with tcpi_bytes_acked
+_FIRST_LISTEN_FD = 3
 _SPARE_DESCRIPTORS = 32  # the database, files being served, logs, the loop's own pipe
 
 
@@ -47,6 +48,35 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigurationError(
             f"cannot listen on {authority(host, port)}: {_reason(error, port)}"
         ) from None
+    return listener
+
+
+def inherited(environ: MutableMapping[str, str]) -> socket.socket | None:
+    """The listening socket that systemd opened for this process (sd_listen_fds(3)), or None.
+
+    systemd keeps it open while the service restarts: connections wait, none is refused. The variables that
+    tell of it are removed, so that no child takes it for its own.
+
+    Raises:
+        ConfigurationError: there are several, or it is no listening TCP socket.
+    """
+    pid, count = environ.get("LISTEN_PID"), environ.get("LISTEN_FDS", "")
+    if pid != str(os.getpid()) or not count:
+        return None
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environ.pop(name, None)
+    if count != "1":
+        raise ConfigurationError(f"systemd passes {count} sockets, one is served: leave one ListenStream=")
+    try:
+        listener = socket.socket(fileno=_FIRST_LISTEN_FD)
+        is_listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise ConfigurationError(f"the socket that systemd passes cannot be used: {error.strerror}") from None
+    if not is_listening or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        raise ConfigurationError(
+            f"systemd passes {listener.getsockname()!r}, which is no TCP port: ListenStream=127.0.0.1:8080"
+        )
+    listener.set_inheritable(False)
     return listener
 
 

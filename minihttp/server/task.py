@@ -105,6 +105,8 @@ class ApplicationTask(_Reporting, PatchedTask):
         if _REQUEST_ID.fullmatch(given):
             environ["minihttp.request_id"] = given
         request_id(environ)
+        if environ["PATH_INFO"].startswith("/_/"):
+            environ["minihttp.server_state"] = self.channel.server.state
         return environ
 
     def execute(self) -> None:

@@ -94,7 +94,7 @@ def test_ready_asks_storage(tmp_path: Path) -> None:
         assert call(app, "/_/ready")[0] == 200
         app.database.close()
         status, _, body = call(app, "/_/ready")
-        assert (status, json.loads(body)) == (503, {"status": "storage does not answer"})
+        assert (status, json.loads(body)) == (503, {"status": "the database does not answer"})
         assert call(app, "/_/health")[0] == 200
 
 

@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -170,3 +171,94 @@ def test_closing_while_many_write(fails: bool) -> None:
     assert len(refused) == 4
     with pytest.raises(backend.Fault, match="closed"):
         put(backend, "a", "1")
+
+
+# ---------------------------------------------------------------- a mutation that does not end
+
+
+class _Held:
+    """A mutation that runs until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self, w: Any) -> None:
+        self.inside.set()
+        assert self.may_end.wait(_HANGS_SECONDS)
+        w.put("held", "t", "1", (), ())
+
+
+@pytest.fixture
+def hasty() -> Iterator[DocumentBackend]:
+    backend = DocumentBackend(":memory:", max_batch_seconds=_HANGS_SECONDS, patience_seconds=0.2)
+    yield backend
+    backend.close()
+
+
+@pytest.mark.parametrize("any_thread", [False, True])
+def test_others_do_not_wait_for_ever_for_one_that_does_not_end(hasty: Any, any_thread: bool) -> None:
+    held = _Held()
+
+    def wait() -> None:
+        assert held.inside.wait(_HANGS_SECONDS)
+        with pytest.raises(hasty.Fault) as refused:
+            hasty.write(putter("a"), None, any_thread=any_thread)
+        assert refused.value.errno == errno.EAGAIN
+        assert hasty.statistics()["writing_seconds"] >= 0.2
+        held.may_end.set()
+
+    together([lambda: hasty.write(held, None), wait])
+    assert hasty.statistics()["writing_seconds"] == 0.0
+    assert get(hasty, "held")
+    assert get(hasty, "a") is None  # it was told that it is not done
+    put(hasty, "b", "1")
+
+
+def test_one_that_was_given_up_after_it_had_run_is_undone(hasty: Any) -> None:
+    """It shared the transaction of one that does not end; its caller will try again."""
+    held = _Held()
+    errors: list[Any] = []
+    ran = threading.Event()
+
+    def first(w: Any) -> None:
+        w.put("a", "t", "1", (), ())
+        ran.set()
+        until = monotonic() + _HANGS_SECONDS
+        while not hasty.statistics()["waiting"] and monotonic() < until:
+            pass  # until the other one is queued: then both are one batch
+
+    def write(run: Any) -> None:
+        try:
+            hasty.write(run, None)
+        except hasty.Fault as fault:
+            errors.append(fault.errno)
+            held.may_end.set()
+
+    def second() -> None:
+        assert ran.wait(_HANGS_SECONDS)
+        write(held)
+
+    together([lambda: write(first), second])
+    assert errors == [errno.EAGAIN, errno.EAGAIN]
+    assert (get(hasty, "a"), get(hasty, "held")) == (None, None)
+    put(hasty, "b", "1")
+
+
+def test_a_submitted_one_is_told_that_it_waited_in_vain(hasty: Any) -> None:
+    held, told = _Held(), threading.Event()
+    outcome: list[Any] = []
+
+    def done(result: Any, error: Any) -> None:
+        outcome.append(error)
+        told.set()
+
+    def wait() -> None:
+        assert held.inside.wait(_HANGS_SECONDS)
+        hasty.submit(putter("a"), None, done)
+        assert told.wait(_HANGS_SECONDS)
+        held.may_end.set()
+
+    together([lambda: hasty.write(held, None), wait])
+    put(hasty, "b", "1")
+    assert [error.errno for error in outcome] == [errno.EAGAIN]
+    assert get(hasty, "a") is None
