@@ -165,8 +165,8 @@ class FunctionApi:
         except StorageUnavailableError as error:
             log.error("%s request_id=%s", error, request.id)
             message = "No space left to store this" if error.status == 507 else "Storage is not available now"
-            body, headers = {"code": error.code, "message": message}, {"Retry-After": "5"}
-            return Response.json(body, status=error.status, headers=headers)
+            body = {"code": error.code, "message": message}
+            return Response.json(body, status=error.status, headers={"Retry-After": "5"})
 
     # ------------------------------------------------------------ operations
 
