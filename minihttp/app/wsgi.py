@@ -354,14 +354,36 @@ class App(RunsQueries, RunsMutations, RunsActions):
         return self.services.inbox
 
     def missing_secrets(self) -> list[tuple[str, str]]:
-        """Those of `secrets` that the environment lacks."""
-        return [(path, name) for path, name in self.secrets() if not self.options.environment.get(name)]
+        """Those of `secrets` that the environment lacks; of several secrets of one webhook, one is enough."""
+        spare = {(path, name) for path, name, _, _ in self.spare_secrets()}
+        return [
+            (path, name)
+            for path, name in self.secrets()
+            if not self.options.environment.get(name) and (path, name) not in spare
+        ]
+
+    def spare_secrets(self) -> list[tuple[str, str, int, int]]:
+        """The (path, variable name, secrets that are set, secrets that are named) of every one of a webhook's
+        several secrets that is not set, while another is.
+        """
+        spare = []
+        for endpoint in self.http.webhooks:
+            names = endpoint.provider.secret_names
+            unset = [name for name in names if not self.options.environment.get(name)]
+            named = len(names)
+            spare += [
+                (endpoint.path, name, named - len(unset), named) for name in unset if len(unset) < named
+            ]
+        return spare
 
     def secrets(self) -> list[tuple[str, str]]:
         """The (path or "", variable name) of every secret that routes and webhooks need."""
         wanted = [("", name) for name in self.http.secrets]
         wanted += [("", name) for name in self.authenticator.secret_names()] if self.options.auth else []
-        return wanted + [(e.path, name) for e in self.http.webhooks for name in e.provider.secret_names]
+        for endpoint in self.http.webhooks:
+            names = (*endpoint.provider.secret_names, endpoint.provider.verify_token_name)
+            wanted += [(endpoint.path, name) for name in names if name]
+        return wanted
 
     # ------------------------------------------------------------ who calls
 

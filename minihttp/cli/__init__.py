@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
-from ._settings import Settings, add_flags, read_env_file, resolve
+from ..settings import read_env_file
+from ._settings import Settings, add_flags, resolve
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -242,6 +243,12 @@ def load_app(args: argparse.Namespace) -> App:
 
         app.configure(auth=[*app.options.auth, named_provider(*(settings[name] for name in names))])
     return app
+
+
+def secret_notes(app: App) -> Iterator[str]:
+    """Which of several secrets of a webhook are not set, while others are."""
+    for path, name, used, named in app.spare_secrets():
+        yield f"{name} is not set; {path} uses {used} of its {named} secrets"
 
 
 def secret_warnings(app: App) -> Iterator[str]:

@@ -4,7 +4,7 @@
 A flag wins over a `MINIHTTP_*` environment variable, that over `minihttp.toml`, that over what the app's code
 says, that over the default. The limits are settings too: `max_body_bytes` in the table `[limits]`,
 `MINIHTTP_LIMITS_MAX_BODY_BYTES`, `--limits-max-body-bytes`. What is in none of the tables is an error with a
-suggestion. `.env` is read here too and never overrides the environment.
+suggestion.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..app.options import (
 )
 from ..errors import ConfigurationError, did_you_mean
 from ..limits import DEFAULT_LIMITS
+from ..settings import read_text
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -157,7 +158,7 @@ def _name_of(variable: str) -> str:
 
 
 def _file_table(path: str) -> dict[str, Any]:
-    return _parse_toml(_read(path), os.path.basename(path)) if os.path.isfile(path) else {}
+    return _parse_toml(read_text(path), os.path.basename(path)) if os.path.isfile(path) else {}
 
 
 def _as_table(value: Any, where: str) -> dict[str, Any]:
@@ -166,57 +167,25 @@ def _as_table(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8-sig") as stream:
-            return stream.read()
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not text in UTF-8: byte {error.start}") from None
+def _toml_module() -> Any:
+    """The standard library's reader of TOML (Python 3.11), else the package tomli, else None."""
+    for name in ("tomllib", "tomli"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            continue
+    return None
 
 
 def _parse_toml(text: str, file: str) -> dict[str, Any]:
-    try:
-        tomllib: Any = importlib.import_module("tomllib")
-    except ModuleNotFoundError:
+    tomllib = _toml_module()
+    if tomllib is None:
         raise ConfigurationError(
-            f"{file} needs Python 3.11 or newer, which reads TOML; use {PREFIX}* variables or flags"
-        ) from None
+            f"{file} needs Python 3.11 or newer, which reads TOML, or the package tomli;"
+            f" or use {PREFIX}* variables or flags"
+        )
     try:
         table: dict[str, Any] = tomllib.loads(text)
         return table
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file} is not valid TOML: {error}") from None
-
-
-_ENV_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=([^\0]*)")
-_ENV_QUOTED = re.compile(r"""[ \t]*(["'])(.*?)\1[ \t]*(?:#.*)?""")
-
-
-def read_env_file(path: str = ".env") -> dict[str, str]:
-    """The variables of a `.env` file; none if there is no such file.
-
-    A line is `NAME=value`, `export NAME="value"`, a `# comment` or blank. A comment may follow a value, after
-    white space where the value is not in quotes. What is in quotes is taken as it stands, in one line.
-
-    Raises:
-        ConfigurationError: a line that is none of these, or a file that cannot be read.
-    """
-    if not os.path.isfile(path):
-        return {}
-    found: dict[str, str] = {}
-    for number, line in enumerate(_read(path).split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _ENV_LINE.fullmatch(line.strip())
-        if match is None:
-            raise ConfigurationError(f"{path}:{number}: a line must be NAME=value or a comment")
-        name, value = match.groups()
-        quoted = _ENV_QUOTED.fullmatch(value)
-        found[name] = quoted[2] if quoted else re.split(r"[ \t]#", value, maxsplit=1)[0].strip()
-        if not quoted and found[name][:1] in ("'", '"'):
-            raise ConfigurationError(
-                f"{path}:{number}: the value of {name} begins with a quote that is not closed"
-            )
-    return found

@@ -24,6 +24,7 @@ from . import (
     load_app,
     print_rows,
     receiving_nothing,
+    secret_notes,
     secret_warnings,
     settings_of,
 )
@@ -151,7 +152,10 @@ def _secrets(app: App) -> Iterator[Finding]:
     warnings = list(secret_warnings(app))
     for warning in warnings:
         yield "secrets", "fail", warning
-    if not warnings:
+    notes = list(secret_notes(app))
+    for note in notes:
+        yield "secrets", "ok", note
+    if not warnings and not notes:
         yield "secrets", "ok", "none is missing"
 
 

@@ -13,7 +13,7 @@ from .. import logs
 from ..app import log_ring
 from ..errors import ConfigurationError
 from ..watchdog import watchdog
-from . import INBOX_TARGET, add_target, load_app, secret_warnings, settings_of, target_of
+from . import INBOX_TARGET, add_target, load_app, secret_notes, secret_warnings, settings_of, target_of
 from ._settings import SERVE_FLAGS, add_flags
 from .routes import route_rows
 
@@ -89,4 +89,5 @@ def banner(app: App, url: str) -> str:
     if len(rows) > _MAX_ROUTES_SHOWN:
         lines.append(f"  and {len(rows) - _MAX_ROUTES_SHOWN} more: see `routes`")
     lines += [f"  warning: {warning}" for warning in secret_warnings(app)]
+    lines += [f"  note: {note}" for note in secret_notes(app)]
     return "\n".join(lines)

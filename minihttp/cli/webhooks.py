@@ -18,7 +18,7 @@ from typing import Any
 from .. import webhooks
 from ..errors import ConfigurationError, FunctionNotFoundError, MinihttpError, WebhookError
 from ..webhooks.explain import explain
-from ..webhooks.provider import Provider
+from ..webhooks.provider import resolve_secrets
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
 from . import add_json_flag, count, print_rows
@@ -210,7 +210,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _secret(args: argparse.Namespace, verifier: Verifier) -> dict[str, str]:
     name = args.secret or f"{args.provider.upper().replace('-', '_')}_WEBHOOK_SECRET"
-    found = Provider(verifier, name).resolve(args.environ)
+    found = resolve_secrets(verifier, [name], args.environ)
     if not found:
         raise ConfigurationError(f"the environment variable {name} is not set; --secret NAME names another")
     return found

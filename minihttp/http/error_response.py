@@ -46,7 +46,7 @@ def response_for(error: BaseException, environ: dict[str, Any]) -> Response:
         return error_response(error.status, error.message, environ, error.headers)
     if isinstance(error, WebhookError):
         log.warning("webhook refused: %s (%s) request_id=%s", error.reason, error, request_id(environ))
-        return error_response(400, "Webhook verification failed", environ)
+        return error_response(error.status, "Webhook verification failed", environ)
     if isinstance(error, StorageUnavailableError):
         log.error("%s request_id=%s", error, request_id(environ))
         message = "No space left to store this" if error.status == 507 else "Storage is not available now"

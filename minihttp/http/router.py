@@ -286,7 +286,8 @@ class HttpRouter:
             parent._compose()
 
     def webhook(self, path: str, provider: Any, handler: Any, **options: Any) -> None:
-        """Register POST `path` as a webhook endpoint whose deliveries go to the app's inbox.
+        """Register POST `path` as a webhook endpoint whose deliveries go to the app's inbox; and GET, where
+        the provider tests the URL by it.
 
         Args:
             provider: such as `stripe.provider(secret="STRIPE_WEBHOOK_SECRET")`.
@@ -295,6 +296,8 @@ class HttpRouter:
         """
         webhook = Webhook(path, provider, handler, options, _location())
         self.route(path=path, method="POST", handler=webhook, max_body=options.get("max_body_bytes"))
+        if getattr(provider, "answers_get", False):
+            self.route(path=path, method="GET", handler=webhook)
         self.webhooks.append(webhook)
 
     def with_endpoints(self, endpoints: Mapping[str, Handler]) -> dict[Route, Route]:

@@ -14,6 +14,7 @@ from ..data.catalog import Document
 from ..errors import ConfigurationError
 from ..functions.registry import Function
 from ..http.headers import connection_options
+from ..http.response import Response
 from ..jobs.retry import RetryPolicy
 from ..limits import MIB
 from ..webhooks.delivery import Delivery
@@ -41,6 +42,11 @@ class EndpointOptions:
         retention_days: how long finished deliveries are kept, and duplicates recognised.
         refused_kept: how many refused deliveries are kept, at most.
         keep_refused_bodies: whether with their bodies.
+        refusal_status: what a signature that is missing or wrong is answered; by default as the provider
+            wants it, 400 or, for Shopify, 401.
+        acknowledgement: what a stored delivery is answered, instead of what is usual for the provider
+            (`{"ok":true}`, nothing for Slack's commands, `<Response/>` for Twilio): a `Response`, text, or
+            what becomes JSON; or a function of the `Delivery` that returns one, called before it is stored.
         keep_all_headers: whether every header field is stored that is neither of the connection nor a
             credential; otherwise those that the provider's scheme names.
     """
@@ -57,6 +63,8 @@ class EndpointOptions:
         retention_days: float = 30.0,
         refused_kept: int = 100,
         keep_refused_bodies: bool = False,
+        refusal_status: int | None = None,
+        acknowledgement: Any = None,
         keep_all_headers: bool = False,
     ) -> None:
         numbers = {
@@ -69,6 +77,10 @@ class EndpointOptions:
                 raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
         if not isinstance(retry, RetryPolicy):
             raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
+        if refusal_status is not None and (
+            not isinstance(refusal_status, int) or not 400 <= refusal_status <= 499
+        ):
+            raise ConfigurationError(f"refusal_status must be from 400 to 499, not {refusal_status!r}")
         self.path = path
         self.provider = provider
         self.handler = handler
@@ -79,6 +91,11 @@ class EndpointOptions:
         self.refused_kept = refused_kept
         self.keep_refused_bodies = keep_refused_bodies
         self.keep_all_headers = keep_all_headers
+        self.refusal_status = refusal_status
+        self.acknowledgement = acknowledgement
+        self.verify_token = ""
+        if acknowledgement is not None and not _is_function(acknowledgement):
+            _as_acknowledgement(acknowledgement)
 
     def job_for(self, delivery_id: str) -> Document | None:
         """What `new_row` takes of the job that runs the handler for a delivery."""
@@ -92,6 +109,23 @@ class EndpointOptions:
             "retry": self.retry.document,
             "onComplete": {"name": "_webhooks:ended", "args": args, "unless": ["success"]},
         }
+
+    def acknowledge(self, delivery: Delivery) -> Response | None:
+        """What a delivery is answered once it is stored; None for `{"ok":true}`."""
+        chosen = self.acknowledgement
+        if _is_function(chosen):
+            chosen = chosen(delivery)
+        if chosen is not None:
+            return _as_acknowledgement(chosen)
+        usual = self.provider.acknowledgement(delivery)
+        if usual is None:
+            return None
+        body, media_type = usual
+        response = Response(body)
+        response.headers.delete("Content-Type")
+        if media_type:
+            response.headers.set("Content-Type", media_type)
+        return response
 
     def select_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """The header fields of a request that are verified with or stored, by lower-case name."""
@@ -115,3 +149,18 @@ class EndpointOptions:
         by = self.ordered_by
         key = delivery.value_at(by) if isinstance(by, str) else by(delivery) if by else None
         return None if key is None else f"{self.path} {key!a:.256}"
+
+
+def _is_function(acknowledgement: Any) -> bool:
+    return callable(acknowledgement) and not isinstance(acknowledgement, Response)
+
+
+def _as_acknowledgement(chosen: Any) -> Response:
+    """A response of its own for each delivery: what is sent gets more headers."""
+    if isinstance(chosen, str):
+        return Response(chosen)
+    if not isinstance(chosen, Response):
+        return Response.json(chosen)
+    if not isinstance(chosen.body, bytes) or chosen.status >= 300:
+        raise ConfigurationError("acknowledgement must have a body of text or bytes, and a status of 2xx")
+    return Response(chosen.body, chosen.status, chosen.headers)

@@ -60,7 +60,9 @@ class Inbox:
                 if handler is not None and handler.kind == "query":
                     raise ConfigurationError(f"the handler must be a mutation or an action, not {handler}")
                 secrets = webhook.provider.resolve(environment)
-                return Endpoint(webhook, handler, secrets, database, rows, clock)
+                made = Endpoint(webhook, handler, secrets, database, rows, clock)
+                made.verify_token = environment.get(webhook.provider.verify_token_name, "").strip()
+                return made
             except (ConfigurationError, FunctionNotFoundError, TypeError) as error:
                 raise ConfigurationError(f"webhook {webhook.path} ({webhook.location}): {error}") from None
 
@@ -68,7 +70,8 @@ class Inbox:
         for path, made in self.endpoints.items():
             for name in made.provider.secret_names:
                 if name not in made.secrets:
-                    log.warning("webhook %s: the environment variable %s is not set", path, name)
+                    level = logging.INFO if made.secrets else logging.WARNING  # one of several is enough
+                    log.log(level, "webhook %s: the environment variable %s is not set", path, name)
         if self.endpoints:
             WebhookFunctions(database, runner, rows, self.endpoints).register()
             jobs.expired.append(rows.expired)

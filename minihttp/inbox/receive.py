@@ -60,11 +60,11 @@ class Endpoint(EndpointOptions):
         self._refused = _Refused()
 
     def __call__(self, ctx: Any, request: Request) -> Response:
-        """Answer one delivery.
+        """Answer one delivery, or the GET or HEAD by which the provider tests the URL.
 
         Returns:
-            200 when it is on disk, a duplicate or a handshake; 400 with a fixed body when it is refused; 503
-            while the secret is missing.
+            200 when it is on disk, a duplicate or a handshake; 400, or what the provider wants, with a fixed
+            body when it is refused; 503 while the secret is missing.
 
         Raises:
             HTTPError: 413 for a body over the endpoint's limit, before it is verified.
@@ -74,6 +74,8 @@ class Endpoint(EndpointOptions):
             raise HTTPError(
                 503, "This endpoint is not configured yet", headers=[("Retry-After", _RETRY_AFTER_SECONDS)]
             )
+        if request.method in ("GET", "HEAD"):
+            return self._probe(request)
         body = open_body(request.environ, self.max_body_bytes).read()
         url = request.url if self.provider.signs_url else ""
         keys = list(self.secrets.values())
@@ -81,12 +83,25 @@ class Endpoint(EndpointOptions):
         try:
             delivery = self.provider.verify(body, headers, keys, now=self._clock(), url=url)
         except WebhookError as error:
+            error.status = self.refusal_status or error.status
             self._refuse(error, body, headers)
             raise
         answer = self.provider.handshake(delivery, keys[delivery.secret_index])
+        if answer is not None:
+            return Response.json(answer)
+        acknowledgement = self.acknowledge(delivery)
+        stored = self._database.write(self._storing(delivery), any_thread=True)
+        return acknowledgement or Response.json(stored)
+
+    def _probe(self, request: Request) -> Response:
+        if self.provider.verify_token_name and not self.verify_token:
+            raise HTTPError(503, "This endpoint is not configured yet")
+        query = {name: value for name in request.query if (value := request.query.get(name)) is not None}
+        answer = self.provider.probe(query, next(iter(self.secrets.values())), self.verify_token)
         if answer is None:
-            answer = self._database.write(self._storing(delivery), any_thread=True)
-        return Response.json(answer)
+            raise HTTPError(403, "This is no challenge of the provider of this webhook")
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return Response(answer, headers=headers) if isinstance(answer, str) else Response.json(answer)
 
     def _storing(self, delivery: Delivery) -> Callable[[Transaction], Document]:
         body_hash = hashlib.sha256(delivery.body).hexdigest()

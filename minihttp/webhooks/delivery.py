@@ -129,14 +129,23 @@ class Delivery:
 
     @property
     def id(self) -> str | None:
-        """The provider's own delivery id, or None where this delivery has none."""
-        header = self.scheme.id_header
-        return self.headers.get(header.lower()) if header else self.find(self.scheme.id_paths)
+        """The provider's own delivery id, from its header or the body; None where this delivery has none."""
+        scheme, headers = self.scheme, self.headers
+        for name in (scheme.id_header.lower(), *scheme.other_id_headers):
+            if found := headers.get(name):
+                return found
+        return self.find(scheme.id_paths) or (scheme.id_in_body(self) if scheme.id_in_body else None)
 
     @property
     def event_type(self) -> str | None:
         """What happened, in the provider's words: `push`, `checkout.session.completed`, `user.created`."""
         return self.headers.get(self.scheme.event_header.lower()) or self.find(self.scheme.event_paths)
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the body came as an urlencoded form."""
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return media_type == "application/x-www-form-urlencoded"
 
     @property
     def payload(self) -> Any:
@@ -147,33 +156,37 @@ class Delivery:
             return None
 
     def json(self) -> Any:
-        """The body as JSON, parsed once; of a form body, its field with the JSON (GitHub's and Slack's
-        `payload`).
+        """The body as JSON, parsed once. Of a form: its field with the JSON (GitHub's and Slack's `payload`);
+        of Slack's and Twilio's other forms the fields by name, a repeated one as a list.
 
         Raises:
             HTTPError: 400 with line and column, where the body is no JSON.
         """
         if self._json is _UNREAD:
             try:
-                self._json = _decode_json(self._json_text())
+                self._json = self._read_payload()
             except ValueError as error:
                 raise HTTPError(400, f"Invalid JSON in the webhook body: {error}") from None
             except RecursionError:
                 raise HTTPError(400, "Invalid JSON in the webhook body: it is nested too deep") from None
         return self._json
 
-    def _json_text(self) -> str:
-        text = self.body.decode()
-        field = self.scheme.form_field
-        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not field or media_type != "application/x-www-form-urlencoded":
-            return text
+    def _read_payload(self) -> Any:
+        text = self.body.decode().removeprefix(
+            "\ufeff"
+        )  # a byte order mark is signed, but no part of the text
+        field, sends_forms = self.scheme.form_field, self.scheme.sends_forms
+        if not (field or sends_forms) or not self.is_form:
+            return _decode_json(text)
         from urllib.parse import parse_qs
 
-        values = parse_qs(text, max_num_fields=1_000, errors="strict").get(field, [])
+        form = parse_qs(text, keep_blank_values=True, max_num_fields=1_000)
+        values = form.get(field, [])
+        if not values and sends_forms:
+            return {name: found[0] if len(found) == 1 else found for name, found in form.items()}
         if len(values) != 1:
             raise ValueError(f"the form has {len(values)} fields {field!r}, not one")
-        return values[0]
+        return _decode_json(values[0])
 
     def find(self, paths: Iterable[str]) -> str | None:
         """The first printable, non-empty text at one of the dotted paths of the JSON body, or None."""

@@ -90,8 +90,6 @@ def _keys(secret: str) -> Iterator[tuple[str, str | bytes]]:
     """The secret as it is, and as it may have been meant."""
     yield "", secret
     bare = secret.strip().strip("'\"")
-    if bare != secret:
-        yield " without the white space or quotes around it", bare
     if bare.startswith("whsec_"):
         yield " without its prefix 'whsec_'", bare.removeprefix("whsec_")
         yield " taken as text instead of base64", bare.encode()
@@ -99,7 +97,7 @@ def _keys(secret: str) -> Iterator[tuple[str, str | bytes]]:
     else:
         yield " with the prefix 'whsec_'", f"whsec_{bare}"
         yield " taken as text instead of base64", bare.encode()
-    yield " with a newline at its end, which the sender has", f"{bare}\n"
+    yield " with a newline at its end, which the sender has", f"{bare}\n".encode()
     try:
         yield " decoded from base64", b64decode(bare.removeprefix("whsec_"), validate=True)
     except ValueError:

@@ -3,7 +3,8 @@
 protects it.
 
 GitLab's newer signing token (`whsec_…`) is `standard_webhooks`. Source: docs.gitlab.com, "Webhooks": "Secret
-tokens" and "Delivery headers"; `Idempotency-Key` (GitLab 17.4) is the same over retries.
+tokens" and "Delivery headers"; `Idempotency-Key` (GitLab 17.4) is the same over retries; before it there is
+`X-Gitlab-Event-UUID`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ SCHEME = Scheme(
     algorithm="token",
     encoding="plain",
     id_header="Idempotency-Key",
+    other_id_headers=("x-gitlab-event-uuid",),
     event_header="X-Gitlab-Event",
-    kept_headers=("x-gitlab-instance", "x-gitlab-webhook-uuid", "x-gitlab-event-uuid"),
+    kept_headers=("x-gitlab-instance", "x-gitlab-webhook-uuid"),
 )
 MODULE = ProviderModule(SCHEME)
 verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

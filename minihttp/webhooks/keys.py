@@ -8,6 +8,7 @@ copied per check, which halves the cost of a small body. Knows nothing of header
 from __future__ import annotations
 
 import hashlib
+import re
 from binascii import a2b_base64, b2a_base64, hexlify
 from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
@@ -29,6 +30,13 @@ _ED25519_BYTES = {
     "whpk_": 32,
     "whsk_": 64,
 }  # by the prefix of a key in base64: none, public, private
+_INVISIBLE = " \t\r\n\v\f\xa0\u200b\ufeff"  # around a secret; str.strip() leaves the last two
+_QUOTES = {"'": "'", '"': '"', "\u201c": "\u201d", "\u2018": "\u2019", "`": "`"}
+_has_control = re.compile(r"[\x00-\x1f\x7f]").search
+_VERBATIM_PREFIXES = ("polar_whs_",)
+_VERSION = re.compile(r"\Av1a?,[ ]*")
+_is_prefixed = re.compile(r"[a-z]+_").match
+_BASE64URL = str.maketrans("-_", "+/")
 _XOR = {pad: bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C)}  # RFC 2104 §2: ipad and opad
 _ENCODE: dict[str, Callable[[bytes], bytes]] = {
     "hex": hexlify,
@@ -145,6 +153,8 @@ def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: Scheme) -> t
 def _decode(secret: str | bytes, scheme: Scheme) -> bytes:
     if not isinstance(secret, (str, bytes)):
         raise ConfigurationError(f"a webhook secret must be text or bytes, not {type(secret).__name__}")
+    if isinstance(secret, str):
+        secret = _unpasted(secret)
     if not secret.strip():
         raise ConfigurationError("a webhook secret is empty or blank")
     if isinstance(secret, bytes):
@@ -155,8 +165,35 @@ def _decode(secret: str | bytes, scheme: Scheme) -> bytes:
         raise ConfigurationError("a webhook secret has a character that UTF-8 cannot encode") from None
 
 
+def _unpasted(secret: str) -> str:
+    """A secret without what pasting adds: white space, line ends and quotes around it. No provider makes one
+    with these; who has chosen one so gives it as bytes.
+
+    Raises:
+        ConfigurationError: it holds a control character, or only the first quote of two.
+    """
+    text = secret.strip(_INVISIBLE)
+    closing = _QUOTES.get(text[:1])
+    if closing:
+        if len(text) < 2 or text[-1] != closing:
+            raise ConfigurationError("a webhook secret begins with a quote that is not closed at its end")
+        text = text[1:-1].strip(_INVISIBLE)
+    if _has_control(text):
+        raise ConfigurationError(
+            "a webhook secret holds a line break or another control character: two secrets are a list of two"
+        )
+    return text
+
+
 def _from_base64(secret: str, scheme: Scheme) -> bytes:
-    """Standard Webhooks, "Signature scheme": `whsec_` and base64; `whsk_` and `whpk_` are Ed25519 keys."""
+    """Standard Webhooks, "Signature scheme": `whsec_` and base64; `whsk_` and `whpk_` are Ed25519 keys.
+
+    Supabase shows it behind the version of the signature (`v1,whsec_…`), some in the base64 of URLs (RFC 4648
+    §5). Polar's key is the whole text of its secret.
+    """
+    if secret.startswith(_VERBATIM_PREFIXES):
+        return secret.encode()
+    secret = _VERSION.sub("", secret)
     asymmetric = scheme.algorithm == "ed25519"
     prefix = next(filter(secret.startswith, _ED25519_BYTES), "")
     length = _ED25519_BYTES.get(prefix, 0)
@@ -165,14 +202,18 @@ def _from_base64(secret: str, scheme: Scheme) -> bytes:
         raise ConfigurationError(f"a webhook secret begins with {prefix!r}: that is {kinds}")
     from base64 import b64decode
 
-    text = secret.removeprefix(prefix)
+    if not prefix and (word := _is_prefixed(secret)):
+        raise ConfigurationError(f"a webhook secret begins with {word[0]!r}: a prefix that is not known here")
+    text = secret.removeprefix(prefix).translate(_BASE64URL)
     try:
         key = b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         key = b""
     if not key or (length and len(key) != length):
         wanted = f"{length} bytes in base64" if length else "base64"
-        raise ConfigurationError(f"a webhook secret is not {wanted} after its prefix")
+        raise ConfigurationError(
+            f"a webhook secret is not {wanted} after its prefix: is part of it missing, or is it another's?"
+        )
     return key
 
 

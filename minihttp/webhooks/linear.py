@@ -2,6 +2,8 @@
 """Linear: HMAC-SHA256 of the body, hex; the time is in the signed body, in milliseconds, and good for one
 minute.
 
+A retry, after a minute, an hour and six hours, is the same bytes with the same time: where something
+remembers the ids, as the inbox does, a delivery may be as old as that.
 Source: linear.app/developers/webhooks, "Securing webhooks".
 """
 
@@ -15,6 +17,7 @@ SCHEME = Scheme(
     signature_header="Linear-Signature",
     timestamp_path="webhookTimestamp",
     tolerance_seconds=60,
+    retry_seconds=8 * 3600,
     id_header="Linear-Delivery",
     event_header="Linear-Event",
     event_paths=("type",),

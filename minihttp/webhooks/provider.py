@@ -21,8 +21,29 @@ from .verifier import Verifier
 
 Handshake = Callable[[Delivery, Key], Any]
 """The JSON with which a delivery is to be answered instead of handled, or None for a real event."""
+Acknowledgement = Callable[[Delivery], "tuple[bytes, str] | None"]
+"""Body and media type of the 200 for a stored delivery; None for the usual `{"ok":true}`."""
+Probe = Callable[[Mapping[str, str], Key, str], Any]
+"""(query, key, verify token) -> what answers a GET by which a provider tests a URL: text or JSON, or None."""
 
 _is_header_id = re.compile(r"[!-~]{1,256}").fullmatch
+
+
+def resolve_secrets(
+    verifier: Verifier, names: Iterable[str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The secrets that are set, by name and in order; a name that is not in the result is missing.
+
+    Raises:
+        ConfigurationError: for one that is set and cannot be a key; the message names the variable only.
+    """
+    found = {name: environment[name] for name in names if environment.get(name)}
+    for name, secret in found.items():
+        try:
+            verifier.keys(secret)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+    return found
 
 
 class Provider:
@@ -36,33 +57,42 @@ class Provider:
     """
 
     __slots__ = (
+        "_acknowledge",
         "_handshake",
+        "_probe",
         "kept_headers",
         "name",
         "public_url",
         "secret_names",
         "tolerance_seconds",
         "verifier",
+        "verify_token_name",
         "wanted_headers",
     )
 
     def __init__(
         self,
-        verifier: Verifier,
+        module: ProviderModule,
         secret: str | Iterable[str],
         tolerance_seconds: float | EllipsisType | None = ...,
         public_url: str = "",
-        handshake: Handshake | None = None,
+        verify_token: str = "",
     ) -> None:
         self.secret_names = (secret,) if isinstance(secret, str) else tuple(secret)
         if not self.secret_names or not all(isinstance(name, str) and name for name in self.secret_names):
             raise ConfigurationError(f"secret must name environment variables, not {self.secret_names!r}")
-        self.verifier = verifier
-        self.name = verifier.scheme.name
+        if bool(verify_token) != module.wants_verify_token:
+            needs = "needs" if module.wants_verify_token else "has no"
+            raise ConfigurationError(f"{module.scheme.name} {needs} verify_token: the name of a variable")
+        self.verifier: Verifier = module
+        self.name = module.scheme.name
         self.tolerance_seconds = tolerance_seconds
-        self.public_url = public_url
-        self._handshake = handshake
-        self.wanted_headers = verifier.wanted_headers()
+        self.public_url = public_url.partition("#")[
+            0
+        ]  # of Twilio's connection overrides, which it does not sign
+        self.verify_token_name = verify_token
+        self._handshake, self._acknowledge, self._probe = module.handshake, module.acknowledge, module.probe
+        self.wanted_headers = module.wanted_headers()
         credentials = {self.scheme.signature_header.lower()} if self.scheme.algorithm == "token" else set()
         self.kept_headers = self.wanted_headers - credentials
 
@@ -76,18 +106,8 @@ class Provider:
         return "{url}" in self.scheme.signed or self.scheme.contents is not None
 
     def resolve(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The secrets that are set, by name and in order; a name that is not in the result is missing.
-
-        Raises:
-            ConfigurationError: for one that is set and cannot be a key; the message names the variable only.
-        """
-        found = {name: environment[name] for name in self.secret_names if environment.get(name)}
-        for name, secret in found.items():
-            try:
-                self.verifier.keys(secret)
-            except ConfigurationError as error:
-                raise ConfigurationError(f"{name}: {error}") from None
-        return found
+        """As `resolve_secrets` of its own names."""
+        return resolve_secrets(self.verifier, self.secret_names, environment)
 
     def verify(
         self,
@@ -98,38 +118,71 @@ class Provider:
         now: float | None = None,
         url: str = "",
     ) -> Delivery:
-        """As the module's `verify`; a delivery without the id header that its provider always sends is
-        refused too.
+        """As the module's `verify`, for a receiver that remembers the ids of deliveries: where the provider
+        signs its retries with the time of the first attempt, they are taken for as long as it sends them.
 
         Args:
-            url: that of the request; only its query counts where `public_url` is set.
+            url: that of the request, as it was sent; only its query counts where `public_url` is set.
         """
-        if self.public_url:
-            url = self.public_url + "".join(url.partition("?")[1:])
         delivery = self.verifier.verify(
-            body, headers, secrets, now=now, tolerance_seconds=self.tolerance_seconds, url=url
+            body,
+            headers,
+            secrets,
+            now=now,
+            tolerance_seconds=self.tolerance_seconds,
+            url=self._signed_url(url),
+            retry_seconds=self.scheme.retry_seconds if self.tolerance_seconds is ... else 0,
         )
-        header = self.scheme.id_header
-        if header and not delivery.id:
-            raise WebhookError("missing_header", f"the header {header} is missing or empty")
-        if header and not _is_header_id(delivery.id or ""):
-            raise WebhookError("malformed_header", f"the header {header} is not 1-256 printable characters")
+        if self.scheme.id_header and delivery.id and not _is_header_id(delivery.id):
+            error = WebhookError(
+                "malformed_header", f"the id of the {self.name} delivery is not 1-256 printable characters"
+            )
+            error.status = self.scheme.refusal_status
+            raise error
         return delivery
+
+    def _signed_url(self, url: str) -> str:
+        """The public URL with the query of the request: parameters may be added to the one that was given."""
+        if not self.public_url:
+            return url
+        base, *own_query = self.public_url.partition("?")
+        query = url.partition("?")[1:]
+        return base + "".join(query if query[0] else own_query)
 
     def delivery_id(self, delivery: Delivery) -> str | None:
         """What makes a delivery the same one again; None where nothing does, and then it must not be
         deduplicated.
 
-        The provider's id; without one, a hash of the time and the body where the time is signed. Never the
-        body alone: two equal events at different times are two events.
+        The provider's id. Without one, a hash of the body and of its time where that is signed, or of its
+        event type where this provider has ids and only this delivery lacks one. Never the body alone: two
+        equal events at different times are two events.
         """
-        if (id := delivery.id) or delivery.timestamp is None:
-            return id
-        return "sha256:" + hashlib.sha256(b"%d." % delivery.timestamp + delivery.body).hexdigest()
+        if delivery.id:
+            return delivery.id
+        if delivery.timestamp is not None:
+            before = b"%d." % delivery.timestamp
+        elif self.scheme.id_header:
+            before = f"{delivery.event_type}.".encode("utf-8", "backslashreplace")
+        else:
+            return None
+        return "sha256:" + hashlib.sha256(before + delivery.body).hexdigest()
 
     def handshake(self, delivery: Delivery, secret: str) -> Any:
         """The JSON to answer a challenge or a ping with, instead of handling it; None for a real event."""
         return self._handshake(delivery, self.verifier.keys(secret)[0]) if self._handshake else None
+
+    def acknowledgement(self, delivery: Delivery) -> tuple[bytes, str] | None:
+        """Body and media type of the 200 that the provider wants for a delivery; None for `{"ok":true}`."""
+        return self._acknowledge(delivery) if self._acknowledge else None
+
+    @property
+    def answers_get(self) -> bool:
+        """Whether the provider tests a URL by GET or HEAD before it uses it."""
+        return self._probe is not None
+
+    def probe(self, query: Mapping[str, str], secret: str, verify_token: str) -> Any:
+        """The text or JSON that answers such a GET; None where the request is none, or its token is wrong."""
+        return self._probe(query, self.verifier.keys(secret)[0], verify_token) if self._probe else None
 
 
 class ProviderModule(Verifier):
@@ -138,13 +191,25 @@ class ProviderModule(Verifier):
     Args:
         scheme: how the provider signs.
         handshake: how it wants its challenges or pings answered.
+        acknowledge: what it wants to be answered for a delivery, where that is not `{"ok":true}`.
+        probe: how it wants a GET answered by which it tests a URL.
+        wants_verify_token: whether such a GET brings a token that its user has chosen.
     """
 
-    __slots__ = ("handshake",)
+    __slots__ = ("acknowledge", "handshake", "probe", "wants_verify_token")
 
-    def __init__(self, scheme: Scheme, handshake: Handshake | None = None) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        handshake: Handshake | None = None,
+        *,
+        acknowledge: Acknowledgement | None = None,
+        probe: Probe | None = None,
+        wants_verify_token: bool = False,
+    ) -> None:
         super().__init__(scheme)
-        self.handshake = handshake
+        self.handshake, self.acknowledge, self.probe = handshake, acknowledge, probe
+        self.wants_verify_token = wants_verify_token
 
     def provider(
         self,
@@ -152,12 +217,15 @@ class ProviderModule(Verifier):
         *,
         tolerance_seconds: float | EllipsisType | None = ...,
         public_url: str = "",
+        verify_token: str = "",
     ) -> Provider:
         """What `http.webhook` takes: this scheme, and the environment variables that hold its secrets.
 
         Args:
             secret: the name of an environment variable, or several for rotation.
             tolerance_seconds: as in `verify`.
-            public_url: the URL that the provider was given, where it signs it and a proxy hides it.
+            public_url: the URL that the provider was given, where it signs it and a proxy hides it. A query
+                of the request counts instead of its own, since parameters may be added to it.
+            verify_token: the name of the environment variable with the token of Meta's handshake.
         """
-        return Provider(self, secret, tolerance_seconds, public_url, self.handshake)
+        return Provider(self, secret, tolerance_seconds, public_url, verify_token)

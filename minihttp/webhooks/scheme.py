@@ -7,7 +7,7 @@ Knows nothing of how it is used: `verifier.py` compiles it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Scheme(NamedTuple):
@@ -37,14 +37,19 @@ class Scheme(NamedTuple):
     key_encoding: str = (
         "utf-8"  # of a text secret: verbatim, or "base64" after any "whsec_", "whpk_", "whsk_"
     )
+    refusal_status: int = 400  # what the sender is answered for a signature that is missing or wrong
 
     # Freshness: how far a timestamp may be off, both ways, unless the caller says otherwise.
     tolerance_seconds: float = 300
     timestamp_path: str = ""  # into the JSON body, to milliseconds, where no header has a timestamp
+    retry_seconds: float = 0  # how long it sends retries that are signed with the time of the first attempt
 
-    # What else a receiver wants to know. Paths lead into the JSON body and count where no header is named.
+    # What else a receiver wants to know. Paths lead into the body and count where the header is not there.
+    other_id_headers: tuple[str, ...] = ()  # where the id header may be missing; lower case
     id_paths: tuple[str, ...] = ()
+    id_in_body: Callable[[Any], str | None] | None = None  # or: makes an id of the `Delivery`
     event_header: str = ""
     event_paths: tuple[str, ...] = ()
     form_field: str = ""  # the field of a form body that holds the JSON
+    sends_forms: bool = False  # whether there are forms without it: their fields are the payload
     kept_headers: tuple[str, ...] = ()  # worth keeping, beside those named above; lower case

@@ -14,6 +14,7 @@ SCHEME = Scheme(
     name="shopify",
     signature_header="X-Shopify-Hmac-SHA256",
     encoding="base64",
+    refusal_status=401,  # its review of apps checks that
     id_header="X-Shopify-Webhook-Id",
     event_header="X-Shopify-Topic",
     kept_headers=(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from hmac import compare_digest
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+from .delivery import Delivery
 from .provider import ProviderModule
 from .scheme import Scheme
 
@@ -50,6 +51,13 @@ def _with_and_without_port(url: str) -> Iterator[str]:
         yield url.replace(host, f"{host}:{_PORTS[parts.scheme]}", 1)
 
 
+def _message_id(delivery: Delivery) -> str | None:
+    """The message's own id; in the callbacks about it, which have the same, its status belongs to the id."""
+    parts = delivery.value_at("MessageSid"), delivery.value_at("MessageStatus")
+    texts = [part for part in parts if isinstance(part, str) and part.isprintable()]
+    return ":".join(texts) if isinstance(parts[0], str) and parts[0] else None
+
+
 SCHEME = Scheme(
     name="twilio",
     signature_header="X-Twilio-Signature",
@@ -57,6 +65,9 @@ SCHEME = Scheme(
     encoding="base64",
     contents=_contents,
     id_header="I-Twilio-Idempotency-Token",
+    id_in_body=_message_id,
+    event_paths=("MessageStatus", "SmsStatus", "CallStatus"),
+    sends_forms=True,
 )
-MODULE = ProviderModule(SCHEME)
+MODULE = ProviderModule(SCHEME, acknowledge=lambda delivery: (b"<Response/>", "text/xml"))
 verify, sign, provider = MODULE.verify, MODULE.sign, MODULE.provider

@@ -38,7 +38,8 @@ class Verifier:
 
     def wanted_headers(self) -> frozenset[str]:
         """Lower-case names of the fields that are read here or worth keeping with a delivery."""
-        return self._parser.once | {"user-agent", *self.scheme.kept_headers}
+        scheme = self.scheme
+        return self._parser.once | {"user-agent", *scheme.other_id_headers, *scheme.kept_headers}
 
     def verify(
         self,
@@ -49,23 +50,31 @@ class Verifier:
         now: float | None = None,
         tolerance_seconds: float | EllipsisType | None = ...,
         url: str = "",
+        retry_seconds: float = 0,
     ) -> Delivery:
         """Check that a delivery is signed with one of the secrets, and not too long ago.
 
         Args:
-            body: the raw bytes as received; decoded, re-encoded or trimmed they do not match.
+            body: the raw bytes as received, `request.bytes()`; decoded, re-encoded or trimmed they do not
+                match.
             headers: `request.headers`, a mapping, or (name, value) pairs; text or bytes, in any case.
             secrets: one secret or several (rotation); any match accepts.
             now: Unix seconds; the system's clock where absent.
             tolerance_seconds: how far the timestamp may be off, both ways and inclusive, in whole seconds.
                 None turns the check off; absent is the provider's own, mostly 300.
             url: the public URL of the request, for the providers that sign it.
+            retry_seconds: how much older than that a delivery may be, where something remembers the ids of
+                deliveries: for providers that sign a retry with the time of the first attempt.
 
         Raises:
-            WebhookError: for anything that is wrong with the delivery; its `reason` says what.
+            WebhookError: for anything that is wrong with the delivery; its `reason` says what, and its
+                `status` is what the provider wants to be answered.
             ConfigurationError: for a secret or a tolerance that cannot be one.
+            TypeError: for a body that is not bytes.
         """
         scheme = self.scheme
+        if body.__class__ is not bytes:
+            body = _raw(body)
         keys = self._prepare(secrets if isinstance(secrets, (str, bytes)) else tuple(secrets))
         if tolerance_seconds is ...:
             tolerance_seconds = scheme.tolerance_seconds
@@ -73,6 +82,19 @@ class Verifier:
             raise ConfigurationError(
                 f"tolerance_seconds must be None or at least 0, not {tolerance_seconds!r}"
             )
+        try:
+            delivery = self._check_mac(body, headers, keys, url)
+            if delivery.timestamp is not None and tolerance_seconds is not None:
+                age_seconds = floor(time.time() if now is None else now) - delivery.timestamp
+                if not -tolerance_seconds <= age_seconds <= tolerance_seconds + retry_seconds:
+                    raise _stale(age_seconds, tolerance_seconds)
+        except WebhookError as error:
+            error.status = scheme.refusal_status
+            raise
+        return delivery
+
+    def _check_mac(self, body: bytes, headers: Headers, keys: tuple[Key, ...], url: str) -> Delivery:
+        scheme = self.scheme
         headers, given, before, timestamp = self._parser.read(headers, url)
         index = None
         for message in scheme.contents(body, url) if scheme.contents else (body,):
@@ -83,11 +105,7 @@ class Verifier:
             raise self._parser.mismatch(given[0])
         delivery = Delivery(scheme, body, headers, index, timestamp)
         if scheme.timestamp_path:
-            timestamp = delivery.timestamp = _body_timestamp(delivery)
-        if timestamp is not None and tolerance_seconds is not None:
-            age_seconds = floor(time.time() if now is None else now) - timestamp
-            if abs(age_seconds) > tolerance_seconds:
-                raise _stale(age_seconds, tolerance_seconds)
+            delivery.timestamp = _body_timestamp(delivery)
         return delivery
 
     def sign(
@@ -114,6 +132,7 @@ class Verifier:
         """
         scheme = self.scheme
         id = id or os.urandom(16).hex()
+        body = _raw(body)
         stamp = str(int(time.time()) if timestamp is None else timestamp)
         message = next(iter(scheme.contents(body, url))) if scheme.contents else body
         before = self._parser.before(id, stamp, url)
@@ -128,6 +147,16 @@ class Verifier:
             (scheme.signature_header, signature),
         )
         return {name: value for name, value in pairs if name and value}
+
+
+def _raw(body: object) -> bytes:
+    """The bytes of a body; anything that is decoded or parsed is the caller's mistake."""
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise TypeError(
+        f"the body must be the raw bytes of the request, request.bytes(), not {type(body).__name__}:"
+        " what was decoded or parsed is not what was signed"
+    )
 
 
 def _body_timestamp(delivery: Delivery) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihttp import cli
-from minihttp.cli._settings import SETTINGS, add_flags, read_env_file, resolve
+from minihttp.cli._settings import SETTINGS, add_flags, resolve
 from minihttp.errors import ConfigurationError
+from minihttp.settings import read_env_file
 
 needs_toml = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="the standard library reads TOML from 3.11 on"
@@ -59,11 +61,20 @@ def test_limits_are_settings_too(tmp_path: Path) -> None:
     assert settings.origins["limits.max_form_parts"] == "--limits-max-form-parts"
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 11), reason="this Python reads TOML")
-def test_toml_before_python_311(tmp_path: Path) -> None:
+def test_toml_before_python_311(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "minihttp.toml").write_text("port = 1\n")
-    with pytest.raises(ConfigurationError, match=r"minihttp\.toml needs Python 3\.11 .* MINIHTTP_\*"):
+    monkeypatch.setitem(sys.modules, "tomllib", None)  # importing it raises ModuleNotFoundError
+    monkeypatch.setitem(sys.modules, "tomli", None)
+    with pytest.raises(ConfigurationError, match=r"toml needs Python 3\.11 .* tomli; .* MINIHTTP_\*"):
         resolve({}, {}, str(tmp_path))
+
+
+@needs_toml
+def test_tomli_reads_toml_where_python_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "minihttp.toml").write_text("port = 1\n")
+    monkeypatch.setitem(sys.modules, "tomli", importlib.import_module("tomllib"))  # its code is tomli's
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    assert resolve({}, {}, str(tmp_path))["port"] == 1
 
 
 @needs_toml
@@ -146,51 +157,6 @@ def test_every_setting_can_be_a_flag() -> None:
     assert settings.origins["log_format"] == "--log-format"
 
 
-def test_env_file(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_text(
-        "# comment\n\nA=1\nexport B = \"two words\"\nC='x # y'  \nD=plain # comment\nE=\nF=a=b#c\n"
-    )
-    assert read_env_file(str(path)) == {
-        "A": "1", "B": "two words", "C": "x # y", "D": "plain", "E": "", "F": "a=b#c",
-    }  # fmt: skip
-    assert read_env_file(str(tmp_path / "none")) == {}
-
-
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ('KEY="a" # note', "a"),
-        ("KEY='a'# note", "a"),
-        ('KEY="a # b" # it\'s "c"', "a # b"),
-        ('KEY = "" # none', ""),
-        ("KEY=   # fill in later", ""),
-        ("KEY= # x", ""),
-        ("KEY=#b", "#b"),
-        ("KEY=a#b", "a#b"),
-        ("KEY=a # b", "a"),
-        ("KEY=it's", "it's"),
-        ('KEY=say "hi"', 'say "hi"'),
-        ('KEY="a"b"', 'a"b'),
-        ('KEY="C:\\tmp\\"', "C:\\tmp\\"),
-        ("export KEY=' a '", " a "),
-    ],
-)
-def test_comments_and_quotes_in_an_env_file(tmp_path: Path, line: str, value: str) -> None:
-    path = tmp_path / ".env"
-    path.write_text(line + "\n")
-    assert read_env_file(str(path)) == {"KEY": value}
-
-
-@pytest.mark.parametrize("line", ['KEY="abc', "KEY='abc # note", 'KEY="', "KEY='a\"", 'KEY="a" b', "KEY = '"])
-def test_a_quote_that_is_not_closed_is_an_error_with_its_line(tmp_path: Path, line: str) -> None:
-    path = tmp_path / ".env"
-    path.write_text(f"A=1\n{line}\n")
-    with pytest.raises(ConfigurationError, match=r"\.env:2: the value of KEY begins with a quote") as caught:
-        read_env_file(str(path))
-    assert "abc" not in str(caught.value), "it may be a secret"
-
-
 def test_addresses_and_urls_are_kept_in_one_spelling() -> None:
     environ = {"MINIHTTP_TRUSTED_PROXY": "0:0::1", "MINIHTTP_ORIGIN": "https://api.example.com/"}
     settings = resolve({}, environ, "no-such-folder")
@@ -211,20 +177,6 @@ def test_a_table_that_is_a_list(tmp_path: Path) -> None:
     (tmp_path / "minihttp.toml").write_text("[[limits]]\nport = 1\n")
     with pytest.raises(ConfigurationError, match=r"minihttp\.toml: limits must be a table"):
         resolve({}, {}, str(tmp_path))
-
-
-def test_an_env_file_from_windows(tmp_path: Path) -> None:
-    path = tmp_path / ".env"
-    path.write_bytes(b"\xef\xbb\xbfA=1\r\nB=2\r\n")
-    assert read_env_file(str(path)) == {"A": "1", "B": "2"}
-
-
-@pytest.mark.parametrize("line", ["A=\0", "hello", "1A=2", "A B=1", "=1"])
-def test_a_line_of_an_env_file_that_is_none(tmp_path: Path, line: str) -> None:
-    path = tmp_path / ".env"
-    path.write_text(f"A=1\n{line}\n")
-    with pytest.raises(ConfigurationError, match=r":2: a line must be NAME=value"):
-        read_env_file(str(path))
 
 
 def test_a_provider_of_tokens_by_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,8 @@ class WebhookContract:
     body = b'{"hello": "world"}'
     odd_bodies: tuple[bytes, ...] = (b"", b"\xef\xbb\xbf{}", b"\xff\xfe\x00", b"{}\r\n", b"x" * 1_000_000)
     url = "https://example.com/hooks?a=1"
+    refusal_status = 400
+    provider_options: dict[str, Any] = {}
 
     def sign(self, body: bytes | None = None, secret: str | None = None, **options: Any) -> dict[str, str]:
         options = {"timestamp": NOW, "url": self.url, "id": "msg_1", **options}
@@ -210,6 +212,48 @@ class WebhookContract:
     def test_a_secret_that_is_none_is_a_configuration_error(self, secrets: Any) -> None:
         with pytest.raises(ConfigurationError):
             self.verify(self.sign(), secrets=secrets)
+
+    @pytest.mark.parametrize(
+        "pasted", ["{}\n", "  {}", "{}\r\n", '"{}"', "'{}' ", "\ufeff{}", "\u201c{}\u201d", "\t` {} `"]
+    )
+    def test_what_pasting_adds_to_a_secret_is_dropped(self, pasted: str) -> None:
+        secret = pasted.format(self.secret)
+        assert self.verify(self.sign(), secrets=secret).secret_index == 0
+        assert self.verify(self.sign(secret=secret)).secret_index == 0
+
+    @pytest.mark.parametrize(
+        ("pasted", "cause"),
+        [
+            ('"{}', "quote"),
+            ("'{}\"", "quote"),
+            ("{0}\n{0}", "line break"),
+            ("{}\0x", "control"),
+            ('"  "', "blank"),
+        ],
+    )
+    def test_an_ambiguous_secret_is_refused_with_its_cause(self, pasted: str, cause: str) -> None:
+        with pytest.raises(ConfigurationError, match=cause) as caught:
+            self.module.provider(secret="THE_SECRET", **self.provider_options).resolve(
+                {"THE_SECRET": pasted.format(self.secret)}
+            )
+        assert "THE_SECRET" in str(caught.value) and self.secret not in str(caught.value)
+
+    @pytest.mark.parametrize("body", ['{"hello": "world"}', {"hello": "world"}, None, [b"x"]])
+    def test_a_body_that_is_not_raw_is_the_callers_mistake(self, body: Any) -> None:
+        with pytest.raises(TypeError, match=r"body must be the raw bytes of the request, request\.bytes\(\)"):
+            self.module.verify(body, self.sign(), self.secret, now=NOW, url=self.url)
+        with pytest.raises(TypeError, match="raw bytes"):
+            self.module.sign(body, self.secret)
+
+    def test_other_kinds_of_bytes_are_bytes(self) -> None:
+        for body in (bytearray(self.body), memoryview(self.body)):
+            found = self.module.verify(body, self.sign(), self.secret, now=NOW, url=self.url)
+            assert type(found.body) is bytes and found.body == self.body
+
+    def test_a_refusal_has_the_status_that_the_provider_wants(self) -> None:
+        with pytest.raises(WebhookError) as caught:
+            self.verify({})
+        assert caught.value.status == self.refusal_status
 
     def test_a_negative_tolerance_is_a_configuration_error(self) -> None:
         for tolerance_seconds in (-1, float("nan")):

@@ -43,8 +43,6 @@ def test_what_else_than_the_signature_was_wrong_stays_the_reason() -> None:
 @pytest.mark.parametrize(
     ("secret", "expected"),
     [
-        (f"{SECRET}\n", "with the secret THE_SECRET without the white space or quotes around it"),
-        (f'"{SECRET}"', "with the secret THE_SECRET without the white space or quotes around it"),
         (SECRET.removeprefix("whsec_"), "with the secret THE_SECRET with the prefix 'whsec_'"),
     ],
 )
@@ -98,7 +96,7 @@ def test_line_ends_that_were_changed() -> None:
 
 
 def test_a_newline_that_the_sender_took_for_a_part_of_the_secret() -> None:
-    [_, cause] = causes(stripe, signed(stripe, secret=f"{SECRET}\n"))
+    [_, cause] = causes(stripe, signed(stripe, secret=f"{SECRET}\n".encode()))
     assert cause.endswith("THE_SECRET with a newline at its end, which the sender has")
 
 

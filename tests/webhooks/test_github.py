@@ -67,7 +67,7 @@ class TestGitHub(WebhookContract):
             b"[" * 100_000,
             b"1" * 5_000,
             "{}".encode("utf-16"),
-            b"\xef\xbb\xbf{}",
+            b"\xef\xbb\xbf",
         ],
     )
     def test_a_body_that_is_no_json_is_a_clear_400(self, body: bytes) -> None:
@@ -76,14 +76,29 @@ class TestGitHub(WebhookContract):
             delivery.json()
         assert delivery.value_at("a.b") is None
 
-    def test_the_inbox_needs_the_delivery_id(self) -> None:
+    def test_a_byte_order_mark_is_signed_and_no_part_of_the_payload(self) -> None:
+        body = b'\xef\xbb\xbf{"action": "opened"}'
+        delivery = self.verify(self.sign(body, event_type="issues"), body)
+        assert (delivery.payload, delivery.body) == ({"action": "opened"}, body)
+
+    def test_a_delivery_without_an_id_is_known_by_its_hash(self) -> None:
         provider = github.provider(secret="GITHUB_WEBHOOK_SECRET")
-        headers = self.sign()
-        assert provider.verify(self.body, headers, [self.secret]).id == "msg_1"
-        for id in ("", None, "a b", "é", "x" * 257):
+        assert provider.verify(self.body, self.sign(), [self.secret]).id == "msg_1"
+
+        def id_of(body: bytes, event_type: str) -> str | None:
+            headers = {**self.sign(body, event_type=event_type), "X-GitHub-Delivery": ""}
+            return provider.delivery_id(provider.verify(body, headers, [self.secret]))
+
+        first = id_of(b"{}", "push")
+        assert first is not None and first.startswith("sha256:") and first == id_of(b"{}", "push")
+        assert len({first, id_of(b"{}", "ping"), id_of(b"[]", "push")}) == 3
+
+    def test_an_id_that_cannot_be_one_is_malformed(self) -> None:
+        provider = github.provider(secret="GITHUB_WEBHOOK_SECRET")
+        for id in ("a b", "é", "x" * 257):
             with pytest.raises(WebhookError) as caught:
-                provider.verify(self.body, {**headers, "X-GitHub-Delivery": id}, [self.secret])
-            assert caught.value.reason == ("malformed_header" if id else "missing_header")
+                provider.verify(self.body, {**self.sign(), "X-GitHub-Delivery": id}, [self.secret])
+            assert caught.value.reason == "malformed_header"
 
     def test_a_repeated_id_is_malformed(self) -> None:
         assert self.refuse([*self.sign().items(), ("x-github-delivery", "other")]) == "malformed_header"

@@ -3,15 +3,32 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from minihttp import webhooks
-from minihttp.errors import ConfigurationError
-from minihttp.webhooks import gitlab, linear, paddle, shopify, slack, square, twilio, typeform, zoom
+from minihttp.errors import ConfigurationError, WebhookError
+from minihttp.webhooks import (
+    gitlab,
+    linear,
+    meta,
+    paddle,
+    shopify,
+    slack,
+    square,
+    stripe,
+    trello,
+    twilio,
+    typeform,
+    x,
+    zoom,
+)
 from tests.contracts.webhooks import NOW, TimedWebhookContract, WebhookContract
 
 
@@ -32,6 +49,19 @@ class TestSlack(TimedWebhookContract):
         body = b'{"type": "event_callback", "event_id": "Ev1", "event": {"type": "app_mention"}}'
         delivery = self.verify(self.sign(body), body)
         assert (delivery.id, delivery.event_type) == ("Ev1", "app_mention")
+        assert slack.provider(secret="S").acknowledgement(delivery) is None
+
+    def test_commands_and_interactions_are_forms_and_want_an_empty_answer(self) -> None:
+        interaction = {"type": "view_submission", "view": {"id": "V1"}}
+        for fields, payload, event_type in (
+            ({"payload": json.dumps(interaction)}, interaction, "view_submission"),
+            ({"command": "/weather", "text": "94070 & é", "team_id": "T1"}, None, "/weather"),
+        ):
+            body = urlencode(fields).encode()
+            headers = {**self.sign(body), "Content-Type": "application/x-www-form-urlencoded"}
+            delivery = self.verify(headers, body)
+            assert (delivery.payload, delivery.event_type) == (payload or fields, event_type)
+            assert slack.provider(secret="S").acknowledgement(delivery) == (b"", "")
 
 
 class TestZoom(TimedWebhookContract):
@@ -53,6 +83,7 @@ class TestShopify(WebhookContract):
     """The published vector is the row shopify/convoy-vector."""
 
     module = shopify
+    refusal_status = 401  # its automated review of apps
 
 
 class TestTypeform(WebhookContract):
@@ -84,6 +115,18 @@ class TestLinear(WebhookContract):
         assert self.verify(headers, now=NOW + 60.9).timestamp == NOW
         assert self.refuse(headers, now=NOW + 61) == "too_old"
         assert self.refuse(headers, now=NOW - 61) == "too_new"
+
+    def test_a_retry_has_the_first_time_and_is_taken_where_ids_are_remembered(self) -> None:
+        headers, hour = self.sign(), 3_600
+        strict = linear.provider(secret="S", tolerance_seconds=60)
+        own = linear.provider(secret="S")
+        for age in (61, hour, 7 * hour + 60, 8 * hour + 60):
+            assert own.verify(self.body, headers, [self.secret], now=NOW + age).timestamp == NOW
+            with pytest.raises(WebhookError, match="signed"):
+                strict.verify(self.body, headers, [self.secret], now=NOW + age)
+        for age in (8 * hour + 61, -61):
+            with pytest.raises(WebhookError, match="signed"):
+                own.verify(self.body, headers, [self.secret], now=NOW + age)
 
     @pytest.mark.parametrize(
         "body",
@@ -141,6 +184,83 @@ class TestTwilio(WebhookContract):
     def test_no_url_is_too_odd(self, url: str) -> None:
         assert self.refuse({"X-Twilio-Signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8="}, url=url) == "mismatch"
 
+    def test_the_query_is_the_requests_own(self) -> None:
+        for public, target, signed in (
+            ("https://shop.example/h", "/h?tags[]=a|{b}", "https://shop.example/h?tags[]=a|{b}"),
+            ("https://shop.example/h", "/h?", "https://shop.example/h?"),
+            ("https://shop.example/h?tenant=7", "/h?tenant=7", "https://shop.example/h?tenant=7"),
+            ("https://shop.example/h?tenant=7", "/h", "https://shop.example/h?tenant=7"),
+            ("https://shop.example/h?tenant=7", "/h?tenant=7&x=1", "https://shop.example/h?tenant=7&x=1"),
+            ("https://shop.example/h#rc=3&rp=all", "/h", "https://shop.example/h"),
+        ):
+            provider = twilio.provider(secret="S", public_url=public)
+            headers = self.sign(b"a=1", url=signed)
+            found = provider.verify(b"a=1", headers, [self.secret], url=f"http://10.0.0.1:8000{target}")
+            assert found.secret_index == 0, public
+
+    def test_the_fields_of_a_form_are_the_payload(self) -> None:
+        body = b"MessageSid=SM1&Body=a+%26+b&SmsStatus=received&x=1&x=2&empty="
+        delivery = self.form(body)
+        assert delivery.payload == {
+            "MessageSid": "SM1", "Body": "a & b", "SmsStatus": "received", "x": ["1", "2"], "empty": "",
+        }  # fmt: skip
+        assert (delivery.id, delivery.event_type) == ("SM1", "received")
+
+    def test_the_status_of_a_message_belongs_to_the_id_of_its_callback(self) -> None:
+        ids = [self.form(b"MessageSid=SM1&MessageStatus=%b" % s).id for s in (b"sent", b"delivered", b"sent")]
+        assert ids == ["SM1:sent", "SM1:delivered", "SM1:sent"]
+        assert self.form(b"CallSid=CA1&CallStatus=ringing").id is None, "it tells of each step of a call"
+
+    def form(self, body: bytes) -> Any:
+        headers = {**self.sign(body), "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"}
+        return self.verify({k: v for k, v in headers.items() if "Token" not in k}, body)
+
+
+class TestMeta(WebhookContract):
+    module = meta
+    provider_options = {"verify_token": "META_VERIFY_TOKEN"}
+
+    def test_the_challenge_is_echoed_to_whoever_knows_the_token(self) -> None:
+        provider = meta.provider(secret="S", verify_token="TOKEN")
+        asked = {"hub.mode": "subscribe", "hub.verify_token": "tököken", "hub.challenge": "1158201444"}
+        assert provider.answers_get
+        assert provider.probe(asked, self.secret, "tököken") == "1158201444"
+        for name, value in (("hub.verify_token", "other"), ("hub.verify_token", "\ud800"), ("hub.mode", "x")):
+            assert provider.probe({**asked, name: value}, self.secret, "tököken") is None
+        assert provider.probe({}, self.secret, "t") is None
+
+    def test_the_token_must_be_named(self) -> None:
+        with pytest.raises(ConfigurationError, match="meta needs verify_token"):
+            meta.provider(secret="S")
+        with pytest.raises(ConfigurationError, match="stripe has no verify_token"):
+            stripe.provider(secret="S", verify_token="T")
+
+
+class TestTrello(WebhookContract):
+    module = trello
+
+    def test_the_url_is_signed(self) -> None:
+        assert self.refuse(self.sign(), url="https://example.com/other") == "mismatch"
+        assert trello.provider(secret="S").signs_url
+
+    def test_the_documented_formula(self) -> None:
+        mac = hmac.new(self.secret.encode(), self.body + self.url.encode(), "sha1").digest()
+        assert self.verify({"x-trello-webhook": base64.b64encode(mac).decode()}).secret_index == 0
+
+    def test_a_url_is_tested_by_head(self) -> None:
+        assert trello.provider(secret="S").probe({}, self.secret, "") == ""
+
+
+class TestX(WebhookContract):
+    module = x
+
+    def test_the_token_of_a_crc_is_signed_and_nothing_else(self) -> None:
+        provider = x.provider(secret="S")
+        mac = base64.b64encode(hmac.new(self.secret.encode(), b"MTI-_3", "sha256").digest()).decode()
+        assert provider.probe({"crc_token": "MTI-_3"}, self.secret, "") == {"response_token": f"sha256={mac}"}
+        for token in ("", '{"for_user_id":"1"}', "a=1", "x" * 201, "é"):
+            assert provider.probe({"crc_token": token}, self.secret, "") is None
+
 
 class TestGitLab(WebhookContract):
     module = gitlab
@@ -150,6 +270,13 @@ class TestGitLab(WebhookContract):
     def test_a_changed_body_is_a_mismatch(self) -> None:
         """A token signs nothing: whoever has it may send any body."""
         assert self.verify(self.sign(), b"another").body == b"another"
+
+    def test_before_17_4_the_uuid_of_the_event_is_the_id(self) -> None:
+        headers = {k: v for k, v in self.sign().items() if k != "Idempotency-Key"}
+        delivery = self.verify({**headers, "X-Gitlab-Event-UUID": "13792a34-cac6-4fda-95a8-c58e00a3954e"})
+        assert delivery.id == "13792a34-cac6-4fda-95a8-c58e00a3954e"
+        assert self.verify({**self.sign(), "X-Gitlab-Event-UUID": "u"}).id == "msg_1"
+        assert "x-gitlab-event-uuid" in gitlab.provider(secret="S").wanted_headers
 
     def test_the_token_is_not_kept(self) -> None:
         kept = gitlab.provider(secret="GITLAB_TOKEN").kept_headers

@@ -69,8 +69,26 @@ class StandardContract(TimedWebhookContract):
         for secret in (text, text.rstrip("="), "whsec_" + text.rstrip("="), raw):
             assert self.verify(headers, secrets=[secret]).secret_index == 0
 
+    def test_secrets_as_platforms_show_them(self) -> None:
+        raw = b"\xfb\xff\xfe" * 8  # all of `+` and `/`, in the base64 of URLs of `-` and `_`
+        text = base64.b64encode(raw).decode()
+        url_text = base64.urlsafe_b64encode(raw).decode()
+        assert "-" in url_text and "_" in url_text
+        headers = self.sign(secret=raw)
+        for shown in (
+            f"v1,whsec_{text}",
+            f"v1, whsec_{text}",
+            f"whsec_{url_text}",
+            url_text,
+            f'"v1,whsec_{text}"\n',
+        ):
+            assert self.verify(headers, secrets=shown).secret_index == 0
+        polar = "polar_whs_Zb0vB7iqH1O5rKQ"
+        assert self.verify(self.sign(secret=polar.encode()), secrets=polar).secret_index == 0
+
     @pytest.mark.parametrize(
-        "secret", ["whsec_", "whsec_%", "w", "whpk_AAAA", "whsk_AAAA", "AAAA AAAA", "AAAA\n", "é"]
+        "secret",
+        ["whsec_", "whsec_%", "w", "whpk_AAAA", "whsk_AAAA", "AAAA AAAA", "hwsec_AAAA", "polar_AAAA", "é"],
     )
     def test_a_secret_that_is_no_key_is_a_configuration_error(self, secret: str) -> None:
         with pytest.raises(ConfigurationError) as caught:
