@@ -29,6 +29,10 @@ class Limits:
     # Apache's rate (mod_reqtimeout), of a request's body and of a response, once either took 30 s
     min_body_bytes_per_second: int = 500
     max_upload_bytes: int = 1024 * MIB  # only with a signed upload URL, so not for strangers; it goes to disk
+    max_spooled_bytes: int = 2048 * MIB  # all bodies and responses in files at once; a disk is shared by all
+    # A JSON body is parsed whole, in some ten times its size; `route(max_body=…)` asks for more
+    max_json_bytes: int = 2 * MIB
+    max_json_elements: int = 100_000  # an empty array is 2 bytes of text and 64 in memory
     max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep
     max_form_parts: int = 1_000  # CVE-2023-25577: every part costs memory, files and fields alike
     max_part_headers: int = 8  # CVE-2026-42561: browsers send two or three

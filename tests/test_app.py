@@ -41,6 +41,7 @@ from minihttp.errors import (
     StorageUnavailableError,
     ValidationError,
 )
+from minihttp.webhooks import stripe
 from tests.live import Reply
 
 schema = Schema(notes=Table({"text": v.string()}))
@@ -373,7 +374,31 @@ def test_a_catch_all_of_the_user_leaves_the_own_routes_alone(tmp_path: Path) -> 
         assert call(app, "GET", "/api/storage/x").json()["code"] == "InvalidStoragePath"
         assert call(app, "GET", "/other").text == "the user's"
         url = app.files.outside().generate_upload_url()
-        assert app.max_body_bytes("POST", url) == 5_000
-        assert app.max_body_bytes("POST", url + "x") == 1_000
-        assert app.max_body_bytes("POST", "/api/storage/other") == 1_000
-        assert app.max_body_bytes("POST", "/other") == 1_000
+        assert plan(app, url) == (5_000, app.files.backend.spool_folder)
+        assert plan(app, url + "x") is None
+        assert plan(app, "/other") == (1_000, None)
+
+
+def plan(app: App, target: str, method: str = "POST", **fields: str) -> tuple[int, str | None] | None:
+    """What becomes of the body of a request with this head."""
+    query = target.partition("?")[2]
+    return app.plan_body(
+        {"REQUEST_METHOD": method, "REQUEST_URI": target, "QUERY_STRING": query, "HTTP_HOST": "a", **fields}
+    )
+
+
+def test_the_head_says_whether_a_body_is_wanted_and_how_much_of_it() -> None:
+    http = HttpRouter()
+    http.route(path="/in", method="POST", handler=lambda ctx, request: {})
+    http.route(path="/wide", method="POST", max_body=9_000_000, handler=lambda ctx, request: {})
+    http.webhook("/hook", stripe.provider(secret="SECRET"), handler=None)
+    app = App(http, data=":memory:", workers=0, environment={"SECRET": "whsec_of-some-length"})
+    limits = app.limits
+    assert plan(app, "/in") == (limits.max_body_bytes, None)
+    assert plan(app, "/in", CONTENT_TYPE="application/json; charset=utf-8") == (limits.max_json_bytes, None)
+    assert plan(app, "/wide", CONTENT_TYPE="application/json") == (9_000_000, None)
+    for target, method in (("/nothing", "POST"), ("/in", "PUT"), ("/in", "GET"), ("/%zz", "POST")):
+        assert plan(app, target, method) is None
+    assert plan(app, "/hook") is None
+    assert plan(app, "/hook", HTTP_STRIPE_SIGNATURE="t=1") is not None
+    assert app.find_pattern("POST", "/in?secret") == "/in" and app.find_pattern("POST", "/secret") is None

@@ -9,8 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..errors import HTTPError
+from ..http.body import WITHOUT_BODY
 from ..http.cors import Cors
 from ..http.error_response import error_response
+from ..http.headers import parse_media_type
 from ..http.response import Response
 from ..http.router import Route
 from ..http.target import raw_path
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..http.request import Request
     from ..http.route import Handler
+    from ..limits import Limits
     from .system_routes import Host
 
 
@@ -64,6 +68,25 @@ class Routes:
         if route is None or not route.exact:
             return self._own.find(path, method, route)
         return self._endpoints.get(route, route)
+
+    def plan_body(self, environ: dict[str, str], limits: Limits) -> int | None:
+        """The largest body that a request may have, from its head; None where the response needs no body.
+
+        Args:
+            environ: REQUEST_METHOD, REQUEST_URI and the header fields.
+        """
+        method = environ["REQUEST_METHOD"]
+        try:
+            route = self.find(raw_path(environ), method)
+        except HTTPError:
+            return None
+        if route is None or method in WITHOUT_BODY or not route.wants_body(environ):
+            return None
+        if route.max_body_bytes:
+            return route.max_body_bytes
+        media_type = parse_media_type(environ.get("CONTENT_TYPE", ""))[0]
+        is_json = media_type == "application/json" or media_type.endswith("+json")
+        return min(limits.max_body_bytes, limits.max_json_bytes) if is_json else limits.max_body_bytes
 
     def refusal(self, path: str, environ: dict[str, Any]) -> tuple[Response, Cors | None]:
         """What a request gets for which there is no route: 404, or 405 with Allow; and the rule for it.

@@ -8,7 +8,7 @@ user's. Knows what there is to serve, not how: the function API is loaded by its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -102,6 +102,9 @@ class SystemRoutes:
             self._routes.route(path_prefix="/api/storage/", method=method, **files)
         limit_bytes = app.options.limits.max_upload_bytes
         self._routes.route(path="/api/storage/upload", method="POST", max_body=limit_bytes, **files)
+        upload = self._routes.find("/api/storage/upload", "POST")
+        assert upload is not None
+        upload.wants_body = partial(_may_upload, app)
         if app.options.function_api:
             self._add_function_api(app)
         for route in (*self._routes, *self._fallback):
@@ -115,6 +118,7 @@ class SystemRoutes:
                 )
 
     def _add_function_api(self, app: Host) -> None:
+        limits = app.options.limits
         for (method, path), operation in _OPERATIONS.items():
             where: Any = {"path_prefix" if path.endswith("/") else "path": path}
             self._routes.route(
@@ -122,7 +126,7 @@ class SystemRoutes:
                 method=method,
                 handler=partial(_call_function, app, operation),
                 cors=_MIRROR,
-                max_body=app.options.limits.max_args_bytes + _ENVELOPE_BYTES,
+                max_body=min(limits.max_args_bytes, limits.max_json_bytes) + _ENVELOPE_BYTES,
             )
         for path, text in _ABOUT.items():
             self._fallback.route(path=path, method="GET", handler=partial(_about, text))
@@ -140,6 +144,10 @@ class SystemRoutes:
     def allowed_methods(self, path: str) -> list[str]:
         """As `HttpRouter.allowed_methods`, of the own routes."""
         return self._routes.allowed_methods(path) if path.startswith(_OURS) else []
+
+
+def _may_upload(app: Host, environ: Mapping[str, str]) -> bool:
+    return app.files.may_upload(environ["QUERY_STRING"])
 
 
 def _storage(app: Host, ctx: Any, request: Request) -> Response:

@@ -201,17 +201,27 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
         return Routes(self)
 
-    def max_body_bytes(self, method: str, target: str) -> int:
-        """The largest body of a request, for a server that asks before it reads one.
+    def plan_body(self, environ: dict[str, str]) -> tuple[int, str | None] | None:
+        """What a server does with the body of a request whose head it has read.
 
         Args:
-            target: as it stands in the request line.
+            environ: REQUEST_METHOD, REQUEST_URI, QUERY_STRING and the header fields.
+
+        Returns:
+            The most bytes that the body may have, and the folder for one too large for memory (so that the
+            file store can keep it) or None for any. None where the response does not depend on the body: no
+            route, another method, a wrong token, a missing signature.
         """
-        path, _, query = target.partition("?")
-        route = (self._routes or self._compose()).find(path, method)
-        if route is None or (path == _UPLOAD_PATH and not self.files.may_upload(query)):
-            return self.limits.max_body_bytes
-        return route.max_body_bytes or self.limits.max_body_bytes
+        max_bytes = (self._routes or self._compose()).plan_body(environ, self.limits)
+        if max_bytes is None:
+            return None
+        is_upload = environ["REQUEST_URI"].partition("?")[0] == _UPLOAD_PATH
+        return max_bytes, self.files.backend.spool_folder if is_upload else None
+
+    def find_pattern(self, method: str, target: str) -> str | None:
+        """The pattern of the route for a request target, which a log may hold where the path may not."""
+        route = (self._routes or self._compose()).find(target.partition("?")[0], method)
+        return None if route is None else route.pattern
 
     # ------------------------------------------------------------ life
 
@@ -327,11 +337,6 @@ class App(RunsQueries, RunsMutations, RunsActions):
             services = self._services
             assert services is not None
         return services
-
-    @property
-    def spool_folder(self) -> str | None:
-        """Where a server should spool large request bodies, so that the file store can keep them; or None."""
-        return self._services.files.backend.spool_folder if self._services is not None else None
 
     @property
     def database(self) -> Database:

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         listener=socket.socket(fileno=args.fd) if args.fd is not None else server.inherited(os.environ),
         grace_seconds=settings["grace"],
         min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
+        max_spooled_bytes=app.limits.max_spooled_bytes,
         report=report,
         ready=lambda bound: logs.say(banner(app, bound.url)),
     )

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import HTTPError
 
 BLOCK_BYTES = 256 * 1024
-_WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`convex.md` §2.1 Q6)
+WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`convex.md` §2.1 Q6)
 _MAX_LENGTH_DIGITS = 18
 _NOTHING = BytesIO()
 
@@ -26,12 +26,13 @@ class Body:
 
     Attributes:
         count: the bytes read so far.
+        length_bytes: what the client announced, or None.
 
     Raises:
         HTTPError: while reading, 413 past the limit and 400 when the client sends less than it announced.
     """
 
-    __slots__ = ("_input", "_left", "_limit_bytes", "count")
+    __slots__ = ("_input", "_left", "_limit_bytes", "count", "length_bytes")
 
     def __init__(self, stream: Any, length_bytes: int | None, limit_bytes: int) -> None:
         """
@@ -41,8 +42,9 @@ class Body:
             limit_bytes: the most that is read.
         """
         if length_bytes is not None and length_bytes > limit_bytes:
-            raise _too_large(limit_bytes)
+            raise too_large(limit_bytes)
         self._input = stream
+        self.length_bytes = length_bytes
         self._left = length_bytes
         self._limit_bytes = limit_bytes
         self.count = 0
@@ -90,7 +92,7 @@ class Body:
         self.count += len(data)
         if self._left is None:
             if self.count > self._limit_bytes:
-                raise _too_large(self._limit_bytes)
+                raise too_large(self._limit_bytes)
         elif not data:
             raise HTTPError(400, f"The request body ended {self._left} bytes before its Content-Length")
         else:
@@ -105,7 +107,7 @@ def open_body(environ: dict[str, Any], limit_bytes: int) -> Body:
         HTTPError: 400 for a malformed Content-Length, 413 for one beyond the limit, 415 for a compressed body
             (CVE-2025-69223: nothing is ever decompressed).
     """
-    if environ["REQUEST_METHOD"] in _WITHOUT_BODY:
+    if environ["REQUEST_METHOD"] in WITHOUT_BODY:
         return Body(_NOTHING, 0, limit_bytes)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "")
     if encoding and encoding.strip().lower() != "identity":
@@ -116,11 +118,12 @@ def open_body(environ: dict[str, Any], limit_bytes: int) -> Body:
     if not (length.isascii() and length.isdigit()):
         raise HTTPError(400, f"Content-Length {length[:100]!a} is not a decimal number of bytes")
     if len(length) > _MAX_LENGTH_DIGITS:
-        raise _too_large(limit_bytes)
+        raise too_large(limit_bytes)
     return Body(environ["wsgi.input"], int(length), limit_bytes)
 
 
-def _too_large(limit_bytes: int) -> HTTPError:
+def too_large(limit_bytes: int, what: str = "request body") -> HTTPError:
+    """The 413 of a body over its limit."""
     return HTTPError(
-        413, f"The request body is larger than the limit of {limit_bytes} bytes", code="ContentTooLarge"
+        413, f"The {what} is larger than the limit of {limit_bytes} bytes", code="ContentTooLarge"
     )

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .cors import Cors
 
 Handler = Callable[[Any, Any], Any]
+
+
+def _always(environ: Mapping[str, str]) -> bool:
+    return True
 
 
 class Route:
@@ -24,6 +28,7 @@ class Route:
         cors: its rule, else the router's, else None.
         auth: "required" where only callers with an identity may come.
         max_body_bytes: its limit of request bodies, or None for the app's.
+        wants_body: called with the head as an environ; False where the response does not depend on the body.
         routers: those that it belongs to, the outermost first; their hooks are in `run`.
         exact: whether it is one whole path, neither a pattern nor a prefix.
         watched: whether the handler is held to a time limit; the framework's own are not.
@@ -33,7 +38,7 @@ class Route:
 
     __slots__ = (
         "auth", "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters", "pattern",
-        "prefix_chars", "routers", "run", "watched",
+        "prefix_chars", "routers", "run", "wants_body", "watched",
     )  # fmt: skip
 
     def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
@@ -46,6 +51,7 @@ class Route:
         self.routers: tuple[Any, ...] = ()
         self.cors: Cors | None = None
         self.max_body_bytes: int | None = None
+        self.wants_body: Callable[[Mapping[str, str]], bool] = _always
         self.exact = False
         self.watched = True
         self.prefix_chars = 0

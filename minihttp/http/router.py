@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..errors import RouteError
 from .cors import Cors
+from .headers import RequestHeaders
 from .hooks import After, Before, require_identity, with_hooks
 from .route import Handler as Handler
 from .route import Route as Route
@@ -49,6 +50,10 @@ class Webhook(NamedTuple):
     def label(self) -> str:
         """What lists of routes show as the handler."""
         return f"webhook: {getattr(self.handler, 'name', None) or self.handler or 'kept only'}"
+
+    def wants_body(self, environ: Mapping[str, str]) -> bool:
+        """Whether the head has what a delivery is verified with; without it, its body is not read."""
+        return bool(self.provider.has_signature(RequestHeaders(environ)))
 
 
 class _Shape:
@@ -296,6 +301,7 @@ class HttpRouter:
         """
         webhook = Webhook(path, provider, handler, options, _location())
         self.route(path=path, method="POST", handler=webhook, max_body=options.get("max_body_bytes"))
+        self._routes[-1].wants_body = webhook.wants_body
         if getattr(provider, "answers_get", False):
             self.route(path=path, method="GET", handler=webhook)
         self.webhooks.append(webhook)

@@ -12,6 +12,7 @@ import json
 from typing import Any
 
 from ..errors import HTTPError, MissingFieldError
+from ..limits import DEFAULT_LIMITS
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
 _INFINITIES = frozenset([float("inf"), float("-inf")])
@@ -28,17 +29,29 @@ class JSONObject(dict[str, Any]):
         raise MissingFieldError(name)
 
 
-def parse_json(data: bytes, max_depth: int, expect: type | None = None) -> Any:
+def parse_json(
+    data: bytes,
+    max_depth: int,
+    expect: type | None = None,
+    *,
+    max_elements: int = DEFAULT_LIMITS.max_json_elements,
+) -> Any:
     """The value of a JSON text; a top-level object is a `JSONObject`.
 
     Args:
         data: the text in UTF-8; a byte order mark before it is ignored (RFC 8259 §8.1, and as `fetch` does).
         max_depth: how deep arrays and objects may nest.
+        max_elements: how many brackets, commas and colons there may be, outside of strings. Each stands for
+        an
+            object in memory that is far larger than itself, so they are counted before anything is parsed.
         expect: dict, list, str, int, float or bool, if the top level must be one.
 
     Raises:
-        HTTPError: 400 for anything else than one valid, finite JSON value of the expected type.
+        HTTPError: 400 for anything else than one valid, finite JSON value of the expected type, 413 for too
+            many elements.
     """
+    if len(data) > max_elements and _has_more_elements(data, max_elements):
+        raise HTTPError(413, f"The JSON body has more than {max_elements} elements", code="ContentTooLarge")
     try:
         text = data.decode("utf-8")
         if text[:1] == "\ufeff":
@@ -64,6 +77,20 @@ def parse_json(data: bytes, max_depth: int, expect: type | None = None) -> Any:
         wanted = _NAMES.get(expect, expect.__name__)
         raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(type(value), 'null')}")
     return JSONObject(value) if type(value) is dict else value
+
+
+def _count(data: bytes) -> int:
+    return sum(map(data.count, (b"[", b"{", b",", b":")))
+
+
+def _has_more_elements(data: bytes, max_elements: int) -> bool:
+    """Whether a JSON text has more elements than this; what is in strings is none."""
+    if _count(data) <= max_elements:
+        return False
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if plain.count(b'"') > 2 * max_elements + 2:  # between two strings there is a comma or a colon
+        return True
+    return _count(b"".join(plain.split(b'"')[::2])) > max_elements
 
 
 def _finite(text: str) -> float:

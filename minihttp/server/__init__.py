@@ -38,9 +38,11 @@ class Server:
         listener: a bound socket, instead of host and port.
         threads: handlers that run at the same time.
         connections: clients connected at the same time; None for 1,000 or what the descriptors allow.
-        max_body_bytes: the largest request body, unless the app has `max_body_bytes(method, target)`.
+        connections_per_peer: those of one address, unless it is the trusted proxy; None for half of them.
+        max_body_bytes: the largest request body, unless the app has `plan_body(environ)`.
         min_body_bytes_per_second: a body on its way for more than 30 s must have come as fast as this, and a
             response be taken as fast.
+        max_spooled_bytes: what all bodies and responses that are too large for memory may take of the disk.
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
         report: called with a `Served` after each request, in the thread that served it.
@@ -58,8 +60,10 @@ class Server:
         listener: socket.socket | None = None,
         threads: int = 16,
         connections: int | None = None,
+        connections_per_peer: int | None = None,
         max_body_bytes: int = DEFAULT_LIMITS.max_body_bytes,
         min_body_bytes_per_second: int = DEFAULT_LIMITS.min_body_bytes_per_second,
+        max_spooled_bytes: int = DEFAULT_LIMITS.max_spooled_bytes,
         grace_seconds: float = 30.0,
         trusted_proxy: str | None = None,
         report: Callable[[Served], None] | None = None,
@@ -76,8 +80,10 @@ class Server:
             sock,
             threads=threads,
             connections=affordable,
+            connections_per_peer=connections_per_peer or max(1, affordable // 2),
             max_body_bytes=max_body_bytes,
             min_body_bytes_per_second=min_body_bytes_per_second,
+            max_spooled_bytes=max_spooled_bytes,
             trusted_proxy=trusted_proxy,
             report=report,
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Waitress's server, put together: strict parser, reporting tasks, patched channels, a loop by epoll.
+"""Waitress's server, put together: parser, tasks, channels, threads, admission, a loop by epoll.
 
 Knows nothing of signals and of when to stop; `Server` runs its loop.
 """
@@ -12,9 +12,9 @@ import os
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable
 from math import inf
+from time import monotonic
 from typing import Any
 
 from waitress import wasyncore
@@ -23,19 +23,17 @@ from waitress.server import TcpWSGIServer
 
 from ..limits import KIB, MIB
 from ..logs import Served
-from . import channel as channels
+from .admission import Admission, peer_of
+from .buffers import Spool
+from .channel import Channel
 from .dispatcher import Dispatcher
 from .loop import Sockets
 from .min_rate import MinRate
-from .parser import StrictParser
 from .sockets import acked_bytes
-from .task import ApplicationTask, RefusalTask
 
 log = logging.getLogger("minihttp.server")
 
-PROBES = frozenset(("/_/health", "/_/ready", "/_/metrics"))
 _FORWARDED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"}
-_SLACK_BYTES = 64 * KIB  # so that a small excess reaches the app, which knows the limit of the route
 _FIXED = {  # the reasons and the numbers are in docs/serving.md
     "ident": "minihttp",  # no version: ASVS 13.4.6
     "recv_bytes": 64 * KIB,
@@ -47,19 +45,13 @@ _FIXED = {  # the reasons and the numbers are in docs/serving.md
     "asyncore_use_poll": True,
     "log_socket_errors": False,  # a client that leaves is no event
 }
-
-
+_SLACK_BYTES = 64 * KIB  # so that a small excess reaches the app, which knows the limit of the route
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _REST_SECONDS = 0.5  # without descriptors, until the next attempt to accept
 _COMPLAINT_SECONDS = 60.0  # the least time between two log lines about it
 _NEW_SECONDS = 1.0
 _SOON_SECONDS = 0.001
-
-
-class _Channel(channels.PatchedChannel):
-    parser_class = StrictParser
-    task_class = ApplicationTask
-    error_task_class = RefusalTask
+_RESERVE_SECONDS = 5.0  # how long a connection in the reserve may stay
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]
@@ -70,25 +62,29 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         sock: bound.
         threads: handlers that run at the same time.
         connections: clients connected at the same time.
+        connections_per_peer: of one peer, unless it is the trusted proxy.
         max_body_bytes: the largest request body, unless the app says it for each route.
         min_body_bytes_per_second: a body on its way for longer than the idle timeout must come this fast, and
             a response be taken this fast.
         trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
         report: called with a `Served` after each request, in the thread that served it.
+        max_spooled_bytes: of all bodies and responses that are in files at the same time.
 
     Attributes:
         draining: whether responses say `Connection: close`.
+        spool: the budget of spooled bytes.
         sockets: the listening socket, the connections and the loop's own pipe, by descriptor.
     """
 
     draining = False
     is_closed = False
     next_channel_cleanup = inf  # `poll` calls `maintenance`, not waitress
-    _next_maintenance = 0.0  # Unix seconds
+    _next_maintenance = 0.0  # seconds of the monotonic clock, as all of these
     _loop_thread = 0
     _undrained = False  # tasks wait that the loop has to see to soon
-    _resting_until = 0.0  # Unix seconds; no connection is accepted before
+    _resting_until = 0.0  # no connection is accepted before
     _silent_until = 0.0
+    _has_to_shed = False
 
     def __init__(
         self,
@@ -97,29 +93,34 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         *,
         threads: int,
         connections: int,
+        connections_per_peer: int,
         max_body_bytes: int,
         min_body_bytes_per_second: int,
+        max_spooled_bytes: int,
         trusted_proxy: str | None,
         report: Callable[[Served], None] | None,
     ) -> None:
-        settings: dict[str, Any] = {**_FIXED, **channels.ADJUSTMENTS}
+        settings = dict(_FIXED)
         if trusted_proxy:
             settings.update(trusted_proxy=trusted_proxy, trusted_proxy_headers=_FORWARDED)
         adjustments = Adjustments(
-            sockets=[sock],
-            threads=threads,
-            connection_limit=connections,
-            max_request_body_size=max_body_bytes + _SLACK_BYTES,
-            server_name=sock.getsockname()[0],
-            **settings,
+            sockets=[sock], threads=threads, server_name=sock.getsockname()[0], **settings
         )
-        limit_of = getattr(app, "max_body_bytes", lambda method, target: max_body_bytes)
-        adjustments.body_limit_bytes = lambda method, target: limit_of(method, target) + _SLACK_BYTES
-        adjustments.spool_folder = lambda: getattr(app, "spool_folder", None)  # known once the app is open
+        self.spool = adjustments.spool = Spool(max_spooled_bytes)
+        adjustments.slack_bytes = _SLACK_BYTES
         adjustments.min_body_bytes_per_second = min_body_bytes_per_second
+        plan, pattern = getattr(app, "plan_body", None), getattr(app, "find_pattern", None)
+        adjustments.plan_body = (
+            (lambda request: plan(request.environ())) if plan else (lambda request: (max_body_bytes, None))
+        )
+        adjustments.find_pattern = (
+            (lambda request: pattern(request.command, request.request_uri)) if pattern else _nothing
+        )
+        self.admission = Admission(
+            connections, connections_per_peer, trusted_proxy, lambda: self.active_channels.values()
+        )
         self.report, self.trusted_proxy = report, trusted_proxy
         self._rates: dict[Any, MinRate] = {}  # of the responses on their way
-        self.channel_class = _Channel
         self.probes = Dispatcher(1, "probe")
         self.sockets = Sockets() if hasattr(select, "epoll") else {}
         self.changed = getattr(self.sockets, "changed", _nothing)
@@ -139,7 +140,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     def add_task(self, channel: Any) -> None:
         """Queues a request; probes have a thread of their own, which answers while all others are busy."""
-        if getattr(channel.requests[0], "path", "") in PROBES:
+        if channel.requests[0].is_probe:
             self.probes.add_task(channel)
         elif threading.get_ident() == self._loop_thread:  # `poll` has them taken all together
             self.task_dispatcher.queue.append(channel)
@@ -148,6 +149,15 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             if len(self.task_dispatcher.queue) > 1:  # the threads that are awake may get stuck before it
                 self.pull_trigger()
 
+    def forget(self, channel: Any) -> None:
+        """A channel is closed."""
+        self.admission.remove(channel)
+
+    def shed(self) -> None:
+        """The spool is full: the response that nothing was taken of for longest is cut; for any thread."""
+        self._has_to_shed = True
+        self.pull_trigger()
+
     def accept(self) -> Any:
         """As waitress does; without a descriptor for it, the connection waits in the kernel's queue."""
         try:
@@ -155,7 +165,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         except OSError as error:
             if error.errno not in _OUT_OF_DESCRIPTORS:
                 raise
-            now = time.time()
+            now = monotonic()
             self._resting_until = now + _REST_SECONDS
             if now > self._silent_until:
                 log.error("cannot accept connections: %s; raise `ulimit -n`", os.strerror(error.errno))
@@ -164,13 +174,24 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     def handle_accept(self) -> None:
         """Accepts all that wait: until the next turn the handlers may take some milliseconds."""
-        before = 0
-        while before < len(self.sockets) < self.adj.connection_limit:
-            before = len(self.sockets)
-            super().handle_accept()
+        for _ in range(self.admission.connections):
+            accepted = self.accept()
+            if accepted is None:
+                return
+            connection, address = accepted
+            try:
+                self.set_socket_options(connection)
+            except OSError:  # the client has gone
+                connection.close()
+                continue
+            peer = peer_of(address)
+            has_room = self.admission.admit(peer, monotonic())
+            channel = Channel(self, connection, address, self.adj, map=self._map)
+            channel.peer, channel.is_reserved = peer, not has_room
+            self.admission.add(channel)
 
     def readable(self) -> bool:
-        return bool(super().readable()) and time.time() >= self._resting_until
+        return bool(self.accepting) and monotonic() >= self._resting_until
 
     def pull_trigger(self) -> None:
         """Wakes the main loop, unless it has ended: the number of its pipe may be another file by then."""
@@ -182,15 +203,16 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         """Closes connections that are idle, whose request is late, or whose response is taken too slowly."""
         rates, self._rates = self._rates, {}
         idle_since = now - self.adj.channel_timeout
+        late_since = now - _RESERVE_SECONDS
         for channel in list(self.active_channels.values()):
             if channel.total_outbufs_len:
                 taken = acked_bytes(channel.socket)
                 rate = self._rates[channel] = rates.get(channel) or MinRate(now, self.adj, taken or 0)
-                is_left = rate.is_late(now, taken) if taken else channel.last_activity < idle_since
+                is_left = rate.is_late(now, taken) if taken else channel.active_at < idle_since
                 if is_left:
                     channel.handle_close()  # here: no event tells of a full socket. A handler may wait for it
                     continue
-            if self._is_idle(channel, now, idle_since):
+            if self._is_idle(channel, now, late_since if channel.is_reserved else idle_since):
                 channel.will_close = True
             if channel.will_close:
                 self.changed(channel)
@@ -202,12 +224,24 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             if request is not None:
                 request.restart_clock(now)
             return False
-        return bool(channel.last_activity < idle_since or (request is not None and request.is_late(now)))
+        if request is not None and not channel.is_reserved:
+            return bool(request.is_late(now))
+        return bool(channel.active_at < idle_since)
+
+    def _cut_slowest(self) -> None:
+        self._has_to_shed = False
+        slow = [channel for channel in self.active_channels.values() if channel.is_spooled]
+        if slow:
+            channel = min(slow, key=lambda channel: channel.active_at)
+            log.warning("the response to %s was cut: too much is spooled, and it takes nothing", channel.peer)
+            channel.handle_close()
 
     def poll(self, timeout_seconds: float) -> None:
         """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""
         self._loop_thread = threading.get_ident()
-        now = time.time()
+        now = monotonic()
+        if self._has_to_shed:
+            self._cut_slowest()
         if self._undrained:
             timeout_seconds = min(timeout_seconds, _SOON_SECONDS)
         elif now < self._resting_until:
@@ -233,6 +267,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             "requests_queued": len(handlers.queue),
             "connections": len(self.active_channels),
             "stalled_seconds": handlers.stalled_seconds(),
+            "spooled_bytes": self.spool.bytes,
         }
 
     def stop_listening(self) -> None:
@@ -247,8 +282,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         """
         for channel in list(self.active_channels.values()):
             arriving = channel.request is not None and channel.request.headers_finished
-            if channel.last_activity == channel.creation_time:
-                arriving = arriving or time.time() < channel.creation_time + _NEW_SECONDS
+            if channel.active_at == channel.made_at:
+                arriving = arriving or monotonic() < channel.made_at + _NEW_SECONDS
             if not (channel.requests or channel.total_outbufs_len or arriving):
                 channel.handle_close()
         return len(self.active_channels)
@@ -261,11 +296,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         for dispatcher in (self.probes, self.task_dispatcher):
             dispatcher.shutdown(timeout_seconds)
         for channel in list(self.active_channels.values()):
+            channel.lingering = True  # for long enough
             channel.handle_close()
         with self._bell:
             self.is_closed = True
             self.trigger.close()
 
 
-def _nothing(channel: Any) -> None:
-    """Where there is no epoll every connection is asked in every turn."""
+def _nothing(thing: Any) -> None:
+    """For a loop that asks every connection in every turn, and for a callable that has no routes."""

@@ -26,11 +26,13 @@ class Sockets(dict[int, Any]):
         super().__init__()
         self._epoll = select.epoll()
         self._waits_for: dict[int, int] = {}  # events by file descriptor, as epoll knows them
+        self._new: set[int] = set()  # descriptors of this turn's connections
         self._changed: deque[Any] = deque()
         self.changed = self._changed.append
 
     def __setitem__(self, descriptor: int, dispatcher: Any) -> None:
         super().__setitem__(descriptor, dispatcher)
+        self._new.add(descriptor)
         self.changed(dispatcher)
 
     def __delitem__(self, descriptor: int) -> None:
@@ -42,9 +44,11 @@ class Sockets(dict[int, Any]):
         """Waits for an event at most so long, and handles those that are there."""
         while self._changed:
             self._ask(self._changed.popleft())
-        for descriptor, events in self._epoll.poll(timeout_seconds):
+        happened = self._epoll.poll(timeout_seconds)
+        self._new.clear()
+        for descriptor, events in happened:
             dispatcher = self.get(descriptor)
-            if dispatcher is not None:
+            if dispatcher is not None and descriptor not in self._new:  # the event is of one that has gone
                 wasyncore.readwrite(dispatcher, events)
                 self.changed(dispatcher)
 

@@ -15,7 +15,7 @@ class MinRate:
     """The rate of one request or response.
 
     Args:
-        began: Unix seconds.
+        began: seconds of the monotonic clock.
         adj: the server's settings.
         passed_bytes: what had passed by then.
     """
@@ -31,7 +31,7 @@ class MinRate:
         """Whether it has been on its way for too long.
 
         Args:
-            now: Unix seconds.
+            now: seconds of the monotonic clock.
             passed_bytes: all that have passed so far.
         """
         more_seconds = (passed_bytes - self.passed_bytes) / self._adj.min_body_bytes_per_second

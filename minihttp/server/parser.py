@@ -1,41 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""A request parser that refuses what waitress lets through and RFC 9112 forbids.
+"""A request parser that refuses what waitress lets through and RFC 9112 forbids, and reads no body in vain.
 
 Two fields where one may be (a second Host or Content-Type steers one of two readers), any doubt about where
 the body ends (request smuggling), and versions that are not HTTP/1. Each is a 400, and the connection is
-closed. Knows nothing of applications.
+closed. When the head has come, the application says how large a body may be, or that it needs none to answer.
+Knows nothing of applications.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import time
-from copy import copy
-from functools import lru_cache
+from time import monotonic
 from typing import Any
 
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.utilities import Error
+from waitress.parser import HTTPRequestParser, ParsingError, TransferEncodingNotImplemented
+from waitress.utilities import (
+    BadRequest,
+    Error,
+    RequestEntityTooLarge,
+    RequestHeaderFieldsTooLarge,
+    ServerNotImplemented,
+)
 
-from .buffers import SpoolBuffer
+from .buffers import BodyBuffer, SpoolFullError
 from .min_rate import MinRate
+from .receiver import ChunkedReceiver
 
 log = logging.getLogger("minihttp.server")
 
+PROBES = frozenset(("/_/health", "/_/ready"))
+MAX_FIELDS = 100
 _SINGLE_FIELDS = re.compile(
     rb"\n(host|content-type|content-length|transfer-encoding|authorization|expect)[ \t]*:", re.IGNORECASE
 )
 _PLAIN_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r", re.IGNORECASE)
 _VERSIONS = ("1.0", "1.1")
-
-
-@lru_cache(maxsize=64)
-def _limited(adj: Any, limit_bytes: int) -> Any:
-    """A server's settings with another limit of the body: waitress looks there while it comes."""
-    limited = copy(adj)
-    limited.max_request_body_size = limit_bytes
-    return limited
+_BARE = {"CONTENT_TYPE", "CONTENT_LENGTH"}  # in an environ without HTTP_
 
 
 class _NoRoom(Error):  # type: ignore[misc]
@@ -43,36 +44,111 @@ class _NoRoom(Error):  # type: ignore[misc]
     reason = "Insufficient Storage"
 
 
-class StrictParser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads one request; a `ParsingError` becomes the 400."""
+class Busy(Error):  # type: ignore[misc]
+    """The server has no room for this request now."""
+
+    code = 503
+    reason = "Service Unavailable"
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads one request.
+
+    Args:
+        adj: the server's settings.
+        probes_only: whether anything but a probe is refused.
+
+    Attributes:
+        is_unread: its body was left on the connection, since its head decides the response.
+    """
 
     adj: Any
     body_rcv: Any
+    error: Error | None
+    header_plus: bytes
+    command = request_uri = "-"  # until the head is read, or where it cannot be
+    path = ""
+    is_unread = False
     _rate: MinRate | None = None
 
-    def __init__(self, adj: Any) -> None:
+    def __init__(self, adj: Any, probes_only: bool = False) -> None:
         super().__init__(adj)
-        self._began = time.time()
+        self.began = monotonic()
+        self._probes_only = probes_only
 
     def is_late(self, now: float) -> bool:
-        """Whether it has been arriving for too long, `now` being Unix seconds."""
+        """Whether it has been arriving for too long; `now` is of the monotonic clock."""
         if self._rate is None:
-            self._rate = MinRate(self._began, self.adj)
+            self._rate = MinRate(self.began, self.adj)
         return self._rate.is_late(now, self.body_bytes_received)
 
     def restart_clock(self, now: float) -> None:
         """The time until now was not its fault."""
         self._rate = MinRate(now, self.adj, self.body_bytes_received)
 
+    @property
+    def is_probe(self) -> bool:
+        """Whether it asks how the server is, by the very target and no other spelling of it."""
+        return self.request_uri in PROBES and self.command in ("GET", "HEAD")
+
     def received(self, data: bytes) -> int:
-        """As waitress does; a body that the disk has no room for is refused, and what it took freed."""
+        """Takes the next bytes of the connection; returns how many of them belong to this request.
+
+        A body that the disk has no room for is refused, and what it took freed.
+        """
+        if self.completed:
+            return 0
         try:
-            return int(super().received(data))
+            return self._receive_body(data) if self.headers_finished else self._receive_head(data)
+        except SpoolFullError:
+            self._refuse(Busy("too many large bodies are on their way"))
         except OSError as error:
             log.error("a request body cannot be spooled: %s", error)
-            self.close()
-            self.error, self.completed = _NoRoom("the request body cannot be kept"), True
+            self._refuse(_NoRoom("the request body cannot be kept"))
+        return len(data)
+
+    def _refuse(self, error: Error) -> None:
+        self.error, self.completed, self.expect_continue = error, True, False
+        self.close()
+
+    def _receive_head(self, data: bytes) -> int:
+        before = len(self.header_plus)
+        block = self.header_plus + data if before else data
+        # One empty line is what some clients send after a body (RFC 9112 §2.2).
+        start = 2 if block.startswith(b"\r\n") else 0
+        if block.startswith(b"\r\n", start) and start:
+            self._refuse(BadRequest("more than one empty line is there before a request"))
             return len(data)
+        end = block.find(b"\r\n\r\n", max(start, before - 3))
+        size = len(block) if end < 0 else end
+        if size >= self.adj.max_request_header_size:
+            limit = self.adj.max_request_header_size
+            self._refuse(RequestHeaderFieldsTooLarge(f"the head has {limit} bytes or more"))
+            return len(data)
+        if end < 0:
+            self.header_plus = block
+            return len(data)
+        self.header_plus, self.headers_finished = b"", True
+        try:
+            self._read_head(block[start : end + 2])
+            return end + 4 - before + self._expect_body(len(block) - end - 4)
+        except ParsingError as error:
+            self._refuse(BadRequest(error.args[0]))
+        except TransferEncodingNotImplemented as error:
+            self._refuse(ServerNotImplemented(error.args[0]))
+        return len(data)
+
+    def _receive_body(self, data: bytes) -> int:
+        receiver = self.body_rcv
+        taken = int(receiver.received(data))
+        self.body_bytes_received += taken
+        if receiver.error:
+            self._refuse(receiver.error)
+        elif receiver.completed:
+            self.completed = True
+            if self.chunked:  # for the application it is a body like any other
+                self.headers["CONTENT_LENGTH"] = str(len(receiver))
+        return taken
 
     def close(self) -> None:
         """Free the body's file, at once and not when the garbage is collected; a second call does nothing."""
@@ -83,35 +159,79 @@ class StrictParser(HTTPRequestParser):  # type: ignore[misc]
             except OSError:  # it writes the rest before it closes
                 pass
 
-    def parse_header(self, header_plus: bytes) -> None:
-        header_plus += b"\r\n"
-        names = [name.lower() for name in _SINGLE_FIELDS.findall(header_plus)]
+    def _read_head(self, head: bytes) -> None:
+        """Checks and takes apart a head, each of whose lines ends with CR LF.
+
+        Raises:
+            ParsingError: a 400.
+            TransferEncodingNotImplemented: a 501.
+        """
+        if head.count(b"\n") > MAX_FIELDS + 1:
+            self._refuse(RequestHeaderFieldsTooLarge(f"more than {MAX_FIELDS} fields are there"))
+            return
+        names = [name.lower() for name in _SINGLE_FIELDS.findall(head)]
         if len(set(names)) < len(names):
             raise ParsingError(f"{max(names, key=names.count).decode('ascii')} is there twice")
         if b"transfer-encoding" in names and b"content-length" in names:  # RFC 9112 §6.1
             raise ParsingError("both transfer-encoding and content-length are there")
-        if b"\n " in header_plus or b"\n\t" in header_plus:  # RFC 9112 §5.2
+        if b"\n " in head or b"\n\t" in head:  # RFC 9112 §5.2
             raise ParsingError("a header field is folded over several lines")
         try:
-            super().parse_header(header_plus)
+            self.parse_header(head)
         except ValueError:  # int() of more than 4,300 digits, urlsplit() of "http://["
             raise ParsingError("content-length is too long, or the target is no URL") from None
-        if not self.chunked and not self.content_length:
-            self.expect_continue = False  # there is no content to wait for, and waitress would wait for it
         if self.version not in _VERSIONS:
             raise ParsingError("the version of HTTP must be 1.0 or 1.1")
-        if b"transfer-encoding" in names and not (self.chunked and _PLAIN_CHUNKED.search(header_plus)):
+        if b"transfer-encoding" in names and not (self.chunked and _PLAIN_CHUNKED.search(head)):
             raise ParsingError("transfer-encoding must be chunked, once, in HTTP/1.1")
         if self.proxy_netloc and "HOST" in self.headers:  # an absolute target's counts (RFC 9112 §3.2.2)
             self.headers["HOST"] = self.proxy_netloc
-        if self.body_rcv is not None:
-            self._expect_body()
+        if self._probes_only and not self.is_probe:
+            self._refuse(Busy("too many connections are open"))
 
-    def _expect_body(self) -> None:
-        """The limit of this route, and where a body too large for memory goes."""
-        limit_bytes = self.adj.body_limit_bytes(self.command, self.request_uri)
-        if limit_bytes != self.adj.max_request_body_size:
-            self.adj = _limited(self.adj, limit_bytes)
-        folder = self.adj.spool_folder()
-        if folder is not None:
-            self.body_rcv.buf = SpoolBuffer(self.adj.inbuf_overflow, folder)
+    def _expect_body(self, there_bytes: int) -> int:
+        """What is done with the body, now that the head is read.
+
+        Args:
+            there_bytes: how many bytes came after the head already.
+
+        Returns:
+            How many of them are taken.
+        """
+        if self.error:
+            return there_bytes
+        if self.body_rcv is None:
+            self.completed, self.expect_continue = True, False  # waitress would wait for an empty body
+            return 0
+        plan = self.adj.plan_body(self)
+        if plan is None:
+            return self._leave_body(there_bytes)
+        max_bytes, folder = plan
+        slack_bytes = 0 if self.expect_continue else self.adj.slack_bytes
+        if self.content_length > max_bytes + slack_bytes:
+            self._refuse(RequestEntityTooLarge(f"the body is larger than {max_bytes} bytes"))
+            return there_bytes
+        spool = self.adj.spool
+        if self.content_length > self.adj.inbuf_overflow and not spool.has_room(self.content_length, folder):
+            raise SpoolFullError
+        buffer = BodyBuffer(self.adj.inbuf_overflow, spool, folder)
+        if self.chunked:
+            self.body_rcv = ChunkedReceiver(buffer, max_bytes + slack_bytes)
+        else:
+            self.body_rcv.buf = buffer
+        return 0
+
+    def _leave_body(self, there_bytes: int) -> int:
+        """The response does not depend on the body: it is not waited for, nor asked for."""
+        self.body_rcv, self.completed, self.expect_continue = None, True, False
+        if not self.chunked and self.content_length <= there_bytes:
+            return int(self.content_length)
+        self.is_unread = True
+        return there_bytes
+
+    def environ(self) -> dict[str, str]:
+        """What an application needs to know of the head to say what is done with the body."""
+        environ = {name if name in _BARE else f"HTTP_{name}": text for name, text in self.headers.items()}
+        environ["REQUEST_METHOD"], environ["REQUEST_URI"] = self.command, self.request_uri
+        environ["QUERY_STRING"] = self.query
+        return environ

@@ -19,7 +19,8 @@ from ..errors import ConfigurationError
 _REASONS = {errno.EADDRNOTAVAIL: "this machine has no such address"}  # plainer than the system's
 _TCP_INFO_BYTES = 128  # of linux/tcp.h's tcp_info, up to and with tcpi_bytes_acked
 _FIRST_LISTEN_FD = 3
-_SPARE_DESCRIPTORS = 32  # the database, files being served, logs, the loop's own pipe
+# The database, files being served, logs, the loop's own pipe, and the reserve for probes
+_SPARE_DESCRIPTORS = 48
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Tasks that know their request's id, and report what they served: one `Served` a request.
+"""Tasks: the response to one request, made by a handler thread and reported as one `Served`.
 
-Knows nothing of formats or counters.
+A task knows its request's id, and can be left half-way while its client takes what there is: it is paused,
+and goes on in any thread. Knows nothing of formats or counters.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import json
 import logging
 import re
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected
-from waitress.task import ErrorTask, Task
+from waitress.task import Task, WSGITask, hop_by_hop
 
 from ..http.error_response import response_for
 from ..http.headers import connection_options
 from ..http.request import request_id
 from ..http.response import Response
 from ..logs import Served
-from .channel import PatchedTask
 
 log = logging.getLogger("minihttp.server")
 
@@ -28,24 +30,67 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")  # what a proxy may hand 
 _BEFORE_THE_PATH = re.compile(r"^[^/*]+(//[^/]*)?")  # of a target in absolute form; it may hold a password
 _MAX_METHOD_CHARACTERS = 20  # no method of a registry is longer, and a stranger's may be 64 KiB
 _MAX_MESSAGE_CHARACTERS = 200  # waitress quotes what was sent
+_MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
+_RETRY_SECONDS = "5"
 
 
-class _Reporting(Task):  # type: ignore[misc]
-    """What both kinds of tasks share. `channel.server` has `draining`, `report` and `trusted_proxy`."""
+class ResponseTask(Task):  # type: ignore[misc]
+    """What both kinds of tasks share. `channel.server` has `draining`, `report` and `trusted_proxy`.
+
+    Attributes:
+        is_paused: there is more to say, when the client has taken most of what was said.
+    """
 
     environ: dict[str, Any] | None = None
+    is_paused = False
     body_bytes = 0
     is_cut = False  # by an error of the application, half-way
     is_framed = False  # its end can be told from the connection's
+    _began: float | None = None
+
+    def service(self) -> None:
+        """Goes on as far as the client takes the response.
+
+        Raises:
+            ClientDisconnected: the client has gone.
+        """
+        if self._began is None:
+            self._began = time.perf_counter()
+        complete = False
+        try:
+            self._serve()
+            complete = not self.is_cut
+        finally:
+            report = self.channel.server.report
+            if report is not None and self.wrote_header and not self.is_paused:
+                report(self._served(time.perf_counter() - self._began, complete))  # if not, a 500 reports
+
+    def _serve(self) -> None:
+        if not self.channel.connected:
+            self.abandon()
+            raise ClientDisconnected
+        try:
+            if not self.is_paused:
+                self.start()
+            self.is_paused = False
+            self.execute()
+            if not self.is_paused:
+                self.finish()
+        except OSError:
+            self.close_on_finish = True
+
+    def abandon(self) -> None:
+        """Gives up what is paused."""
+        self.is_paused = False
 
     def build_response_header(self) -> bytes:
         options = connection_options(self.request.headers.get("CONNECTION", ""))
-        if self.channel.server.draining or "close" in options:
+        if self.channel.server.draining or self.request.is_unread or "close" in options:
             self.set_close_on_finish()  # so that the client does not send its next request here
         self.is_framed = self.version == "1.1"
         head: bytes = super().build_response_header()
         self.is_framed = False
-        if getattr(self.request, "command", "-") == "HEAD":
+        if self.request.command == "HEAD":
             self.chunked_response = False  # not even the last chunk, which has no data
         return head
 
@@ -57,33 +102,30 @@ class _Reporting(Task):  # type: ignore[misc]
             super().set_close_on_finish()
 
     def write(self, data: bytes) -> None:
+        """Sends a piece of the body; the head waits for the first one, and goes out with it."""
         if isinstance(data, str):  # waitress finds out when the head is made, too late for a 500
             raise TypeError("the pieces of a response body are bytes, not str")
-        super().write(data)
+        if self.wrote_header or len(data) > _MAX_JOINED_BYTES:
+            super().write(data)
+        else:
+            held: list[bytes] = []
+            self.channel.held = held
+            try:
+                super().write(data)
+            finally:
+                self.channel.held = None
+            self.channel.write_soon(b"".join(held))
         self.body_bytes += len(data)
-
-    def service(self) -> None:
-        report = self.channel.server.report
-        if report is None:
-            super().service()
-            return
-        began, complete = time.perf_counter(), False
-        try:
-            super().service()
-            complete = not self.is_cut
-        finally:
-            if self.wrote_header:  # if not, waitress answers 500 by another task, which reports
-                report(self._served(time.perf_counter() - began, complete))
 
     def _served(self, seconds: float, complete: bool) -> Served:
         request, environ = self.request, self.environ or {}
-        path = getattr(request, "request_uri", "-").partition("?")[0]
+        path = request.request_uri.partition("?")[0]
         if not path.startswith("/"):
             path = _BEFORE_THE_PATH.sub("", path) or "-"
-        is_file = not self.body_bytes and self.has_body and environ.get("REQUEST_METHOD") != "HEAD"
+        is_file = not self.body_bytes and self.has_body and request.command != "HEAD"
         return Served(
             self.start_time,
-            getattr(request, "command", "-")[:_MAX_METHOD_CHARACTERS],
+            request.command[:_MAX_METHOD_CHARACTERS],
             environ.get("minihttp.route"),
             path,
             int(self.status[:3]),
@@ -95,8 +137,12 @@ class _Reporting(Task):  # type: ignore[misc]
         )
 
 
-class ApplicationTask(_Reporting, PatchedTask):
+class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
     """A request for the application."""
+
+    complete: bool
+    _body: Iterable[bytes] | None = None  # what the application returned
+    _pieces: Iterator[bytes] = iter(())
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
@@ -109,13 +155,38 @@ class ApplicationTask(_Reporting, PatchedTask):
             environ["minihttp.server_state"] = self.channel.server.state
         return environ
 
-    def execute(self) -> None:
-        """As waitress does, but that an error of the application is logged under the request's id.
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """As PEP 3333 has it."""
+        if exc_info:
+            if self.wrote_header:
+                raise exc_info[1]
+        elif self.complete:
+            raise AssertionError("start_response was called twice")
+        text = "".join([status, *[f"{name}{value}" for name, value in headers]])
+        if "\r" in text or "\n" in text:
+            raise ValueError("a line end is in the status or a header of a response")
+        self.complete, self.status, self.response_headers = True, status, list(headers)
+        self.content_length = None
+        for name, value in headers:
+            lower = name.lower()
+            if lower == "content-length":
+                self.content_length = int(value)
+            elif lower in hop_by_hop:
+                raise AssertionError(f"{name} is a header of the connection, which an application cannot set")
+        return self.write
 
-        An error before the first byte is answered like any other, one half-way cuts the response.
+    def execute(self) -> None:
+        """Calls the application, and sends its body as far as the client takes it.
+
+        An error of the application is logged under the request's id. One before the first byte is answered
+        like any other, one half-way cuts the response.
         """
         try:
-            super().execute()
+            try:
+                self._run()
+            finally:
+                if not self.is_paused:
+                    self.abandon()
         except ClientDisconnected:
             raise
         except BaseException as error:  # SystemExit too: a thread that ends here would never answer
@@ -129,22 +200,63 @@ class ApplicationTask(_Reporting, PatchedTask):
             self.is_cut, self.chunked_response = True, False  # no last chunk, which would say it is whole
             self.set_close_on_finish()
 
+    def abandon(self) -> None:
+        """Ends what the application returned."""
+        self.is_paused = False
+        body, self._body, self._pieces = self._body, None, iter(())
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+
+    def _run(self) -> None:
+        body = self._body
+        if body is None:
+            body = self._body = self.channel.server.application(self.get_environment(), self.start_response)
+            if isinstance(body, ReadOnlyFileBasedBuffer) and self._send_file(body):
+                self._body = None  # the channel closes it
+                return
+            self._pieces = iter(body)
+        for piece in self._pieces:
+            if not self.wrote_header and self.content_length is None and getattr(body, "__len__", int)() == 1:
+                self.content_length = len(piece)
+            if piece:
+                self.write(piece)
+                if self.channel.is_backed_up:
+                    self.is_paused = True
+                    return
+        length = self.content_length
+        if length is not None and self.content_bytes_written != length and self.request.command != "HEAD":
+            log.warning(
+                "a response has %d bytes, not the %d it announced", self.content_bytes_written, length
+            )
+            self.set_close_on_finish()
+
+    def _send_file(self, file: Any) -> bool:
+        """Hands a file over to the channel; False for an empty one."""
+        size = file.prepare(self.content_length)
+        if not size:
+            return False
+        if self.content_length not in (None, size):
+            self.remove_content_length_header()
+        self.content_length = size
+        self.write(b"")
+        self.channel.write_soon(file)
+        return True
+
     def _answer(self, response: Response) -> None:
         """Sends `response` in the place of what the application has begun to say."""
-
-        def start_response(status: str, headers: list[tuple[str, str]]) -> None:
-            self.status, self.response_headers, self.complete = status, headers, True
-
         environ = self.environ or {}
         if "minihttp.cors" in environ:  # or a page could not read why
             environ["minihttp.cors"].apply(response.headers, environ.get("HTTP_ORIGIN"))
-        self.content_length = None
-        for piece in response(environ, start_response):
+        self.complete = False
+        for piece in response(environ, self.start_response):
             self.write(piece)
 
 
-class RefusalTask(_Reporting, ErrorTask):  # type: ignore[misc]
-    """A request that the server refuses by itself (400, 413, 431, 501), in the form of the app's errors."""
+class RefusalTask(ResponseTask):
+    """A request that the server refuses by itself (400, 413, 431, 501, 503, 507), as the app would."""
+
+    complete = True
 
     def execute(self) -> None:
         error = self.request.error
@@ -152,6 +264,13 @@ class RefusalTask(_Reporting, ErrorTask):  # type: ignore[misc]
         self.status = f"{error.code} {error.reason}"
         self.response_headers.append(("Content-Type", "application/json"))
         self.response_headers.append(("X-Content-Type-Options", "nosniff"))
+        if error.code == 503:
+            self.response_headers.append(("Retry-After", _RETRY_SECONDS))
         self.content_length = len(body)
         self.set_close_on_finish()
         self.write(body)
+
+    def _served(self, seconds: float, complete: bool) -> Served:
+        served = super()._served(seconds, complete)
+        pattern = self.channel.adj.find_pattern(self.request)  # the path of a route may hold a secret
+        return served if pattern is None else served._replace(route=pattern)

@@ -10,7 +10,7 @@ they agree. Knows no secrets and no bodies.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any
@@ -109,6 +109,11 @@ class HeaderParser:
         found = usual.groups()
         at = self._timestamp_at
         return headers, found[-1:], self._before % found, None if at is None else int(found[at])
+
+    def has_all(self, headers: Mapping[str, str]) -> bool:
+        """Whether the headers that are verified with are there, of one family or another."""
+        families = (self._headers.values(), *self._scheme.families)
+        return any(all(headers.get(name) for name in family) for family in families)
 
     def before(self, id: str, timestamp: str, url: str) -> bytes:
         """What is signed before the body."""

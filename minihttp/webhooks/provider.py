@@ -105,6 +105,10 @@ class Provider:
         """Whether `verify` needs the URL of the request."""
         return "{url}" in self.scheme.signed or self.scheme.contents is not None
 
+    def has_signature(self, headers: Mapping[str, str]) -> bool:
+        """Whether a delivery has the headers that `verify` needs; without them its body need not be read."""
+        return self.verifier.has_signature(headers)
+
     def resolve(self, environment: Mapping[str, str]) -> dict[str, str]:
         """As `resolve_secrets` of its own names."""
         return resolve_secrets(self.verifier, self.secret_names, environment)

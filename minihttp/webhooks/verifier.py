@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from math import floor
 from types import EllipsisType
@@ -40,6 +41,10 @@ class Verifier:
         """Lower-case names of the fields that are read here or worth keeping with a delivery."""
         scheme = self.scheme
         return self._parser.once | {"user-agent", *scheme.other_id_headers, *scheme.kept_headers}
+
+    def has_signature(self, headers: Mapping[str, str]) -> bool:
+        """Whether a delivery has the headers that `verify` needs, whatever is in them."""
+        return self._parser.has_all(headers)
 
     def verify(
         self,

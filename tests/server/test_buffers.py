@@ -87,10 +87,10 @@ def test_an_upload_url_takes_more_than_any_other_body(tmp_path: Path) -> None:
             url = app.files.outside().generate_upload_url()
             assert posted(server.url, url, 2_900_000) == 200
             assert posted(server.url, url, 3_200_000) == 413
-            assert posted(server.url, url[:-1], 2_900_000) == 413, "a stranger may fill no more than usual"
+            assert posted(server.url, url[:-1], 2_900_000) == 401, "a stranger may fill nothing"
             assert posted(server.url, "/wide", 1_900_000) == 200
             assert posted(server.url, "/wide", 2_200_000) == 413
-            assert posted(server.url, "/nothing", 1_200_000) == 413
+            assert posted(server.url, "/nothing", 1_200_000) == 404
         finally:
             server.stop()
             thread.join()

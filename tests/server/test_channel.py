@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The patched channel on the wire: what HTTP/1.1 asks, and what waitress's own channel gets wrong."""
+"""How a connection behaves on the wire."""
 
 from __future__ import annotations
 

@@ -155,7 +155,22 @@ CASES: list[tuple[str, bytes, list[int]]] = [
     ("header without colon", get("/x", "hello"), [400]),
     ("header of 100 kB", get("/x", "A: " + "b" * 100_000), [431]),
     ("10,000 headers", get("/x", *[f"A{n}: b" for n in range(10_000)]), [431]),
-    ("blank lines first", b"\r\n\r\n" + get("/x"), [200]),
+    ("an empty line first", b"\r\n" + get("/x"), [200]),
+    ("an empty line between", post("Content-Length: 2", body=b"ab\r\n") + get("/x"), [200, 200]),
+    ("two empty lines first", b"\r\n\r\n" + get("/x"), [400]),
+    ("a line feed first", b"\n" + get("/x"), [400]),
+    ("a blank first", b" " + get("/x"), [400]),
+    ("101 fields", get("/x", *[f"A{n}: b" for n in range(100)]), [431]),
+    ("100 fields", get("/x", *[f"A{n}: b" for n in range(99)]), [200]),
+    ("bare LF after a size", post(CHUNKED, body=b"2\nab\r\n0\r\n\r\n" + SMUGGLED), [400]),
+    ("an empty line before a size", post(CHUNKED, body=b"\r\n2\r\nab\r\n0\r\n\r\n" + SMUGGLED), [400]),
+    ("trailers ended by bare LF", post(CHUNKED, body=b"2\r\nab\r\n0\r\nA: b\n\n" + SMUGGLED), [400]),
+    ("trailers", post(CHUNKED, body=b"2\r\nab\r\n0\r\nA: b\r\n\r\n") + get("/x"), [200, 200]),
+    ("a body to no route", request("/y", "Host: a", "Content-Length: 5", method="POST"), [404]),
+    ("chunks to no route", request("/y", "Host: a", CHUNKED, method="POST"), [404]),
+    ("a body of another method", request("/x", "Host: a", "Content-Length: 5", method="PUT"), [405]),
+    ("a body on GET that does not come", request("/x", "Host: a", "Content-Length: 5"), [200]),
+    ("a body to a path that cannot be", request("/../x", "Host: a", CHUNKED, method="POST"), [400]),
     # -- methods and replies
     ("unknown path", get("/y"), [404]),
     ("unknown method", request("/x", "Host: a", method="BREW"), [405]),
@@ -242,7 +257,24 @@ def test_a_client_that_sends_on_gets_to_see_its_refusal(server: Server) -> None:
 def test_expect_is_not_answered_for_a_body_that_is_refused(server: Server) -> None:
     with Connection(server) as client:
         client.send(post("Content-Length: 9999999", "Expect: 100-continue"))
-        assert client.read_head().status in (100, 413)
+        assert client.read_head().status == 413
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("POST /y", 404),
+        ("PUT /x", 405),
+        ("GET /x", 200),
+        ("POST /%zz", 400),
+        ("POST /api/storage/upload", 400),
+    ],
+)
+def test_expect_is_answered_from_the_head(server: Server, line: str, status: int) -> None:
+    with Connection(server) as client:
+        fields = ("Host: a", "Content-Length: 9", "Expect: 100-continue", "", "")
+        client.send("\r\n".join([f"{line} HTTP/1.1", *fields]).encode())
+        assert client.read_head().status == status
 
 
 def test_connections_that_are_reset_at_once(server: Server) -> None:

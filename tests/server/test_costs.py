@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""What bytes of a stranger cost: processor time, memory, disk, log, and how long `/_/health` takes meanwhile.
+
+Each row sends bytes to a server in a process of its own, and then as many bytes as plain bodies, the control.
+The row may cost at most `TIMES` the processor time of its control, and at most `MEMORY_TIMES` its size in
+memory, and a constant for what is measured beside it.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from minihttp.limits import KIB, MIB
+from tests.live import Process
+
+if not os.path.exists("/proc/self/clear_refs"):
+    pytest.skip("needs Linux's /proc", allow_module_level=True)
+
+TIMES = 3.0
+SLACK_SECONDS = 0.060  # a busy machine, and what the probes and the meter cost
+MEMORY_TIMES = 4.0
+SLACK_BYTES = 12 * MIB  # allocators keep some
+LOG_BYTES_A_CONNECTION = 600
+HEALTH_SECONDS = 0.100
+HEALTH_TIMES = 5.0  # of the control's slowest, where the machine is busy
+PATIENCE_SECONDS = 60.0
+
+
+def head(target: str, *fields: str, method: str = "POST") -> bytes:
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: a", *fields, "", ""]).encode()
+
+
+def sized(target: str, body: bytes, *fields: str, method: str = "POST") -> bytes:
+    return head(target, f"Content-Length: {len(body)}", *fields, method=method) + body
+
+
+def chunked(body: bytes, target: str = "/plain") -> bytes:
+    return head(target, "Transfer-Encoding: chunked") + body
+
+
+def plain(size: int) -> bytes:
+    return sized("/plain", bytes(size))
+
+
+JSON = "Content-Type: application/json"
+FORM = "Content-Type: application/x-www-form-urlencoded"
+ADMIN = "Authorization: Convex not-the-key-of-anybody"
+_SIZE = 2 * MIB
+
+
+def _query(count: int) -> bytes:
+    return json.dumps({"queries": [{"path": "no:function", "args": {}}] * count}).encode()
+
+
+def _call(path: str, size: int) -> bytes:
+    return b'{"path": "%s", "args": {"value": [%s[]]}}' % (path.encode(), b"[]," * (size // 3))
+
+
+class Row(NamedTuple):
+    """`connections` times `sent`, one connection after the other."""
+
+    name: str
+    sent: bytes
+    connections: int = 1
+    is_kept: bool = False  # the body is wanted, so it may be on disk
+
+
+ROWS = [
+    # -- framing
+    Row("chunks of one byte", chunked(b"1\r\nx\r\n" * (_SIZE // 6))),
+    Row("chunks of five bytes", chunked(b"5\r\nxxxxx\r\n" * (_SIZE // 10))),
+    Row("chunks of line ends", chunked(b"4\r\n\r\n\r\n\r\n" * (_SIZE // 9))),
+    Row("chunks with extensions", chunked(b"40;%s\r\n%s\r\n" % (b"a" * 64, b"x" * 64) * (_SIZE // 135))),
+    Row("a size line without end", chunked(b"1;" + b"a" * _SIZE)),
+    Row("sizes with many zeros", chunked((b"0" * 900 + b"1\r\nx\r\n") * (_SIZE // 906))),
+    Row("trailers without end", chunked(b"0\r\n" + b"a: b\r\n" * (_SIZE // 6))),
+    Row("chunks of 100 bytes", chunked(b"64\r\n%s\r\n" % (b"x" * 100) * (_SIZE // 106) + b"0\r\n\r\n")),
+    Row("blank lines", b"\r\n\r\n" * (_SIZE // 4)),
+    Row("line feeds", b"\n" * _SIZE),
+    Row("a field 10,000 times", head("/plain", *["A: b"] * 10_000), 20),
+    Row("10,000 fields", head("/plain", *[f"A{n}: b" for n in range(8_000)]), 20),
+    Row("a field folded", head("/plain", "A: b", *[" c"] * 15_000), 20),
+    Row("a head without end", b"GET / HTTP/1.1\r\nA: " + b"b" * _SIZE),
+    Row("a target without end", b"GET /" + b"a" * _SIZE),
+    # -- work
+    Row("JSON of empty arrays", sized("/json", b"[" + b"[]," * (_SIZE // 3 - 64) + b"0]", JSON)),
+    Row("JSON of empty objects", sized("/json", b"[" + b"{}," * (_SIZE // 3 - 64) + b"0]", JSON)),
+    Row("JSON of small objects", sized("/json", b"[" + b'{"":0},' * (_SIZE // 7 - 64) + b"0]", JSON)),
+    Row("JSON of brackets", sized("/json", b"[" * (_SIZE - 64), JSON)),
+    Row("JSON of 16 MB", sized("/json", b"[" + b"[]," * (16 * MIB // 3) + b"0]", JSON)),
+    Row("a call of nothing", sized("/api/mutation", _call("no:function", 16 * MIB), JSON)),
+    Row("a call that is refused", sized("/api/mutation", _call("tests.apps.costs:keep", _SIZE), JSON)),
+    Row("a call as another kind", sized("/api/query", _call("tests.apps.costs:keep", _SIZE), JSON)),
+    Row("a batch of 20,000 queries", sized("/api/query_batch", _query(20_000), JSON)),
+    Row("a form of ampersands", sized("/form", b"&" * _SIZE, FORM)),
+    # -- bodies that nobody asked for
+    Row("bodies to no route", sized("/nothing", bytes(19 * MIB)), 3),
+    Row("bodies to no route, in chunks", chunked(b"100000\r\n%s\r\n" % bytes(MIB) * 19, "/nothing"), 3),
+    Row("bodies of another method", sized("/plain", bytes(19 * MIB), method="PUT"), 3),
+    Row("bodies of a GET", sized("/meter", bytes(19 * MIB), method="GET"), 3),
+    Row("uploads without a token", sized("/api/storage/upload?token=1-0", bytes(19 * MIB)), 3),
+    Row("deliveries without a signature", sized("/hook", bytes(900 * KIB)), 20),
+    Row("calls with a wrong key", sized("/api/function", bytes(1900 * KIB), JSON, ADMIN), 10),
+]  # fmt: skip
+
+
+class Cost(NamedTuple):
+    """What a server used while bytes were sent."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    log_bytes: int
+    health_seconds: float
+
+
+class Watch:
+    """Asks for `/_/health` and looks at the server's open files, over and over, until it is left."""
+
+    def __init__(self, process: Process, folder: Path) -> None:
+        self._process, self._folder = process, str(folder)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.slowest_seconds = 0.0
+        self.disk_bytes = 0
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            began = time.perf_counter()
+            assert self._process.client.get("/_/health").status == 200
+            self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - began)
+            self.disk_bytes = max(self.disk_bytes, self._nameless_bytes())
+            if self._ended.wait(0.02):
+                return
+
+    def _nameless_bytes(self) -> int:
+        """The size of the nameless files that the server has open in its data directory."""
+        total = 0
+        for path in glob.glob(f"/proc/{self._process.popen.pid}/fd/*"):
+            with suppress(OSError):
+                target = os.readlink(path)
+                if target.startswith(self._folder) and target.endswith("(deleted)"):
+                    total += os.stat(path).st_size
+        return total
+
+
+def send(process: Process, data: bytes) -> None:
+    """Sends everything, whatever comes back, and waits until the server has answered or left."""
+    with socket.create_connection((process.client.host, process.client.port), PATIENCE_SECONDS) as client:
+        with suppress(ConnectionError):
+            client.sendall(data)
+        with suppress(ConnectionError):
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65_536):
+                pass
+
+
+def cost(process: Process, folder: Path, run: Callable[[], None]) -> Cost:
+    log_bytes = len(process.output())
+    before = process.client.get("/meter").json()
+    Path(f"/proc/{before['pid']}/clear_refs").write_text("5")  # the peak is counted from here
+    with Watch(process, folder) as watch:
+        run()
+    after = process.client.get("/meter").json()
+    return Cost(
+        after["seconds"] - before["seconds"],
+        after["peak"] - before["bytes"],
+        watch.disk_bytes,
+        len(process.output()) - log_bytes,
+        watch.slowest_seconds,
+    )
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Path]]:
+    data = tmp_path_factory.mktemp("costs") / "data"
+    process = Process("tests.apps.costs:app", data, env={"COSTS_SECRET": "whsec_a-secret-of-some-length"})
+    send(process, plain(MIB))
+    process.client.post("/api/mutation", {"path": "tests.apps.costs:keep", "args": {"value": 1}})
+    try:
+        yield process, data
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_bytes_cost_what_a_plain_body_of_their_size_costs(served: tuple[Process, Path], row: Row) -> None:
+    process, data = served
+    # Of the same size and as many; the largest body that is allowed, as often as it takes.
+    pieces = [plain(min(len(row.sent), 18 * MIB))] * row.connections * -(-len(row.sent) // (18 * MIB))
+
+    def run_control() -> None:
+        for piece in pieces:
+            send(process, piece)
+
+    def run_row() -> None:
+        for _ in range(row.connections):
+            send(process, row.sent)
+
+    control = cost(process, data, run_control)
+    took = cost(process, data, run_row)
+    print(f"{row.name}: {took} control {control}")
+    assert took.seconds <= TIMES * control.seconds + SLACK_SECONDS
+    assert took.memory_bytes <= MEMORY_TIMES * len(row.sent) + SLACK_BYTES
+    assert row.is_kept or took.disk_bytes == 0
+    assert took.log_bytes <= (row.connections + 200) * LOG_BYTES_A_CONNECTION
+    assert took.health_seconds <= max(HEALTH_SECONDS, HEALTH_TIMES * control.health_seconds)
