@@ -4,7 +4,7 @@ curl -X POST …/api/items -H 'Content-Type: application/json' -d '{"name": "pen
 curl '…/api/items?limit=5'
 """
 
-from minihttp import App, HTTPError, HttpRouter, Response, Schema, Table, internal_mutation, internal_query, v
+from minihttp import App, HttpRouter, Response, Schema, Table, internal_mutation, internal_query, v
 
 schema = Schema(
     items=Table({"name": v.string(), "description": v.optional(v.string())}).index("by_name", ["name"])
@@ -36,10 +36,8 @@ def post_item(ctx, request):
 
 @http.route(path="/api/items", method="GET")
 def get_items(ctx, request):
-    limit = request.query.get("limit", "10")
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
-        raise HTTPError(400, f"limit must be a whole number from 0 to 9999, not {limit!r}")
-    return Response.json(ctx.run_query(list_items, limit=int(limit)))
+    limit = request.query.get("limit", default=10, type=int, min=0, max=100)
+    return Response.json(ctx.run_query(list_items, limit=limit))
 
 
 app = App(http, schema=schema, modules=[__name__])

@@ -84,12 +84,12 @@ class AuthError(HTTPError):
 
 
 class MissingFieldError(HTTPError, KeyError):
-    """A JSON body lacks the field that the handler asked for (400); also a KeyError, so `except KeyError`
-    works.
+    """A JSON body, a query or a form lacks the field that the handler asked for (400); also a KeyError, so
+    `except KeyError` works.
     """
 
-    def __init__(self, field: object) -> None:
-        super().__init__(400, f"Missing required field: {field}")
+    def __init__(self, field: object, what: str = "field") -> None:
+        super().__init__(400, f"Missing required {what}: {field}")
 
     __str__ = Exception.__str__  # KeyError's own would show repr(message)
 

@@ -156,6 +156,9 @@ SERVER_OPTIONS: dict[str, Option] = {
 }
 PROCESS_OPTIONS: dict[str, Option] = {
     "grace": Option(30.0, "seconds that requests in flight and jobs may take after SIGTERM", seconds),
+    "auth_issuer": Option(None, "issuer whose tokens are believed too: docs/auth.md", text),
+    "auth_audience": Option(None, "what its tokens must name; needed for discovery", text),
+    "auth_jwks": Option(None, "URL, file or data: URI of its keys; by discovery if absent", text),
     "forward": Option(None, "URL to which the ready-made webhook inbox passes deliveries on", url),
     "log_format": Option("auto", "text, json, or auto: text on a terminal", one_of("auto", "text", "json")),
     "log_level": Option("info", "least level that is logged", one_of("debug", "info", "warning", "error")),

@@ -149,6 +149,25 @@ def resolver(resolve: Callable[[str], Identity | None]) -> Resolver:
     return Resolver(resolve)
 
 
+def named_provider(issuer: str | None, audience: str | None, jwks: str | None) -> Provider:
+    """The provider that the settings `auth_issuer`, `auth_audience` and `auth_jwks` name.
+
+    Args:
+        jwks: the https URL, the file or the data: URI of its keys; None for OpenID Connect discovery.
+
+    Raises:
+        ConfigurationError: as `oidc` and `jwt`, and for settings that do not make a provider.
+    """
+    if not issuer:
+        raise ConfigurationError("auth_audience and auth_jwks are of the issuer that auth_issuer names")
+    if jwks:
+        is_url = jwks.startswith(("data:", "https:", "http:"))
+        return jwt(issuer=issuer, jwks=jwks if is_url else jwks_file(jwks), audience=audience)
+    if not audience:
+        raise ConfigurationError(f"auth_issuer {issuer} needs auth_audience, or auth_jwks")
+    return oidc(issuer, audience=audience)
+
+
 def jwks_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The JWK Set of a file, read once; ConfigurationError for one that cannot be read.
 

@@ -236,7 +236,13 @@ def target_of(args: argparse.Namespace) -> str:
 def load_app(args: argparse.Namespace) -> App:
     """The app of `args.target`, with the settings in force, not yet opened."""
     app, settings = named_app(args), settings_of(args)
-    return app.configure(limits=app.limits.changed(**settings.limits), **settings.for_app())
+    app.configure(limits=app.limits.changed(**settings.limits), **settings.for_app())
+    names = ("auth_issuer", "auth_audience", "auth_jwks")
+    if any(settings[name] for name in names):
+        from ..auth.providers import named_provider
+
+        app.configure(auth=[*app.options.auth, named_provider(*(settings[name] for name in names))])
+    return app
 
 
 def secret_notes(app: App) -> Iterator[str]:

@@ -64,6 +64,12 @@ class Validator:
         except Mismatch as mismatch:
             raise ValidationError(mismatch.sentence(path)) from None
 
+    def problems(self, value: Any) -> list[str]:
+        """Every reason why a value does not match, at most 20, each with the field's path."""
+        from .problems import problems
+
+        return problems(self, value)
+
     def match(self, value: Any) -> Any:
         """As `check`, raising Mismatch: what containers call."""
         raise NotImplementedError
@@ -326,7 +332,8 @@ class Optional(Validator):
         self.inner: Validator = _validator(inner, "v.optional()")
         if isinstance(inner, Optional):
             self.inner = inner.inner
-        self.accepts_null = inner.accepts_null
+        # With `v.any()` a None is what Python says where TypeScript says undefined: the field is absent.
+        self.accepts_null = inner.accepts_null and self.inner.text != "v.any()"
         self.text = f"v.optional({self.inner})"
 
     def match(self, value: Any) -> Any:

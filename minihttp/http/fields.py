@@ -9,36 +9,91 @@ of requests.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar, overload
 
-from ..errors import HTTPError
+from ..errors import HTTPError, MissingFieldError
+from .parameters import convert
 from .target import decode_percent_bytes, percent_decode
 
 _BYTE_ORDER_MARK = re.compile(r"\A(?:\xef\xbb\xbf|%EF%BB%BF)", re.IGNORECASE)  # UTF-8, as latin-1 shows it
 
 T = TypeVar("T")
 D = TypeVar("D")
+C = TypeVar("C")
 
 
 class Fields(Generic[T]):
-    """Fields in the order they came, looked up by name; read only."""
+    """Fields in the order they came, looked up by name; read only.
+
+    Attributes:
+        what: what one is called in messages.
+    """
 
     __slots__ = ("_values",)
+    what = "field"
 
     def __init__(self, pairs: Iterable[tuple[str, T]] = ()) -> None:
         self._values: dict[str, list[T]] = {}
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
 
-    def get(self, name: str, default: D | None = None) -> T | D | None:
-        """The first value of `name`, or `default`."""
-        values = self._values.get(name)
-        return values[0] if values else default
+    @overload
+    def get(self, name: str) -> T | None: ...
+    @overload
+    def get(self, name: str, default: D) -> T | D: ...
+    @overload
+    def get(self, name: str, *, type: Callable[[str], C], min: Any = ..., max: Any = ...) -> C | None: ...
+    @overload
+    def get(
+        self, name: str, default: D, *, type: Callable[[str], C], min: Any = ..., max: Any = ...
+    ) -> C | D: ...
+    def get(
+        self,
+        name: str,
+        default: Any = None,
+        *,
+        type: Callable[[str], Any] | None = None,
+        min: Any = None,
+        max: Any = None,
+    ) -> Any:
+        """The first value of `name`, or `default`: `get("limit", default=10, type=int, min=0, max=100)`.
 
-    def get_all(self, name: str) -> list[T]:
-        """Every value of `name`, in order."""
-        return list(self._values.get(name, ()))
+        Args:
+            default: what to return where there is no such field; it is not checked.
+            type: `int`, `float`, `bool`, `str`, or a function that raises ValueError for a text that it does
+                not take; without it the value stays as it was sent.
+            min, max: the least and the greatest value; of a `str` the least and the greatest length.
+
+        Raises:
+            HTTPError: 400, with the name, the value and the rule, for a value that does not fit.
+        """
+        values = self._values.get(name)
+        if not values:
+            return default
+        if type is None and min is None and max is None:
+            return values[0]
+        return convert(self.what, name, values[0], type or str, min, max)
+
+    def __getitem__(self, name: str) -> T:
+        """The first value of `name`; HTTPError 400 where there is none (it is a KeyError, too)."""
+        values = self._values.get(name)
+        if not values:
+            raise MissingFieldError(name, self.what)
+        return values[0]
+
+    @overload
+    def get_all(self, name: str) -> list[T]: ...
+    @overload
+    def get_all(self, name: str, *, type: Callable[[str], C], min: Any = ..., max: Any = ...) -> list[C]: ...
+    def get_all(
+        self, name: str, *, type: Callable[[str], Any] | None = None, min: Any = None, max: Any = None
+    ) -> list[Any]:
+        """Every value of `name`, in order; `type`, `min` and `max` count for each as in `get`."""
+        values = self._values.get(name, ())
+        if type is None and min is None and max is None:
+            return list(values)
+        return [convert(self.what, name, value, type or str, min, max) for value in values]
 
     def items(self) -> list[tuple[str, T]]:
         """All (name, value) pairs; those of one name stand together, in order."""
@@ -58,9 +113,39 @@ class Fields(Generic[T]):
 
 
 class QueryParams(Fields[str]):
-    """The query of a URL: `get`, `get_all`, `in`, `items`."""
+    """The query of a URL: `get`, `get_all`, `query["q"]`, `in`, `items`."""
 
     __slots__ = ()
+    what = "query parameter"
+
+
+class PathParams(dict[str, str]):
+    """The `{name}` segments of a path: a dict of texts, whose `get` also converts."""
+
+    __slots__ = ()
+
+    @overload
+    def get(self, name: str, default: D = ...) -> str | D: ...
+    @overload
+    def get(self, name: str, *, type: Callable[[str], C], min: Any = ..., max: Any = ...) -> C: ...
+    def get(
+        self,
+        name: str,
+        default: Any = None,
+        *,
+        type: Callable[[str], Any] | None = None,
+        min: Any = None,
+        max: Any = None,
+    ) -> Any:
+        """The segment: `path_params.get("number", type=int, min=1)`, as in `Fields.get`.
+
+        Raises:
+            HTTPError: 400, with the name, the value and the rule, for a value that does not fit.
+            KeyError: with a `type`, for a name that is not in the route's path.
+        """
+        if type is None and min is None and max is None:
+            return super().get(name, default)
+        return convert("path parameter", name, self[name], type or str, min, max)
 
 
 def parse_query(text: str, max_fields: int) -> list[tuple[str, str]]:

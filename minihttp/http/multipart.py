@@ -149,9 +149,10 @@ Value = str | FilePart
 
 
 class FormData(Fields[Value]):
-    """The fields of a form: `get`, `get_all`, `in`, `items`; a value is text or a `FilePart`."""
+    """The fields of a form: `get`, `get_all`, `form["name"]`, `items`; a value is text or a `FilePart`."""
 
     __slots__ = ("_spool",)
+    what = "form field"
 
     def __init__(self, pairs: Iterable[tuple[str, Value]], spool: Spool | None = None) -> None:
         super().__init__(pairs)

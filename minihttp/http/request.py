@@ -8,18 +8,19 @@ prefix and parameters are.
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from ..errors import HTTPError
 from ..limits import DEFAULT_LIMITS, Limits
 from .body import Body, open_body, too_large
 from .charsets import codec_of
-from .fields import QueryParams, parse_form, parse_query
+from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
 from .strict_json import parse_json
 from .target import check_host, percent_decode, percent_encode, sent_target
@@ -63,6 +64,13 @@ class lazy(Generic[T]):
         return value
 
 
+class Checks(Protocol):
+    """What `Request.json` asks of a validator."""
+
+    def check(self, value: Any) -> Any: ...
+    def problems(self, value: Any) -> list[str]: ...
+
+
 class Request:
     """What a handler gets.
 
@@ -100,12 +108,12 @@ class Request:
         return percent_decode(tail) if "%" in tail else tail
 
     @property
-    def path_params(self) -> dict[str, str]:
-        """The `{name}` segments of the route's pattern, percent-decoded."""
+    def path_params(self) -> PathParams:
+        """The `{name}` segments of the route's pattern, percent-decoded: a dict, with `get(…, type=int)`."""
         segments = self.path.split("/")
         if "%" in self.path:
             segments = [percent_decode(segment) for segment in segments]
-        found = {}
+        found = PathParams()
         for name, number in self.route.parameters if self.route else ():
             found[name] = segments[number]
         return found
@@ -212,11 +220,21 @@ class Request:
         except UnicodeDecodeError as error:
             raise HTTPError(400, f"The request body is not {name}: see byte {error.start}") from None
 
-    def json(self, expect: type | None = None, *, force: bool = False) -> Any:
+    @overload
+    def json(self, expect: type[dict[Any, Any]], *, force: bool = ...) -> dict[str, Any]: ...
+    @overload
+    def json(self, expect: type[list[Any]], *, force: bool = ...) -> list[Any]: ...
+    @overload
+    def json(self, expect: type[T], *, force: bool = ...) -> T: ...
+    @overload
+    def json(self, expect: Checks | None = None, *, force: bool = ...) -> Any: ...
+    def json(self, expect: type | Checks | None = None, *, force: bool = False) -> Any:
         """The body's JSON value; a top-level object answers a missing `body["field"]` with a 400.
 
         Args:
-            expect: dict, list, str, int, float or bool: what the top level must be.
+            expect: dict, list, str, int, float or bool: what the top level must be. Or a validator such as
+                `v.object({"name": v.string()})`: then the value is returned in its stored form, and the 400
+                names every field that does not match.
             force: read the body whatever its media type is: Amazon SNS sends JSON as `text/plain`, browsers
                 send reports as `application/csp-report`. A page of any site may send such a request with the
                 user's cookies and without a preflight, so it is not for routes that trust cookies.
@@ -230,13 +248,24 @@ class Request:
         """
         if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
             self._require_json()
+        data = self._json_bytes()
+        depth, elements = self.limits.max_json_depth, self.limits.max_json_elements
+        if expect is None or isinstance(expect, type):
+            return parse_json(data, depth, expect, max_elements=elements)
+        value = parse_json(data, depth, max_elements=elements)
+        problems = expect.problems(value)
+        if problems:
+            raise HTTPError(400, f"The body does not match: {'; '.join(problems)}", code="ValidationError")
+        return expect.check(value)
+
+    def _json_bytes(self) -> builtins.bytes:
         limit_bytes = (self.route and self.route.max_body_bytes) or self.limits.max_json_bytes
         if (self.body.length_bytes or 0) > limit_bytes:
             raise too_large(limit_bytes, "JSON body")
-        data, limits = self.bytes(), self.limits
+        data = self.bytes()
         if len(data) > limit_bytes:
             raise too_large(limit_bytes, "JSON body")
-        return parse_json(data, limits.max_json_depth, expect, max_elements=limits.max_json_elements)
+        return data
 
     def _require_json(self) -> None:
         media_type = self.media_type

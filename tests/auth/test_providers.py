@@ -13,6 +13,7 @@ import pytest
 
 from minihttp import auth
 from minihttp.auth import crypto
+from minihttp.auth.providers import named_provider
 from minihttp.errors import AuthError, ConfigurationError
 from tests.auth.makers import JWKS, NOW, make_token
 
@@ -90,3 +91,24 @@ def test_a_domain_may_leave_out_https() -> None:
     assert str(auth.oidc("issuer.example.com", audience=["a", "b"])) == (
         "OIDC(domain=https://issuer.example.com, app_id=a, b)"
     )
+
+
+def test_a_provider_that_settings_name(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(JWKS), "utf-8")
+    by_file = named_provider("https://me", None, str(path))
+    authenticator = auth.Authenticator([by_file], clock=lambda: NOW)
+    assert authenticator.identify(make_token(iss="https://me", aud=None)).subject == "alice"
+    assert (
+        str(named_provider("me.example.com", "app", None))
+        == "OIDC(domain=https://me.example.com, app_id=app)"
+    )
+    assert "app_id=app" in str(named_provider("https://me", "app", "https://me.example.com/jwks.json"))
+
+
+@pytest.mark.parametrize(
+    "named", [(None, "app", None), (None, None, "x"), ("https://me", None, None), ("", "a", "")]
+)
+def test_settings_that_name_no_provider(named: Any) -> None:
+    with pytest.raises(ConfigurationError, match="auth_issuer"):
+        named_provider(*named)

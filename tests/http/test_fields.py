@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihttp.errors import HTTPError
-from minihttp.http.fields import Fields, QueryParams, parse_form, parse_query
+from minihttp.http.fields import Fields, PathParams, QueryParams, parse_form, parse_query
 
 
 def parse(text: str, max_fields: int = 1000) -> list[tuple[str, str]]:
@@ -71,7 +71,7 @@ def test_a_form_in_another_encoding() -> None:
 @given(st.binary(max_size=60))
 def test_no_form_is_too_odd(body: bytes) -> None:
     for name, value in parse_form(body, 1000, 1000):
-        assert (name + value).encode()
+        (name + value).encode()  # there is no lone surrogate
 
 
 def test_the_number_of_fields_is_limited() -> None:
@@ -86,3 +86,36 @@ def test_the_number_of_fields_is_limited() -> None:
 )
 def test_what_urlencode_writes_comes_back(pairs: list[tuple[str, str]]) -> None:
     assert parse(urlencode(pairs)) == pairs
+
+
+def test_typed_parameters() -> None:
+    query = QueryParams([("limit", "5"), ("limit", "7"), ("q", "x"), ("bad", "0x1")])
+    assert query.get("limit", default=10, type=int, min=0, max=100) == 5
+    assert query.get("page", default=10, type=int, min=0, max=100) == 10
+    assert query.get("page", type=int) is None
+    assert query.get_all("limit", type=int) == [5, 7] and query.get_all("none", type=int) == []
+    assert query["q"] == "x" and query.get("q", max=3) == "x"
+    for wrong in (
+        lambda: query.get("bad", type=int),
+        lambda: query.get("limit", type=int, max=4),
+        lambda: query.get("q", min=2),
+        lambda: query.get_all("limit", type=int, max=6),
+    ):
+        with pytest.raises(HTTPError, match=r"^The query parameter '(bad|limit|q)' must be ") as caught:
+            wrong()
+        assert caught.value.status == 400
+    with pytest.raises(HTTPError, match=r"^Missing required query parameter: none$"):
+        query["none"]
+    with pytest.raises(KeyError):
+        query["none"]
+
+
+def test_typed_path_parameters() -> None:
+    parameters = PathParams(number="7", name="x")
+    assert parameters == {"number": "7", "name": "x"} and parameters["name"] == "x"
+    assert parameters.get("number", type=int, min=1) == 7 and parameters.get("name") == "x"
+    assert parameters.get("none") is None and parameters.get("none", "y") == "y"
+    with pytest.raises(HTTPError, match=r"^The path parameter 'name' must be an integer, not 'x'$"):
+        parameters.get("name", type=int)
+    with pytest.raises(KeyError):
+        parameters.get("none", type=int)

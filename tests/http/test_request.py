@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from minihttp.data.validators import v
 from minihttp.errors import HTTPError, MissingFieldError
 from minihttp.http.request import Request
 from minihttp.http.router import HttpRouter
 from minihttp.limits import Limits
+from minihttp.values import Int64
 from tests.http.environs import make_environ, make_request
 
 FORM = "application/x-www-form-urlencoded"
@@ -303,3 +305,29 @@ def test_close_frees_what_was_spooled() -> None:
     with pytest.raises(ValueError):
         part.seek(0)
         part.read()
+
+
+def test_json_by_a_validator() -> None:
+    person = v.object({"name": v.string(), "age": v.optional(v.number()), "n": v.optional(v.int64())})
+
+    def read(body: bytes) -> Any:
+        return make_request("POST", body=body, content_type="application/json").json(person)
+
+    assert read(b'{"name": "Ada", "age": null, "n": 7}') == {"name": "Ada", "n": Int64(7)}
+    with pytest.raises(HTTPError) as caught:
+        read(b'{"age": "x", "more": 1}')
+    assert caught.value.status == 400 and caught.value.message == (
+        'The body does not match: `name` is missing; `age` must be v.number(), not "x";'
+        " `more` is not one of its fields"
+    )
+    for body in (b"[]", b"null", b'"x"', b"7"):
+        with pytest.raises(HTTPError, match="The body does not match: it must be "):
+            read(body)
+    with pytest.raises(HTTPError, match="Invalid JSON"):
+        read(b"{")
+
+
+def test_state_is_the_requests_own() -> None:
+    one, two = make_request("GET"), make_request("GET")
+    one.state["user"] = "ada"
+    assert one.state == {"user": "ada"} and two.state == {}
