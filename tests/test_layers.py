@@ -47,7 +47,8 @@ ROOMS["cli"] = set(ROOMS)
 ROOMS["__main__"] = {"cli"}
 
 WAITRESS_ROOM = "server"
-EXTRAS = {"auth/crypto.py": "cryptography"}  # packages that may be missing, each imported in one file
+# Packages that may be missing, each imported in one file of a room.
+EXTRAS = {"auth/crypto.py": "cryptography", "webhooks/ed25519.py": "cryptography"}
 _OBJECT_STORES = {name: {"obstore"} for name in ("object_store", "s3", "gs", "az")}
 DRIVERS = {"postgresql_connection": {"psycopg"}, **_OBJECT_STORES}
 # Files that several schemes have in common.

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minihttp.webhooks.ed25519 import PublicKey, public_key, sign
+from minihttp.webhooks import curve25519, ed25519
+from minihttp.webhooks.curve25519 import public_key, sign
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
@@ -45,7 +47,7 @@ RFC_8032 = {  # §7.1: name -> (private key, public key, message, signature)
 }
 SEED = bytes.fromhex(RFC_8032["test 1"][0])
 MESSAGE = b"message"
-KEY, SIGNATURE = PublicKey(public_key(SEED)), sign(SEED, MESSAGE)
+SIGNATURE = sign(SEED, MESSAGE)
 R, S = SIGNATURE[:32], int.from_bytes(SIGNATURE[32:], "little")
 
 
@@ -71,52 +73,63 @@ SMALL_ORDER = {  # every encoding of the eight points: canonical, with a sign th
 }
 
 
+@pytest.fixture(params=[ed25519, curve25519], ids=["cryptography", "fallback"])
+def ed(request: pytest.FixtureRequest) -> Any:
+    if request.param is ed25519 and not ed25519.IS_NATIVE:
+        pytest.skip("the package cryptography is not installed")
+    return request.param
+
+
 @pytest.mark.parametrize("vector", RFC_8032.values(), ids=RFC_8032)
-def test_the_vectors_of_the_rfc(vector: tuple[str, str, str, str]) -> None:
+def test_the_vectors_of_the_rfc(ed: Any, vector: tuple[str, str, str, str]) -> None:
     seed, public, message, signature = map(bytes.fromhex, vector)
-    assert public_key(seed) == public
-    assert sign(seed, message) == signature
-    assert PublicKey(public).verify(message, signature)
-    assert not PublicKey(public).verify(message + b"\0", signature)
+    assert ed.public_key(seed) == public
+    assert ed.sign(seed, message) == signature
+    assert ed.PublicKey(public).verify(message, signature)
+    assert not ed.PublicKey(public).verify(message + b"\0", signature)
 
 
 @pytest.mark.parametrize("s", [S + L, S + 2 * L, L, L - S, S ^ 1, S | 1 << 255, 0, 2**256 - 1])
-def test_s_has_one_spelling(s: int) -> None:
+def test_s_has_one_spelling(ed: Any, s: int) -> None:
     """S + L gives the same point: without the bound, whoever holds a signature could write a second one."""
-    assert not KEY.verify(MESSAGE, R + number(s))
+    assert not ed.PublicKey(public_key(SEED)).verify(MESSAGE, R + number(s))
 
 
 @pytest.mark.parametrize("signature", [b"", SIGNATURE[:63], SIGNATURE + b"\0", SIGNATURE * 2, R])
-def test_a_signature_has_64_bytes(signature: bytes) -> None:
-    assert not KEY.verify(MESSAGE, signature)
+def test_a_signature_has_64_bytes(ed: Any, signature: bytes) -> None:
+    assert not ed.PublicKey(public_key(SEED)).verify(MESSAGE, signature)
 
 
 @pytest.mark.parametrize("r", [number(2), number(P + 3), b"\xff" * 32, bytes([*R[:31], R[31] ^ 0x80])])
-def test_r_that_is_no_point_or_another_spelling_is_refused(r: bytes) -> None:
-    assert not KEY.verify(MESSAGE, r + number(S))
+def test_r_that_is_no_point_or_another_spelling_is_refused(ed: Any, r: bytes) -> None:
+    assert not ed.PublicKey(public_key(SEED)).verify(MESSAGE, r + number(S))
 
 
 @pytest.mark.parametrize("encoded", SMALL_ORDER.values(), ids=SMALL_ORDER)
-def test_a_point_of_small_order_is_no_key_and_no_r(encoded: bytes) -> None:
+def test_a_point_of_small_order_is_no_key_and_no_r(ed: Any, encoded: bytes) -> None:
     """Under such a key anybody can sign: S·B = R + k·A holds for one message in eight, or for all."""
     with pytest.raises(ValueError):
-        PublicKey(encoded)
+        ed.PublicKey(encoded)
     digest = hashlib.sha512(encoded + public_key(SEED) + MESSAGE).digest()
     k = int.from_bytes(digest, "little") % L
     a = int.from_bytes(hashlib.sha512(SEED).digest()[:32], "little") & (2**254 - 8) | 2**254
-    assert not KEY.verify(MESSAGE, encoded + number(k * a % L))  # right, were R the neutral point
+    assert not ed.PublicKey(public_key(SEED)).verify(
+        MESSAGE, encoded + number(k * a % L)
+    )  # right, were R the neutral point
 
 
 @pytest.mark.parametrize("encoded", [number(2), number(P + 3), b"\xff" * 32, b"", number(3)[:31], bytes(33)])
-def test_a_key_that_is_no_point_in_its_one_encoding_is_refused(encoded: bytes) -> None:
+def test_a_key_that_is_no_point_in_its_one_encoding_is_refused(ed: Any, encoded: bytes) -> None:
     with pytest.raises(ValueError):
-        PublicKey(encoded)
+        ed.PublicKey(encoded)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.binary(min_size=32, max_size=32), message=st.binary(max_size=200), bit=st.integers(0, 511))
-def test_what_is_signed_verifies_and_no_bit_of_it_may_change(seed: bytes, message: bytes, bit: int) -> None:
-    key, signature = PublicKey(public_key(seed)), sign(seed, message)
+def test_what_is_signed_verifies_and_no_bit_of_it_may_change(
+    ed: Any, seed: bytes, message: bytes, bit: int
+) -> None:
+    key, signature = ed.PublicKey(ed.public_key(seed)), ed.sign(seed, message)
     assert key.verify(message, signature)
     changed = bytearray(signature)
     changed[bit // 8] ^= 1 << bit % 8
