@@ -2,7 +2,7 @@
 """Finds what a person named: a module, a file or a folder.
 
 `find_target` takes what is typed on a command line, `load_package` a folder laid out as in Convex
-(`http.py`, `schema.py`, `crons.py`, and functions in every other module), `load_module` a name. Every
+(`routes.py`, `schema.py`, `crons.py`, and functions in every other module), `load_module` a name. Every
 mistake on the way is one `ConfigurationError`: what was looked for, where, and what is near; an exception
 inside the user's code shows the user's frames only. Knows nothing of apps, servers, settings or storage.
 """
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from ..errors import ConfigurationError, did_you_mean
 from ..tracebacks import describe, users_frames
 
+_ROUTES = ("routes", "http")  # http.py shadows Python's own package for whoever works inside the folder
 _NAMES = ("app", "http")  # what a target without `:name` is searched for, in this order
 
 
@@ -28,7 +29,7 @@ class Package(NamedTuple):
     """A backend folder, loaded.
 
     Attributes:
-        http: the router that `http.py` exports.
+        http: the router that `routes.py` (or `http.py`) exports.
         schema: the `Schema` of `schema.py`, or None.
         crons: the `Crons` of `crons.py`, or None.
         auth: the list of providers that `auth.py` or `auth_config.py` exports, or ().
@@ -52,7 +53,7 @@ def find_target(target: str) -> Package | tuple[Any, ModuleType]:
 
     Args:
         target: `module:name`, `module`, `path/to/file.py` (also with `:name`), or a folder that holds
-            `http.py`. Without a name, an `app` is taken, else an `http` router.
+            `routes.py` or `http.py`. Without a name, an `app` is taken, else an `http` router.
 
     Raises:
         ConfigurationError: nothing is there, or its code raises when imported.
@@ -76,7 +77,7 @@ def load_package(folder_or_package: str) -> Package:
         folder_or_package: the path of a folder, or the dotted name of a package that can be imported.
 
     Raises:
-        ConfigurationError: there is no such folder, it has no `http.py` with an `http`, or its code raises.
+        ConfigurationError: there is no such folder, it has no `routes.py` with an `http`, or its code raises.
     """
     if os.path.isdir(folder_or_package):
         package = _import_folder(os.path.realpath(folder_or_package))
@@ -86,12 +87,16 @@ def load_package(folder_or_package: str) -> Package:
     if not folders:
         raise ConfigurationError(f"{folder_or_package!r} is a single module, not a folder or a package")
     wire_names = _wire_names(folders[0])
-    if "http" not in wire_names:  # before any is imported: in a folder that is no backend they are scripts
-        raise ConfigurationError(f"{folders[0]} has no http.py with `http = HttpRouter()`")
+    routes = next((name for name in _ROUTES if name in wire_names), None)
+    if routes is None:  # before any is imported: in a folder that is no backend they are scripts
+        raise ConfigurationError(f"{folders[0]} has no routes.py (or http.py) with `http = HttpRouter()`")
     modules = {n: load_module(f"{package.__name__}.{n.replace('/', '.')}") for n in wire_names}
-    http, schema, crons = (_export(modules.get(name), name) for name in ("http", "schema", "crons"))
+    if routes == "routes" and "http" not in vars(modules[routes]) and "http" in wire_names:
+        routes = "http"  # routes.py is a module of functions, as an older backend may have one
+    http = _export(modules[routes], "http")
+    schema, crons = (_export(modules.get(name), name) for name in ("schema", "crons"))
     if http is None:
-        raise ConfigurationError(f"{_label(modules['http'])} has no `http = HttpRouter()`")
+        raise ConfigurationError(f"{_label(modules[routes])} has no `http = HttpRouter()`")
     auth = next(filter(None, (_providers(modules.get(name)) for name in ("auth", "auth_config"))), ())
     return Package(http, schema, crons, auth, modules)
 

@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 PROGRAM = __name__.rpartition(".")[0]
 INBOX_TARGET = f"{__name__}._inbox:app"
 _INBOX_SECRETS = ("GITHUB_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRET", "CLERK_WEBHOOK_SECRET")
-_USUAL_PLACES = (("backend/http.py", "backend"), ("app.py", "app.py"), ("http.py", "."))  # file -> target
+_USUAL_PLACES = {  # file -> target
+    "backend/routes.py": "backend",
+    "backend/http.py": "backend",
+    "app.py": "app.py",
+    "routes.py": ".",
+    "http.py": ".",
+}
 
 
 def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | None = None) -> int:
@@ -75,7 +81,8 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
         return 0
 
 
-def _verbs() -> list[str]:
+def verbs() -> list[str]:
+    """The name of every verb."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
@@ -119,12 +126,19 @@ def _parser(first: Sequence[str]) -> _Parser:
     alone += f" webhooks whose secret is set: {', '.join(_INBOX_SECRETS)}."
     parser = _Parser(PROGRAM, description="HTTP actions as plain Python.", epilog=alone)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    names = _verbs()
+    names = verbs()
     for name in first if first and first[0] in names else names:
         verb = importlib.import_module(f".{name}", __name__)
         command = commands.add_parser(name, help=verb.HELP, description=verb.HELP)
         verb.configure(command)
         command.set_defaults(run=verb.run)
+    return parser
+
+
+def new_parser(verb: str) -> argparse.ArgumentParser:
+    """The parser of one verb alone."""
+    parser = _Parser(verb)
+    importlib.import_module(f".{verb}", __name__).configure(parser)
     return parser
 
 
@@ -139,7 +153,7 @@ def _usual_command(flags: Sequence[str], environ: Mapping[str, str]) -> list[str
 
 def usual_target() -> str | None:
     """The app of the current folder, if it has one where apps usually are."""
-    return next((target for file, target in _USUAL_PLACES if os.path.isfile(file)), None)
+    return next((target for file, target in _USUAL_PLACES.items() if os.path.isfile(file)), None)
 
 
 def inbox_target(environ: Mapping[str, str]) -> str | None:
@@ -228,7 +242,7 @@ def target_of(args: argparse.Namespace) -> str:
     target = args.target or usual_target() or inbox_target(args.environ)
     if target is None:
         raise ConfigurationError(
-            "which app? the current folder has no backend/http.py, app.py or http.py; name a TARGET"
+            "which app? the current folder has no backend/routes.py, app.py or routes.py; name a TARGET"
         )
     return str(target)
 

@@ -76,6 +76,14 @@ def test_a_folder(folder: Path) -> None:
     assert isinstance(App.from_target("bakery"), App)
 
 
+def test_a_folder_with_routes_py(folder: Path) -> None:
+    """The name of Convex's file shadows Python's own package for whoever works inside the folder."""
+    write(folder, shop__routes=ROUTER, shop__items="")
+    assert load_package("shop").http is sys.modules["shop.routes"].http
+    write(folder, old__http=ROUTER, old__routes="")
+    assert load_package("old").http is sys.modules["old.http"].http
+
+
 def test_the_current_folder(folder: Path) -> None:
     write(folder, http=ROUTER)
     assert list(load_package(".").modules) == ["http"]
@@ -97,7 +105,7 @@ def test_a_package_by_name(folder: Path) -> None:
         ("one:ap", r"one.py has no 'ap', which 'one:ap' names; did you mean 'app'\?"),
         ("one:sys", r"'one:sys' is of type module; it must be an App or an HttpRouter"),
         ("empty", r"empty.py has no `app` \(an App\) and no `http` \(an HttpRouter\)"),
-        ("bare", r"bare has no http.py with `http = HttpRouter\(\)`"),
+        ("bare", r"bare has no routes.py \(or http.py\) with `http = HttpRouter\(\)`"),
         ("half", r"half/http.py does not export `http`"),
         ("none", r"none/http.py has no `http = HttpRouter\(\)`"),
         ("..one", r"'\.\.one' is no module, no \.py file and no folder in "),

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""`keys`: API keys of the key store: issue one (it is shown once), list them, revoke one for good."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .. import key_store
+from ..errors import ConfigurationError, MinihttpError
+from ..values import loads
+from . import add_json_flag, add_yes_flag, confirm, json_text, note, print_rows, utc
+from ._admin import Access, access, add_access_arguments
+
+HELP = "issue, list and revoke API keys"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    issue = actions.add_parser("issue", help="make a new key and show it once")
+    issue.add_argument("name", metavar="NAME", help="what it is for, such as 'laptop of Ada'")
+    issue.add_argument("--value", metavar="JSON", default="null", help="what `validate` gives back as data")
+    issue.add_argument("--prefix", default="mk_", metavar="TEXT", help="what it begins with, mk_ by default")
+    listed = actions.add_parser("list", help="list keys, the newest first, without the keys themselves")
+    revoke = actions.add_parser("revoke", help="revoke a key for good")
+    revoke.add_argument("id", metavar="ID", help="as `keys list` shows it")
+    add_yes_flag(revoke)
+    for command, action in ((issue, _issue), (listed, _list), (revoke, _revoke)):
+        add_json_flag(command)
+        add_access_arguments(command)
+        command.set_defaults(action=action)
+
+
+def run(args: argparse.Namespace) -> int:
+    with access(args) as app:
+        args.action(_Caller(app), args)
+    return 0
+
+
+class _Caller:
+    """What the key store calls functions by."""
+
+    def __init__(self, app: Access) -> None:
+        self.run_query, self.run_mutation = app.query, app.mutation
+
+
+def _issue(app: _Caller, args: argparse.Namespace) -> None:
+    try:
+        value = loads(args.value)
+    except ValueError as error:
+        raise ConfigurationError(f"--value takes JSON, not {args.value!r}: {error}") from None
+    row = key_store.issue(app, args.name, prefix=args.prefix, data=value)
+    if args.json:
+        print(json_text(row))
+    else:
+        print(row["key"])
+        note(f"this is shown once; its id is {row['_id']}")
+
+
+def _list(app: _Caller, args: argparse.Namespace) -> None:
+    rows = key_store.listed(app)
+    if args.json:
+        for row in rows:
+            print(json_text(row))
+        return
+    print_rows(map(_row, rows), False, empty="no keys have been issued")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    moments = {"issued": "_creationTime", "used": "lastUsedAt", "revoked": "revokedAt"}
+    shown = {"id": row["_id"], "key": row["prefix"] + "…", "name": row["name"]}
+    return shown | {name: utc(row.get(field)) for name, field in moments.items()}
+
+
+def _revoke(app: _Caller, args: argparse.Namespace) -> None:
+    confirm(args, f"revoke {args.id} for good?")
+    if not key_store.revoke(app, args.id):
+        raise MinihttpError(f"there is no key {args.id}, or it is revoked already")
+    print_rows([{"revoked": args.id}], args.json)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""`vendor`: a copy in three sizes that works under any package, is updated, and never loses a change."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import ROOT, Shell, shell
+
+__all__ = ["shell"]
+ROUTER = """
+from acme.vendor.minihttp.http.router import HttpRouter
+from acme.vendor.minihttp.http.request import Request
+from acme.vendor.minihttp.http.response import Response
+from acme.vendor.minihttp.http.multipart import parse_multipart
+from acme.vendor.minihttp.http.cors import Cors
+from acme.vendor.minihttp.webhooks import github, stripe, svix
+
+router = HttpRouter()
+router.route(path="/x", method="GET", handler=lambda ctx, request: Response.json({"a": 1}), cors=Cors(["*"]))
+assert router.find("/x", "GET") is not None
+for provider, secret in ((github, "s"), (stripe, "s"), (svix, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")):
+    assert provider.verify(b"{}", provider.sign(b"{}", secret), secret).body == b"{}"
+"""
+BACKEND = """
+from acme.vendor.minihttp import App, Schema, Table, mutation, query, v
+
+@mutation
+def add(ctx):
+    return ctx.db.insert("notes", {"text": "a"})
+
+schema = Schema(notes=Table({"text": v.string()}))
+with App(schema=schema, modules=[__import__("sys").modules["__main__"]], data="d") as app:
+    app.run_mutation(add)
+    assert app.files.outside().store(b"x")
+    assert app.run_action("_app:check") == []
+"""
+ALL = BACKEND + "import acme.vendor.minihttp.cli\n"
+
+
+def run_python(folder: Path, program: str) -> None:
+    env = {"PATH": os.environ["PATH"], "PYTHONSAFEPATH": "1", "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("part", "program", "absent"),
+    [
+        (("--only", "router"), ROUTER, ("data", "app", "cli", "server")),
+        (("--only", "backend"), BACKEND, ("cli", "server")),
+        ((), ALL, ()),
+    ],
+)
+def test_a_copy_works_under_another_package(
+    shell: Shell, tmp_path: Path, part: tuple[str, ...], program: str, absent: tuple[str, ...]
+) -> None:
+    [row] = shell("vendor", "acme/vendor", "--json", *part).rows
+    copy = tmp_path / "acme" / "vendor"
+    assert (copy / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert row["files"] == len(json.loads((copy / "VENDORED.json").read_text())["files"])
+    assert not [name for name in absent if (copy / "minihttp" / name).exists()]
+    run_python(tmp_path, program)
+
+
+@pytest.mark.parametrize(
+    ("part", "tests"), [("router", ("tests/http/test_router.py", "tests/webhooks/test_stripe.py"))]
+)
+def test_the_copy_passes_its_own_tests(
+    shell: Shell, tmp_path: Path, part: str, tests: tuple[str, ...]
+) -> None:
+    shell("vendor", "copy", "--only", part)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=append", *tests]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "copy"), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(done.stdout[-3_000:] + done.stderr[-1_000:])
+
+
+def test_an_update_keeps_what_somebody_has_changed(shell: Shell, tmp_path: Path) -> None:
+    shell("vendor", "lib", "--only", "router")
+    shell("vendor", "lib", "--only", "router")
+    changed = tmp_path / "lib" / "minihttp" / "http" / "cors.py"
+    changed.write_text(changed.read_text() + "# mine\n")
+    done = shell("vendor", "lib", "--only", "router", code=1)
+    assert f"changed since it was copied: {os.path.join('lib', 'minihttp', 'http', 'cors.py')}" in done.err
+    assert changed.read_text().endswith("# mine\n")
+    changed.unlink()
+    shell("vendor", "lib")
+    shell("vendor", "lib", "--only", "router")
+    assert not (tmp_path / "lib" / "minihttp" / "data" / "database.py").exists(), "what is no part of it goes"
+
+
+def test_what_is_not_ours_is_not_overwritten(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "LICENSE").write_text("mine")
+    assert "changed since" in shell("vendor", "lib", code=1).err
+    assert os.listdir(tmp_path / "lib") == ["LICENSE"]
