@@ -7,10 +7,27 @@ the machine's (503, 507). Knows nothing of requests, documents or files: this is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from errno import EAGAIN
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+E = TypeVar("E", bound="MinihttpError")
+
+
+class Refusal(NamedTuple):
+    """The value that an error refuses: whoever sent it may be told why, nobody else (`http/sent.py`).
+
+    Attributes:
+        value: what was refused; the object around it where one of its fields is too many or missing.
+        field: the name of that field, else None.
+        brief: the message without the object, for a caller who sent the field and not the whole object.
+    """
+
+    value: Any
+    field: str | None = None
+    brief: str = ""
 
 
 class MinihttpError(Exception):
@@ -19,12 +36,19 @@ class MinihttpError(Exception):
     Attributes:
         status: the HTTP status of the response when a handler lets the error out.
         code: a stable word for programs, in Convex's spelling where Convex has one.
-        public: whether the message may be shown to a stranger.
+        public: whether the message may be shown to a stranger, whoever is at fault.
+        refusal: the one value that the error is about, where there is one: whoever sent it may see why.
     """
 
     status = 500
     code = "InternalServerError"
     public = False
+    refusal: Refusal | None = None
+
+    def refusing(self: E, value: Any) -> E:
+        """This error, told that `value` is what it refuses."""
+        self.refusal = Refusal(value)
+        return self
 
 
 # ---------------------------------------------------------------- a stranger's fault
@@ -84,8 +108,11 @@ class AuthError(HTTPError):
 
 
 class MissingFieldError(HTTPError, KeyError):
-    """A JSON body, a query or a form lacks the field that the handler asked for (400); also a KeyError, so
-    `except KeyError` works.
+    """A request lacks a field that the handler asked for (400); also a KeyError, so `except KeyError` works.
+
+    Args:
+        field: its name.
+        what: what kind of field it is: "field" of a JSON object, "query parameter", "form field", "header".
     """
 
     def __init__(self, field: object, what: str = "field") -> None:
@@ -120,17 +147,24 @@ class WebhookError(MinihttpError):
 
 
 class ValidationError(MinihttpError):
-    """A value that does not match its validator (400 when a handler lets it out)."""
+    """A value that does not match its validator: 400 for whoever sent it, otherwise the app's fault."""
 
     status = 400
     code = "ValidationError"
-    public = True
 
 
 class ArgumentValidationError(ValidationError):
     """The arguments of a function call do not match its `args`."""
 
     code = "ArgumentValidationError"
+
+    @classmethod
+    def of(cls, error: ValidationError) -> ArgumentValidationError:
+        """What is wrong with an argument, as a mistake in the call."""
+        found = cls(f"{cls.code}: {error}")
+        refusal = error.refusal
+        found.refusal = refusal and refusal._replace(brief=refusal.brief and f"{cls.code}: {refusal.brief}")
+        return found
 
 
 class FunctionNotFoundError(MinihttpError):
@@ -158,7 +192,6 @@ class DocumentError(MinihttpError):
     """
 
     status = 400
-    public = True
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -180,7 +213,6 @@ class LimitError(MinihttpError):
     """
 
     status = 400
-    public = True
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -230,12 +262,57 @@ class ConfigurationError(MinihttpError):
     code = "ConfigurationError"
 
 
-def did_you_mean(word: str, known: Iterable[str], show: Callable[[str], str] = repr) -> str:
-    """`; did you mean …?`, for the end of a message, where one of the known words is near; else nothing."""
+def did_you_mean(
+    word: str, known: Iterable[str], show: Callable[[str], str] = repr, *, least: float = 0.6
+) -> str:
+    """`; did you mean …?`, for the end of a message, where one of the known words is near; else nothing.
+
+    Args:
+        least: how near, from 0 to 1, where 1 is the same word.
+    """
     from difflib import get_close_matches  # rare, and 1.4 ms to import
 
-    near = get_close_matches(word, known, n=1)
+    near = get_close_matches(word, known, n=1, cutoff=least)
     return f"; did you mean {show(near[0])}?" if near else ""
+
+
+def no_attribute(thing: object, name: str, hint: str = "") -> AttributeError:
+    """What asking for an attribute that is not there raises, with the one that may have been meant.
+
+    Args:
+        name: as it was asked for, perhaps in JavaScript's spelling, such as `withIndex`.
+        hint: what to write instead, where that is known.
+    """
+    snake_case = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+    known = [word for word in dir(type(thing)) if not word.startswith("_")]
+    said = f": {hint}" if hint else did_you_mean(snake_case, known) if name[:1] != "_" else ""
+    return AttributeError(f"{type(thing).__name__!r} object has no attribute {name!r}{said}")
+
+
+def check_variable_name(name: object, where: str) -> str:
+    """The name, if an environment variable can be called that and it does not look like a secret itself.
+
+    Raises:
+        ConfigurationError: otherwise; the message never holds what was given.
+    """
+    is_name = isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)
+    if not is_name or _looks_secret(str(name)):
+        kind = (
+            "what looks like the secret itself"
+            if isinstance(name, str) and name
+            else f"a {type(name).__name__}"
+        )
+        raise ConfigurationError(
+            f"{where} takes the name of an environment variable, such as STRIPE_WEBHOOK_SECRET, not {kind}"
+        )
+    return str(name)
+
+
+def _looks_secret(text: str) -> bool:
+    """Whether it begins as secrets do, or has a long word of letters and digits mixed."""
+    long_words = re.findall(r"[A-Za-z0-9]{16,}", text)
+    mixed = any(not word.isalpha() and not word.isdigit() for word in long_words)
+    return mixed or text.startswith(("whsec_", "whsk_", "whpk_", "sk_", "rk_", "ghp_", "shpss_", "pdl_"))
 
 
 class RouteError(ConfigurationError):

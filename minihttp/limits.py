@@ -53,6 +53,7 @@ class Limits:
     max_scheduled_total_bytes: int = 16 * MIB  # of one mutation
     job_result_seconds: float = 7 * 86_400.0  # Convex keeps the rows of ended jobs 7 days
     job_lease_seconds: float = 60.0  # after it another process may take over an action; renewed while it runs
+    idempotency_key_seconds: float = 86_400.0  # a repeated Idempotency-Key is known; Stripe: 24 hours
     # -- files
     upload_url_seconds: float = 3_600.0  # Convex: an upload URL is good for an hour, any number of times
     # -- documents (convex.md §3.5)

@@ -8,9 +8,15 @@ installed. Shows source lines and messages, never the values of variables.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import threading
 import traceback
+from collections.abc import Callable
 from traceback import FrameSummary
+from typing import TypeGuard
+
+from .errors import MinihttpError
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OURS = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "storage_backends") + os.sep)
@@ -31,6 +37,30 @@ def is_users(filename: str) -> bool:
 def users_frames(error: BaseException) -> list[FrameSummary]:
     """The frames of the user's own code that `error` went through, outermost first."""
     return [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+
+
+def is_on_purpose(error: BaseException) -> TypeGuard[MinihttpError]:
+    """Whether the user's own code raised one of the errors that are a caller's, to say so to the caller."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    is_4xx = isinstance(error, MinihttpError) and 400 <= error.status < 500
+    return is_4xx and last is not None and is_users(last.tb_frame.f_code.co_filename)
+
+
+def shown_frames(error: BaseException) -> list[str]:
+    """The frames of the user's own code, the innermost first, each as `function (file:line)`."""
+    return [f"{f.name} ({os.path.basename(f.filename)}:{f.lineno})" for f in reversed(users_frames(error))]
+
+
+def error_text(error: BaseException) -> str:
+    """The type and the message of an error, whatever its `__str__` does."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message cannot be shown)"
+    name = type(error).__name__
+    return message if message.startswith(f"{name}:") else f"{name}: {message}" if message else name
 
 
 def describe(error: BaseException, *, libraries: bool = True) -> str:
@@ -66,3 +96,46 @@ def _message(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         lines = [f"{os.path.relpath(error.filename)}:{error.lineno}: {lines[-1]}", *lines[1:-1]]
     return "".join(lines).rstrip()
+
+
+class RepeatFilter:
+    """Lets the same traceback through once a second, and counts the others: a broken route that is called a
+    thousand times a second must not fill the disk.
+
+    Args:
+        call_later: called with a number of seconds and a function, which it calls when they have passed.
+    """
+
+    def __init__(self, call_later: Callable[[float, Callable[[], None]], object] | None = None) -> None:
+        self._call_later = call_later or _call_later
+        self._left_out: dict[object, int] = {}
+        self._lock = threading.Lock()
+
+    def log(self, logger: logging.Logger, error: BaseException, message: str, *args: object) -> None:
+        """Log an error with its traceback, unless one of the same type from the same lines just was.
+
+        How many were left out is said in a line of its own when the second is over.
+        """
+        lines = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+        key = (type(error), lines)
+        with self._lock:
+            is_first = key not in self._left_out
+            self._left_out[key] = 0 if is_first else self._left_out[key] + 1
+        if is_first:
+            logger.error(message, *args, exc_info=error)
+            self._call_later(_REPEAT_SECONDS, lambda: self._end(logger, key, message, args))
+
+    def _end(self, logger: logging.Logger, key: object, message: str, args: tuple[object, ...]) -> None:
+        with self._lock:
+            count = self._left_out.pop(key, 0)
+        if count:
+            logger.error(f"{message}: %d more of the same within %g s", *args, count, _REPEAT_SECONDS)
+
+
+def _call_later(seconds: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
+_REPEAT_SECONDS = 1.0

@@ -100,7 +100,8 @@ class DocumentBackend:
         except Fault:
             raise
         except OSError as error:
-            raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
+            where = f": {error.filename}" if error.filename else f": {self._path}"
+            raise Fault(error.errno, f"{error.strerror}{where}") from error
 
     def _stamp(self) -> str:
         """What the lock file says of a database that was closed; one copied or changed since has another."""

@@ -168,7 +168,8 @@ class FileBackend:
         except Fault:
             raise
         except OSError as error:
-            raise Fault(error.errno, f"{error.strerror}: {error.filename}") from error
+            where = f": {error.filename}" if error.filename else f": {self._path}"
+            raise Fault(error.errno, f"{error.strerror}{where}") from error
 
     def _unlock(self) -> None:
         if self._lock_descriptor >= 0:

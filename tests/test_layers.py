@@ -22,13 +22,13 @@ STORAGE = Path(storage_backends.__file__).parent
 GROUND = {"errors", "limits", "values"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
-    "tracebacks": set(),
+    "tracebacks": {"errors"},
     "limits": {"errors"},
     "logs": {"tracebacks"},
     "watchdog": {"errors"},
     "settings": {"errors"},
     "values": {"errors", "limits"},
-    "http": GROUND,
+    "http": GROUND | {"tracebacks"},
     "webhooks": GROUND - {"values"},
     "data": GROUND | {"watchdog"},
     "files": GROUND | {"http", "data"},

@@ -13,11 +13,9 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import os
 import re
 import struct
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,13 +35,19 @@ from ..functions.context import CallInfo
 from ..http.deferred import Deferred, Done
 from ..http.request import Request
 from ..http.response import Response, encode_json
+from ..http.sent import Sent
+from ..http.strict_json import JSONObject
+from ..tracebacks import RepeatFilter, error_text, is_on_purpose, shown_frames
 from ..values import decode, encode_clean, encode_wire
+from .idempotency import IdempotencyKeyInUseError
 
 if TYPE_CHECKING:
     from ..auth.caller import Caller
     from ..data.database import Database
     from ..functions.runner import Runner
+    from .idempotency import Attempt
     from .options import Options
+    from .services import Services
 
 log = logging.getLogger("minihttp")
 
@@ -88,6 +92,7 @@ _PATH = re.compile(
 class Host(Protocol):
     """What the function API needs of the app."""
 
+    failures: RepeatFilter
     options: Options
 
     def read_authorization(self, header: str) -> tuple[bool, Caller]: ...
@@ -95,13 +100,15 @@ class Host(Protocol):
     @property
     def runner(self) -> Runner: ...
     @property
+    def services(self) -> Services: ...
+    @property
     def database(self) -> Database: ...
 
 
 class _Called:
     """One call as it stands in a request: which function, with what, answered how."""
 
-    __slots__ = ("args", "encode", "path")
+    __slots__ = ("_decoded", "args", "encode", "path")
 
     def __init__(self, body: Mapping[str, Any], default_format: str) -> None:
         path = body.get("path")
@@ -116,6 +123,7 @@ class _Called:
             raise HTTPError(400, f"format param must be one of [`json`]. Got {name}", code="BadFormat")
         self.path = path
         self.args = body.get("args", {})
+        self._decoded: dict[str, Any] = {}
         self.encode = _FORMATS[name]
 
     def arguments(self) -> dict[str, Any]:
@@ -126,15 +134,23 @@ class _Called:
                 raise ArgumentValidationError(
                     "Expected to receive a single object as the function's argument."
                     f" Instead received {len(args)} arguments"
-                )
+                ).refusing(args)
             args = args[0]
         if not isinstance(args, dict):
             raise ArgumentValidationError(
                 "Expected to receive a single object as the function's argument."
                 f" Instead received {args!r:.100}"
-            )
-        decoded: dict[str, Any] = decode(args)
-        return decoded
+            ).refusing(args)
+        self._decoded = JSONObject(decode(args))
+        return self._decoded
+
+    def sent(self) -> Sent:
+        """What the caller sent."""
+        return Sent([self.path, self.args, self._decoded])
+
+    def encoded(self, ctx: Any, value: Any) -> Any:
+        """The result in the format that was asked for."""
+        return self.encode(value)
 
 
 class FunctionApi:
@@ -158,7 +174,7 @@ class FunctionApi:
     def _answer_errors(self, run: Callable[[], Any], request: Request) -> Any:
         try:
             return run()
-        except (HTTPError, ValidationError, DocumentError) as error:
+        except (HTTPError, DocumentError) as error:  # of functions, errors are in the outcome
             headers = error.headers if isinstance(error, HTTPError) else ()
             body = {"code": error.code, "message": str(error)}
             return Response.json(body, status=error.status, headers=headers)
@@ -244,6 +260,7 @@ class FunctionApi:
 
             def outcome(called: _Called) -> _Encoded:
                 def run() -> Any:
+                    how["then"] = called.encoded
                     return runner.run_in(transaction, called.path, called.arguments(), **how)
 
                 return _Encoded(encode_json(self._outcome(called, request, run)))
@@ -255,19 +272,38 @@ class FunctionApi:
     def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
         is_admin, call = self._caller(request)
         how: dict[str, Any] = {"call": call, "kind": kind, "public": not is_admin, "wire": True}
-        run = self._app.runner.run
-        outcome = self._outcome(called, request, lambda: run(called.path, called.arguments(), **how))
-        return Response.json(outcome)
+        run: Any = partial(self._app.runner.run, called.path, **how)
+        if request.headers.get("Idempotency-Key") is None or not self._is_mutation(called.path):
+            return Response.json(
+                self._outcome(called, request, lambda: run(called.arguments(), then=called.encoded))
+            )
+
+        def respond(attempt: Attempt) -> Response:
+            def then(ctx: Any, value: Any) -> Any:
+                encoded = called.encode(value)
+                response = Response.json({"status": "success", "value": encoded})
+                attempt.keep_in(ctx._transaction, response)
+                return encoded
+
+            return Response.json(self._outcome(called, request, lambda: run(called.arguments(), then=then)))
+
+        return self._app.services.idempotency.answer(request, respond)
+
+    def _is_mutation(self, path: str) -> bool:
+        try:
+            return self._app.runner.resolve(path).kind == "mutation"
+        except FunctionNotFoundError:
+            return False
 
     def _mutate(self, called: _Called, request: Request) -> Response | Deferred:
-        """Run a mutation; where nobody wants its log lines, no thread waits for the disk."""
-        if self._app.options.development:
+        """Run a mutation; where nobody wants its log lines or has a key, no thread waits for the disk."""
+        if self._app.options.development or request.headers.get("Idempotency-Key") is not None:
             return self._answer(called, request, "mutation")
         is_admin, call = self._caller(request)
         how: dict[str, Any] = {"call": call, "public": not is_admin, "wire": True}
 
         def start(done: Done) -> None:
-            self._app.runner.submit(called.path, called.arguments(), done, **how)
+            self._app.runner.submit(called.path, called.arguments(), done, then=called.encoded, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:
             return Response.json(self._outcome(called, request, partial(_give, value, error)))
@@ -279,35 +315,58 @@ class FunctionApi:
         lines = _LogLines() if self._app.options.development else None
         try:
             with lines or _NOTHING:
-                value = run()
-            outcome = {"status": "success", "value": called.encode(value)}
-        except StorageUnavailableError:
+                outcome = {"status": "success", "value": run()}
+        except (StorageUnavailableError, IdempotencyKeyInUseError):
             raise
         except (Exception, SystemExit) as error:
-            outcome = {"status": "error", "errorMessage": self._message(error, called, request)}
-            if isinstance(error, ApplicationError):
-                outcome["errorData"] = called.encode(error.data)
+            outcome = self._failure(error, called, request)
         if lines is not None and lines.lines:
             outcome["logLines"] = lines.lines
         return outcome
 
+    def _failure(self, error: BaseException, called: _Called, request: Request) -> dict[str, Any]:
+        """The outcome of a call that failed."""
+        if not isinstance(error, ApplicationError):
+            return {"status": "error", "errorMessage": self._message(error, called, request)}
+        try:
+            data = called.encode(error.data)
+        except ValidationError as problem:
+            problem.__cause__, problem.refusal = error, None
+            return {"status": "error", "errorMessage": self._message(problem, called, request)}
+        return {
+            "status": "error",
+            "errorMessage": self._message(error, called, request),
+            "errorData": data,
+        }
+
     def _message(self, error: BaseException, called: _Called, request: Request) -> str:
         head = f"[Request ID: {request.id}] Server Error"
         if isinstance(error, FunctionNotFoundError) and error.path == called.path:  # not one that it calls
-            return (
-                f"{head}\nCould not find public function for {called.path!r}."
-                " Is its module named in App(modules=[…])?"
-            )
+            return f"{head}\nCould not find public function for {called.path!r}{self._hint(called.path)}"
+        message = called.sent().message(error)
+        if message is not None:
+            return f"{head}\n{message}"
+        if isinstance(error, HTTPError) or is_on_purpose(error):
+            return f"{head}\n{error}"
+        self._app.failures.log(log, error, "function %s failed request_id=%s", called.path, request.id)
         if isinstance(error, MinihttpError) and error.public:
             return f"{head}\n{error}"
-        log.error("function %s failed request_id=%s", called.path, request.id, exc_info=error)
         if not self._app.options.development:
             return head
+        frames = "".join(f"    at {frame}\n" for frame in shown_frames(error))
         if isinstance(error, ApplicationError):
             data = error.data
             said = data if isinstance(data, str) else json.dumps(encode_wire(data), ensure_ascii=False)
-            return f"{head}\nUncaught ConvexError: {said}\n{_frames(error)}"
-        return f"{head}\nUncaught {type(error).__name__}: {error}\n{_frames(error)}"
+            return f"{head}\nUncaught ConvexError: {said}\n{frames}"
+        return f"{head}\nUncaught {error_text(error)}\n{frames}"
+
+    def _hint(self, path: str) -> str:
+        """The public function that was meant, where only a `.` or `/` stands for the colon."""
+        public = {function.name for function in self._app.runner.registry if function.public}
+        meant = ":".join(re.split(r"[./:](?=[^./:]*$)", path))
+        return (
+            f"; did you mean {meant!r}?" if meant in public else ". Is its module named in App(modules=[…])?"
+        )
 
     def _caller(self, request: Request) -> tuple[bool, CallInfo]:
         """Whether the request holds the admin key, and who calls.
@@ -343,14 +402,6 @@ def _give(value: Any, error: BaseException | None) -> Any:
 def _default_format(request: Request) -> str:
     """Convex's clients name the format; a caller without their header gets plain JSON."""
     return "json" if request.headers.get("Convex-Client") is None else "convex_encoded_json"
-
-
-def _frames(error: BaseException) -> str:
-    """The app's own frames, innermost first."""
-    here = os.path.dirname(os.path.dirname(__file__))
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(here)]
-    lines = [f"    at {f.name} ({os.path.basename(f.filename)}:{f.lineno})\n" for f in reversed(frames)]
-    return "".join(lines)
 
 
 class _Nothing:

@@ -130,7 +130,9 @@ class AppOptions(TypedDict, total=False):
         str | None,
         Option(None, "camelCase: such names for functions and arguments", one_of("camelCase")),
     ]
-    development: Annotated[bool, Option(False, "show errors of the app in responses", switch)]
+    development: Annotated[
+        bool, Option(False, "show errors of the app and their frames in responses", switch)
+    ]
     strict_media_type: Annotated[
         bool, Option(True, "refuse JSON bodies that have no media type, or text/plain", switch)
     ]

@@ -28,6 +28,7 @@ from ..rate_limit import RATE_LIMIT_TABLES, expired_rate_limits
 from ..snapshot.tables import IMPORT_TABLES
 from ..values import show
 from .backends import check_backends, is_there, open_documents, open_files, storage_urls, without_password
+from .idempotency import IDEMPOTENCY_TABLES, IdempotencyKeys
 from .inspection import AppFunctions
 from .loader import load_module
 from .options import Options, changed
@@ -43,6 +44,7 @@ _SYSTEM_TABLES = {
     **INBOX_TABLES,
     **IMPORT_TABLES,
     **KEY_TABLES,
+    **IDEMPOTENCY_TABLES,
 }
 _LOOK_SECONDS = 10.0  # at the pages of the database, for `doctor`
 
@@ -64,12 +66,15 @@ class Services:
             naming the value and the place.
     """
 
-    __slots__ = ("database", "files", "inbox", "jobs", "operations", "runner")
+    __slots__ = ("database", "files", "idempotency", "inbox", "jobs", "operations", "runner")
 
     def __init__(self, app: Host) -> None:
         _check("schema", app.options.schema, Schema)
         _check("crons", app.options.crons, Crons)
         registry = _registry(app.options.modules, app.options.wire_names)
+        schema = app.options.schema
+        if schema is not None and schema.schema_validation:
+            registry.check_tables(schema.tables)
         documents_url, files_url = storage_urls(app.options.data, app.options.files)
         backend = open_documents(documents_url)
         close = backend.close
@@ -100,7 +105,8 @@ class Services:
                 alone=not backend.shared,
                 **shared,
             )
-            self.jobs.expired.append(expired_rate_limits)
+            self.idempotency = IdempotencyKeys(self.database, app.options.limits, app.options.clock)
+            self.jobs.expired += [expired_rate_limits, self.idempotency.expired]
             JobFunctions(self.jobs.store).register(registry)
             KeyFunctions().register(registry)
             self.inbox = Inbox(

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, HTTPError
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
 from ..functions.context import HandlerCtx
 from ..http.deferred import Deferred
@@ -26,8 +26,10 @@ from ..http.response import Response
 from ..http.router import HttpRouter, Route
 from ..http.target import check_host
 from ..limits import Limits
-from ..watchdog import WatchedStream, watchdog
+from ..tracebacks import RepeatFilter
+from ..watchdog import watchdog
 from .options import DEFAULTS, AppOptions, changed
+from .response_body import Closing, Stream, is_stream
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from ..jobs.jobs import Jobs
     from .dispatch import Routes
     from .health import Metrics
+    from .idempotency import Attempt
     from .services import Services
 
 StartResponse = Callable[..., Any]
@@ -69,6 +72,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
         if http is not None and not isinstance(http, HttpRouter):
             raise ConfigurationError(f"App(http) takes an HttpRouter, not {http!r}")
         self.http = http if http is not None else HttpRouter()
+        self.failures = RepeatFilter()  # of what handlers and functions let out, for the log
         self._services: Services | None = None
         self._opening = threading.RLock()
         self._routes: Routes | None = None  # once it serves
@@ -119,6 +123,9 @@ class App(RunsQueries, RunsMutations, RunsActions):
         request: Request | None = None
         route: Route | None = None
         cors = self.http.cors
+        environ["minihttp.failures"] = self.failures
+        if self.options.development:
+            environ["minihttp.development"] = True
         try:
             routes = self._routes or self._compose()
             path, route = routes.match(environ)
@@ -131,10 +138,12 @@ class App(RunsQueries, RunsMutations, RunsActions):
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
                 ctx, limit_seconds = HandlerCtx(self, request), self.limits.action_seconds
-                if route.watched:
-                    result = watchdog.run(limit_seconds, route, route.run, ctx, request)
-                else:
+                if not route.watched:
                     result = route.run(ctx, request)
+                elif route.takes_key and "HTTP_IDEMPOTENCY_KEY" in environ and self._services is not None:
+                    result = watchdog.run(limit_seconds, route, self._answer_once, route, ctx, request)
+                else:
+                    result = watchdog.run(limit_seconds, route, route.run, ctx, request)
                 if result.__class__ is Deferred:
                     suspend = environ.get("minihttp.suspend")
                     if suspend is not None:
@@ -143,10 +152,10 @@ class App(RunsQueries, RunsMutations, RunsActions):
                         return ()
                     result = result.wait()
                 response = result if result.__class__ is Response else as_response(result, route.label)
-                if response.body.__class__ is not bytes and isinstance(response.body, Iterator):
-                    response.body = WatchedStream(response.body, limit_seconds, route)
+                if response.body.__class__ is not bytes and is_stream(response.body):
+                    response.body = Stream(response.body, request, route, ctx.deadline, self.failures)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
-            response = response_for(error, environ)
+            response = response_for(error, environ, request)
         return self._send(response, request, route, cors, environ, start_response)
 
     def _resume(
@@ -158,7 +167,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
             try:
                 response = deferred.respond(*outcome)
             except (Exception, SystemExit) as error:
-                response = response_for(error, environ)
+                response = response_for(error, environ, request)
             return self._send(response, request, request.route, self.http.cors, environ, start_response)
 
         resume(answer)
@@ -178,7 +187,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
             environ["minihttp.cors"] = cors  # for an error of a streamed body before its first byte
             cors.apply(response.headers, environ.get("HTTP_ORIGIN"))
         if request is not None and request.closable:
-            return _Closing(response(environ, start_response), request.close)
+            return Closing(response(environ, start_response), request.close)
         return response(environ, start_response)
 
     def _compose(self) -> Routes:
@@ -200,6 +209,21 @@ class App(RunsQueries, RunsMutations, RunsActions):
         from .dispatch import Routes
 
         return Routes(self)
+
+    def _answer_once(self, route: Route, ctx: HandlerCtx, request: Request) -> Response:
+        """Answer a request that has an Idempotency-Key, or say again what it was answered."""
+
+        def respond(attempt: Attempt) -> Response:
+            ctx.attempt = attempt
+            try:
+                response = as_response(route.run(ctx, request), route.label)
+            except HTTPError as error:
+                if not attempt.results:
+                    raise
+                response = response_for(error, request.environ, request)
+            return attempt.keep(response)
+
+        return self.services.idempotency.answer(request, respond)
 
     def plan_body(self, environ: dict[str, str]) -> tuple[int, str | None] | None:
         """What a server does with the body of a request whose head it has read.
@@ -364,8 +388,11 @@ class App(RunsQueries, RunsMutations, RunsActions):
         return [
             (path, name)
             for path, name in self.secrets()
-            if not self.options.environment.get(name) and (path, name) not in spare
+            if not self._has_secret(name) and (path, name) not in spare
         ]
+
+    def _has_secret(self, name: str) -> bool:
+        return bool(self.options.environment.get(name, "").strip())
 
     def spare_secrets(self) -> list[tuple[str, str, int, int]]:
         """The (path, variable name, secrets that are set, secrets that are named) of every one of a webhook's
@@ -374,7 +401,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
         spare = []
         for endpoint in self.http.webhooks:
             names = endpoint.provider.secret_names
-            unset = [name for name in names if not self.options.environment.get(name)]
+            unset = [name for name in names if not self._has_secret(name)]
             named = len(names)
             spare += [
                 (endpoint.path, name, named - len(unset), named) for name in unset if len(unset) < named
@@ -408,8 +435,8 @@ class App(RunsQueries, RunsMutations, RunsActions):
         """
         from ..auth.header import read_header
 
-        admin_key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY")
-        return read_header(header, self.authenticator, admin_key)
+        admin_key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY") or ""
+        return read_header(header, self.authenticator, admin_key.strip())
 
     def problems(self) -> list[str]:
         """What is wrong while the app goes on: providers whose keys cannot be fetched."""
@@ -423,24 +450,3 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
         return self.runner.run(function, args, kind=kind)
-
-
-class _Closing:
-    """A response body whose `close` (PEP 3333) also frees the request's spooled files."""
-
-    __slots__ = ("_body", "_close")
-
-    def __init__(self, body: Iterable[bytes], close: Callable[[], None]) -> None:
-        self._body = body
-        self._close = close
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
-
-    def close(self) -> None:
-        try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
-        finally:
-            self._close()

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import read_env_file
-from ._settings import Settings, add_flags, resolve
+from ._settings import Settings, WrongFlagError, add_flags, resolve
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
         return int(args.run(args))
     except MinihttpError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, WrongFlagError) else 1
     except SystemExit as stop:  # argparse, after it has printed help (0) or a mistake (2)
         return stop.code if isinstance(stop.code, int) else 1
     except KeyboardInterrupt:

@@ -62,6 +62,10 @@ SERVE_FLAGS = tuple(name for name, option in SETTINGS.items() if not option.secr
 WORKER_FLAGS = tuple(name for name in SERVE_FLAGS if name not in (*SERVER_OPTIONS, "forward"))
 
 
+class WrongFlagError(ConfigurationError):
+    """A flag whose value breaks its rule: a mistake in the command, so its exit code is 2."""
+
+
 class Settings:
     """The settings in force.
 
@@ -86,7 +90,8 @@ class Settings:
         try:
             self.values[name] = convert(value)
         except ValueError as rule:
-            raise ConfigurationError(f"{origin}: {name} must be {rule}, not {value!r}") from None
+            kind = WrongFlagError if origin.startswith("--") else ConfigurationError
+            raise kind(f"{origin}: {name} must be {rule}, not {value!r}") from None
         self.origins[name] = origin
 
     def __getitem__(self, name: str) -> Any:

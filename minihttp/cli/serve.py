@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HELP = "serve an app over HTTP"
 _MAX_ROUTES_SHOWN = 40
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
         max_spooled_bytes=app.limits.max_spooled_bytes,
         report=report,
-        ready=lambda bound: logs.say(banner(app, bound.url)),
+        ready=lambda bound: logs.say(banner(app, bound.url, bound.host)),
     )
     return 0
 
@@ -81,14 +82,31 @@ def _both(first: Callable[[Served], None], second: Callable[[Served], None]) -> 
     return report
 
 
-def banner(app: App, url: str) -> str:
-    """What a person wants to know once the server listens: where, what, and what is missing."""
+def banner(app: App, url: str, host: str = "") -> str:
+    """What a person wants to know once the server listens: where, what, and what is missing.
+
+    Args:
+        host: the address that it is bound to, where that is not the one in `url`.
+    """
     rows = route_rows(app)
     width = max((len(row["method"]) for row in rows), default=0)
-    lines = [f"minihttp serves {url}"]
+    everywhere = f" on every interface ({host})" if host in _EVERYWHERE else ""
+    lines = [f"minihttp serves {url}{everywhere}"]
     lines += [f"  {row['method']:<{width}}  {row['path']}" for row in rows[:_MAX_ROUTES_SHOWN]]
     if len(rows) > _MAX_ROUTES_SHOWN:
         lines.append(f"  and {len(rows) - _MAX_ROUTES_SHOWN} more: see `routes`")
     lines += [f"  warning: {warning}" for warning in secret_warnings(app)]
     lines += [f"  note: {note}" for note in secret_notes(app)]
+    if app.options.development and host and not is_loopback(host):
+        lines.append(f"  warning: --development shows errors of the app to everybody who can reach {host}")
     return "\n".join(lines)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; a name other than localhost may be anything."""
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..errors import DocumentError, SchemaError
+from ..errors import DocumentError, SchemaError, did_you_mean
 from ..values import UNSET, Int64, StoredDocument, copy, index_key, show
 from . import ids
 from .backend import Entry, Guard
@@ -118,6 +118,23 @@ class Tables:
     def __iter__(self) -> Iterator[TableInfo]:
         return iter(self._declared.values())
 
+    def check_side(self, id: str, operation: str) -> None:
+        """Refuse the id of a system table where the user's are, and the other way round, as Convex does.
+
+        Raises:
+            DocumentError: naming where it belongs.
+        """
+        table = ids.table_of(id)
+        if (table is not None and table[0] == "_") is self._system:
+            return
+        if self._system:
+            message = f"db.system.{operation} takes the id of a system table, not {show(id)}."
+        elif operation == "get":
+            message = f"System tables can only be accessed from db.system.{operation}(): {show(id)}."
+        else:
+            message = "System tables (prefixed with `_`) are read-only."
+        raise DocumentError("InvalidTable", message).refusing(id)
+
     def others(self) -> list[TableInfo]:
         """Tables that are not declared and have indexes all the same."""
         return list(self._others.values())
@@ -127,24 +144,25 @@ class Tables:
         return name in self._declared if self._system else not name.startswith("_")
 
     def named(self, name: object) -> TableInfo:
-        """The table of that name; one that does not exist is empty.
+        """The table of that name; one that does not exist is empty where no schema is enforced.
 
         Raises:
-            DocumentError: for what cannot be a table of this view.
+            DocumentError: for what cannot be a table of this view, or is not in the schema.
         """
         found = self._declared.get(name) if isinstance(name, str) else None
         return found or self._undeclared(name)
 
     def writable(self, name: object) -> TableInfo:
-        """As `named`, for writing: an undeclared table is refused where a schema is enforced."""
+        """As `named`, for writing."""
         found = self._declared.get(name) if isinstance(name, str) else None
         if found is None and isinstance(name, str) and name.startswith("_"):
             raise DocumentError("InvalidTable", "System tables (prefixed with `_`) are read-only.")
-        if found is None and not self._open:
-            raise DocumentError("InvalidTable", f"Table {show(name)} is not in the schema.")
         return found or self._undeclared(name)
 
     def _undeclared(self, name: object) -> TableInfo:
+        if not (self._open or self._system or str(name).startswith("_")):
+            near = did_you_mean(str(name), self._declared, show)
+            raise DocumentError("InvalidTable", f"Table {show(name)} is not in the schema{near or '.'}")
         try:
             table = check_table_name(name)
         except SchemaError as error:

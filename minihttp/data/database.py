@@ -33,6 +33,7 @@ from .migration import Migration, read_stored, table_infos
 from .pins import Pins
 from .schema import Schema, Table
 from .transaction import Transaction
+from .validators import PUBLIC_SYSTEM_TABLES
 
 __all__ = ["Database", "Transaction"]
 T = TypeVar("T")
@@ -43,7 +44,6 @@ _FILLED_AT_START = 64  # batches: an index of an app that is alone is filled on 
 _MAX_RELOADS = 20  # of the catalog, for one write
 _OUTAGE_SECONDS = 30.0  # how long a read waits for a server that answers
 _WARNED_SECONDS, _REFUSED_SECONDS = 0.5, 5.0  # between the clocks of the machine and of the store
-PUBLIC_SYSTEM_TABLES = ("_storage", "_scheduled_functions")
 
 
 class Database:

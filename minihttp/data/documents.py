@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DocumentError, LimitError, ValidationError
+from ..errors import DocumentError, LimitError, ValidationError, no_attribute
 from ..limits import Limits
-from ..values import dumps, loads, show
+from ..values import dumps, largest_part, loads, show
 from . import ids
 from .catalog import Document, TableInfo, Tables, make_document
 from .query import Query
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .lease import Lease
     from .meter import Meter
 
+_WRITING = ("insert", "patch", "replace", "delete")
 _SYSTEM_FIELDS = ("_id", "_creationTime")
 
 
@@ -32,6 +33,10 @@ class Reader:
         self._lease = lease
         self._tables = tables
         self._meter = meter
+
+    def __getattr__(self, name: str) -> Any:
+        hint = "a query only reads documents; a mutation can change them" if name in _WRITING else ""
+        raise no_attribute(self, name, hint)
 
     def get(self, *where: str) -> Document | None:
         """`get(id)` or `get(table, id)`: the document, or None if there is none (any more).
@@ -48,7 +53,11 @@ class Reader:
         return make_document(id, row[1])
 
     def query(self, table: str) -> Query:
-        """A query over the documents of a table; a table that does not exist is empty."""
+        """A query over the documents of a table.
+
+        Raises:
+            DocumentError: for a table that is not in the schema; without a schema it is empty.
+        """
         return Query(self._lease, self._tables.named(table), self._meter)
 
     def normalize_id(self, table: str, text: object) -> str | None:
@@ -70,14 +79,15 @@ class Reader:
             wrong = "Unable to decode ID" if isinstance(id, str) else f"expected string but got '{got}'"
             raise DocumentError(
                 "InvalidArgument", f"Invalid argument `id` for `db.{operation}`, {wrong}: {show(id)}"
-            )
+            ).refusing(id)
+        self._tables.check_side(id, operation)
         if len(where) == 2:
             table = self._tables.named(where[0])
             if not id.startswith(table.tag):
                 other = ids.table_of(id) or "?"
                 raise DocumentError(
                     "InvalidTable", f'expected to be an Id<"{table.name}">, got Id<"{other}"> instead.'
-                )
+                ).refusing(id)
         return id
 
 
@@ -110,7 +120,7 @@ class PreparedDocument:
             raise LimitError(
                 "DocumentTooLarge",
                 f"Document is too large ({self.size_bytes} bytes > maximum size {limits.max_document_bytes})",
-            )
+            ).refusing(largest_part(checked))
         self.entries = info.entries(id, checked) if info.stored else []
 
 
@@ -185,7 +195,8 @@ class Writer(Reader):
         self._meter.count_range()
         row = self._lease.engine.get(id)
         if row is None or not (self._tables.admits(row[0]) or row[0].startswith("_")):
-            raise DocumentError("DocumentNotFound", f"{verb} on nonexistent document ID {id}")
+            missing = DocumentError("DocumentNotFound", f"{verb} on nonexistent document ID {id}")
+            raise missing.refusing(id)
         self._meter.count_read(len(row[1]))
         return self._tables.writable(row[0]), make_document(id, row[1])
 

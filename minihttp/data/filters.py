@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import DocumentError
@@ -20,13 +20,20 @@ _INT64_MODULUS = 2**64
 
 
 class Expression:
-    """A value worked out for each document; Python's own `and`, `not` and `==` would give something else."""
+    """A value worked out for each document; Python's own `and`, `not` and `==` would give something else.
 
-    __slots__ = ("text", "value")
+    Attributes:
+        text: what tells it from others.
+        value: a function of the document.
+        reads: whether it looks at a field.
+    """
 
-    def __init__(self, text: str, value: Callable[[Document], Any]) -> None:
+    __slots__ = ("reads", "text", "value")
+
+    def __init__(self, text: str, value: Callable[[Document], Any], reads: bool) -> None:
         self.text = text
         self.value = value
+        self.reads = reads
 
     def _refuse(self, *others: object) -> bool:
         raise _invalid(
@@ -43,7 +50,7 @@ def expression(operand: Any) -> Expression:
     if isinstance(operand, Expression):
         return operand
     constant = operand if operand is UNSET else copy(operand)
-    return Expression("undefined" if constant is UNSET else dumps(constant), lambda document: constant)
+    return Expression("undefined" if constant is UNSET else dumps(constant), lambda document: constant, False)
 
 
 def _invalid(message: str) -> DocumentError:
@@ -53,9 +60,14 @@ def _invalid(message: str) -> DocumentError:
 def _comparison(name: str, holds: Callable[[int, int], bool]) -> Callable[[Filter, Any, Any], Expression]:
     def build(self: Filter, left: Any, right: Any) -> Expression:
         a, b = expression(left), expression(right)
+        if not (a.reads or b.reads):
+            raise _invalid(
+                f"{name}({a.text},{b.text}) is the same for every document: write q.field(name) for a field"
+            )
         return Expression(
             f"{name}({a.text},{b.text})",
             lambda document: holds(compare(a.value(document), b.value(document)), 0),
+            a.reads or b.reads,
         )
 
     build.__doc__ = f"Whether left {name} right, in the order of all values."
@@ -75,7 +87,9 @@ def _arithmetic(
     def build(self: Filter, left: Any, right: Any) -> Expression:
         a, b = expression(left), expression(right)
         return Expression(
-            f"{name}({a.text},{b.text})", lambda document: calculate(a.value(document), b.value(document))
+            f"{name}({a.text},{b.text})",
+            lambda document: calculate(a.value(document), b.value(document)),
+            a.reads or b.reads,
         )
 
     build.__doc__ = f"{name} of two int64 or two float64."
@@ -136,7 +150,7 @@ class Filter:
         if not isinstance(path, str) or not all(path.split(".")):
             raise _invalid(f"field needs a field path, not {show(path)}")
         parts = tuple(path.split("."))
-        return Expression(f"field({path})", lambda document: field_value(document, parts))
+        return Expression(f"field({path})", lambda document: field_value(document, parts), True)
 
     def neg(self, operand: Any) -> Expression:
         """Minus an int64 or a float64."""
@@ -150,27 +164,39 @@ class Filter:
                 return -float(value)
             raise _invalid(f"neg needs an int64 or a float64, not {_shown(value)}")
 
-        return Expression(f"neg({a.text})", negate)
+        return Expression(f"neg({a.text})", negate, a.reads)
 
     def and_(self, *operands: Any) -> Expression:
         """Whether all are true; stops at the first that is not."""
-        parts = [expression(operand) for operand in operands]
-        text = f"and({','.join(part.text for part in parts)})"
-        return Expression(text, lambda document: all(_boolean("and", part.value(document)) for part in parts))
+        return _joined("and", all, operands)
 
     def or_(self, *operands: Any) -> Expression:
         """Whether one is true; stops at the first that is."""
-        parts = [expression(operand) for operand in operands]
-        text = f"or({','.join(part.text for part in parts)})"
-        return Expression(text, lambda document: any(_boolean("or", part.value(document)) for part in parts))
+        return _joined("or", any, operands)
 
     def not_(self, operand: Any) -> Expression:
         """Whether it is false."""
         a = expression(operand)
-        return Expression(f"not({a.text})", lambda document: not _boolean("not", a.value(document)))
+        return Expression(f"not({a.text})", lambda document: not _boolean("not", a.value(document)), a.reads)
+
+
+def _joined(name: str, test: Callable[[Iterable[bool]], bool], operands: tuple[Any, ...]) -> Expression:
+    """`and` or `or` of its operands, read only as far as it must."""
+    parts = [expression(operand) for operand in operands]
+    return Expression(
+        f"{name}({','.join(part.text for part in parts)})",
+        lambda document: test(_boolean(name, part.value(document)) for part in parts),
+        any(part.reads for part in parts),
+    )
 
 
 def build_filter(build: Callable[[Filter], Any]) -> Expression:
-    """The expression that a function given to `filter` makes; its value for a document is a boolean."""
+    """The expression that a function given to `filter` makes; its value for a document is a boolean.
+
+    Raises:
+        DocumentError: for what is no function, and for a comparison without any field.
+    """
+    if not callable(build):
+        raise _invalid(f"filter takes a function such as lambda q: q.eq(q.field(name), 1), not {show(build)}")
     a = expression(build(Filter()))
-    return Expression(a.text, lambda document: _boolean("filter", a.value(document)))
+    return Expression(a.text, lambda document: _boolean("filter", a.value(document)), a.reads)

@@ -243,6 +243,9 @@ class Migration:
             self._put(engine, _CHECKED, stored.checked.get(name), fields)
         for name in set(stored.checked) - set(self._checked) if self._drops else ():
             engine.delete(stored.checked[name]["_id"], ())
+            if not name.startswith("_") and next(stored_documents(engine, name), None):
+                message = "table %s is not in the schema any more: its documents stay, out of reach"
+                log.warning(message, show(name))
         if stored.secret is None:
             self._put(engine, _SETTINGS, None, {"name": "secret", "value": token_bytes(32)})
         new, gone = self._changes(stored) or ([], [])

@@ -39,10 +39,11 @@ def page_options(options: Mapping[str, Any]) -> PageOptions:
     if unknown:
         raise DocumentError(
             "InvalidArgument", f"{show(unknown[0])} is not one of `options`: {', '.join(_NAMES)}"
-        )
+        ).refusing(unknown[0])
     count = _positive(options, "numItems")
     if count == 0:
-        raise DocumentError("InvalidArgument", "Must request at least 1 document while paginating")
+        message = "Must request at least 1 document while paginating"
+        raise DocumentError("InvalidArgument", message).refusing(options["numItems"])
     limits = [
         _positive(options, name) or 1 if options.get(name) is not None else sys.maxsize
         for name in ("maximumRowsRead", "maximumBytesRead")
@@ -58,5 +59,5 @@ def _positive(options: Mapping[str, Any], name: str) -> int:
 def whole_number(value: Any, least: int, message: str) -> int:
     """A whole number, perhaps a float's, of `least` or more; DocumentError with the message for another."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1 or value < least:
-        raise DocumentError("InvalidArgument", message)
+        raise DocumentError("InvalidArgument", message).refusing(value)
     return min(int(value), sys.maxsize)

@@ -16,7 +16,7 @@ from hmac import digest as hmac_digest
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DocumentError
+from ..errors import DocumentError, no_attribute
 from ..values import show
 from .catalog import Document, TableInfo, make_document
 from .filters import Expression, Filter, build_filter
@@ -51,6 +51,9 @@ class Query:
         self._filters: tuple[Expression, ...] = ()
         self._closed = False
 
+    def __getattr__(self, name: str) -> Any:
+        raise no_attribute(self, name)
+
     # -- the chain
 
     def with_index(self, name: str, build: Callable[[IndexRange], IndexRange] | None = None) -> Query:
@@ -81,7 +84,8 @@ class Query:
             DocumentError: for another word, or the second time.
         """
         if not isinstance(direction, str) or direction not in _REVERSE:
-            raise DocumentError("InvalidQuery", f'order must be "asc" or "desc", not {show(direction)}')
+            message = f'order must be "asc" or "desc", not {show(direction)}'
+            raise DocumentError("InvalidQuery", message).refusing(direction)
         if self._order is not None:
             raise DocumentError("InvalidQuery", "Queries may only specify order at most once")
         return self._next(_order=direction)
@@ -290,5 +294,6 @@ class Query:
         payload = sealed[_MAC_BYTES:]
         is_ours = compare_digest(sealed[:_MAC_BYTES], self._mac(payload))
         if not is_ours or urlsafe_b64encode(sealed).decode() != cursor:  # decoding skips foreign characters
-            raise DocumentError("InvalidCursor", f"Cursor {show(cursor)} is not one of this query")
+            message = f"Cursor {show(cursor)} is not one of this query"
+            raise DocumentError("InvalidCursor", message).refusing(cursor)
         return (sealed[_ID_END:], sealed[_MAC_BYTES:_ID_END].decode()) if payload else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Any
 
-from ..errors import DocumentError, IndexNotReadyError
+from ..errors import DocumentError, IndexNotReadyError, did_you_mean
 from ..values import UNSET, copy, index_key
 from . import ids
 from .backend import Reading
@@ -28,7 +28,8 @@ class IndexRange:
     def __init__(self, table: TableInfo, name: str) -> None:
         index = table.indexes.get(name) if isinstance(name, str) else None
         if index is None and name not in BUILT_IN:
-            raise DocumentError("IndexNotFound", f"Index {table.name}.{name} not found.")
+            near = did_you_mean(str(name), table.indexes)
+            raise DocumentError("IndexNotFound", f"Index {table.name}.{name} not found{near or '.'}")
         if index is not None and not index.ready:
             raise IndexNotReadyError(f"Index {table.name}.{name} is being built; try again later")
         self.number = index.number if index else None
@@ -89,7 +90,8 @@ class IndexRange:
 
     def _check_known(self, field: str) -> None:
         if field not in self._fields:
-            raise DocumentError("FieldNotInIndex", f"Index {self._index_name} has no field {field!r}.")
+            near = did_you_mean(str(field), self._fields) or "."
+            raise DocumentError("FieldNotInIndex", f"Index {self._index_name} has no field {field!r}{near}")
 
     def _out_of_order(self) -> DocumentError:
         return DocumentError(

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import SchemaError, did_you_mean
 from ..values import show
-from .validators import Object, Validator
+from .validators import Object, Validator, check_tables
 
 MAX_INDEXES = 32  # of a table; Convex's limit, as the next two
 MAX_INDEX_FIELDS = 16
@@ -120,5 +120,7 @@ class Schema:
                 )
             if not isinstance(table, Table):
                 raise SchemaError(f"Schema table {show(name)} must be a Table, not {show(table)}")
+            if schema_validation:
+                check_tables(table.validator, tables, f"Table {show(name)}")
         self.tables = dict(tables)
         self.schema_validation = schema_validation

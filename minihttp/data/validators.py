@@ -9,25 +9,41 @@ databases.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ..errors import SchemaError, ValidationError
+from ..errors import Refusal, SchemaError, ValidationError, did_you_mean
 from ..values import MAX_EXACT_INT, UNSET, Int64, copy, show
 from . import ids
+
+PUBLIC_SYSTEM_TABLES = ("_storage", "_scheduled_functions")  # what `ctx.db.system` shows
 
 
 class Mismatch(ValidationError):
     """A value that does not match; containers add their part of the path while it passes."""
 
-    def __init__(self, first_line: str, **details: object) -> None:
+    def __init__(self, first_line: str, value: Any, field: str | None = None, **details: object) -> None:
+        """
+        Args:
+            value: what is refused; the object where a field of it is too many or missing, named by `field`.
+            details: further lines of the message.
+        """
         super().__init__(first_line)
         self.path: list[str] = []
+        self.value = value
+        self.field = field
         self.details = details
 
-    def sentence(self, path: str) -> str:
+    def as_error(self, path: str) -> ValidationError:
+        """The error for whoever asked for the check."""
+        error = ValidationError(self._sentence(path, self.details))
+        brief = {name: text for name, text in self.details.items() if name != "Object"}
+        error.refusal = Refusal(self.value, self.field, self._sentence(path, brief))
+        return error
+
+    def _sentence(self, path: str, details: Mapping[str, object]) -> str:
         path += "".join(reversed(self.path))
-        lines = [f"{name}: {text}" for name, text in self.details.items()]
+        lines = [f"{name}: {text}" for name, text in details.items()]
         return "\n".join([str(self.args[0]), *([f"Path: {path}"] if path else []), *lines])
 
 
@@ -37,6 +53,7 @@ class Validator:
     text = "v.any()"
     accepts_null = False
     is_optional = False
+    parts: tuple[Validator, ...] = ()  # the validators inside this one
 
     def __str__(self) -> str:
         return self.text
@@ -62,7 +79,7 @@ class Validator:
         try:
             return self.match(value)
         except Mismatch as mismatch:
-            raise ValidationError(mismatch.sentence(path)) from None
+            raise mismatch.as_error(path) from None
 
     def problems(self, value: Any) -> list[str]:
         """Every reason why a value does not match, at most 20, each with the field's path."""
@@ -75,7 +92,7 @@ class Validator:
         raise NotImplementedError
 
     def mismatch(self, value: Any) -> Mismatch:
-        return Mismatch("Value does not match validator.", Value=show(value), Validator=self)
+        return Mismatch("Value does not match validator.", value, Value=show(value), Validator=self)
 
     def as_optional(self) -> Validator:
         """`v.optional(self)`."""
@@ -115,6 +132,7 @@ def _number(value: Any) -> Any:
     if not -MAX_EXACT_INT <= value <= MAX_EXACT_INT:
         raise Mismatch(
             f"Integer {show(value)} is beyond ±2^53, where a number is not exact; use v.int64() for it.",
+            value,
             Validator="v.number()",
         )
     return value
@@ -132,7 +150,8 @@ def _any(value: Any) -> Any:
     try:
         return copy(value)
     except ValidationError as error:
-        raise Mismatch(str(error), Validator="v.any()") from None
+        refused = error.refusal.value if error.refusal else value
+        raise Mismatch(str(error), refused, Validator="v.any()") from None
 
 
 _BYTES = bytes  # inside `v` that name is a validator
@@ -154,7 +173,8 @@ class Id(Validator):
             source = f"table `{other}`" if other else "another table"
             raise Mismatch(
                 f'Found ID "{value}" from {source}, '
-                f"which does not match the table name in validator `{self}`."
+                f"which does not match the table name in validator `{self}`.",
+                value,
             )
         return value
 
@@ -170,7 +190,7 @@ class Literal(Validator):
     def match(self, value: Any) -> Any:
         if _literal_kind(value) is self._kind and value == self.value:
             return self.value
-        raise Mismatch(f"`{show(value)}` does not match literal validator `{self}`.")
+        raise Mismatch(f"`{show(value)}` does not match literal validator `{self}`.", value)
 
 
 def _literal_kind(value: Any) -> Any:
@@ -184,6 +204,7 @@ _LITERAL_KINDS = (bool, Int64, (int, float), str)
 class Array(Validator):
     def __init__(self, element: Validator) -> None:
         self.element = _required(element, "v.array()")
+        self.parts = (element,)
         self.text = f"v.array({element})"
 
     def match(self, value: Any) -> Any:
@@ -210,6 +231,7 @@ class Object(Validator):
                     f"v.object() field name {show(name)} must be printable ASCII and not begin with $"
                 )
         self.fields = dict(fields)
+        self.parts = tuple(fields.values())
         self.text = "v.object({" + ", ".join(f"{name}: {fields[name]}" for name in sorted(fields)) + "})"
 
     def match(self, value: Any) -> Any:
@@ -236,6 +258,8 @@ class Object(Validator):
             if name not in self.fields and value[name] is not UNSET:
                 raise Mismatch(
                     f"Object contains extra field `{name}` that is not in the validator.",
+                    value,
+                    name,
                     Object=show(value),
                     Validator=self,
                 )
@@ -244,6 +268,8 @@ class Object(Validator):
         return Mismatch(
             f"Object is missing the required field `{name}`. Consider wrapping the field validator in "
             "`v.optional(...)` if this is expected.",
+            value,
+            name,
             Object=show(value),
             Validator=self,
         )
@@ -278,6 +304,7 @@ class Record(Validator):
         self.values = _validator(values, "v.record()")
         if keys.is_optional or values.is_optional:
             raise SchemaError("Record validator cannot have optional values")
+        self.parts = (keys, values)
         self.text = f"v.record({keys}, {values})"
 
     def match(self, value: Any) -> Any:
@@ -292,7 +319,9 @@ class Record(Validator):
     def _key(self, name: Any) -> Any:
         try:
             if not isinstance(name, str) or name[:1] in ("$", "_"):
-                raise Mismatch(f"Record key {show(name)} must be a string that does not begin with $ or _.")
+                raise Mismatch(
+                    f"Record key {show(name)} must be a string that does not begin with $ or _.", name
+                )
             return self.keys.match(name)
         except Mismatch as mismatch:
             mismatch.path.append(".keys()")
@@ -311,6 +340,7 @@ class Union(Validator):
 
     def __init__(self, *members: Validator) -> None:
         self.members = tuple(_required(member, "v.union()") for member in members)
+        self.parts = self.members
         self.accepts_null = any(member.accepts_null for member in members)
         self.text = f"v.union({', '.join(map(str, members))})"
 
@@ -334,6 +364,7 @@ class Optional(Validator):
             self.inner = inner.inner
         # With `v.any()` a None is what Python says where TypeScript says undefined: the field is absent.
         self.accepts_null = inner.accepts_null and self.inner.text != "v.any()"
+        self.parts = (self.inner,)
         self.text = f"v.optional({self.inner})"
 
     def match(self, value: Any) -> Any:
@@ -341,6 +372,23 @@ class Optional(Validator):
 
     def as_optional(self) -> Validator:
         return self
+
+
+def check_tables(validator: Validator, tables: Collection[str], where: str) -> None:
+    """Refuse the id of a table that there is not.
+
+    Args:
+        tables: those of the schema.
+        where: what the validator is of, for the message.
+
+    Raises:
+        SchemaError: naming the place and the table.
+    """
+    if isinstance(validator, Id) and validator.table not in (*tables, *PUBLIC_SYSTEM_TABLES):
+        near = did_you_mean(validator.table, tables, show)
+        raise SchemaError(f"{where}: {validator} names a table that is not in the schema{near}")
+    for part in validator.parts:
+        check_tables(part, tables, where)
 
 
 def _validator(value: Any, where: str, detail: str = "") -> Validator:

@@ -56,7 +56,7 @@ class StorageReader:
             return f"{self._origin}/api/storage/{uuid}"
         if not 0 < expires_in <= _MAX_EXPIRY_SECONDS:  # NaN too
             text = f"expires_in must be more than 0 and at most {_MAX_EXPIRY_SECONDS}, not {expires_in!r}"
-            raise DocumentError("InvalidArgument", text)
+            raise DocumentError("InvalidArgument", text).refusing(expires_in)
         expires_at = math.ceil(self._store.clock() + expires_in)
         token = sign(self._store.database.secret, id, expires_at)
         return f"{self._origin}/api/storage/{id}?token={token}"
@@ -97,7 +97,8 @@ class StorageWriter(StorageReader):
             sha256: the digest that the bytes must have, in base64, in hex or as 32 bytes.
 
         Raises:
-            HTTPError: 400 for another digest or a bad content type; nothing is kept.
+            HTTPError: 400 for bytes of another digest; nothing is kept.
+            DocumentError: for a content type or a digest that cannot be.
             StorageFullError, StorageUnavailableError: the store failed; nothing is kept.
             TypeError: for a source of another type, text among them.
         """
@@ -120,7 +121,7 @@ class StorageWriter(StorageReader):
         assert transaction is not None
         document = find_by_id(transaction, id)
         if document is None:
-            raise DocumentError("FileNotFound", f"storage id {id!r} not found")
+            raise DocumentError("FileNotFound", f"storage id {id!r} not found").refusing(id)
         transaction.system.delete(id)
         transaction.after_commit(lambda: store.discard(document["key"]))
 

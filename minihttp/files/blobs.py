@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError, StorageFullError, StorageUnavailableError
+from ..errors import DocumentError, HTTPError, StorageFullError, StorageUnavailableError
 from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class BlobStore:
         """
         if content_type and not _is_content_type(content_type):
             message = f"content type {content_type[:300]!a} is not printable ASCII up to 255 characters"
-            raise HTTPError(400, message, code="BadHeader")
+            raise DocumentError("BadHeader", message).refusing(content_type)
         document: dict[str, Any] = {"contentType": content_type} if content_type else {}
         key = document["key"] = os.urandom(16).hex()
         self._in_flight.add(key)
@@ -115,7 +115,7 @@ def parse_sha256(claim: str | bytes | None) -> bytes | None:
     """The 32 bytes of a SHA-256 given as bytes, 64 hexadecimal digits, or base64.
 
     Raises:
-        HTTPError: 400 `BadHeader` for anything else.
+        DocumentError: `BadHeader` for anything else.
     """
     if claim is None or (isinstance(claim, bytes) and len(claim) == 32):
         return claim
@@ -126,7 +126,8 @@ def parse_sha256(claim: str | bytes | None) -> bytes | None:
             return digest
     except ValueError:  # binascii.Error and UnicodeError among them
         pass
-    raise HTTPError(400, f"sha256 {claim[:100]!a} is not a SHA-256 in base64 or hex", code="BadHeader")
+    message = f"sha256 {claim[:100]!a} is not a SHA-256 in base64 or hex"
+    raise DocumentError("BadHeader", message).refusing(claim)
 
 
 def _chunks(source: Any) -> Iterable[Any]:

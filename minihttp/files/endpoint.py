@@ -7,10 +7,11 @@ What a response with a file looks like is in `serving.py`; CORS is the app's.
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError, StorageUnavailableError
+from ..errors import DocumentError, HTTPError, StorageUnavailableError
 from ..http.response import Response
 from .access import Storage, find_by_id, find_by_key
 from .digests import checked_sha512, claimed_digests
@@ -23,23 +24,25 @@ if TYPE_CHECKING:
     from .backend import Blob
     from .blobs import BlobStore
 
+log = logging.getLogger("minihttp")
+
 PREFIX = "/api/storage/"
 _is_uuid = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _is_id = re.compile(r"[0-9a-v]{32}").fullmatch
 
 
 def handle(store: BlobStore, request: Request) -> Response:
-    """Answer a GET, HEAD or POST below `/api/storage/`.
-
-    Raises:
-        StorageFullError, StorageUnavailableError: an upload could not be stored.
-    """
+    """Answer a GET, HEAD or POST below `/api/storage/`."""
     name = request.path.removeprefix(PREFIX)
     try:
         return _upload(store, request, name) if request.method == "POST" else _download(store, request, name)
-    except HTTPError as error:
-        headers = {"X-Content-Type-Options": "nosniff", **dict(error.headers)}
-        return Response.json({"code": error.code, "message": error.message}, error.status, headers)
+    except (HTTPError, DocumentError) as error:  # all that is refused here came with the request
+        headers = {"X-Content-Type-Options": "nosniff", **dict(getattr(error, "headers", ()))}
+        return Response.json({"code": error.code, "message": str(error)}, error.status, headers)
+    except StorageUnavailableError as error:
+        log.error("%s request_id=%s", error, request.id)
+        message = "No space left to store this" if error.status == 507 else "Storage is not available now"
+        return Response.json({"code": error.code, "message": message}, error.status, {"Retry-After": "5"})
 
 
 def _upload(store: BlobStore, request: Request, name: str) -> Response:

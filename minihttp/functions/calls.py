@@ -32,7 +32,9 @@ class RunsQueries(_Runs):
     @overload
     def run_query(self, function: QueryFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
-    def run_query(self, function: str, /, **kwargs: Any) -> Any: ...
+    def run_query(self, function: QueryFunction[..., R], args: Mapping[str, Any], /) -> R: ...
+    @overload
+    def run_query(self, function: str, args: Mapping[str, Any] = ..., /, **kwargs: Any) -> Any: ...
     def run_query(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a query and return its result: `ctx.run_query(get, id=item_id)`.
 
@@ -46,7 +48,7 @@ class RunsQueries(_Runs):
             ArgumentValidationError: when the arguments do not match.
             CallError: for a function of another kind, or a call that is nested too deep.
         """
-        return self._run("query", function, _named(function, args, kwargs))
+        return self._run("query", function, call_args(function, args, kwargs))
 
 
 class RunsMutations(_Runs):
@@ -57,7 +59,9 @@ class RunsMutations(_Runs):
     @overload
     def run_mutation(self, function: MutationFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
-    def run_mutation(self, function: str, /, **kwargs: Any) -> Any: ...
+    def run_mutation(self, function: MutationFunction[..., R], args: Mapping[str, Any], /) -> R: ...
+    @overload
+    def run_mutation(self, function: str, args: Mapping[str, Any] = ..., /, **kwargs: Any) -> Any: ...
     def run_mutation(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a mutation and return its result.
 
@@ -67,7 +71,7 @@ class RunsMutations(_Runs):
         Raises:
             ArgumentValidationError, CallError: as `run_query`.
         """
-        return self._run("mutation", function, _named(function, args, kwargs))
+        return self._run("mutation", function, call_args(function, args, kwargs))
 
 
 class RunsActions(_Runs):
@@ -78,20 +82,30 @@ class RunsActions(_Runs):
     @overload
     def run_action(self, function: ActionFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
-    def run_action(self, function: str, /, **kwargs: Any) -> Any: ...
+    def run_action(self, function: ActionFunction[..., R], args: Mapping[str, Any], /) -> R: ...
+    @overload
+    def run_action(self, function: str, args: Mapping[str, Any] = ..., /, **kwargs: Any) -> Any: ...
     def run_action(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run an action in this thread and return its result.
 
         Raises:
             ArgumentValidationError, CallError: as `run_query`.
         """
-        return self._run("action", function, _named(function, args, kwargs))
+        return self._run("action", function, call_args(function, args, kwargs))
 
 
-def _named(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments by name; those without a name get theirs from the function's parameters."""
+def call_args(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
+    """The arguments by name; those without a name get theirs from the function's parameters.
+
+    One dict alone is taken as Convex takes it, `ctx.run_query(get, {"id": item_id})`, unless it can only be
+    meant as the first argument.
+    """
     if not args:
         return kwargs
+    is_one_dict = len(args) == 1 and not kwargs and isinstance(args[0], Mapping)
+    if is_one_dict and (isinstance(function, str) or function.takes_as_args(args[0])):
+        only: Mapping[str, Any] = args[0]
+        return only
     if isinstance(function, str):
         raise TypeError(f"{function} is called by its name, so its arguments need names too")
     named: dict[str, Any] = function.named_args(args, kwargs)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..auth.caller import NOBODY, Caller
-from ..errors import HTTPError
+from ..errors import HTTPError, check_variable_name, no_attribute
 from .calls import RunsActions, RunsMutations, RunsQueries
 
 if TYPE_CHECKING:
@@ -34,8 +34,12 @@ log = logging.getLogger("minihttp")
 class Scheduler(Protocol):
     """What `ctx.scheduler` offers; `jobs/scheduler.py` has the whole of it."""
 
-    def run_after(self, delay: float | timedelta, function: Function | str, /, **args: Any) -> str: ...
-    def run_at(self, moment: datetime | float, function: Function | str, /, **args: Any) -> str: ...
+    def run_after(
+        self, delay: float | timedelta, function: Function | str, /, *given: Mapping[str, Any], **args: Any
+    ) -> str: ...
+    def run_at(
+        self, moment: datetime | float, function: Function | str, /, *given: Mapping[str, Any], **args: Any
+    ) -> str: ...
     def cancel(self, job_id: str) -> None: ...
     def with_options(self, **options: Any) -> Scheduler: ...
 
@@ -50,7 +54,13 @@ class FunctionRunner(Protocol):
     scheduler: Callable[[Transaction | None, CallInfo], Scheduler]
 
     def run(
-        self, function: Function | str, args: Mapping[str, Any], *, call: CallInfo, kind: str | None
+        self,
+        function: Function | str,
+        args: Mapping[str, Any],
+        *,
+        call: CallInfo,
+        kind: str | None,
+        then: Callable[[Any, Any], Any] | None = None,
     ) -> Any: ...
     def run_in(
         self,
@@ -102,8 +112,26 @@ class CallInfo:
         )
 
 
-class QueryCtx(RunsQueries):
+class Context:
+    """What all contexts share: asking for what is not there says what to write instead."""
+
+    __slots__ = ()
+
+    _missing: dict[str, str] = {}  # name -> why it is not there, and what to write
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_attribute(self, name, self._missing.get(name, ""))
+
+
+class QueryCtx(Context, RunsQueries):
     """The context of a query: one snapshot, read only."""
+
+    _missing = {
+        "run_mutation": "a query only reads; a mutation or a handler can call one",
+        "run_action": "a query only reads; a handler or an action can call one",
+        "scheduler": "a query only reads; schedule in a mutation, an action or a handler",
+        "secret": "functions read no secrets; a handler and an action have ctx.secret(name)",
+    }
 
     __slots__ = ("_call", "_runner", "_transaction", "db")
 
@@ -153,6 +181,11 @@ class QueryCtx(RunsQueries):
 class MutationCtx(QueryCtx, RunsMutations):
     """The context of a mutation: one serializable transaction."""
 
+    _missing = {
+        "run_action": "it is a transaction; schedule it: ctx.scheduler.run_after(0, action, …)",
+        "secret": QueryCtx._missing["secret"],
+    }
+
     __slots__ = ()
 
     db: Writer
@@ -175,8 +208,12 @@ class MutationCtx(QueryCtx, RunsMutations):
         return self._runner.scheduler(self._transaction, self._call)
 
 
-class OutsideCtx(RunsQueries, RunsMutations, RunsActions):
+class OutsideCtx(Context, RunsQueries, RunsMutations, RunsActions):
     """What actions and handlers share: each `run_*` is a transaction (or an action) of its own."""
+
+    _missing = {
+        "db": "documents are read and written by functions: ctx.run_query(f, …), ctx.run_mutation(f, …)"
+    }
 
     __slots__ = ()
 
@@ -193,12 +230,14 @@ class OutsideCtx(RunsQueries, RunsMutations, RunsActions):
         return self._runner.clock()
 
     def secret(self, name: str) -> str:
-        """The environment variable `name`.
+        """The environment variable `name`, without white space around it.
 
         Raises:
             HTTPError: 503 when it is missing or empty: a sender will try again, and the log says what to set.
+            ConfigurationError: for what is not a variable's name but perhaps the secret itself.
         """
-        value = self._runner.environment.get(name)
+        check_variable_name(name, "ctx.secret")
+        value = self._runner.environment.get(name, "").strip()
         if not value:
             log.error("the environment variable %s is not set", name)
             raise HTTPError(503, "This endpoint is not configured yet")
@@ -253,14 +292,30 @@ class Host(Protocol):
     def identify(self, header: str) -> Identity | None: ...
 
 
+class Attempt(Protocol):
+    """A request that may come again (`app/idempotency.py`): its mutations take effect once."""
+
+    def run_mutation(
+        self, runner: FunctionRunner, function: Function | str, args: Mapping[str, Any], call: CallInfo
+    ) -> Any: ...
+
+
 class HandlerCtx(OutsideCtx):
     """The context of a handler: it calls functions, keeps files and schedules; it has no `db`."""
 
-    __slots__ = ("_app", "_auth", "_deadline", "_request")
+    __slots__ = ("_app", "_auth", "_deadline", "_request", "attempt")
 
     def __init__(self, app: Host, request: Request) -> None:
         self._app = app
         self._request = request
+        self.attempt: Attempt | None = None  # where the request has an Idempotency-Key
+
+    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+        if self.attempt is None or kind != "mutation":
+            return super()._run(kind, function, args)
+        call = self._call.deeper()
+        call.auth.prepare()
+        return self.attempt.run_mutation(self._runner, function, args, call)
 
     @property
     def deadline(self) -> float:  # type: ignore[override]

@@ -8,11 +8,11 @@ together. Knows nothing of transactions: `runner.py` calls functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from ..data.validators import Object, Validator, v
+from ..data.validators import Object, Record, Union, Validator, check_tables, v
 from ..errors import (
     ArgumentValidationError,
     ConfigurationError,
@@ -20,6 +20,7 @@ from ..errors import (
     FunctionNotFoundError,
     ReturnsValidationError,
     ValidationError,
+    did_you_mean,
 )
 
 Args = Mapping[str, Validator] | Validator | None
@@ -97,6 +98,12 @@ class Function:
         if unfilled:
             raise FunctionError(f"{self} has the parameter {unfilled[0]!r} but no validator for it in args")
 
+    def has_parameter(self, name: str) -> bool:
+        """Whether the handler can be called with an argument of that name."""
+        code = self.handler.__code__
+        names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        return name in names or bool(code.co_flags & _VAR_KEYWORDS)
+
     def __repr__(self) -> str:
         return f"{self.kind} {self.name} ({self.location})"
 
@@ -115,6 +122,16 @@ class Function:
             raise TypeError(f"{self} takes {expected} in order, and {len(given)} were given")
         return {**dict(zip(names, given, strict=False)), **kwargs}
 
+    def takes_as_args(self, given: Mapping[str, Any]) -> bool:
+        """Whether one dict without a name is all arguments, as in Convex, and not the first of them."""
+        code = self.handler.__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if not isinstance(self.args, Object) or code.co_argcount < 2:
+            return code.co_argcount < 2 or set(given) <= set(names)
+        first = self.args.fields.get(names[1])
+        takes_dict = isinstance(first, (Object, Record, Union)) or str(first) == "v.any()"
+        return not takes_dict or set(given) <= set(self.args.fields)
+
     def check_args(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the handler gets them; ArgumentValidationError when they do not match."""
         return dict(args) if self.args is None else check_args(self.args, args)
@@ -126,7 +143,8 @@ class Function:
         try:
             return self.returns.check(value)
         except ValidationError as error:
-            raise ReturnsValidationError(f"ReturnsValidationError: {error}") from None
+            message = f"ReturnsValidationError: {error}\nFunction: {self}"
+            raise ReturnsValidationError(message) from None
 
 
 class QueryFunction(Function, Generic[P, R]):
@@ -242,6 +260,20 @@ class Registry:
             for name in methods:
                 self.add(Function(kind, False, getattr(owner, name), None, None), f"{module}:{name}")
 
+    def check_tables(self, tables: Collection[str]) -> None:
+        """Refuse a function whose arguments or result have the id of a table that there is not.
+
+        Args:
+            tables: those of the schema.
+
+        Raises:
+            SchemaError: naming the function and where it is written.
+        """
+        for function in self:
+            for what, validator in (("args", function.args), ("returns", function.returns)):
+                if validator is not None:
+                    check_tables(validator, tables, f"{what} of {function}")
+
     def __iter__(self) -> Iterator[Function]:
         return (function for name, function in self._functions.items() if name == function.name)
 
@@ -262,7 +294,8 @@ class Registry:
         module, _, name = function.partition(":")
         found = self._functions.get(f"{module.removesuffix('.js')}:{name or 'default'}")
         if found is None:
-            raise FunctionNotFoundError(f"Could not find function for {function!r}.", function)
+            near = did_you_mean(function, self._functions, least=0.8) or "."
+            raise FunctionNotFoundError(f"Could not find function for {function!r}{near}", function)
         return found
 
     def kind_of(self, name: str) -> str | None:
@@ -323,5 +356,5 @@ def check_args(validator: Validator, args: Mapping[str, Any]) -> dict[str, Any]:
     try:
         checked: dict[str, Any] = validator.check(args)
     except ValidationError as error:
-        raise ArgumentValidationError(f"ArgumentValidationError: {error}") from None
+        raise ArgumentValidationError.of(error) from None
     return checked

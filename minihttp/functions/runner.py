@@ -12,13 +12,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..data.database import Database, Transaction
-from ..errors import CallError, FunctionNotFoundError, LimitError
+from ..errors import (
+    CallError,
+    FunctionNotFoundError,
+    LimitError,
+    ReturnsValidationError,
+    ValidationError,
+)
 from ..limits import DEFAULT_LIMITS, Limits
-from ..values import size_bytes
+from ..values import largest_part, size_bytes
 from ..watchdog import watchdog
 from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx
 from .registry import Function, Registry
 from .statistics import CallStatistics, running
+
+Then = Callable[[Any, Any], Any]
 
 
 class Runner:
@@ -64,6 +72,8 @@ class Runner:
         public: bool = False,
         sized: bool = False,
         wire: bool = False,
+        checked: bool = False,
+        then: Then | None = None,
     ) -> Any:
         """Run a function outside of any transaction and return its result.
 
@@ -75,6 +85,9 @@ class Runner:
             public: whether internal functions are to look as if they did not exist.
             sized: whether the caller knows that the arguments are within the limit.
             wire: whether the arguments have their names of the function API.
+            checked: whether they are the framework's own, which go to the function as they are.
+            then: called with the context and the result, in the transaction if there is one; what it returns
+                takes the place of the result, what it raises undoes a mutation.
 
         Raises:
             FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
@@ -82,8 +95,8 @@ class Runner:
         """
         found = self._admit(function, kind, call, public)
         call = call or CallInfo()
-        checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, sized)
-        return _RUN[found.kind](self, found, checked, call)
+        given = dict(args) if checked else self._given_args(found, args, sized, wire)
+        return _RUN[found.kind](self, found, given, call, then)
 
     def submit(
         self,
@@ -94,6 +107,7 @@ class Runner:
         call: CallInfo | None = None,
         public: bool = False,
         wire: bool = False,
+        then: Then | None = None,
     ) -> None:
         """Run a mutation without waiting for it; takes what `run` takes.
 
@@ -106,9 +120,9 @@ class Runner:
         """
         found = self._admit(function, "mutation", call, public)
         call = call or CallInfo()
-        checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, False)
+        given = self._given_args(found, args, False, wire)
         self.database.submit(
-            self._body(found, checked, call),
+            self._body(found, given, call, then),
             done,
             time_limit_seconds=self.limits.mutation_seconds,
         )
@@ -125,18 +139,20 @@ class Runner:
         nested: bool = True,
         sized: bool = False,
         wire: bool = False,
+        checked: bool = False,
+        then: Then | None = None,
     ) -> Any:
         """Run a query, or a mutation as a sub-transaction, inside `transaction`.
 
         Args:
             nested: False for a mutation whose error ends the whole transaction: no sub-transaction then.
-            sized, wire: as for `run`.
+            sized, wire, checked, then: as for `run`.
         """
         found = self._admit(function, kind, call, public)
         call = call or CallInfo()
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")
-        checked = self._checked_args(found, self.registry.from_wire(found, args) if wire else args, sized)
+        given = dict(args) if checked else self._given_args(found, args, sized, wire)
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
         transaction.label = transaction.label or found.name
@@ -144,22 +160,27 @@ class Runner:
         paginated, transaction.paginated = transaction.paginated, False  # one page for each call
         try:
             if found.kind == "query" or not nested:
-                return self._finish(found, ctx, checked)
-            return transaction.nested(lambda: self._finish(found, ctx, checked))
+                return self._finish(found, ctx, given, then)
+            return transaction.nested(lambda: self._finish(found, ctx, given, then))
         finally:
             transaction.paginated = paginated
 
     def _admit(
         self, function: Function | str, kind: str | None, call: CallInfo | None, public: bool
     ) -> Function:
-        found = self.resolve(function)
-        if public and not found.public:
+        try:
+            found = self.resolve(function)
+        except FunctionNotFoundError:
+            if not public:
+                raise
+            found = None
+        if found is None or (public and not found.public):  # the public must not learn which of the two
             raise FunctionNotFoundError(f"Could not find function for {function!r}.", function)
         if kind is not None and kind != found.kind:
             raise CallError(
                 f"Trying to execute {found.name} as {kind.title()},"
                 f" but it is defined as {found.kind.title()}."
-            )
+            ).refusing(function)
         if call is not None and call.depth > self.limits.max_call_depth:
             raise CallError(
                 f"Cannot call {found.name}: {call.depth} nested calls,"
@@ -167,15 +188,16 @@ class Runner:
             )
         return found
 
-    def _checked_args(self, function: Function, args: Mapping[str, Any], sized: bool) -> dict[str, Any]:
-        checked = function.check_args(args)
+    def _given_args(
+        self, function: Function, args: Mapping[str, Any], sized: bool, wire: bool
+    ) -> dict[str, Any]:
+        """The arguments as the function gets them, checked."""
+        checked = function.check_args(self.registry.from_wire(function, args) if wire else args)
         if checked and not sized:
-            self._check_size(
-                "arguments", "FunctionArgsTooLarge", checked, self.limits.max_args_bytes, function
-            )
+            self._check_args_size(function, checked)
         return checked
 
-    def _finish(self, function: Function, ctx: Any, args: dict[str, Any]) -> Any:
+    def _finish(self, function: Function, ctx: Any, args: dict[str, Any], then: Then | None = None) -> Any:
         started, outer, failed = time.perf_counter(), running.name, True
         running.name = function.name
         try:
@@ -183,41 +205,60 @@ class Runner:
             if function.returns is not None:
                 value = function.check_result(value)
             if value is not None:
-                self._check_size(
-                    "result", "FunctionResultTooLarge", value, self.limits.max_result_bytes, function
-                )
+                self._check_result_size(function, value)
+            if then is not None:
+                value = self._then(function, ctx, value, then)
             failed = False
             return value
         finally:
             running.name = outer
             self.statistics.record(function.name, time.perf_counter() - started, failed)
 
-    def _check_size(self, what: str, code: str, value: Any, limit: int, function: Function) -> None:
-        size = size_bytes(value)
-        if size > limit:
-            raise LimitError(code, f"The {what} of {function.name} take {size} bytes, the limit is {limit}.")
+    def _then(self, function: Function, ctx: Any, value: Any, then: Then) -> Any:
+        try:
+            return then(ctx, value)
+        except ValidationError as error:
+            raise ReturnsValidationError(f"The result of {function} cannot be sent: {error}") from None
 
-    def _query(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
-        body = self._body(function, args, call)
+    def _check_args_size(self, function: Function, args: dict[str, Any]) -> None:
+        size, limit = size_bytes(args), self.limits.max_args_bytes
+        if size > limit:
+            message = f"The arguments of {function.name} take {size} bytes, the limit is {limit}."
+            raise LimitError("FunctionArgsTooLarge", message).refusing(largest_part(args))
+
+    def _check_result_size(self, function: Function, value: Any) -> None:
+        limit = self.limits.max_result_bytes
+        try:
+            size = size_bytes(value)
+        except ValidationError as error:
+            raise ReturnsValidationError(f"The result of {function} cannot be returned: {error}") from None
+        if size > limit:
+            message = f"The result of {function.name} takes {size} bytes, the limit is {limit}."
+            raise LimitError("FunctionResultTooLarge", message)
+
+    def _query(self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None) -> Any:
+        body = self._body(function, args, call, then)
         return self.database.read(body, time_limit_seconds=self.limits.query_seconds)
 
-    def _mutation(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
-        body = self._body(function, args, call)
+    def _mutation(self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None) -> Any:
+        body = self._body(function, args, call, then)
         return self.database.write(body, time_limit_seconds=self.limits.mutation_seconds)
 
-    def _body(self, function: Function, args: dict[str, Any], call: CallInfo) -> Callable[[Transaction], Any]:
+    def _body(
+        self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None
+    ) -> Callable[[Transaction], Any]:
         """What a transaction of its own does for a query or a mutation."""
 
         def run(transaction: Transaction) -> Any:
             transaction.label = function.name
-            return self._finish(function, _CONTEXT[function.kind](self, transaction, call), args)
+            return self._finish(function, _CONTEXT[function.kind](self, transaction, call), args, then)
 
         return run
 
-    def _action(self, function: Function, args: dict[str, Any], call: CallInfo) -> Any:
+    def _action(self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None) -> Any:
         limit_seconds = self.limits.action_seconds
         ctx = ActionCtx(self, call, time.monotonic() + limit_seconds)
-        return watchdog.run(limit_seconds, function.name, self._finish, function, ctx, args)
+        return watchdog.run(limit_seconds, function.name, self._finish, function, ctx, args, then)
 
 
 _CONTEXT = {"query": QueryCtx, "mutation": MutationCtx}

@@ -12,9 +12,18 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import ApplicationError, HTTPError, MinihttpError, StorageUnavailableError, WebhookError
-from .request import request_id
+from ..errors import (
+    ApplicationError,
+    HTTPError,
+    MinihttpError,
+    StorageUnavailableError,
+    ValidationError,
+    WebhookError,
+)
+from ..tracebacks import RepeatFilter, error_text, is_on_purpose, shown_frames
+from .request import Request, request_id
 from .response import Response
+from .sent import sent_with
 
 log = logging.getLogger("minihttp")
 
@@ -22,12 +31,15 @@ _JSON = ("Content-Type", "application/json")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+_failures = RepeatFilter()  # of what is no app's
+
 
 def error_response(
     status: int,
     message: str,
     environ: dict[str, Any],
     headers: Iterable[tuple[str, str]] = (),
+    /,
     **more: Any,
 ) -> Response:
     """`{"error": message, …}` with the headers that every error response has."""
@@ -40,8 +52,12 @@ def error_response(
     return response
 
 
-def response_for(error: BaseException, environ: dict[str, Any]) -> Response:
-    """The response for an exception that a handler let out; what the author must know is logged."""
+def response_for(error: BaseException, environ: dict[str, Any], request: Request | None = None) -> Response:
+    """The response for an exception that a handler let out; what the author must know is logged.
+
+    Args:
+        request: where a refused value may have come from, if the handler got one.
+    """
     if isinstance(error, HTTPError):
         return error_response(error.status, error.message, environ, error.headers)
     if isinstance(error, WebhookError):
@@ -51,18 +67,25 @@ def response_for(error: BaseException, environ: dict[str, Any]) -> Response:
         log.error("%s request_id=%s", error, request_id(environ))
         message = "No space left to store this" if error.status == 507 else "Storage is not available now"
         return error_response(error.status, message, environ, [("Retry-After", "5")])
+    if isinstance(error, MinihttpError) and error.refusal is not None and request is not None:
+        told = sent_with(request).message(error)
+        if told is not None:
+            return error_response(error.status, told, environ)
+    if is_on_purpose(error):
+        return error_response(error.status, str(error), environ)
+    label = environ.get("REQUEST_METHOD"), environ.get("minihttp.route", "?"), type(error).__name__
+    failures = environ.get("minihttp.failures", _failures)
+    failures.log(log, error, "%s %s failed: %s request_id=%s", *label, request_id(environ))
     if isinstance(error, MinihttpError) and error.public:
         return error_response(error.status, str(error), environ)
-    log.error(
-        "%s %s failed: %s request_id=%s",
-        environ.get("REQUEST_METHOD"),
-        environ.get("minihttp.route", "?"),
-        type(error).__name__,
-        request_id(environ),
-        exc_info=error,
-    )
+    more: dict[str, Any] = {}
+    if environ.get("minihttp.development"):
+        more = {"message": error_text(error), "frames": shown_frames(error)}
     if isinstance(error, ApplicationError):
         from ..values import encode_clean
 
-        return error_response(500, "Application error", environ, data=encode_clean(error.data))
-    return error_response(500, "Internal server error", environ)
+        try:
+            return error_response(500, "Application error", environ, data=encode_clean(error.data), **more)
+        except ValidationError as problem:
+            log.error("the data of an ApplicationError cannot be sent: %s %s", problem, request_id(environ))
+    return error_response(500, "Internal server error", environ, **more)

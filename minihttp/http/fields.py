@@ -28,13 +28,16 @@ class Fields(Generic[T]):
 
     Attributes:
         what: what one is called in messages.
+        lacked: whether a name was looked up that is not there.
+        is_taken_whole: whether all of them were asked for at once.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "is_taken_whole", "lacked")
     what = "field"
 
     def __init__(self, pairs: Iterable[tuple[str, T]] = ()) -> None:
         self._values: dict[str, list[T]] = {}
+        self.lacked = self.is_taken_whole = False
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
 
@@ -70,6 +73,7 @@ class Fields(Generic[T]):
         """
         values = self._values.get(name)
         if not values:
+            self.lacked = True
             return default
         if type is None and min is None and max is None:
             return values[0]
@@ -97,6 +101,7 @@ class Fields(Generic[T]):
 
     def items(self) -> list[tuple[str, T]]:
         """All (name, value) pairs; those of one name stand together, in order."""
+        self.is_taken_whole = True
         return [(name, value) for name, values in self._values.items() for value in values]
 
     def __contains__(self, name: object) -> bool:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import TypeVar, Union
+from typing import Any, TypeVar, Union, overload
+
+from ..errors import MissingFieldError
 
 T = TypeVar("T")
 Pair = tuple[str, str]
@@ -176,9 +178,9 @@ _BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")  # in an environ without HTTP_; "" is
 
 @lru_cache(maxsize=256)
 def _environ_key(name: str) -> str:
-    """Where an environ has this field; KeyError for a name with an underscore (CVE-2015-0219)."""
+    """Where an environ has this field; "" for a name with an underscore (CVE-2015-0219)."""
     if "_" in name:
-        raise KeyError(name)
+        return ""
     key = name.upper().replace("-", "_")
     return key if key in _BARE else "HTTP_" + key
 
@@ -197,17 +199,40 @@ class RequestHeaders(Mapping[str, str]):
     an underscore is never found: in an environ it could not be told from one with a hyphen.
     """
 
-    __slots__ = ("environ",)
+    __slots__ = ("environ", "lacked")
+
+    is_taken_whole = False
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
+        self.lacked = False  # whether a name was looked up that is not there
 
     def __getitem__(self, name: str) -> str:
-        key = _environ_key(name)
-        value = self.environ[key]
-        if not value and key in _BARE:
-            raise KeyError(name)
+        """The value of `name`.
+
+        Raises:
+            MissingFieldError: 400 when there is none.
+        """
+        value: str | None = self.get(name)
+        if value is None:
+            raise MissingFieldError(name, "header")
         return value
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str | T) -> str | T: ...
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of `name`, or `default`."""
+        key = _environ_key(name)
+        value = self.environ.get(key)
+        if value or (value is not None and key not in _BARE):
+            return value
+        self.lacked = True
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
 
     def get_all(self, name: str) -> list[str]:
         """The value of `name` as a list of one, or an empty list."""

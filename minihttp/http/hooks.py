@@ -41,7 +41,7 @@ def with_hooks(
         except Exception as error:
             if not after:
                 raise
-            response = response_for(error, request.environ)
+            response = response_for(error, request.environ, request)
         for each in after:
             changed = each(ctx, request, response)
             response = response if changed is None else as_response(changed, label)
@@ -60,5 +60,8 @@ def as_response(result: Any, label: str) -> Response:
     if isinstance(result, Response):
         return result
     if isinstance(result, (dict, list)):
-        return Response.json(result)
+        try:
+            return Response.json(result)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"what the handler of {label} returned is no JSON: {error}") from error
     raise TypeError(f"the handler of {label} must return a Response, a dict or a list, not {result!r:.60}")

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from ..errors import HTTPError
 from ..limits import DEFAULT_LIMITS, Limits
-from .body import Body, open_body, too_large
+from .body import BLOCK_BYTES, Body, open_body, too_large
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
-from .strict_json import parse_json
+from .strict_json import JSONObject, parse_json
 from .target import check_host, percent_decode, percent_encode, sent_target
 
 if TYPE_CHECKING:
@@ -84,10 +84,13 @@ class Request:
         method: as sent, `"HEAD"` too where the GET handler answers it.
         path: percent-encoded, as it was sent.
         closable: whether `close()` has anything to do.
+        client_left: whether the client has left while the response was streamed: the handler's code runs on,
+            and what it still yields goes nowhere.
     """
 
     __slots__ = ("__dict__", "environ", "limits", "method", "path", "route")
     closable = False
+    client_left = False
 
     def __init__(
         self, environ: dict[str, Any], path: str, route: Route | None = None, limits: Limits = DEFAULT_LIMITS
@@ -206,6 +209,32 @@ class Request:
             data = self.__dict__["_bytes"] = self.body.read()
         return data
 
+    def body_sha256(self) -> str:
+        """The SHA-256 of the body in hex; the body stays to be read.
+
+        Raises:
+            HTTPError: 400, 413 or 415, see `Body`.
+        """
+        import hashlib  # rare, and 2 ms to import
+
+        data: bytes | None = self.__dict__.get("_bytes")
+        if data is not None:
+            return hashlib.sha256(data).hexdigest()
+        digest, body, stream = hashlib.sha256(), self.body, self.environ["wsgi.input"]
+        if hasattr(stream, "seek") and hasattr(
+            stream, "tell"
+        ):  # mostly: servers keep bodies in memory or in a file
+            start = stream.tell()
+            for block in iter(lambda: body.read(BLOCK_BYTES), b""):
+                digest.update(block)
+            stream.seek(start)
+        else:
+            data = body.read()
+            digest.update(data)
+            self.environ |= {"wsgi.input": io.BytesIO(data), "CONTENT_LENGTH": str(len(data))}
+        del self.__dict__["body"]
+        return digest.hexdigest()
+
     def text(self) -> str:
         """The body as text in its declared charset, UTF-8 by default; without its byte order mark, as `fetch`
         has it.
@@ -251,12 +280,18 @@ class Request:
         data = self._json_bytes()
         depth, elements = self.limits.max_json_depth, self.limits.max_json_elements
         if expect is None or isinstance(expect, type):
-            return parse_json(data, depth, expect, max_elements=elements)
-        value = parse_json(data, depth, max_elements=elements)
-        problems = expect.problems(value)
-        if problems:
-            raise HTTPError(400, f"The body does not match: {'; '.join(problems)}", code="ValidationError")
-        return expect.check(value)
+            value = parse_json(data, depth, expect, max_elements=elements)
+        else:
+            value = parse_json(data, depth, max_elements=elements)
+            problems = expect.problems(value)
+            if problems:
+                said = f"The body does not match: {'; '.join(problems)}"
+                raise HTTPError(400, said, code="ValidationError")
+            value = expect.check(value)
+            value = JSONObject(value) if isinstance(value, dict) else value
+        if isinstance(value, JSONObject):
+            self.__dict__["_parsed"] = value  # for `sent.py`: what the handler looked up in it
+        return value
 
     def _json_bytes(self) -> builtins.bytes:
         limit_bytes = (self.route and self.route.max_body_bytes) or self.limits.max_json_bytes

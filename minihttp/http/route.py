@@ -30,6 +30,7 @@ class Route:
         max_body_bytes: its limit of request bodies, or None for the app's.
         wants_body: called with the head as an environ; False where the response does not depend on the body.
         routers: those that it belongs to, the outermost first; their hooks are in `run`.
+        takes_key: whether an Idempotency-Key counts: for POST, but for the framework's own and for webhooks.
         exact: whether it is one whole path, neither a pattern nor a prefix.
         watched: whether the handler is held to a time limit; the framework's own are not.
         prefix_chars: the length of a prefix as it stands in raw paths, 0 for others.
@@ -38,7 +39,7 @@ class Route:
 
     __slots__ = (
         "auth", "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters", "pattern",
-        "prefix_chars", "routers", "run", "wants_body", "watched",
+        "prefix_chars", "routers", "run", "takes_key", "wants_body", "watched",
     )  # fmt: skip
 
     def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
@@ -52,6 +53,7 @@ class Route:
         self.cors: Cors | None = None
         self.max_body_bytes: int | None = None
         self.wants_body: Callable[[Mapping[str, str]], bool] = _always
+        self.takes_key = False
         self.exact = False
         self.watched = True
         self.prefix_chars = 0

@@ -12,11 +12,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
+from functools import partialmethod
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import RouteError
+from ..errors import RouteError, check_variable_name
 from .cors import Cors
+from .handlers import check_handler, check_provider, check_webhook_handler
 from .headers import RequestHeaders
 from .hooks import After, Before, require_identity, with_hooks
 from .route import Handler as Handler
@@ -147,7 +149,7 @@ class HttpRouter:
         self.before_hooks = list(before)
         self.after_hooks = list(after)
         self._mounts: list[tuple[HttpRouter, str]] = []  # where this router is mounted
-        self.secrets = tuple(secrets)
+        self.secrets = tuple(check_variable_name(name, "HttpRouter(secrets=[…])") for name in secrets)
         self.webhooks: list[Webhook] = []
         self._system = system
         self._routes: list[Route] = []
@@ -155,16 +157,18 @@ class HttpRouter:
 
     def route(
         self,
-        *,
         path: str | None = None,
-        path_prefix: str | None = None,
         method: str | None = None,
         handler: Any = ...,
+        *,
+        path_prefix: str | None = None,
         cors: Cors | None = None,
         max_body: int | None = None,
         auth: str | None = None,
     ) -> Any:
         """Register a route; without `handler` this is a decorator. Either way the handler is returned.
+
+        `http.get("/path")` and its siblings are the same for one method.
 
         Args:
             path: an exact path, or a pattern such as `"/users/{id}"`; `{name}` stands for one segment that is
@@ -191,6 +195,8 @@ class HttpRouter:
             )
         if not callable(handler) and not isinstance(handler, Webhook):
             raise RouteError("route requires handler")
+        if not isinstance(handler, Webhook):
+            check_handler(handler, f"{method} {path or path_prefix}")
         if not method:
             raise RouteError("route requires method")
         if method not in _METHODS:
@@ -212,6 +218,7 @@ class HttpRouter:
         route.cors = cors or self.cors
         route.max_body_bytes = max_body
         route.auth = auth
+        route.takes_key = method == "POST" and not self._system and not isinstance(handler, Webhook)
         self._register(route)
         return handler
 
@@ -221,6 +228,7 @@ class HttpRouter:
         It may raise, or return a response in the handler's place. What it finds out for the handler goes into
         `request.state`. This is a decorator, too.
         """
+        check_handler(hook, "before")
         self.before_hooks.append(hook)
         self._compose()
         return hook
@@ -231,6 +239,7 @@ class HttpRouter:
 
         Errors come as the responses that they become. This is a decorator, too.
         """
+        check_handler(hook, "after", ("ctx", "request", "response"))
         self.after_hooks.append(hook)
         self._compose()
         return hook
@@ -274,6 +283,7 @@ class HttpRouter:
         adopted.cors = route.cors or self.cors
         adopted.max_body_bytes = route.max_body_bytes
         adopted.auth = route.auth
+        adopted.takes_key = route.takes_key
         adopted.routers = route.routers
         self._register(adopted)
 
@@ -290,6 +300,13 @@ class HttpRouter:
         for parent, _ in self._mounts:
             parent._compose()
 
+    delete = partialmethod(route, method="DELETE")
+    get = partialmethod(route, method="GET")
+    options = partialmethod(route, method="OPTIONS")
+    patch = partialmethod(route, method="PATCH")
+    post = partialmethod(route, method="POST")
+    put = partialmethod(route, method="PUT")
+
     def webhook(self, path: str, provider: Any, handler: Any, **options: Any) -> None:
         """Register POST `path` as a webhook endpoint whose deliveries go to the app's inbox; and GET, where
         the provider tests the URL by it.
@@ -298,7 +315,12 @@ class HttpRouter:
             provider: such as `stripe.provider(secret="STRIPE_WEBHOOK_SECRET")`.
             handler: what the inbox runs for each delivery.
             options: handed on to the inbox; `max_body_bytes` counts for the route too.
+
+        Raises:
+            RouteError: as `route`, and for a provider or a handler that is none.
         """
+        check_provider(provider, path)
+        check_webhook_handler(handler, path)
         webhook = Webhook(path, provider, handler, options, _location())
         self.route(path=path, method="POST", handler=webhook, max_body=options.get("max_body_bytes"))
         self._routes[-1].wants_body = webhook.wants_body

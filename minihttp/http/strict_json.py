@@ -9,6 +9,7 @@ nothing of requests.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import HTTPError, MissingFieldError
@@ -21,12 +22,36 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 class JSONObject(dict[str, Any]):
     """A JSON object at the top of a body: `body["name"]` is a 400 "Missing required field: name" when it is
-    missing."""
+    missing.
 
-    __slots__ = ()
+    Attributes:
+        lacked: whether a field was looked up that is not there.
+        is_taken_whole: whether it was asked for all its fields, as `f(**body)` does.
+    """
+
+    lacked = False
+    is_taken_whole = False
 
     def __missing__(self, name: str) -> Any:
         raise MissingFieldError(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self:
+            return self[name]
+        self.lacked = True
+        return default
+
+    def keys(self) -> Any:
+        self.is_taken_whole = True
+        return super().keys()
+
+    def items(self) -> Any:
+        self.is_taken_whole = True
+        return super().items()
+
+    def __iter__(self) -> Iterator[str]:  # it is what makes `**body` ask for the keys
+        self.is_taken_whole = True
+        return super().__iter__()
 
 
 def parse_json(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..data.catalog import Document
-from ..errors import ConfigurationError
+from ..data.validators import Object
+from ..errors import ConfigurationError, did_you_mean
 from ..functions.registry import Function
 from ..http.headers import connection_options
 from ..http.response import Response
@@ -72,6 +73,7 @@ class EndpointOptions:
             "retention_days": retention_days,
             "refused_kept": refused_kept,
         }
+        check_takes_delivery(handler)
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
@@ -164,3 +166,37 @@ def _as_acknowledgement(chosen: Any) -> Response:
     if not isinstance(chosen.body, bytes) or chosen.status >= 300:
         raise ConfigurationError("acknowledgement must have a body of text or bytes, and a status of 2xx")
     return Response(chosen.body, chosen.status, chosen.headers)
+
+
+_OPTIONS = tuple(EndpointOptions.__init__.__kwdefaults__ or ())
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse an option that no endpoint has.
+
+    Raises:
+        ConfigurationError: naming it and the one that may have been meant.
+    """
+    for name in options:
+        if name not in _OPTIONS:
+            raise ConfigurationError(f"{name!r} is not an option{did_you_mean(name, _OPTIONS)}")
+
+
+def check_takes_delivery(handler: Function | None) -> None:
+    """Refuse a handler that could not be called with every delivery: after the 200 it is too late to.
+
+    Raises:
+        ConfigurationError: saying which arguments it must have.
+    """
+    if handler is None or str(handler.args) == "v.any()":
+        return
+    if isinstance(handler.args, Object):
+        fields = handler.args.fields
+        takes = str(fields.get("delivery", "")) in ("v.any()", "v.optional(v.any())")
+        others = [name for name, field in fields.items() if name != "delivery" and not field.is_optional]
+    else:
+        takes, others = handler.has_parameter("delivery"), []
+    if not takes or others:
+        raise ConfigurationError(
+            f'the args of {handler} must be {{"delivery": v.any()}}: a delivery comes as its sender wrote it'
+        )

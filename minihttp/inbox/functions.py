@@ -50,7 +50,7 @@ class WebhookFunctions:
         transaction: Transaction = ctx._transaction
         row, handler, args = self._call_of(transaction, endpoint, delivery_id)
         if row is not None:
-            self._runner.run_in(transaction, handler, args, call=ctx._call, sized=True)
+            self._runner.run_in(transaction, handler, args, call=ctx._call, checked=True)
             self._rows.finish(transaction, row, "done")
 
     def run_action(self, ctx: Any, endpoint: str, delivery_id: str) -> None:
@@ -60,7 +60,7 @@ class WebhookFunctions:
         )
         if row is None:
             return
-        self._runner.run(handler, args, call=ctx._call, sized=True)
+        self._runner.run(handler, args, call=ctx._call, checked=True)
 
         def finish(transaction: Transaction) -> None:
             now = self._rows.find(transaction, endpoint, delivery_id)

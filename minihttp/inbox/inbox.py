@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, FunctionNotFoundError
 from .deliveries import INBOX_TABLES, Deliveries
+from .endpoint import check_options
 from .functions import WebhookFunctions
 from .receive import Endpoint
 
@@ -59,6 +60,7 @@ class Inbox:
                 handler = None if webhook.handler is None else runner.registry.named(webhook.handler)
                 if handler is not None and handler.kind == "query":
                     raise ConfigurationError(f"the handler must be a mutation or an action, not {handler}")
+                check_options(webhook.options)
                 secrets = webhook.provider.resolve(environment)
                 made = Endpoint(webhook, handler, secrets, database, rows, clock)
                 made.verify_token = environment.get(webhook.provider.verify_token_name, "").strip()

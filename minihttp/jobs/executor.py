@@ -217,13 +217,7 @@ def describe(error: BaseException) -> str:
     """An error as stored with its job: its type, its message, and the frames of the app's own code."""
     import traceback
 
-    from ..tracebacks import users_frames
+    from ..tracebacks import error_text, users_frames
 
-    try:
-        message = str(error)
-    except Exception:
-        message = "(its message cannot be shown)"
-    name = type(error).__name__
-    said = message if message.startswith(f"{name}:") else f"{name}: {message}" if message else name
-    text = "".join([f"{said}\n", *traceback.format_list(users_frames(error))])
+    text = "".join([f"{error_text(error)}\n", *traceback.format_list(users_frames(error))])
     return text.rstrip().encode("utf-8", "backslashreplace").decode()[:_MAX_ERROR_CHARACTERS]

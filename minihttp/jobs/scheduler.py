@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CallError, ConfigurationError, DocumentError, LimitError, ScheduleError
+from ..functions.calls import call_args
 from ..values import show, size_bytes
 from .retry import RetryPolicy
 from .store import DONE, JobStore, new_row
@@ -101,7 +102,9 @@ class Scheduler:
             raise ConfigurationError("max_parallel is a limit of a pool: name it with pool=")
         return Scheduler(self._store, self._runner, self._transaction, self._call, options)
 
-    def run_after(self, delay: float | timedelta, fn: Function | str, /, **args: Any) -> str:
+    def run_after(
+        self, delay: float | timedelta, fn: Function | str, /, *given: Mapping[str, Any], **args: Any
+    ) -> str:
         """Run a function after a delay in seconds; 0 is as soon as this transaction has committed.
 
         Returns:
@@ -118,14 +121,16 @@ class Scheduler:
         if seconds < 0:
             raise ScheduleError(
                 f"the delay of a scheduled function must be non-negative, not {show(seconds)}"
-            )
+            ).refusing(delay)
         if seconds > _FIVE_YEARS_SECONDS:
             raise ScheduleError(
                 f"a function can be scheduled at most five years ahead, not {show(seconds)} seconds"
-            )
-        return self._schedule(self._store.now_ms() + seconds * 1000, fn, args)
+            ).refusing(delay)
+        return self._schedule(self._store.now_ms() + seconds * 1000, fn, dict(call_args(fn, given, args)))
 
-    def run_at(self, moment: datetime | float, fn: Function | str, /, **args: Any) -> str:
+    def run_at(
+        self, moment: datetime | float, fn: Function | str, /, *given: Mapping[str, Any], **args: Any
+    ) -> str:
         """Run a function at a moment: an aware datetime, or Unix seconds; a past moment is now.
 
         Returns and raises as `run_after`.
@@ -134,15 +139,16 @@ class Scheduler:
             if moment.utcoffset() is None:
                 raise ScheduleError(
                     f"run_at needs an aware datetime such as datetime.now(timezone.utc), not {show(moment)}"
-                )
+                ).refusing(moment)
             seconds = moment.timestamp()
         else:
             seconds = moment
         _check_seconds("moment", seconds, moment)
         now = self._store.now_ms() / 1000
         if not now - _FIVE_YEARS_SECONDS <= seconds <= now + _FIVE_YEARS_SECONDS:  # any int can be compared
-            raise ScheduleError(f"a function can be scheduled at most five years away, not at {show(moment)}")
-        return self._schedule(seconds * 1000, fn, args)
+            message = f"a function can be scheduled at most five years away, not at {show(moment)}"
+            raise ScheduleError(message).refusing(moment)
+        return self._schedule(seconds * 1000, fn, dict(call_args(fn, given, args)))
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job: a pending one never runs, one that has ended stays as it is.
@@ -249,6 +255,8 @@ def _check_seconds(what: str, seconds: Any, given: object) -> None:
         wanted = (
             "a number of seconds or a timedelta" if what == "delay" else "an aware datetime or Unix seconds"
         )
-        raise ScheduleError(f"the {what} of a scheduled function must be {wanted}, not {show(given)}")
+        message = f"the {what} of a scheduled function must be {wanted}, not {show(given)}"
+        raise ScheduleError(message).refusing(given)
     if not -math.inf < seconds < math.inf:
-        raise ScheduleError(f"the {what} of a scheduled function must be a finite number, not {show(given)}")
+        message = f"the {what} of a scheduled function must be a finite number, not {show(given)}"
+        raise ScheduleError(message).refusing(given)

@@ -151,7 +151,8 @@ class JobStore:
             DocumentError: for what is no id of a job.
         """
         if transaction.system.normalize_id(JOBS, job_id) is None:
-            raise DocumentError("InvalidTable", f"{show(job_id)} is not the id of a scheduled function")
+            message = f"{show(job_id)} is not the id of a scheduled function"
+            raise DocumentError("InvalidTable", message).refusing(job_id)
         row: Document | None = transaction.system.get(job_id)
         return row
 

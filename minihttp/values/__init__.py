@@ -10,7 +10,7 @@ from __future__ import annotations
 from .formats import MAX_EXACT_INT, copy, decode, dumps, encode_clean, encode_wire, loads, untag
 from .order import compare, index_key
 from .plain import UNSET, Int64, Unset, show
-from .sizes import size_bytes
+from .sizes import largest_part, size_bytes
 from .stored import StoredDocument
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "encode_clean",
     "encode_wire",
     "index_key",
+    "largest_part",
     "loads",
     "show",
     "size_bytes",

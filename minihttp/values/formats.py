@@ -32,7 +32,8 @@ def _text(value: str) -> str:
             value.encode()
         except UnicodeEncodeError:
             raise Problem(
-                f"String {show(value)} holds an unpaired surrogate, which is not Unicode text"
+                f"String {show(value)} holds an unpaired surrogate, which is not Unicode text",
+                value,
             ) from None
     return value
 
@@ -40,13 +41,14 @@ def _text(value: str) -> str:
 def _exact_int(value: int) -> int:
     if not -MAX_EXACT_INT <= value <= MAX_EXACT_INT:
         raise Problem(
-            f"Integer {show(value)} is beyond ±2^53, where a number is not exact; use Int64 (v.int64())"
+            f"Integer {show(value)} is beyond ±2^53, where a number is not exact; use Int64 (v.int64())",
+            value,
         )
     return value
 
 
 def _refuse_unset(value: Unset) -> NoReturn:
-    raise Problem("undefined is not a valid Convex value")
+    raise Problem("undefined is not a valid Convex value", value)
 
 
 def _base64(value: bytes | bytearray) -> str:
@@ -67,7 +69,7 @@ def _clean_float(value: float) -> float | str:
 
 def _finite_float(value: float) -> float:
     if not isfinite(value):
-        raise Problem(f"Number {value} is not finite and should be encoded as $float")
+        raise Problem(f"Number {value} is not finite and should be encoded as $float", value)
     return value
 
 
@@ -75,7 +77,7 @@ def _wire_float(value: int) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise Problem(f"Number {show(value)} does not fit into a float64") from None
+        raise Problem(f"Number {show(value)} does not fit into a float64", value) from None
 
 
 def _tagged_bytes(value: bytes | bytearray) -> dict[str, str]:
@@ -84,28 +86,28 @@ def _tagged_bytes(value: bytes | bytearray) -> dict[str, str]:
 
 def _tag_bytes(tag: str, text: Any, length: int | None = None) -> bytes:
     if not isinstance(text, str):
-        raise Problem(f"Malformed {tag} field on {show({tag: text})}")
+        raise Problem(f"Malformed {tag} field on {show({tag: text})}", text)
     try:
         data = b64decode(text, validate=True)
     except (Base64Error, ValueError):
         data = b""
     if _base64(data) != text:
-        raise Problem(f"Invalid base64 string {show(text)} in {tag}")
+        raise Problem(f"Invalid base64 string {show(text)} in {tag}", text)
     if length is not None and len(data) != length:
-        raise Problem(f"Received {len(data)} bytes, expected {length} for {tag}")
+        raise Problem(f"Received {len(data)} bytes, expected {length} for {tag}", text)
     return data
 
 
 def _untag_float(text: Any) -> float:
     value: float = _LITTLE_DOUBLE.unpack(_tag_bytes("$float", text, 8))[0]
     if _tagged_float(value) == value:
-        raise Problem(f"Float {repr(value).removesuffix('.0')} should be encoded as a number")
+        raise Problem(f"Float {repr(value).removesuffix('.0')} should be encoded as a number", text)
     return value
 
 
 def _refuse_tag(what: str) -> Callable[[Any], NoReturn]:
     def refuse(value: Any) -> NoReturn:
-        raise Problem(f"Received a {what} which is no longer supported as a Convex type.")
+        raise Problem(f"Received a {what} which is no longer supported as a Convex type.", value)
 
     return refuse
 

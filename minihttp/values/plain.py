@@ -21,7 +21,8 @@ class Int64(int):
     def __new__(cls, value: Any = 0) -> Int64:
         number = super().__new__(cls, value)
         if not -(2**63) <= number < 2**63:
-            raise ValidationError(f"BigInt {show(int(number))} does not fit into a 64-bit signed integer.")
+            message = f"BigInt {show(int(number))} does not fit into a 64-bit signed integer."
+            raise ValidationError(message).refusing(int(number))
         return number
 
     __str__ = int.__repr__

@@ -30,6 +30,18 @@ def size_bytes(value: Any) -> int:
         return _size_of_items((copy(value),))
 
 
+def largest_part(value: Any) -> Any:
+    """The part that makes a value as large as it is: the innermost that has more than half of its size."""
+    size = size_bytes(value)
+    while isinstance(value, (dict, list, tuple)) and value:
+        parts = value.values() if isinstance(value, dict) else value
+        part = max(parts, key=size_bytes)
+        if size_bytes(part) * 2 < size:
+            break
+        value = part
+    return value
+
+
 def _size_of_items(items: Iterable[Any]) -> int:
     size = 0
     for item in items:

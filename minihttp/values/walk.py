@@ -23,11 +23,12 @@ _EXACT: Final[dict[type, Callable[[Any], Any]]] = {
 
 
 class Problem(ValidationError):
-    """What is wrong, and the path to it, collected from the inside out."""
+    """What is wrong with which value, and the path to it, collected from the inside out."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, value: Any) -> None:
         super().__init__(message)
         self.path: list[str] = []
+        self.value = value
 
 
 class WireBounds:
@@ -62,14 +63,14 @@ def _walk(value: Any, form: Format, bounds: Any, depth: int = 1) -> Any:
         return leaf(value)
     if isinstance(value, (dict, list, tuple)):
         if depth > bounds.max_document_depth:
-            raise Problem(f"Value is nested too deeply (maximum nesting {bounds.max_document_depth})")
+            raise Problem(f"Value is nested too deeply (maximum nesting {bounds.max_document_depth})", value)
         if isinstance(value, dict):
             return _walk_object(value, form, bounds, depth)
         return _walk_array(value, form, bounds, depth)
     for base, exact in _EXACT.items():  # an IntEnum, a str subclass, a float of some library
         if isinstance(value, base):
             return form.leaves[base](exact(value))
-    raise Problem(f"{type(value).__name__} {show(repr(value))} is not a supported Convex type.")
+    raise Problem(f"{type(value).__name__} {show(repr(value))} is not a supported Convex type.", value)
 
 
 def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -> Any:
@@ -92,7 +93,7 @@ def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -
         raise
     if len(out) > bounds.max_document_fields:
         raise Problem(
-            f"Object has too many fields ({len(out)} > maximum number {bounds.max_document_fields})"
+            f"Object has too many fields ({len(out)} > maximum number {bounds.max_document_fields})", value
         )
     return out
 
@@ -106,7 +107,9 @@ def _in_order(value: dict[Any, Any]) -> Iterable[Any]:
 
 def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, depth: int) -> list[Any]:
     if len(value) > bounds.max_array_length:
-        raise Problem(f"Array length is too long ({len(value)} > maximum length {bounds.max_array_length})")
+        raise Problem(
+            f"Array length is too long ({len(value)} > maximum length {bounds.max_array_length})", value
+        )
     out: list[Any] = []
     try:
         for item in value:
@@ -123,16 +126,17 @@ _MAX_KNOWN_NAMES, _MAX_KNOWN_NAME_LENGTH = 1_024, 64
 
 def _check_field_name(name: Any) -> None:
     if not isinstance(name, str):
-        raise Problem(f"Field name {show(name)} is not a string")
+        raise Problem(f"Field name {show(name)} is not a string", name)
     if name[:1] == "$":
-        raise Problem(f"Field name {name} starts with a '$', which is reserved.")
+        raise Problem(f"Field name {name} starts with a '$', which is reserved.", name)
     if len(name) > MAX_FIELD_NAME_LENGTH:
-        raise Problem(f"Field name {name} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}.")
+        raise Problem(f"Field name {name} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}.", name)
     for character in name:
         if not " " <= character <= "~":
             raise Problem(
                 f"Field name {name} has invalid character '{character}': "
-                "Field names can only contain non-control ASCII characters"
+                "Field names can only contain non-control ASCII characters",
+                name,
             )
     if len(_known_names) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_NAME_LENGTH and type(name) is str:
         _known_names.add(name)
@@ -152,4 +156,5 @@ def convert(value: Any, form: Format, bounds: Any = WireBounds) -> Any:
     except Problem as problem:
         path = "".join(reversed(problem.path))
         text = f"{problem} (present at path {path})" if path else str(problem)
-        raise ValidationError(text.encode("utf-8", "backslashreplace").decode()) from None
+        message = text.encode("utf-8", "backslashreplace").decode()
+        raise ValidationError(message).refusing(problem.value) from None

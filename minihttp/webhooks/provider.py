@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import EllipsisType
 from typing import Any
 
-from ..errors import ConfigurationError, WebhookError
+from ..errors import ConfigurationError, WebhookError, check_variable_name
 from .delivery import Delivery, Headers
 from .keys import Key
 from .scheme import Scheme
@@ -78,12 +78,14 @@ class Provider:
         public_url: str = "",
         verify_token: str = "",
     ) -> None:
-        self.secret_names = (secret,) if isinstance(secret, str) else tuple(secret)
-        if not self.secret_names or not all(isinstance(name, str) and name for name in self.secret_names):
-            raise ConfigurationError(f"secret must name environment variables, not {self.secret_names!r}")
+        where = f"{module.scheme.name}.provider(secret=…)"
+        names = [secret] if isinstance(secret, str) or not isinstance(secret, Iterable) else list(secret)
+        self.secret_names = tuple(check_variable_name(name, where) for name in names or [""])
         if bool(verify_token) != module.wants_verify_token:
             needs = "needs" if module.wants_verify_token else "has no"
             raise ConfigurationError(f"{module.scheme.name} {needs} verify_token: the name of a variable")
+        if verify_token:
+            check_variable_name(verify_token, f"{module.scheme.name}.provider(verify_token=…)")
         self.verifier: Verifier = module
         self.name = module.scheme.name
         self.tolerance_seconds = tolerance_seconds

@@ -97,13 +97,23 @@ def test_a_flag_that_is_none(argv: list[str], suggestion: str, capsys: pytest.Ca
     [
         (["routes", "no_such_module"], "minihttp: no module named 'no_such_module' in "),
         (["serve", "no_such_module"], "minihttp: no module named 'no_such_module' in "),
-        (["serve", "no_such_module", "--port", "x"], "minihttp: --port: port must be a whole number"),
     ],
 )
 def test_a_mistake_in_the_app(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(argv, {}) == 1
     error = capsys.readouterr().err
     assert error.startswith(message) and error.count("\n") == 1
+
+
+def test_a_wrong_value_is_2_where_a_flag_has_it_and_1_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argv in (["--port", "x"], ["--limits-max-body-bytes", "-1"], ["--workers=many"], ["--origin", "a"]):
+        assert cli.main(["serve", "no_such_module", *argv], {}) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"minihttp: {argv[0].partition('=')[0]}: ") and error.count("\n") == 1
+    assert cli.main(["serve", "no_such_module"], {"MINIHTTP_PORT": "x"}) == 1
+    assert capsys.readouterr().err.startswith("minihttp: MINIHTTP_PORT: port must be a whole number")
 
 
 def test_routes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

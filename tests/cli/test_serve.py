@@ -161,6 +161,33 @@ def test_no_arguments_serve_what_is_here(tmp_path: Path, programs: list[Program]
     assert program.end() == 0
 
 
+def test_the_banner_says_where_it_listens_and_what_that_means(
+    tmp_path: Path, programs: list[Program]
+) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    program = Program(tmp_path, "serve", "app", "--port", "0", "--host", "0.0.0.0", "--development")
+    programs.append(program)
+    url = program.wait_for(
+        r"minihttp serves (http://127\.0\.0\.1:[0-9]+) on every interface \(0\.0\.0\.0\)$"
+    )[1]
+    program.wait_for(r"warning: --development shows errors of the app to everybody who can reach 0\.0\.0\.0$")
+    status, _, body = get(url + "/fails")
+    said = json.loads(body)
+    assert (status, said["message"]) == (500, "ValueError: this went\nwrong")
+    assert said["frames"] == ["helper (app.py:14)", "fails (app.py:11)"]
+
+
+def test_development_by_the_variable_and_on_this_machine_only(
+    tmp_path: Path, programs: list[Program]
+) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    program = Program(tmp_path, "serve", "app", "--port", "0", env={"MINIHTTP_DEVELOPMENT": "true"})
+    programs.append(program)
+    url = program.wait_for(r"minihttp serves (http://127\.0\.0\.1:[0-9]+)$")[1]
+    assert "frames" in json.loads(get(url + "/fails")[2])
+    assert not any("warning" in line for line in program.lines)
+
+
 def test_a_port_in_use(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
     with socket.create_server(("127.0.0.1", 0)) as taken:

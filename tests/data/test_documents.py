@@ -83,8 +83,17 @@ def test_get_gives_none_for_what_is_not_there(db: Database) -> None:
     db.write(lambda t: t.db.delete(id))
     assert get(db, id) is None
     assert get(db, "users", id) is None
+
+
+def test_each_view_refuses_ids_of_the_other_as_convex_does(db: Database) -> None:
+    id = insert(db, "users", {"name": "A"})
+    stored = db.write(lambda t: t.system.insert("_storage", {"size": 1}))
     hidden = db.write(lambda t: t.system.insert("_jobs", {"queue": "x"}))
-    assert get(db, hidden) is None
+    for system in (stored, hidden):
+        refused(db, DocumentError, lambda d, id=system: d.get(id), "can only be accessed from db.system.get")
+        refused(db, DocumentError, lambda d, id=system: d.patch(id, {}), "are read-only")
+        refused(db, DocumentError, lambda d, id=system: d.replace(id, {}), "are read-only")
+    refused(db, DocumentError, lambda d: d.system.get(id), "takes the id of a system table")
 
 
 def test_get_with_a_table_refuses_ids_of_another(db: Database) -> None:

@@ -266,10 +266,16 @@ def test_a_transaction_reads_its_own_writes(db: Database) -> None:
     assert db.write(write) == [[1], [], [1], 2, [], None]
 
 
-def test_an_unknown_table_is_empty(db: Database) -> None:
+def test_an_unknown_table_is_empty_without_a_schema(open_database: Callable[..., Database]) -> None:
+    db = open_database(None)
     assert db.read(lambda t: t.db.query("nope").collect()) == []
     with pytest.raises(DocumentError, match="must be 1 to 64 letters"):
         db.read(lambda t: t.db.query("no such"))
+
+
+def test_a_table_that_is_not_in_the_schema_cannot_be_queried(db: Database) -> None:
+    with pytest.raises(DocumentError, match="not in the schema; did you mean"):
+        db.read(lambda t: t.db.query("itemz"))
 
 
 # ---------------------------------------------------------------- filters
@@ -334,8 +340,10 @@ def test_int64_arithmetic_truncates_and_wraps(db: Database) -> None:
         (lambda q: not q.eq(q.field("n"), 1), "q.not_"),
         (lambda q: q.field("n") == 1, "field(n) has no value before there is a document"),
         (lambda q: q.field("n") != 2, "q.neq"),
+        (lambda q: q.eq("n", 2), "write q.field(name)"),
+        (lambda q: q.and_(q.eq(q.field("n"), 1), q.gt("n", 0)), 'gt("n",0) is the same for every document'),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_filters_that_cannot_be(db: Database, build: Any, message: str) -> None:
     fill(db, [{"n": 1}])

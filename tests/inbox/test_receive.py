@@ -691,7 +691,7 @@ class TestConfiguration:
             ({"retention_days": 0}, "retention_days must be a positive number, not 0"),
             ({"max_body_bytes": True}, "max_body_bytes must be a positive number, not True"),
             ({"retry": 3}, "retry must be a RetryPolicy, not 3"),
-            ({"colour": "red"}, "unexpected keyword argument 'colour'"),
+            ({"colour": "red"}, "'colour' is not an option"),
         ],
     )
     def test_a_wrong_option_names_the_route(self, shop: Shop, options: Any, message: str) -> None:
@@ -701,9 +701,8 @@ class TestConfiguration:
         assert message in str(caught.value) and "webhook /webhooks/stripe (" in str(caught.value)
 
     def test_a_wrong_handler(self, shop: Shop) -> None:
-        shop.webhook(stripe, shop.look)
-        with pytest.raises(ConfigurationError, match="must be a mutation or an action, not query shop:look"):
-            shop.app  # noqa: B018
+        with pytest.raises(ConfigurationError, match=r"query look .*cannot handle deliveries"):
+            shop.webhook(stripe, shop.look)
 
     def test_a_handler_that_no_module_has(self, shop: Shop) -> None:
         shop.webhook(stripe, internal_mutation(lambda ctx, delivery: None))

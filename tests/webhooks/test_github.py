@@ -129,7 +129,7 @@ def test_secrets_are_resolved_by_name() -> None:
     with pytest.raises(ConfigurationError, match="NEW: a webhook secret is empty or blank"):
         provider.resolve({"NEW": " "})
     for secret in ([], [""], ""):
-        with pytest.raises(ConfigurationError, match="must name environment variables"):
+        with pytest.raises(ConfigurationError, match="takes the name of an environment variable"):
             github.provider(secret=secret)
 
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Whether what somebody registers can be a handler: a mistake shows at registration, not at the first call.
+
+Every refusal says what was given, where that is written, and what to write instead. Knows handlers and
+providers by their shape only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import RouteError
+
+_VAR_POSITIONAL, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x20, 0x80, 0x200  # of `code.co_flags`
+_FUNCTION_KINDS = ("query", "mutation", "action")
+
+
+def check_handler(
+    handler: Callable[..., Any], where: str, takes: tuple[str, ...] = ("ctx", "request")
+) -> None:
+    """Refuse a handler or a hook that cannot be called as `handler(ctx, request)` and return a response.
+
+    Args:
+        where: method and path, or "before" or "after", for the message.
+        takes: the names of what it is called with.
+
+    Raises:
+        RouteError: for an `async def`, a generator, a query, mutation or action, and for other parameters.
+    """
+    kind = getattr(handler, "kind", None)
+    if kind in _FUNCTION_KINDS:
+        raise RouteError(
+            f"{where}: {handler!r} cannot be a handler: write def handler(ctx, request) and call it there,"
+            f" as in ctx.run_{kind}({getattr(handler, 'name', 'f')}, …)"
+        )
+    call = handler if hasattr(handler, "__code__") else getattr(handler, "__call__", handler)  # noqa: B004
+    code = getattr(call, "__code__", None)
+    if code is None or isinstance(handler, type):
+        return  # of a partial, or written in C: its first call tells
+    name = f"{where}: the handler {getattr(handler, '__name__', type(handler).__name__)}"
+    name += f" ({code.co_filename}:{code.co_firstlineno})"
+    if code.co_flags & (_COROUTINE | _ASYNC_GENERATOR):
+        raise RouteError(f"{name} is an async def; handlers run in threads: write def")
+    if code.co_flags & _GENERATOR:
+        raise RouteError(f"{name} yields, so it returns no response: return Response(generator()) instead")
+    if not _takes(call, code, len(takes)):
+        given = ", ".join(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+        raise RouteError(f"{name} takes ({given}); it must take ({', '.join(takes)})")
+
+
+def _takes(call: Any, code: Any, count: int) -> bool:
+    bound = int(getattr(call, "__self__", None) is not None)
+    most = code.co_argcount - bound
+    least = most - len(call.__defaults__ or ())
+    named_only = set(code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
+    is_filled = named_only <= set(call.__kwdefaults__ or ())
+    return is_filled and least <= count and (most >= count or bool(code.co_flags & _VAR_POSITIONAL))
+
+
+def check_provider(provider: Any, path: str) -> None:
+    """Refuse what is no provider of webhooks.
+
+    Raises:
+        RouteError: saying what to write.
+    """
+    if hasattr(provider, "secret_names") and hasattr(provider, "verify"):
+        return
+    if hasattr(provider, "provider"):
+        name = getattr(provider, "__name__", "").rpartition(".")[2] or "stripe"
+        written = f'{name}.provider(secret="{name.upper()}_WEBHOOK_SECRET")'
+        raise RouteError(f"webhook {path}: {name} is a module, not a configured provider: write {written}")
+    raise RouteError(
+        f'webhook {path} takes a provider such as stripe.provider(secret="STRIPE_WEBHOOK_SECRET"),'
+        f" not a {type(provider).__name__}"
+    )
+
+
+def check_webhook_handler(handler: Any, path: str) -> None:
+    """Refuse what cannot handle deliveries: a function that is no mutation and no action.
+
+    Raises:
+        RouteError: saying what to write.
+    """
+    kind = getattr(handler, "kind", None)
+    if handler is None or isinstance(handler, str) or kind in ("mutation", "action"):
+        return
+    written = '@internal_mutation(args={"delivery": v.any()}) (or @internal_action)'
+    shown = getattr(handler, "__name__", None) or (repr(handler) if kind else f"a {type(handler).__name__}")
+    raise RouteError(f"webhook {path}: {shown} cannot handle deliveries: decorate it with {written}")
