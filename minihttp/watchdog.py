@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import compress, starmap
 from operator import is_, itemgetter
@@ -321,35 +321,6 @@ def _trace_outer(frame: FrameType, event: str, arg: object) -> None:
     if event == "return" and frame.f_code is not _raise_again.__code__:
         sys.setprofile(None)
         _trace(frame.f_back)
-
-
-class WatchedStream:
-    """The pieces of a response body, each of which may take so long.
-
-    Args:
-        body: an iterable of bytes.
-        limit_seconds, what: as for `Watchdog.run`.
-    """
-
-    __slots__ = ("_body", "_limit_seconds", "_pieces", "_what")
-
-    def __init__(self, body: Iterable[bytes], limit_seconds: float, what: object) -> None:
-        self._body = body
-        self._limit_seconds = limit_seconds
-        self._what = what
-
-    def __iter__(self) -> WatchedStream:
-        self._pieces = iter(self._body)
-        return self
-
-    def __next__(self) -> bytes:
-        piece: bytes = watchdog.run(self._limit_seconds, self._what, next, self._pieces)
-        return piece
-
-    def close(self) -> None:
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
 
 
 watchdog = Watchdog()
