@@ -106,6 +106,10 @@ class RepeatFilter:
         call_later: called with a number of seconds and a function, which it calls when they have passed.
     """
 
+    is_on_purpose = staticmethod(is_on_purpose)
+    text = staticmethod(error_text)
+    frames = staticmethod(shown_frames)
+
     def __init__(self, call_later: Callable[[float, Callable[[], None]], object] | None = None) -> None:
         self._call_later = call_later or _call_later
         self._left_out: dict[object, int] = {}

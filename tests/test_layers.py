@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "watchdog": {"errors"},
     "settings": {"errors"},
     "values": {"errors", "limits"},
-    "http": GROUND | {"tracebacks"},
+    "http": GROUND,
     "webhooks": GROUND - {"values"},
     "data": GROUND | {"watchdog"},
     "files": GROUND | {"http", "data"},

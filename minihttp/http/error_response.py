@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 from ..errors import (
     ApplicationError,
@@ -20,18 +20,25 @@ from ..errors import (
     ValidationError,
     WebhookError,
 )
-from ..tracebacks import RepeatFilter, error_text, is_on_purpose, shown_frames
 from .request import Request, request_id
 from .response import Response
 from .sent import sent_with
+
+
+class Failures(Protocol):
+    """What an app has for errors (`tracebacks.RepeatFilter`); the router on its own goes without."""
+
+    def log(self, logger: logging.Logger, error: BaseException, message: str, *args: object) -> None: ...
+    def is_on_purpose(self, error: BaseException) -> TypeGuard[MinihttpError]: ...
+    def text(self, error: BaseException) -> str: ...
+    def frames(self, error: BaseException) -> list[str]: ...
+
 
 log = logging.getLogger("minihttp")
 
 _JSON = ("Content-Type", "application/json")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-_failures = RepeatFilter()  # of what is no app's
 
 
 def error_response(
@@ -71,16 +78,20 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
         told = sent_with(request).message(error)
         if told is not None:
             return error_response(error.status, told, environ)
-    if is_on_purpose(error):
+    failures: Failures | None = environ.get("minihttp.failures")
+    if failures is not None and failures.is_on_purpose(error):
         return error_response(error.status, str(error), environ)
     label = environ.get("REQUEST_METHOD"), environ.get("minihttp.route", "?"), type(error).__name__
-    failures = environ.get("minihttp.failures", _failures)
-    failures.log(log, error, "%s %s failed: %s request_id=%s", *label, request_id(environ))
+    message = "%s %s failed: %s request_id=%s"
+    if failures is None:
+        log.error(message, *label, request_id(environ), exc_info=error)
+    else:
+        failures.log(log, error, message, *label, request_id(environ))
     if isinstance(error, MinihttpError) and error.public:
         return error_response(error.status, str(error), environ)
     more: dict[str, Any] = {}
-    if environ.get("minihttp.development"):
-        more = {"message": error_text(error), "frames": shown_frames(error)}
+    if failures is not None and environ.get("minihttp.development"):
+        more = {"message": failures.text(error), "frames": failures.frames(error)}
     if isinstance(error, ApplicationError):
         from ..values import encode_clean
 
