@@ -81,11 +81,15 @@ def positive_seconds(value: Any) -> float:
     return seconds(value)
 
 
-def address(value: Any) -> str:
-    from ipaddress import ip_address  # rare, and 5 ms to import
+def networks(value: Any) -> str:
+    """IP addresses and networks, separated by commas; each in one spelling."""
+    from ipaddress import ip_address, ip_network  # rare, and 5 ms to import
 
     try:
-        return "*" if value == "*" else str(ip_address(text(value)))
+        parts = [part.strip() for part in text(value).split(",")]
+        if parts == ["*"]:
+            return "*"
+        return ",".join(str(ip_network(part) if "/" in part else ip_address(part)) for part in parts)
     except ValueError:
         raise ValueError("an IP address, or * for any") from None
 
@@ -153,7 +157,10 @@ SERVER_OPTIONS: dict[str, Option] = {
         None, "clients at the same time; 1000, or what the limit of open files allows", whole(1, 100_000)
     ),
     "trusted_proxy": Option(
-        None, "address of the proxy whose X-Forwarded-* and X-Request-Id are believed", address
+        None, "addresses or networks of proxies whose X-Forwarded-* and X-Request-Id are believed", networks
+    ),
+    "trusted_proxy_hops": Option(
+        None, "proxies in a row; as many as trusted_proxy names if absent, one for *", whole(1, 20)
     ),
 }
 PROCESS_OPTIONS: dict[str, Option] = {

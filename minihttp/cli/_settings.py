@@ -39,7 +39,7 @@ _METAVARS = {  # what a value is, in `--help`
     "data": "PLACE",
     "files": "PLACE",
     "origin": "URL",
-    "trusted_proxy": "ADDRESS",
+    "trusted_proxy": "ADDRESSES",
     "forward": "URL",
     "log_format": "FORMAT",
     "log_level": "LEVEL",

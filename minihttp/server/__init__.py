@@ -44,7 +44,9 @@ class Server:
             response be taken as fast.
         max_spooled_bytes: what all bodies and responses that are too large for memory may take of the disk.
         grace_seconds: how long requests in flight may take once `stop` was called.
-        trusted_proxy: the address whose X-Forwarded-* and X-Request-Id are believed; `*` for any.
+        trusted_proxy: the addresses and networks whose X-Forwarded-* and X-Request-Id are believed, separated
+            by commas; `*` for any.
+        trusted_proxy_hops: how many proxies stand in a row; by default as many as are trusted, one for `*`.
         report: called with a `Served` after each request, in the thread that served it.
 
     Raises:
@@ -66,6 +68,7 @@ class Server:
         max_spooled_bytes: int = DEFAULT_LIMITS.max_spooled_bytes,
         grace_seconds: float = 30.0,
         trusted_proxy: str | None = None,
+        trusted_proxy_hops: int | None = None,
         report: Callable[[Served], None] | None = None,
     ) -> None:
         affordable = affordable_connections(connections or _DEFAULT_CONNECTIONS, threads)
@@ -85,6 +88,7 @@ class Server:
             min_body_bytes_per_second=min_body_bytes_per_second,
             max_spooled_bytes=max_spooled_bytes,
             trusted_proxy=trusted_proxy,
+            trusted_proxy_hops=trusted_proxy_hops,
             report=report,
         )
 

@@ -39,15 +39,19 @@ class Admission:
     Args:
         connections: how many there may be, besides the reserve.
         per_peer: how many one peer may have.
-        exempt: the peer that may have them all, as a proxy; `*` for any peer; or None.
+        is_exempt: whether a peer may have them all, as a proxy.
         active: the channels that are connected.
     """
 
     def __init__(
-        self, connections: int, per_peer: int, exempt: str | None, active: Callable[[], Iterable[Any]]
+        self,
+        connections: int,
+        per_peer: int,
+        is_exempt: Callable[[str], bool],
+        active: Callable[[], Iterable[Any]],
     ) -> None:
         self.connections, self.per_peer = connections, per_peer
-        self._exempt = exempt
+        self._is_exempt = is_exempt
         self._active = active
         self.count = 0
         self._peers: Counter[Any] = Counter()
@@ -59,7 +63,7 @@ class Admission:
 
     def admit(self, peer: Any, now: float) -> bool:
         """Makes room for a connection of `peer`; False where there is none but in the reserve."""
-        has_share = self._peers[peer] >= self.per_peer and self._exempt not in (peer, "*")
+        has_share = self._peers[peer] >= self.per_peer and not self._is_exempt(peer)
         if not has_share and self.count < self.connections:
             return True
         channel = self._find(peer if has_share else None, now)

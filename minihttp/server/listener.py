@@ -29,12 +29,13 @@ from .channel import Channel
 from .dispatcher import Dispatcher
 from .loop import Sockets
 from .min_rate import MinRate
+from .proxy_headers import TrustedProxies
 from .sockets import acked_bytes
 
 log = logging.getLogger("minihttp.server")
 
-_FORWARDED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"}
 _FIXED = {  # the reasons and the numbers are in docs/serving.md
+    "clear_untrusted_proxy_headers": False,  # `proxy_headers` sees to them
     "ident": "minihttp",  # no version: ASVS 13.4.6
     "recv_bytes": 64 * KIB,
     "outbuf_overflow": 1 * MIB,
@@ -66,7 +67,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         max_body_bytes: the largest request body, unless the app says it for each route.
         min_body_bytes_per_second: a body on its way for longer than the idle timeout must come this fast, and
             a response be taken this fast.
-        trusted_proxy: the address whose X-Forwarded-* are believed, `*` for any, or None.
+        trusted_proxy: the addresses and networks whose X-Forwarded-* are believed, `*` for any, or None.
+        trusted_proxy_hops: how many proxies stand in a row; by default as many as are trusted.
         report: called with a `Served` after each request, in the thread that served it.
         max_spooled_bytes: of all bodies and responses that are in files at the same time.
 
@@ -99,12 +101,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         max_spooled_bytes: int,
         trusted_proxy: str | None,
         report: Callable[[Served], None] | None,
+        trusted_proxy_hops: int | None = None,
     ) -> None:
-        settings = dict(_FIXED)
-        if trusted_proxy:
-            settings.update(trusted_proxy=trusted_proxy, trusted_proxy_headers=_FORWARDED)
         adjustments = Adjustments(
-            sockets=[sock], threads=threads, server_name=sock.getsockname()[0], **settings
+            sockets=[sock], threads=threads, server_name=sock.getsockname()[0], **_FIXED
         )
         self.spool = adjustments.spool = Spool(max_spooled_bytes)
         adjustments.slack_bytes = _SLACK_BYTES
@@ -116,10 +116,11 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         adjustments.find_pattern = (
             (lambda request: pattern(request.command, request.request_uri)) if pattern else _nothing
         )
+        self.proxies = TrustedProxies(trusted_proxy or "", trusted_proxy_hops)
         self.admission = Admission(
-            connections, connections_per_peer, trusted_proxy, lambda: self.active_channels.values()
+            connections, connections_per_peer, self.proxies.exempts, lambda: self.active_channels.values()
         )
-        self.report, self.trusted_proxy = report, trusted_proxy
+        self.report = report
         self._rates: dict[Any, MinRate] = {}  # of the responses on their way
         self.probes = Dispatcher(1, "probe")
         self.sockets = Sockets() if hasattr(select, "epoll") else {}

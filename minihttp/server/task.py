@@ -18,6 +18,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected
 from waitress.task import Task, WSGITask, hop_by_hop
 
+from ..errors import HTTPError
 from ..http.error_response import response_for
 from ..http.headers import connection_options
 from ..http.request import request_id
@@ -35,7 +36,7 @@ _RETRY_SECONDS = "5"
 
 
 class ResponseTask(Task):  # type: ignore[misc]
-    """What both kinds of tasks share. `channel.server` has `draining`, `report` and `trusted_proxy`.
+    """What both kinds of tasks share. `channel.server` has `draining`, `report` and `proxies`.
 
     Attributes:
         is_paused: there is more to say, when the client has taken most of what was said.
@@ -146,11 +147,17 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
-        trusted = self.channel.server.trusted_proxy
-        given = environ.get("HTTP_X_REQUEST_ID", "") if trusted in (self.channel.addr[0], "*") else ""
-        if _REQUEST_ID.fullmatch(given):
+        proxies = self.channel.server.proxies
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        if given and proxies.trusts(self.channel.addr[0]) and _REQUEST_ID.fullmatch(given):
             environ["minihttp.request_id"] = given
         request_id(environ)
+        try:
+            proxies.apply(environ)
+        except HTTPError:
+            self.environ = environ
+            self.set_close_on_finish()
+            raise
         if environ["PATH_INFO"].startswith("/_/"):
             environ["minihttp.server_state"] = self.channel.server.state
         return environ
