@@ -43,6 +43,7 @@ ROOMS: dict[str, set[str]] = {
 ROOMS["app"] = set(ROOMS)
 ROOMS["testing"] = {"app", "webhooks"}
 ROOMS["server"] = {"errors", "limits", "logs", "http", "app"}
+ROOMS["dashboard"] = {"errors", "http", "logs", "tracebacks", "values", "app"}
 ROOMS["cli"] = set(ROOMS)
 ROOMS["__main__"] = {"cli"}
 

@@ -40,7 +40,18 @@ COUNTED = 1_000
 """How many documents of a table are counted; a count of more is shown as `1,000+`."""
 MAX_PAGE = 1_000
 _FUNCTIONS = {
-    "query": ("tables", "documents", "document", "functions", "crons", "environment", "logs", "calls"),
+    "query": (
+        "tables",
+        "documents",
+        "document",
+        "functions",
+        "crons",
+        "environment",
+        "logs",
+        "calls",
+        "jobs_run",
+    ),
+    "mutation": ("insert_document", "replace_document", "delete_document"),
     "action": ("run", "run_cron", "check", "rebuild_indexes"),
 }
 
@@ -136,6 +147,19 @@ class AppFunctions:
             return None
         return {"table": row[0], "document": _reader(transaction, row[0]).get(id)}
 
+    def insert_document(self, ctx: Any, table: str, document: Any) -> str:
+        """Insert into a table of the app's, checked like any write; returns the id."""
+        id: str = ctx.db.insert(table, document)
+        return id
+
+    def replace_document(self, ctx: Any, id: str, document: Any) -> None:
+        """Replace the fields of a document of the app's, checked like any write."""
+        ctx.db.replace(id, document)
+
+    def delete_document(self, ctx: Any, id: str) -> None:
+        """Delete a document of the app's."""
+        ctx.db.delete(id)
+
     # ------------------------------------------------------------ functions and crons
 
     def functions(self, ctx: Any) -> list[dict[str, Any]]:
@@ -229,6 +253,10 @@ class AppFunctions:
     def calls(self, ctx: Any) -> list[dict[str, Any]]:
         """How often each function ran in this process, as `CallStatistics.rows`; the framework's too."""
         return self._runner.statistics.rows()
+
+    def jobs_run(self, ctx: Any) -> list[list[int]]:
+        """How many jobs this process ran in each minute of the last day, as `CallStatistics.jobs`."""
+        return self._runner.statistics.jobs()
 
     # ------------------------------------------------------------ keeping it safe
 

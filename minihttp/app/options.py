@@ -169,6 +169,9 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "auth_audience": Option(None, "what its tokens must name; needed for discovery", text),
     "auth_jwks": Option(None, "URL, file or data: URI of its keys; by discovery if absent", text),
     "forward": Option(None, "URL to which the ready-made webhook inbox passes deliveries on", url),
+    "dashboard": Option(
+        "read", "what /_/ does for the admin key: off, read, write", one_of("off", "read", "write")
+    ),
     "log_format": Option("auto", "text, json, or auto: text on a terminal", one_of("auto", "text", "json")),
     "log_level": Option("info", "least level that is logged", one_of("debug", "info", "warning", "error")),
 }

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
         http: HttpRouter
         metrics: health.Metrics | None
+        system_handlers: dict[str, Any]
 
         @property
         def files(self) -> FileStore: ...
@@ -107,6 +108,12 @@ class SystemRoutes:
         upload.wants_body = partial(_may_upload, app)
         if app.options.function_api:
             self._add_function_api(app)
+        for path, handler in app.system_handlers.items():
+            if path == "/":
+                self._fallback.route(path=path, method="GET", handler=handler)
+            else:
+                for method in ("GET", "POST"):
+                    self._routes.route(path_prefix=path, method=method, handler=handler)
         for route in (*self._routes, *self._fallback):
             route.watched = False
         for path, method, _ in self._routes.routes():
@@ -129,7 +136,8 @@ class SystemRoutes:
                 max_body=min(limits.max_args_bytes, limits.max_json_bytes) + _ENVELOPE_BYTES,
             )
         for path, text in _ABOUT.items():
-            self._fallback.route(path=path, method="GET", handler=partial(_about, text))
+            if path not in app.system_handlers:
+                self._fallback.route(path=path, method="GET", handler=partial(_about, text))
 
     def find(self, path: str, method: str, users: Route | None) -> Route | None:
         """The route for a path that the user's router has no exact route for.

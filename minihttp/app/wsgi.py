@@ -76,6 +76,8 @@ class App(RunsQueries, RunsMutations, RunsActions):
         self._services: Services | None = None
         self._opening = threading.RLock()
         self._routes: Routes | None = None  # once it serves
+        self.system_handlers: dict[str, Any] = {}
+        """What answers below `/_/`, and `/` where the user has no route: rooms above put themselves in."""
         self.options = DEFAULTS
         self.limits: Limits
         self.configure(**options)
@@ -381,6 +383,11 @@ class App(RunsQueries, RunsMutations, RunsActions):
     @property
     def inbox(self) -> Inbox:
         return self.services.inbox
+
+    @property
+    def has_admin_key(self) -> bool:
+        """Whether there is an admin key, given as an option or in the environment."""
+        return bool(self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY"))
 
     def missing_secrets(self) -> list[tuple[str, str]]:
         """Those of `secrets` that the environment lacks; of several secrets of one webhook, one is enough."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import socket
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from .routes import route_rows
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
+    from ..dashboard import Installed
     from ..logs import Served
 
 HELP = "serve an app over HTTP"
@@ -57,9 +60,13 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigurationError("--forward is for the ready-made inbox, of a folder without an app")
         args.environ["MINIHTTP_FORWARD"] = settings["forward"]
     app = load_app(args)
-    report: Callable[[Served], None] = logs.access_line
+    is_development = app.options.development or args.fd is not None  # below --reload
+    opened = _open_dashboard(app, settings["dashboard"], is_development)
+    reports: list[Callable[[Served], None]] = [logs.access_line]
     if app.metrics is not None:
-        report = _both(app.metrics.record, logs.access_line)
+        reports.append(app.metrics.record)
+    if opened is not None:
+        reports.append(opened.activity.record)
     watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
     server.serve(
         app,
@@ -68,21 +75,31 @@ def run(args: argparse.Namespace) -> int:
         grace_seconds=settings["grace"],
         min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
         max_spooled_bytes=app.limits.max_spooled_bytes,
-        report=report,
-        ready=lambda bound: logs.say(banner(app, bound.url, bound.host)),
+        report=reports[0] if len(reports) == 1 else _all(reports),
+        ready=lambda bound: logs.say(banner(app, bound.url, bound.host, opened)),
     )
     return 0
 
 
-def _both(first: Callable[[Served], None], second: Callable[[Served], None]) -> Callable[[Served], None]:
+def _all(reports: list[Callable[[Served], None]]) -> Callable[[Served], None]:
     def report(served: Served) -> None:
-        first(served)
-        second(served)
+        for each in reports:
+            each(served)
 
     return report
 
 
-def banner(app: App, url: str, host: str = "") -> str:
+def _open_dashboard(app: App, mode: str, is_development: bool) -> Installed | None:
+    """The dashboard, where an admin key is set; in development without one the banner's link opens it."""
+    from ..dashboard import install, install_welcome
+
+    if is_development:
+        install_welcome(app)
+    key = secrets.token_urlsafe(32) if is_development and not app.has_admin_key else None
+    return install(app, mode, key)
+
+
+def banner(app: App, url: str, host: str = "", dashboard: Installed | None = None) -> str:
     """What a person wants to know once the server listens: where, what, and what is missing.
 
     Args:
@@ -95,6 +112,9 @@ def banner(app: App, url: str, host: str = "") -> str:
     lines += [f"  {row['method']:<{width}}  {row['path']}" for row in rows[:_MAX_ROUTES_SHOWN]]
     if len(rows) > _MAX_ROUTES_SHOWN:
         lines.append(f"  and {len(rows) - _MAX_ROUTES_SHOWN} more: see `routes`")
+    if dashboard is not None:
+        shows_link = sys.stderr.isatty() or not app.has_admin_key  # a log must not hold what opens it
+        lines.append(f"  dashboard: {url}{dashboard.link() if shows_link else '/_/'}")
     lines += [f"  warning: {warning}" for warning in secret_warnings(app)]
     lines += [f"  note: {note}" for note in secret_notes(app)]
     if app.options.development and host and not is_loopback(host):

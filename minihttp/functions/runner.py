@@ -60,7 +60,7 @@ class Runner:
         self.environment = environment
         self.clock = database.clock
         self.resolve = registry.resolve
-        self.statistics = CallStatistics()
+        self.statistics = CallStatistics(database.clock)
 
     def run(
         self,
@@ -213,6 +213,8 @@ class Runner:
         finally:
             running.name = outer
             self.statistics.record(function.name, time.perf_counter() - started, failed)
+            if not outer and ctx._call.job_id is not None:
+                self.statistics.ran_job()
 
     def _then(self, function: Function, ctx: Any, value: Any, then: Then) -> Any:
         try:

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
+_MINUTES = 24 * 60  # for which jobs are counted
 _KEPT = 512  # durations of a function, for its percentiles
 
 
@@ -20,9 +23,15 @@ running = _Running()
 
 
 class CallStatistics:
-    """Counts the calls of one process, for any thread."""
+    """Counts the calls of one process, for any thread.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Unix seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._jobs: dict[int, int] = {}
         self._lock = threading.Lock()
         self._calls: dict[str, tuple[list[int], deque[float]]] = {}
 
@@ -36,6 +45,20 @@ class CallStatistics:
             counts[0] += 1
             counts[1] += failed
             durations.append(seconds)
+
+    def ran_job(self) -> None:
+        """Count one run of a job, in its minute."""
+        minute = int(self._clock() // 60)
+        with self._lock:
+            if minute not in self._jobs:
+                for old in [number for number in self._jobs if number <= minute - _MINUTES]:
+                    del self._jobs[old]
+            self._jobs[minute] = self._jobs.get(minute, 0) + 1
+
+    def jobs(self) -> list[list[int]]:
+        """How many jobs ran in the last day: pairs of a minute (of Unix time) and a number, without zeros."""
+        with self._lock:
+            return [[minute, count] for minute, count in self._jobs.items()]
 
     def rows(self) -> list[dict[str, Any]]:
         """By name: `name`, `calls`, `errors`, and `p50Ms` and `p95Ms` of the last 512 calls."""
