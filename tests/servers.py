@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Servers that tests start for themselves on loopback; a test skips where the program is missing.
 
-With the environment variable TESTS_REQUIRE_SERVERS set (the gate sets it) a missing program is a failure.
+With the environment variable CI_REQUIRE_SERVERS set (the gate sets it) a missing program is a failure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def program(name: str) -> str:
     beside = Path(sys.executable).parent / name
     found = shutil.which(name) or (str(beside) if beside.exists() else None)
     if found is None:
-        if os.environ.get("TESTS_REQUIRE_SERVERS"):
+        if os.environ.get("CI_REQUIRE_SERVERS"):
             pytest.fail(f"the program {name} is not installed")
         pytest.skip(f"the program {name} is not installed")
     return found

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The dashboard in a real Chromium: without scripts, by keyboard, narrow and wide, and attacked.
 
-Skips where there is no browser; set TESTS_REQUIRE_SERVERS and it fails instead.
+Skips where there is no browser; set CI_REQUIRE_SERVERS and it fails instead.
 """
 
 from __future__ import annotations
