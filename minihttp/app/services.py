@@ -103,6 +103,7 @@ class Services:
                 crons=app.options.crons,
                 workers=app.options.workers,
                 alone=not backend.shared,
+                notes_path=_notes_path(documents_url),
                 **shared,
             )
             self.idempotency = IdempotencyKeys(self.database, app.options.limits, app.options.clock)
@@ -168,6 +169,12 @@ def try_out(app: Host, stored: bool) -> bool:
         else:
             check_no_files(database, names)
     return True
+
+
+def _notes_path(documents_url: str) -> str | None:
+    """Where the jobs that run are noted: beside a database in a file."""
+    scheme, _, path = documents_url.partition(":")
+    return f"{path}.running" if scheme == "sqlite" and path != ":memory:" else None
 
 
 def _check(name: str, value: object, kind: type) -> None:

@@ -4,7 +4,8 @@
 A mutation runs in the transaction that marks its job as done: effects and state share one commit, so it
 takes effect exactly once. An action is claimed in one commit, run, and ended in another: a process that
 dies in between leaves a row `inProgress`, which `recover` fails, or lets wait for its next attempt if the
-caller gave a retry policy. Knows no threads and no order: `workers.py` decides who runs what, and when.
+caller gave a retry policy. Of a mutation that kills the process only `crash_notes.py` knows. Knows no
+threads and no order: `workers.py` decides who runs what, and when.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import FunctionNotFoundError, LimitError, StorageUnavailableError, ValidationError
 from ..functions.context import CallInfo
+from .crash_notes import CrashNotes
 from .retry import Drop, RetryLater, RetryPolicy
 from .store import JobStore
 
@@ -30,11 +32,12 @@ log = logging.getLogger("minihttp.jobs")
 T = TypeVar("T")
 _MAX_ERROR_CHARACTERS = 8_192
 _MAX_PAUSE_SECONDS = 10.0
+_MAX_CRASHES = 3  # of the process while a mutation ran
 _RECOVERED_AT_ONCE = 100  # a transaction holds the one write lock
 
 
 class Interrupted(Exception):
-    """The process ended while the action ran."""
+    """The process ended while the job ran."""
 
 
 class Executor:
@@ -42,14 +45,19 @@ class Executor:
 
     Args:
         pause: waits so many seconds; returns true when the worker is to stop instead of trying again.
+        notes: of the mutations that run, for the next process if this one dies.
     """
 
-    def __init__(self, store: JobStore, runner: Runner, pause: Callable[[float], bool]) -> None:
+    def __init__(
+        self, store: JobStore, runner: Runner, pause: Callable[[float], bool], notes: CrashNotes
+    ) -> None:
         self._store = store
         self._runner = runner
         self._pause = pause
         self._owner = secrets.token_hex(8)
         self._running: set[str] = set()
+        self._notes = notes
+        self._knows_crashes = False
 
     def run(self, job_id: str, name: str) -> bool:
         """Run a job if it is pending and due; what it raises, SystemExit too, is written down as its failure.
@@ -77,6 +85,7 @@ class Executor:
             self._store.finish(transaction, row, "success", returnValue=value)
             return True
 
+        line = self._notes.begin(job_id)
         try:
             return self._write(run, time_limit_seconds=self._store.limits.mutation_seconds)
         except StorageUnavailableError:
@@ -85,6 +94,8 @@ class Executor:
             if _is_ctrl_c(error):
                 raise
             return self._write(self._failing(job_id, "pending", error))
+        finally:
+            self._notes.end(line)
 
     def _run_action(self, job_id: str) -> bool:
         def claim(transaction: Transaction) -> Document | None:
@@ -185,6 +196,43 @@ class Executor:
 
         if running:
             self._write(write)
+
+    def run_suspects(self) -> None:
+        """At the start, before any other job: count the crash for the mutations that ran when the last
+        process died, and run each of them again, alone, so that the next crash shows whose it was.
+        """
+        if self._knows_crashes:
+            return
+        left_behind = self._notes.left_behind()
+        suspects: list[tuple[str, str]] = []
+
+        def write(transaction: Transaction) -> None:
+            suspects.clear()
+            for job_id in left_behind:
+                row = transaction.system.get(job_id)
+                if row is not None and row["state"]["kind"] == "pending":
+                    self._count_crash(transaction, row, is_alone=len(left_behind) == 1)
+                    suspects.append((job_id, row["name"]))
+
+        if left_behind:
+            self._write(write)
+        self._notes.clear()
+        self._knows_crashes = True
+        for job_id, name in suspects:
+            self.run(job_id, name)
+
+    def _count_crash(self, transaction: Transaction, row: Document, *, is_alone: bool) -> None:
+        crashes = row.get("crashes", 0) + 1
+        facts = row["_id"], row["name"], crashes
+        if crashes >= _MAX_CRASHES and is_alone:
+            error = Interrupted(f"the process ended {crashes} times while this ran")
+            self._store.finish(transaction, row | {"crashes": crashes}, "failed", error=describe(error))
+            text = "job %s (%s) failed: the process ended %d times while it ran"
+        else:
+            changes = {"crashes": crashes, "attempts": row["attempts"] + 1}
+            transaction.system.patch(row["_id"], changes)
+            text = "job %s (%s) ran when the process ended, time %d; it is run alone now"
+        transaction.after_commit(lambda: log.error(text, *facts))
 
     def recover(self, *, alone: bool) -> None:
         """Fail, or let wait for their next attempt, the actions whose process is gone.

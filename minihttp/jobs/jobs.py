@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from ..limits import DEFAULT_LIMITS, Limits
+from .crash_notes import CrashNotes
 from .cron_runs import CronRuns
 from .crons import Crons
 from .executor import Executor
@@ -44,6 +45,7 @@ class Jobs:
         workers: how many jobs may run side by side once it is started.
         alone: whether no other process runs jobs of this database: then actions that were running when the
             last process died are failed at once, otherwise when their lease ends.
+        notes_path: a file beside the database for `CrashNotes`; None where there is no such place.
 
     Raises:
         ConfigurationError: for fewer than 0 workers; CronError: for a cron that cannot run.
@@ -59,6 +61,7 @@ class Jobs:
         crons: Crons | None = None,
         workers: int = 4,
         alone: bool = True,
+        notes_path: str | None = None,
     ) -> None:
         if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
             raise ConfigurationError(f"workers must be an integer from 0, not {workers!r}")
@@ -72,7 +75,10 @@ class Jobs:
         self._pool: WorkerPool | None = None
         self._starting = threading.Lock()
         self.store = JobStore(database, limits, clock, self._wake)
-        self._executor = Executor(self.store, runner, lambda seconds: self._stopped.wait(seconds))
+        self._notes = CrashNotes(notes_path)
+        self._executor = Executor(
+            self.store, runner, lambda seconds: self._stopped.wait(seconds), self._notes
+        )
         self._crons = CronRuns(self.store, runner, crons)
         self._next_maintenance = -math.inf
         self.expired = [self.store.expired]  # each finds some rows that are to go
@@ -123,6 +129,8 @@ class Jobs:
         ended = pool is None or pool.stop(timeout_seconds)
         if not ended:
             log.warning("jobs: some still run after %.3g s and are not waited for", timeout_seconds)
+        if ended:
+            self._notes.close()
         return ended
 
     def _wake(self, due_ms: float) -> None:
@@ -144,6 +152,7 @@ class Jobs:
         """Returns whether some remain: due jobs do not wait until all that has expired is removed."""
         if not self._alone:
             self._executor.renew()
+        self._executor.run_suspects()
         self._executor.recover(alone=self._alone)
         found = [expired for expired in self.expired if self._database.read(expired)]
         for expired in found:
