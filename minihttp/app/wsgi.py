@@ -8,14 +8,17 @@ gunicorn and wsgiref call it alike.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, HTTPError
+from ..errors import ConfigurationError, DataDirectoryError, HTTPError
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
 from ..functions.context import HandlerCtx
 from ..http.deferred import Deferred
@@ -50,7 +53,13 @@ if TYPE_CHECKING:
     from .services import Services
 
 StartResponse = Callable[..., Any]
+log = logging.getLogger("minihttp")
+
 _UPLOAD_PATH = "/api/storage/upload"
+_LOCKED_PAUSE_SECONDS = 1.0  # between two attempts to open data that another process has
+_FORK_GRACE_SECONDS = 1.0
+_apps: weakref.WeakSet[App] = weakref.WeakSet()
+_of_parents: list[Services] = []
 
 
 class App(RunsQueries, RunsMutations, RunsActions):
@@ -75,6 +84,9 @@ class App(RunsQueries, RunsMutations, RunsActions):
         self.failures = RepeatFilter()  # of what handlers and functions let out, for the log
         self._services: Services | None = None
         self._opening = threading.RLock()
+        self._is_prepared = self._serves = self._is_for_child = False
+        self._locked_until = 0.0
+        _apps.add(self)
         self._routes: Routes | None = None  # once it serves
         self.system_handlers: dict[str, Any] = {}
         """What answers below `/_/`, and `/` where the user has no route: rooms above put themselves in."""
@@ -129,7 +141,8 @@ class App(RunsQueries, RunsMutations, RunsActions):
         if self.options.development:
             environ["minihttp.development"] = True
         try:
-            routes = self._routes or self._compose()
+            self._serves = True
+            routes = self._routes or self._compose_or_refuse()
             path, route = routes.match(environ)
             if route is None:
                 response, cors = routes.refusal(path, environ)
@@ -191,6 +204,39 @@ class App(RunsQueries, RunsMutations, RunsActions):
         if request is not None and request.closable:
             return Closing(response(environ, start_response), request.close)
         return response(environ, start_response)
+
+    def _compose_or_refuse(self) -> Routes:
+        """`_compose` for a request: 503 while another process has the data, said once in the log."""
+        now = time.monotonic()
+        if now >= self._locked_until:
+            try:
+                return self._compose()
+            except DataDirectoryError as error:
+                if not error.is_locked:
+                    raise
+                if not self._locked_until:
+                    log.error("%s: run one worker process, or keep documents in PostgreSQL", error)
+                self._locked_until = now + _LOCKED_PAUSE_SECONDS
+        raise HTTPError(503, "Storage is not available now", headers=[("Retry-After", "5")])
+
+    def _before_fork(self) -> None:
+        """A server that loads the app and then forks its workers: what `prepare` opened is for the worker."""
+        if self._services is not None:
+            self._is_for_child = self._is_prepared and not self._serves and not watchdog.calls()
+            if self._is_for_child:
+                self.close(_FORK_GRACE_SECONDS)
+
+    def _after_fork(self) -> None:
+        """In the child: connections and locks of the parent are not ours, and its threads are not here."""
+        self._opening = threading.RLock()
+        if self._services is not None:
+            _of_parents.append(self._services)  # to free it would end the parent's transactions
+            self._services = self._routes = None
+        if self._is_for_child:
+            try:
+                self.prepare()
+            except ConfigurationError as error:
+                log.error("%s", error)  # and each request is refused
 
     def _compose(self) -> Routes:
         """Once, before the first request: all routes; storage and worker where there is work for them."""
@@ -276,10 +322,14 @@ class App(RunsQueries, RunsMutations, RunsActions):
     def prepare(self) -> App:
         """Do now what the first request would: own routes; storage and worker where there is work for them.
 
+        For a server that knows nothing of `App`, where it loads the app (docs/deploy.md). If the server then
+        forks its worker, storage and worker threads are opened there instead.
+
         Raises:
             ConfigurationError: as `open`, and for a route that is taken twice.
         """
         self._compose()
+        self._is_prepared = True
         return self
 
     def check(self, *, stored: bool = True) -> bool:
@@ -457,3 +507,13 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
         return self.runner.run(function, args, kind=kind)
+
+
+def _each_app(call: Callable[[App], None]) -> None:
+    for app in list(_apps):
+        call(app)
+
+
+os.register_at_fork(
+    before=partial(_each_app, App._before_fork), after_in_child=partial(_each_app, App._after_fork)
+)

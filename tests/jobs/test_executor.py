@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from minihttp.errors import ApplicationError, ArgumentValidationError, StorageFullError
+from minihttp.jobs.crash_notes import CrashNotes
 from minihttp.jobs.executor import Executor
 from minihttp.jobs.retry import Drop, RetryLater, RetryPolicy
 from minihttp.limits import Limits
@@ -314,7 +315,7 @@ def test_maintenance_leaves_alone_what_runs_here(world) -> None:
 def test_only_what_is_pending_and_due_is_run(world, kind) -> None:
     """A candidate may have changed since it was read: the claim decides."""
     function = raising(world, kind)
-    executor = Executor(world.jobs.store, world.runner, lambda seconds: True)
+    executor = Executor(world.jobs.store, world.runner, lambda seconds: True, CrashNotes(None))
     early, canceled, running = (world.scheduler.run_after(1, function) for _ in range(3))
     world.scheduler.cancel(canceled)
     store = world.jobs.store
