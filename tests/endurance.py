@@ -30,7 +30,7 @@ from tests.live import PATIENCE_SECONDS, ROOT, Process, serve_command
 
 APP = ROOT / "tests" / "apps" / "journal.py"
 CLIENTS = 3
-SECRET = "whsec_journal"  # noqa: S105
+SECRET = "whsec_journal"
 KINDS = ("note", "note", "file", "delivery")
 STORES = ("filesystem", "sqlite")
 _MAX_FILE_BYTES = 200_000
@@ -150,7 +150,7 @@ class World:
         assert there["follow"] == notes, "a scheduled mutation takes effect exactly once"
         assert set(there["act"]) <= set(notes), "an action of nothing"
         assert set(there["act"].values()) <= {1}, "a scheduled action runs at most once"
-        assert there["ended"] == Counter({key: 2 for key in notes}), "on_complete runs exactly once"
+        assert there["ended"] == Counter(dict.fromkeys(notes, 2)), "on_complete runs exactly once"
         self.files += [e for e in journal if e.kind == "file" and e.is_acknowledged]
         for effect in self.files[-50:] + self.chance.sample(self.files, min(20, len(self.files))):
             reply = self.server.client.get(f"/files/{effect.id}")

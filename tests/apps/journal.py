@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An app in which every effect leaves a mark that can be counted: for the journal of kills (`tests/endurance.py`)."""
+"""An app in which every effect leaves a mark that can be counted, for `tests/endurance.py`."""
 
 from __future__ import annotations
 
