@@ -58,7 +58,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(jobs: Access, args: argparse.Namespace) -> None:
     rows = jobs.query("_jobs:list", state=args.state, limit=args.limit)
-    print_rows(({**_summary(row), "error": _error(row).partition("\n")[0]} for row in rows), args.json)
+    print_rows(
+        ({**_summary(row), "error": _error(row).partition("\n")[0]} for row in rows),
+        args.json,
+        empty="there are no such jobs",
+    )
 
 
 def _summary(row: Document) -> dict[str, Any]:

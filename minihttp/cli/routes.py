@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     app = load_app(args)
-    print_rows(route_rows(app), args.json)
+    print_rows(route_rows(app), args.json, empty="the app has no routes")
     with receiving_nothing():
         app.check(stored=False)
     return 0

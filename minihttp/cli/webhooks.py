@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(inbox: Access, args: argparse.Namespace) -> int:
     rows = inbox.query("_webhooks:list", state=args.state, limit=args.limit)
-    print_rows((_summary(row) for row in rows), args.json)
+    print_rows((_summary(row) for row in rows), args.json, empty="there are no such deliveries")
     return 0
 
 
@@ -168,13 +168,13 @@ def _send(args: argparse.Namespace) -> int:
     [secret] = _secret(args, verifier).values()
     timestamp = int(time.time() - args.age)
     id = f"{_ID_PREFIXES.get(args.provider, '')}{os.urandom(16).hex()}"
-    if args.data:
-        with open(args.data, "rb") as file:
-            body = file.read()
+    if args.body:
+        with open(args.body, "rb") as file:
+            body, media_type = file.read(), "application/json"
     else:
-        body = sample(args.provider, args.event, id=id, timestamp=timestamp)
+        body, media_type = sample(args.provider, args.event, id=id, timestamp=timestamp)
     headers = verifier.sign(body, secret, id=id, timestamp=timestamp, event_type=args.event, url=args.url)
-    headers["Content-Type"] = "application/json"
+    headers["Content-Type"] = media_type
     sent = body + b"x" if args.tamper else body
     return _report([post(args.url, sent, headers) for _ in range(1 + args.duplicate)], args)
 
@@ -282,7 +282,7 @@ def _send_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("provider", metavar="PROVIDER", help=", ".join(webhooks.names()))
     command.add_argument("event", metavar="EVENT", help="such as push or checkout.session.completed")
     command.add_argument("url", metavar="URL", help="where to, such as http://localhost:8080/webhooks/stripe")
-    command.add_argument("--data", metavar="FILE", help="the body, instead of a built-in sample")
+    command.add_argument("--body", metavar="FILE", help="the body, instead of a built-in sample")
     _secret_argument(command)
     command.add_argument("--tamper", action="store_true", help="change the body after signing it")
     command.add_argument("--age", metavar="SECONDS", type=float, default=0, help="sign it as of so long ago")

@@ -115,10 +115,10 @@ class TestSend:
     def test_ones_own_data_and_secret(self, shell: Shell, server: Client, tmp_path: Path) -> None:
         (tmp_path / "event.json").write_bytes(b'{"id": "evt_mine"}')
         target = f"{server.url}/webhooks/stripe"
-        shell("send", "stripe", "x", target, "--data", "event.json")
+        shell("send", "stripe", "x", target, "--body", "event.json")
         assert shell.rows("list", shell.target, "--server", server.url)[0]["delivery"] == "evt_mine"
         shell(
-            "send", "stripe", "x", target, "--data", "event.json", "--secret", "GITHUB_WEBHOOK_SECRET", code=1
+            "send", "stripe", "x", target, "--body", "event.json", "--secret", "GITHUB_WEBHOOK_SECRET", code=1
         )
 
     @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ class TestSend:
                 ["github", "push", "http://127.0.0.1:1"],
                 "http://127.0.0.1:1 did not answer: Connection refused\n",
             ),
-            (["github", "push", "http://h", "--data", "nothing.json"], "nothing.json: No such file"),
+            (["github", "push", "http://h", "--body", "nothing.json"], "nothing.json: No such file"),
         ],
     )
     def test_mistakes(self, shell: Shell, argv: list[str], message: str) -> None:
@@ -220,7 +220,7 @@ class TestInbox:
         self, shell: Shell, filled: Any, server: Client, tmp_path: Path
     ) -> None:
         (tmp_path / "large").write_bytes(b'{"id": "evt_large", "filling": "%s"}' % (b"x" * 200_000))
-        shell("send", "stripe", "x", f"{server.url}/webhooks/stripe", "--data", "large")
+        shell("send", "stripe", "x", f"{server.url}/webhooks/stripe", "--body", "large")
         [shown] = shell.rows(*filled("show", shell.rows(*filled("list"))[0]["id"]))
         assert shown["body"] == (tmp_path / "large").read_text()
         read_end, write_end = os.pipe()
