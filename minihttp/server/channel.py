@@ -284,7 +284,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 task = self._answer_500(request)
         if task.is_paused:
             self._task = task
-            self._go_on()
+            if not task.park():
+                self._go_on()
         else:
             self._end(request, task.close_on_finish or not self.connected)
 

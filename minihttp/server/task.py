@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
@@ -84,6 +85,10 @@ class ResponseTask(Task):  # type: ignore[misc]
         """Gives up what is paused."""
         self.is_paused = False
 
+    def park(self) -> bool:
+        """Whether a paused task waits for something else than its client."""
+        return False
+
     def build_response_header(self) -> bytes:
         options = connection_options(self.request.headers.get("CONNECTION", ""))
         if self.channel.server.draining or self.request.is_unread or "close" in options:
@@ -138,10 +143,37 @@ class ResponseTask(Task):  # type: ignore[misc]
         )
 
 
+class Suspension:
+    """A request that stays open without a thread until somebody knows the answer."""
+
+    __slots__ = ("_channel", "_is_parked", "_lock", "answer")
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._is_parked = False
+        self.answer: Callable[[Any], Iterable[bytes]] | None = None
+
+    def resume(self, answer: Callable[[Any], Iterable[bytes]]) -> None:
+        """Take the answer, start_response -> body, from any thread, perhaps before the request is parked."""
+        with self._lock:
+            self.answer = answer
+            was_parked = self._is_parked
+        if was_parked:
+            self._channel.server.add_task(self._channel)
+
+    def park(self) -> bool:
+        """Leave the request open; False where the answer has come already."""
+        with self._lock:
+            self._is_parked = self.answer is None
+            return self._is_parked
+
+
 class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
     """A request for the application."""
 
     complete: bool
+    _suspension: Suspension | None = None  # the application will answer later
     _body: Iterable[bytes] | None = None  # what the application returned
     _pieces: Iterator[bytes] = iter(())
 
@@ -158,9 +190,19 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
             self.environ = environ
             self.set_close_on_finish()
             raise
+        environ["minihttp.suspend"] = self._suspend
         if environ["PATH_INFO"].startswith("/_/"):
             environ["minihttp.server_state"] = self.channel.server.state
         return environ
+
+    def _suspend(self) -> Callable[[Callable[[Any], Iterable[bytes]]], None]:
+        """Let the application return before it knows the answer (`http/deferred.py`)."""
+        self._suspension = Suspension(self.channel)
+        return self._suspension.resume
+
+    def park(self) -> bool:
+        """Whether nothing can be done before the application's answer comes, which brings the task back."""
+        return self._suspension is not None and self._suspension.park()
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """As PEP 3333 has it."""
@@ -208,8 +250,11 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
             self.set_close_on_finish()
 
     def abandon(self) -> None:
-        """Ends what the application returned."""
+        """Ends what the application returned, or would have answered."""
         self.is_paused = False
+        suspension, self._suspension = self._suspension, None
+        if suspension is not None and suspension.answer is not None:
+            self._body = suspension.answer(lambda status, headers, exc_info=None: None)
         body, self._body, self._pieces = self._body, None, iter(())
         close = getattr(body, "close", None)
         if close is not None:
@@ -217,8 +262,16 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
 
     def _run(self) -> None:
         body = self._body
-        if body is None:
+        if self._suspension is not None:
+            answer, self._suspension = self._suspension.answer, None
+            assert answer is not None
+            body = self._body = answer(self.start_response)
+            self._pieces = iter(body)
+        elif body is None:
             body = self._body = self.channel.server.application(self.get_environment(), self.start_response)
+            if self._suspension is not None:
+                self.is_paused = True
+                return
             if isinstance(body, ReadOnlyFileBasedBuffer) and self._send_file(body):
                 self._body = None  # the channel closes it
                 return
