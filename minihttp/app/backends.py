@@ -28,6 +28,8 @@ _HOME = f"{_parent}.storage_backends".lstrip(".")
 _FILE_WORDS = ("filesystem", "sqlite")
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 
+_POSIX_MODULES = ("fcntl", "resource", "termios")  # of the standard library, but not on Windows
+
 
 def open_documents(url: str, *, must_exist: bool = False) -> DocumentBackend:
     """Open a document backend; a plain path is an sqlite database.
@@ -94,6 +96,11 @@ def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_o
             raise DataDirectoryError(f"there is nothing at {url!r}")
         return backend if find_only else backend(location)
     except ModuleNotFoundError as missing:
+        if missing.name in _POSIX_MODULES:
+            raise ConfigurationError(
+                f"storage backend {scheme!r} needs a POSIX system, such as Linux or macOS:"
+                f" this Python has no {missing.name!r}"
+            ) from None
         raise ConfigurationError(
             f"storage backend {scheme!r} needs the package {missing.name!r}, which is not installed:"
             f" pip install 'minihttp-actions[{scheme}]', or the package itself"

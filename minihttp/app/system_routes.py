@@ -8,11 +8,12 @@ user's. Knows what there is to serve, not how: the function API is loaded by its
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import RouteError
+from ..errors import HTTPError, RouteError
 from ..http.cors import Cors
 from ..http.headers import Headers
 from ..http.response import Response
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
         @property
         def files(self) -> FileStore: ...
 
+
+log = logging.getLogger("minihttp")
 
 _OURS = ("/api/", "/_/")  # what every own route but the fallback begins with
 _ENVELOPE_BYTES = 2_000  # around the arguments of a call, as in Convex
@@ -135,6 +138,8 @@ class SystemRoutes:
                 cors=_MIRROR,
                 max_body=min(limits.max_args_bytes, limits.max_json_bytes) + _ENVELOPE_BYTES,
             )
+        for path in ("/api/sync", "/api/{version}/sync"):  # the second is what Convex's clients ask for
+            self._routes.route(path=path, method="GET", handler=_refuse_websocket)
         for path, text in _ABOUT.items():
             if path not in app.system_handlers:
                 self._fallback.route(path=path, method="GET", handler=partial(_about, text))
@@ -170,3 +175,17 @@ def _call_function(app: Host, operation: str, ctx: Any, request: Request) -> Res
 
 def _about(text: str, ctx: Any, request: Request) -> Response:
     return Response(text)
+
+
+def _refuse_websocket(ctx: Any, request: Request) -> Response:
+    """The answer to Convex's reactive clients, which would reconnect for ever after a 404."""
+    if "websocket" not in request.headers.get("Upgrade", "").lower():
+        raise HTTPError(404, "Not found")
+    _warn_of_websockets()
+    raise HTTPError(426, "There is no websocket here: use ConvexHttpClient, or /api/query and its siblings")
+
+
+@cache
+def _warn_of_websockets() -> None:
+    """Once in the life of a process."""
+    log.warning("a client asks for Convex's websocket, which is not served here: use ConvexHttpClient")

@@ -68,7 +68,9 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             arguments = _usual_command(arguments, environ) + arguments
         args = _parser(arguments[:1]).parse_args(arguments)
         args.argv, args.environ, args.shell_environ = arguments, environ, shell_environ
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()  # a pipe that is closed is noticed here, and not at exit
+        return code
     except MinihttpError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2 if isinstance(error, WrongFlagError) else 1

@@ -120,3 +120,10 @@ def test_copied_elsewhere_and_an_extra_that_is_missing(tmp_path: Path) -> None:
 )
 def test_where_documents_and_files_are(data: str, files: str | None, expected: tuple[str, str]) -> None:
     assert storage_urls(data, files) == expected
+
+
+def test_a_system_that_is_not_posix_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    monkeypatch.delitem(sys.modules, "storage_backends.filesystem", raising=False)
+    with pytest.raises(ConfigurationError, match=r"'filesystem' needs a POSIX system, .* no 'fcntl'"):
+        open_files(str(tmp_path))
