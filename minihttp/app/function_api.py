@@ -36,7 +36,7 @@ from ..http.deferred import Deferred, Done
 from ..http.request import Request
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
-from ..http.strict_json import JSONObject
+from ..http.strict_json import JSONObject, parse_json
 from ..tracebacks import RepeatFilter, error_text, is_on_purpose, shown_frames
 from ..values import decode, encode_clean, encode_wire
 from .idempotency import IdempotencyKeyInUseError
@@ -84,6 +84,7 @@ _FORMATS: dict[str, Callable[[Any], _Encoded]] = {
     "convex_json": _encode_wire,
     "export_json": _encode_wire,
 }
+_MAX_QUERIES = 100  # of one batch: each may read as much as one by itself
 _PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
 )
@@ -173,16 +174,19 @@ class FunctionApi:
 
     def _answer_errors(self, run: Callable[[], Any], request: Request) -> Any:
         try:
-            return run()
+            result = run()
         except (HTTPError, DocumentError) as error:  # of functions, errors are in the outcome
             headers = error.headers if isinstance(error, HTTPError) else ()
             body = {"code": error.code, "message": str(error)}
-            return Response.json(body, status=error.status, headers=headers)
+            result = Response.json(body, status=error.status, headers=headers)
         except StorageUnavailableError as error:
             log.error("%s request_id=%s", error, request.id)
             message = "No space left to store this" if error.status == 507 else "Storage is not available now"
             body = {"code": error.code, "message": message}
-            return Response.json(body, status=error.status, headers={"Retry-After": "5"})
+            result = Response.json(body, status=error.status, headers={"Retry-After": "5"})
+        if isinstance(result, Response):
+            result.headers.set("X-Content-Type-Options", "nosniff")
+        return result
 
     # ------------------------------------------------------------ operations
 
@@ -200,10 +204,15 @@ class FunctionApi:
 
     def get_query(self, request: Request) -> Response:
         body: dict[str, Any] = dict(request.query.items())
+        limits = self._app.options.limits
         try:
-            body["args"] = json.loads(body.get("args") or "{}")
-        except (ValueError, RecursionError) as error:
-            raise HTTPError(400, f"args is not JSON: {error}", code="BadJsonBody") from None
+            body["args"] = parse_json(
+                (body.get("args") or "{}").encode("utf-8", "surrogatepass"),
+                limits.max_json_depth,
+                max_elements=limits.max_json_elements,
+            )
+        except HTTPError as error:
+            raise HTTPError(error.status, f"args: {error.message}", code="BadJsonBody") from None
         return self._answer(_Called(body, _default_format(request)), request, "query")
 
     def run_path(self, request: Request) -> Response | Deferred:
@@ -230,6 +239,9 @@ class FunctionApi:
         queries = _body(request).get("queries")
         if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
             raise HTTPError(400, "missing field `queries`", code="BadJsonBody")
+        if len(queries) > _MAX_QUERIES:
+            message = f"{len(queries)} queries are in one batch, the limit is {_MAX_QUERIES}"
+            raise HTTPError(400, message, code="BadJsonBody")
         calls = [_Called(query, _default_format(request)) for query in queries]
         return Response.json({"results": self._queries(calls, request, None)})
 
@@ -261,6 +273,7 @@ class FunctionApi:
             def outcome(called: _Called) -> _Encoded:
                 def run() -> Any:
                     how["then"] = called.encoded
+                    runner.find(called.path, "query", call, not is_admin)
                     return runner.run_in(transaction, called.path, called.arguments(), **how)
 
                 return _Encoded(encode_json(self._outcome(called, request, run)))
@@ -272,11 +285,14 @@ class FunctionApi:
     def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
         is_admin, call = self._caller(request)
         how: dict[str, Any] = {"call": call, "kind": kind, "public": not is_admin, "wire": True}
-        run: Any = partial(self._app.runner.run, called.path, **how)
+        runner = self._app.runner
+
+        def run(then: Any) -> Any:
+            runner.find(called.path, kind, call, not is_admin)  # before its arguments are decoded
+            return runner.run(called.path, called.arguments(), then=then, **how)
+
         if request.headers.get("Idempotency-Key") is None or not self._is_mutation(called.path):
-            return Response.json(
-                self._outcome(called, request, lambda: run(called.arguments(), then=called.encoded))
-            )
+            return Response.json(self._outcome(called, request, lambda: run(called.encoded)))
 
         def respond(attempt: Attempt) -> Response:
             def then(ctx: Any, value: Any) -> Any:
@@ -285,7 +301,7 @@ class FunctionApi:
                 attempt.keep_in(ctx._transaction, response)
                 return encoded
 
-            return Response.json(self._outcome(called, request, lambda: run(called.arguments(), then=then)))
+            return Response.json(self._outcome(called, request, lambda: run(then)))
 
         return self._app.services.idempotency.answer(request, respond)
 
@@ -303,6 +319,7 @@ class FunctionApi:
         how: dict[str, Any] = {"call": call, "public": not is_admin, "wire": True}
 
         def start(done: Done) -> None:
+            self._app.runner.find(called.path, "mutation", call, not is_admin)
             self._app.runner.submit(called.path, called.arguments(), done, then=called.encoded, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:

@@ -52,6 +52,14 @@ def text(value: Any) -> str:
     return value
 
 
+def words(value: Any) -> list[str]:
+    """Words with commas between them, or a list of them."""
+    found = value.split(",") if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+        raise ValueError("words with commas between them")
+    return [word.strip() for word in found if word.strip()]
+
+
 def switch(value: Any) -> bool:
     word = str(value).lower()
     if word not in _TRUE + _FALSE:
@@ -130,6 +138,11 @@ class AppOptions(TypedDict, total=False):
         Option(None, "opens internal functions; best kept in .env", text, secret=True),
     ]
     function_api: Annotated[bool, Option(True, "serve /api/query and its siblings", switch)]
+    api_origins: Annotated[
+        Iterable[str],
+        Option(("*",), "origins whose pages may call /api/*, with commas between; * for any", words),
+    ]
+    consistent_queries: Annotated[bool, Option(True, "serve /api/query_ts and /api/query_at_ts", switch)]
     wire_names: Annotated[
         str | None,
         Option(None, "camelCase: such names for functions and arguments", one_of("camelCase")),

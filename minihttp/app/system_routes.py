@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import HTTPError, RouteError
 from ..http.cors import Cors
-from ..http.headers import Headers
+from ..http.headers import is_token
 from ..http.response import Response
 from ..http.router import HttpRouter, Route
 from . import health
@@ -52,6 +52,7 @@ _OPERATIONS = {  # the methods of FunctionApi
     ("POST", "/api/function"): "function",
     ("POST", "/api/run/"): "run_path",
 }
+_CONSISTENT = ("query_ts", "query_at_ts")  # a client may hold a snapshot by them
 _ABOUT = {
     "/": "This minihttp deployment is running.",
     "/version": "minihttp",
@@ -60,31 +61,21 @@ _ABOUT = {
 
 
 class _MirrorCors(Cors):
-    """Convex's rule for `/api/*`: any origin, with credentials, asking for any header (`convex.md` §7.5).
+    """The rule for `/api/*`: any header may be asked for, as in Convex (`convex.md` §7.5).
 
-    It gives nothing away: the API knows no cookies, only an Authorization header that a page must hold
-    already.
+    From any origin, unless `App(api_origins=…)` says which; never with credentials: the API knows no cookies,
+    only an Authorization header that a page must hold already.
     """
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        super().__init__(["*"])
-
-    def apply(self, headers: Headers, origin: str | None) -> None:
-        super().apply(headers, origin)
-        if origin is not None:
-            headers.set("Access-Control-Allow-Credentials", "true")
-
     def preflight(self, environ: dict[str, Any], methods: Iterable[str]) -> Response:
         response = super().preflight(environ, methods)
-        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
-        if asked:
-            response.headers.set("Access-Control-Allow-Headers", asked)
+        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+        names = [name for part in asked.split(",") if is_token(name := part.strip(" \t"))]
+        if names:
+            response.headers.set("Access-Control-Allow-Headers", ", ".join(names))
         return response
-
-
-_MIRROR = _MirrorCors()
 
 
 class SystemRoutes:
@@ -101,7 +92,8 @@ class SystemRoutes:
         self._fallback = HttpRouter()
         health.add_routes(app, self._routes, app.metrics)
 
-        files: Any = {"handler": partial(_storage, app), "cors": _MIRROR}
+        cors = _MirrorCors(app.options.api_origins)
+        files: Any = {"handler": partial(_storage, app), "cors": cors}
         for method in ("GET", "POST"):
             self._routes.route(path_prefix="/api/storage/", method=method, **files)
         limit_bytes = app.options.limits.max_upload_bytes
@@ -110,7 +102,7 @@ class SystemRoutes:
         assert upload is not None
         upload.wants_body = partial(_may_upload, app)
         if app.options.function_api:
-            self._add_function_api(app)
+            self._add_function_api(app, cors)
         for path, handler in app.system_handlers.items():
             if path == "/":
                 self._fallback.route(path=path, method="GET", handler=handler)
@@ -127,15 +119,17 @@ class SystemRoutes:
                     " App(function_api=False) frees it"
                 )
 
-    def _add_function_api(self, app: Host) -> None:
+    def _add_function_api(self, app: Host, cors: Cors) -> None:
         limits = app.options.limits
         for (method, path), operation in _OPERATIONS.items():
+            if operation in _CONSISTENT and not app.options.consistent_queries:
+                continue
             where: Any = {"path_prefix" if path.endswith("/") else "path": path}
             self._routes.route(
                 **where,
                 method=method,
                 handler=partial(_call_function, app, operation),
-                cors=_MIRROR,
+                cors=cors,
                 max_body=min(limits.max_args_bytes, limits.max_json_bytes) + _ENVELOPE_BYTES,
             )
         for path in ("/api/sync", "/api/{version}/sync"):  # the second is what Convex's clients ask for

@@ -8,17 +8,14 @@ engine only as `backend.py`.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator, Mapping
-from hmac import compare_digest
-from hmac import digest as hmac_digest
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError, no_attribute
 from ..values import show
 from .catalog import Document, TableInfo, make_document
+from .cursors import seal, unseal
 from .filters import Expression, Filter, build_filter
 from .pagination import page_options, whole_number
 from .ranges import IndexRange, Position
@@ -29,8 +26,7 @@ if TYPE_CHECKING:
 
 _FIRST_ROWS, _MAX_ROWS = 32, 1_024
 _BATCH_BYTES = 1024 * 1024  # a batch grows until its documents take about this much
-_MAC_BYTES = 16
-_ID_END = _MAC_BYTES + 32
+_ID_CHARACTERS = 32
 _REVERSE = {"asc": False, "desc": True}
 IndexHit = tuple[Position, str]
 
@@ -279,21 +275,14 @@ class Query:
         parts = (self._table.name, self._index_name, positions, self._order or "asc")
         return repr((parts, [expression.text for expression in self._filters])).encode()
 
-    def _mac(self, payload: bytes) -> bytes:
-        return hmac_digest(self._lease.catalog.secret, self._shape() + payload, "sha256")[:_MAC_BYTES]
-
     def _make_cursor(self, position: Position | None) -> str:
         payload = position[1].encode() + position[0] if position else b""
-        return urlsafe_b64encode(self._mac(payload) + payload).decode()
+        return seal(self._lease.catalog.secret, self._shape(), payload)
 
     def _open_cursor(self, cursor: Any) -> Position | None:
-        try:
-            sealed = urlsafe_b64decode(cursor) if isinstance(cursor, str) else b""
-        except (Base64Error, ValueError):
-            sealed = b""
-        payload = sealed[_MAC_BYTES:]
-        is_ours = compare_digest(sealed[:_MAC_BYTES], self._mac(payload))
-        if not is_ours or urlsafe_b64encode(sealed).decode() != cursor:  # decoding skips foreign characters
+        secret = self._lease.catalog.secret
+        payload = unseal(secret, self._shape(), cursor) if isinstance(cursor, str) else None
+        if payload is None:
             message = f"Cursor {show(cursor)} is not one of this query"
             raise DocumentError("InvalidCursor", message).refusing(cursor)
-        return (sealed[_ID_END:], sealed[_MAC_BYTES:_ID_END].decode()) if payload else None
+        return (payload[_ID_CHARACTERS:], payload[:_ID_CHARACTERS].decode()) if payload else None

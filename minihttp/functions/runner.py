@@ -93,7 +93,7 @@ class Runner:
             FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
             DeadlineError, StorageUnavailableError, and whatever the function raises.
         """
-        found = self._admit(function, kind, call, public)
+        found = self.find(function, kind, call, public)
         call = call or CallInfo()
         given = dict(args) if checked else self._given_args(found, args, sized, wire)
         return _RUN[found.kind](self, found, given, call, then)
@@ -118,7 +118,7 @@ class Runner:
             FunctionNotFoundError, CallError, ArgumentValidationError, LimitError: for a call that does not
                 begin; `done` is not called then.
         """
-        found = self._admit(function, "mutation", call, public)
+        found = self.find(function, "mutation", call, public)
         call = call or CallInfo()
         given = self._given_args(found, args, False, wire)
         self.database.submit(
@@ -148,7 +148,7 @@ class Runner:
             nested: False for a mutation whose error ends the whole transaction: no sub-transaction then.
             sized, wire, checked, then: as for `run`.
         """
-        found = self._admit(function, kind, call, public)
+        found = self.find(function, kind, call, public)
         call = call or CallInfo()
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")
@@ -165,9 +165,18 @@ class Runner:
         finally:
             transaction.paginated = paginated
 
-    def _admit(
-        self, function: Function | str, kind: str | None, call: CallInfo | None, public: bool
+    def find(
+        self,
+        function: Function | str,
+        kind: str | None = None,
+        call: CallInfo | None = None,
+        public: bool = False,
     ) -> Function:
+        """The function that `run` would run with these arguments, before anything is done with its own.
+
+        Raises:
+            FunctionNotFoundError, CallError: it would not run.
+        """
         try:
             found = self.resolve(function)
         except FunctionNotFoundError:

@@ -16,7 +16,7 @@ import pytest
 from minihttp import App, HttpRouter, Response
 from minihttp.errors import RouteError
 from tests.app.function_api.conftest import ADMIN_KEY
-from tests.live import Client, Reply
+from tests.live import Client, Reply, live
 
 ADMIN = {"Authorization": f"Convex {ADMIN_KEY}"}
 CONVEX = {"Convex-Client": "npm-1.48.0"}
@@ -258,7 +258,7 @@ def test_cors_is_mirrored(client: Client) -> None:
     preflight = client.request("OPTIONS", "/api/query", headers=ask)
     assert preflight.status == 204
     assert preflight.headers["access-control-allow-origin"] == "https://a.example"
-    assert preflight.headers["access-control-allow-credentials"] == "true"
+    assert "access-control-allow-credentials" not in preflight.headers
     assert preflight.headers["access-control-allow-headers"] == "content-type, convex-client"
     assert preflight.headers["access-control-max-age"] == "86400"
     for reply in (
@@ -304,3 +304,43 @@ def test_version_and_name(client: Client) -> None:
     assert client.get("/version").status == 200
     assert client.get("/instance_name").status == 200
     assert "running" in client.get("/").text
+
+
+@pytest.mark.parametrize("asked", ["content-type,\tx-a", "\t", "a b, content-type", ",,", "é"])
+def test_a_preflight_may_ask_for_anything(client: Client, asked: str) -> None:
+    ask = {"Origin": "https://a.example", "Access-Control-Request-Headers": asked}
+    preflight = client.request("OPTIONS", "/api/query", headers=ask)
+    assert preflight.status == 204
+    allowed = preflight.headers["access-control-allow-headers"]
+    assert all(part.strip() == part and " " not in part for part in allowed.split(", "))
+
+
+def test_a_batch_has_a_limit(client: Client) -> None:
+    query = {"path": "messages:echo", "args": {"value": 1}}
+    assert client.post("/api/query_batch", {"queries": [query] * 100}).status == 200
+    reply = client.post("/api/query_batch", {"queries": [query] * 101})
+    assert reply.status == 400 and "limit is 100" in reply.json()["message"]
+
+
+def test_every_reply_says_that_its_type_is_no_guess(client: Client) -> None:
+    for reply in (call(client, "query", "messages:echo", {"value": 1}), call(client, "query", "no:thing")):
+        assert reply.headers["x-content-type-options"] == "nosniff"
+    assert client.post("/api/query", b"{").headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["no:function", "messages:internal_echo"])
+def test_a_function_is_found_before_its_arguments_are_looked_at(client: Client, path: str) -> None:
+    wrong = {"value": {"$integer": "not base64"}}
+    message = call(client, "query", path, wrong, {"Convex-Client": "python-1"}).json()["errorMessage"]
+    assert "Could not find public function" in message
+
+
+def test_only_pages_of_named_origins_may_call() -> None:
+    app = App(data=":memory:", workers=0, api_origins=["https://a.example"], consistent_queries=False)
+    with live(app) as client:
+        ask = {"Access-Control-Request-Method": "POST"}
+        allowed = client.request("OPTIONS", "/api/query", headers={**ask, "Origin": "https://a.example"})
+        assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+        other = client.request("OPTIONS", "/api/query", headers={**ask, "Origin": "https://b.example"})
+        assert "access-control-allow-origin" not in other.headers
+        assert client.post("/api/query_ts").status == client.post("/api/query_at_ts").status == 404
