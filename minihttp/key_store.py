@@ -17,6 +17,7 @@ from .errors import HTTPError
 from .http.credentials import digest, new_token, require_api_key, require_bearer
 
 if TYPE_CHECKING:
+    from .functions.context import SystemCtx
     from .functions.registry import Registry
     from .http.request import Request
 
@@ -121,34 +122,34 @@ class KeyFunctions:
         names = {"query": ("find", "list"), "mutation": ("insert", "touch", "revoke")}
         registry.add_methods("_keys", self, names)
 
-    def insert(self, ctx: Any, **fields: Any) -> dict[str, Any]:
-        system = ctx._transaction.system
+    def insert(self, ctx: SystemCtx, **fields: Any) -> dict[str, Any]:
+        system = ctx.transaction.system
         return _shown(system.get(system.insert(_KEYS, fields)))
 
-    def find(self, ctx: Any, digest: str) -> dict[str, Any] | None:
-        rows = ctx._transaction.system.query(_KEYS)
+    def find(self, ctx: SystemCtx, digest: str) -> dict[str, Any] | None:
+        rows = ctx.transaction.system.query(_KEYS)
         row = rows.with_index("by_digest", lambda q: q.eq("digest", digest)).unique()
         if row is None or "revokedAt" in row:
             return None
         return {**_shown(row), "isDue": _is_due(ctx, row)}
 
-    def touch(self, ctx: Any, id: str) -> None:
+    def touch(self, ctx: SystemCtx, id: str) -> None:
         row = self._row(ctx, id)
         if row is not None and _is_due(ctx, row):
-            ctx._transaction.system.patch(id, {"lastUsedAt": _milliseconds(ctx)})
+            ctx.transaction.system.patch(id, {"lastUsedAt": _milliseconds(ctx)})
 
-    def revoke(self, ctx: Any, id: str) -> bool:
+    def revoke(self, ctx: SystemCtx, id: str) -> bool:
         row = self._row(ctx, id)
         if row is None or "revokedAt" in row:
             return False
-        ctx._transaction.system.patch(id, {"revokedAt": _milliseconds(ctx)})
+        ctx.transaction.system.patch(id, {"revokedAt": _milliseconds(ctx)})
         return True
 
-    def list(self, ctx: Any) -> list[dict[str, Any]]:
-        return [_shown(row) for row in ctx._transaction.system.query(_KEYS).order("desc")]
+    def list(self, ctx: SystemCtx) -> list[dict[str, Any]]:
+        return [_shown(row) for row in ctx.transaction.system.query(_KEYS).order("desc")]
 
-    def _row(self, ctx: Any, id: str) -> Any:
-        system = ctx._transaction.system
+    def _row(self, ctx: SystemCtx, id: str) -> Any:
+        system = ctx.transaction.system
         return system.get(id) if system.normalize_id(_KEYS, id) else None
 
 
@@ -156,9 +157,9 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "digest"}
 
 
-def _milliseconds(ctx: Any) -> float:
+def _milliseconds(ctx: SystemCtx) -> float:
     return float(int(ctx.now() * 1000))
 
 
-def _is_due(ctx: Any, row: Mapping[str, Any]) -> bool:
+def _is_due(ctx: SystemCtx, row: Mapping[str, Any]) -> bool:
     return not 0 <= _milliseconds(ctx) - row.get("lastUsedAt", float("-inf")) < _USED_MILLISECONDS

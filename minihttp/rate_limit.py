@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from .data.schema import Table
 from .data.validators import v
 from .errors import ConfigurationError, RateLimitedError
+from .functions.context import transaction_of
 
 if TYPE_CHECKING:
     from .data.database import Transaction
@@ -79,7 +80,7 @@ class RateLimit:
             key: what is limited, such as `f"send:{user_id}"`; all limits share one space of keys.
             count: how many, at most the capacity.
         """
-        transaction = ctx._transaction
+        transaction = transaction_of(ctx)
         now, row, value = self._look(transaction, key, count)
         allowance = self._judge(now, value, count)
         if allowance.ok:
@@ -112,14 +113,14 @@ class RateLimit:
 
     def check(self, ctx: QueryCtx, key: str, count: float = 1) -> Allowance:
         """What `take` would answer now; takes nothing."""
-        now, _, value = self._look(ctx._transaction, key, count)
+        now, _, value = self._look(transaction_of(ctx), key, count)
         return self._judge(now, value, count)
 
     def reset(self, ctx: MutationCtx, key: str) -> None:
         """Fill up a key, for example after a right password."""
-        row = _row(ctx._transaction, key)
+        row = _row(transaction_of(ctx), key)
         if row is not None:
-            ctx._transaction.system.delete(row["_id"])
+            transaction_of(ctx).system.delete(row["_id"])
 
     def _look(
         self, transaction: Transaction, key: str, count: float

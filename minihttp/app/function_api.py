@@ -31,7 +31,7 @@ from ..errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from ..functions.context import CallInfo
+from ..functions.context import CallInfo, transaction_of
 from ..http.deferred import Deferred, Done
 from ..http.request import Request
 from ..http.response import Response, encode_json
@@ -298,7 +298,7 @@ class FunctionApi:
             def then(ctx: Any, value: Any) -> Any:
                 encoded = called.encode(value)
                 response = Response.json({"status": "success", "value": encoded})
-                attempt.keep_in(ctx._transaction, response)
+                attempt.keep_in(transaction_of(ctx), response)
                 return encoded
 
             return Response.json(self._outcome(called, request, lambda: run(then)))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import HTTPError
+from ..functions.context import transaction_of
 from ..http.response import Response
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Attempt:
             return self.results[digest]
 
         def then(ctx: Any, value: Any) -> Any:
-            self._keys.write(ctx._transaction, self, results={**self.results, digest: value})
+            self._keys.write(transaction_of(ctx), self, results={**self.results, digest: value})
             return value
 
         value = runner.run(function, args, call=call, kind="mutation", then=then)

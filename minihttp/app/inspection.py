@@ -92,7 +92,7 @@ class AppFunctions:
             Rows of `name`, `documents`, `isCapped` (there are more), `isDeclared`, `indexes` (fields by
             name) and `validator` (in Convex's JSON form).
         """
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         declared = {info.name: info for info in transaction.catalog.tables()}
         names = {name for name in declared if name.startswith("_") == system}
         if not system:
@@ -125,7 +125,7 @@ class AppFunctions:
         Raises:
             DocumentError: for a table, index or cursor that cannot be.
         """
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         query = _reader(transaction, table).query(table)
         values = eq or []
         if index is not None or values:
@@ -141,7 +141,7 @@ class AppFunctions:
 
     def document(self, ctx: Any, id: str) -> dict[str, Any] | None:
         """`{"table", "document"}` of an id, of whatever table; None where there is none."""
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         row = transaction.engine.get(id) if ids.is_id(id) else None
         if row is None:
             return None
@@ -179,7 +179,7 @@ class AppFunctions:
             Rows of `name`, `function`, `args`, `schedule`, `nextRun`, and of the last run `lastRun`
             (milliseconds since the epoch), `lastState` and `lastError`, each None where there is none.
         """
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         stored = {row["name"]: row for row in transaction.system.query("_cron_jobs")}
         return [_cron_row(transaction, cron, stored.get(cron.name)) for cron in self._app.options.crons or ()]
 

@@ -41,6 +41,7 @@ class Scheduler(Protocol):
         self, moment: datetime | float, function: Function | str, /, *given: Mapping[str, Any], **args: Any
     ) -> str: ...
     def cancel(self, job_id: str) -> None: ...
+    def retry(self, job_id: str) -> str: ...
     def with_options(self, **options: Any) -> Scheduler: ...
 
 
@@ -208,6 +209,25 @@ class MutationCtx(QueryCtx, RunsMutations):
         return self._runner.scheduler(self._transaction, self._call)
 
 
+def transaction_of(ctx: QueryCtx) -> Transaction:
+    """The transaction of a user's query or mutation, for what writes in it on its behalf."""
+    return ctx._transaction
+
+
+class SystemCtx(MutationCtx):
+    """The context of the framework's own queries and mutations: it says what others keep to themselves."""
+
+    __slots__ = ()
+
+    @property
+    def transaction(self) -> Transaction:
+        return self._transaction
+
+    @property
+    def call(self) -> CallInfo:
+        return self._call
+
+
 class OutsideCtx(Context, RunsQueries, RunsMutations, RunsActions):
     """What actions and handlers share: each `run_*` is a transaction (or an action) of its own."""
 
@@ -279,6 +299,16 @@ class ActionCtx(OutsideCtx):
         self._runner = runner
         self._call = call
         self.deadline = deadline
+
+
+class SystemActionCtx(ActionCtx):
+    """The context of the framework's own actions."""
+
+    __slots__ = ()
+
+    @property
+    def call(self) -> CallInfo:
+        return self._call
 
 
 class Host(Protocol):

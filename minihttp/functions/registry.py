@@ -39,6 +39,7 @@ class Function:
     Attributes:
         kind: "query", "mutation" or "action".
         public: whether the function API serves it.
+        system: whether it is the framework's own, and so is given a `SystemCtx`.
         name: "module:function" once an app has registered it, else the handler's own name.
         wire_name: "module:function" as clients of the function API call it, once it is registered.
         aliases: its arguments' names there, each with the name here.
@@ -55,12 +56,14 @@ class Function:
         *,
         name: str | None = None,
         aliases: Mapping[str, str] | None = None,
+        system: bool = False,
     ) -> None:
         code = getattr(handler, "__code__", None)
         if code is None:
             raise FunctionError(f"a {kind} must be a plain function, not {handler!r}")
         self.kind = kind
         self.public = public
+        self.system = system
         self.handler = handler
         self.name = handler.__name__
         self.own_wire_name = name
@@ -258,7 +261,9 @@ class Registry:
         """
         for kind, methods in names.items():
             for name in methods:
-                self.add(Function(kind, False, getattr(owner, name), None, None), f"{module}:{name}")
+                self.add(
+                    Function(kind, False, getattr(owner, name), None, None, system=True), f"{module}:{name}"
+                )
 
     def check_tables(self, tables: Collection[str]) -> None:
         """Refuse a function whose arguments or result have the id of a table that there is not.

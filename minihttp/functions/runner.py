@@ -22,7 +22,7 @@ from ..errors import (
 from ..limits import DEFAULT_LIMITS, Limits
 from ..values import largest_part, size_bytes
 from ..watchdog import watchdog
-from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx
+from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx, SystemActionCtx, SystemCtx
 from .registry import Function, Registry
 from .statistics import CallStatistics, running
 
@@ -156,7 +156,7 @@ class Runner:
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
         transaction.label = transaction.label or found.name
-        ctx = _CONTEXT[found.kind](self, transaction, call)
+        ctx = _context(found)(self, transaction, call)
         paginated, transaction.paginated = transaction.paginated, False  # one page for each call
         try:
             if found.kind == "query" or not nested:
@@ -262,15 +262,22 @@ class Runner:
 
         def run(transaction: Transaction) -> Any:
             transaction.label = function.name
-            return self._finish(function, _CONTEXT[function.kind](self, transaction, call), args, then)
+            return self._finish(function, _context(function)(self, transaction, call), args, then)
 
         return run
 
     def _action(self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None) -> Any:
         limit_seconds = self.limits.action_seconds
-        ctx = ActionCtx(self, call, time.monotonic() + limit_seconds)
+        make = SystemActionCtx if function.system else ActionCtx
+        ctx = make(self, call, time.monotonic() + limit_seconds)
         return watchdog.run(limit_seconds, function.name, self._finish, function, ctx, args, then)
 
 
 _CONTEXT = {"query": QueryCtx, "mutation": MutationCtx}
+
+
+def _context(function: Function) -> type[QueryCtx]:
+    return SystemCtx if function.system else _CONTEXT[function.kind]
+
+
 _RUN = {"query": Runner._query, "mutation": Runner._mutation, "action": Runner._action}

@@ -19,6 +19,7 @@ from .endpoint import EndpointOptions
 if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Database, Transaction
+    from ..functions.context import SystemActionCtx, SystemCtx
     from ..functions.runner import Runner
 
 _FUNCTIONS = {
@@ -45,22 +46,22 @@ class WebhookFunctions:
 
     # ------------------------------------------------------------ handling
 
-    def run_mutation(self, ctx: Any, endpoint: str, delivery_id: str) -> None:
+    def run_mutation(self, ctx: SystemCtx, endpoint: str, delivery_id: str) -> None:
         """A job: the handler and the delivery's end in the job's own transaction."""
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         row, handler, args = self._call_of(transaction, endpoint, delivery_id)
         if row is not None:
-            self._runner.run_in(transaction, handler, args, call=ctx._call, checked=True)
+            self._runner.run_in(transaction, handler, args, call=ctx.call, checked=True)
             self._rows.finish(transaction, row, "done")
 
-    def run_action(self, ctx: Any, endpoint: str, delivery_id: str) -> None:
+    def run_action(self, ctx: SystemActionCtx, endpoint: str, delivery_id: str) -> None:
         """A job. A delivery that is finished already, by an attempt that died just after, is left alone."""
         row, handler, args = self._database.read(
             lambda transaction: self._call_of(transaction, endpoint, delivery_id)
         )
         if row is None:
             return
-        self._runner.run(handler, args, call=ctx._call, checked=True)
+        self._runner.run(handler, args, call=ctx.call, checked=True)
 
         def finish(transaction: Transaction) -> None:
             now = self._rows.find(transaction, endpoint, delivery_id)
@@ -69,9 +70,9 @@ class WebhookFunctions:
 
         self._database.write(finish)
 
-    def ended(self, ctx: Any, endpoint: str, delivery_id: str, job_id: str, result: Document) -> None:
+    def ended(self, ctx: SystemCtx, endpoint: str, delivery_id: str, job_id: str, result: Document) -> None:
         """A job has ended: one that failed for good, or was cancelled, leaves its delivery dead."""
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         row = self._rows.find(transaction, endpoint, delivery_id)
         if row is not None and row["state"] == "pending" and row["jobId"] == job_id:
             self._rows.finish(transaction, row, "dead", error=result.get("error", "cancelled"))
@@ -103,15 +104,15 @@ class WebhookFunctions:
 
     # ------------------------------------------------------------ for the command line
 
-    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Document]:
+    def list(self, ctx: SystemCtx, state: str | None = None, limit: float = 50) -> list[Document]:
         """The newest deliveries (of one state), or with state "refused" the newest refusals."""
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         rows = islice(self._rows.newest(transaction, state), int(limit))
         return [self._with_job(transaction, row) for row in rows]
 
-    def show(self, ctx: Any, id: str) -> Document:
+    def show(self, ctx: SystemCtx, id: str) -> Document:
         """A delivery or a refusal with its body, if that was kept."""
-        transaction: Transaction = ctx._transaction
+        transaction = ctx.transaction
         row = self._rows.get(transaction, id)
         return {**self._with_job(transaction, row), "body": self._rows.body(transaction, row)}
 
@@ -122,12 +123,12 @@ class WebhookFunctions:
         error = job.get("lastError") if row["state"] == "pending" else row["error"]
         return {**row, "attempts": job["attempts"], "error": error}
 
-    def replay(self, ctx: Any, id: str) -> bool:
+    def replay(self, ctx: SystemCtx, id: str) -> bool:
         """Run the handler again; false for a refusal, or where the route or its handler are gone."""
-        row = self._rows.get(ctx._transaction, id)
-        return self._again(ctx._transaction, row)
+        row = self._rows.get(ctx.transaction, id)
+        return self._again(ctx.transaction, row)
 
-    def retry_dead(self, ctx: Any, before: float | None = None) -> dict[str, float]:
+    def retry_dead(self, ctx: SystemCtx, before: float | None = None) -> dict[str, float]:
         """Run the handlers of some dead deliveries again.
 
         Returns how many were `retried`, 0 when there are no more, and the `before` of the next call: what
@@ -136,9 +137,9 @@ class WebhookFunctions:
         before = self._rows.now_ms() if before is None else before
         handled = {path for path, endpoint in self._endpoints.items() if endpoint.handler}
         rows = self._rows.dead(
-            ctx._transaction, lambda row: row["completedAt"] <= before and row["endpoint"] in handled
+            ctx.transaction, lambda row: row["completedAt"] <= before and row["endpoint"] in handled
         )
-        return {"retried": sum(self._again(ctx._transaction, row) for row in rows), "before": before}
+        return {"retried": sum(self._again(ctx.transaction, row) for row in rows), "before": before}
 
     def _again(self, transaction: Transaction, row: Document) -> bool:
         endpoint = self._endpoints.get(row["endpoint"])
@@ -147,9 +148,9 @@ class WebhookFunctions:
             self._rows.replay(transaction, row, run)
         return run is not None
 
-    def prune(self, ctx: Any) -> int:
+    def prune(self, ctx: SystemCtx) -> int:
         """Remove some of the deliveries whose retention is over; returns how many."""
-        rows = self._rows.expired(ctx._transaction)
+        rows = self._rows.expired(ctx.transaction)
         for row in rows:
-            ctx._transaction.system.delete(row["_id"])
+            ctx.transaction.system.delete(row["_id"])
         return sum("deliveryId" in row for row in rows)

@@ -6,12 +6,13 @@ As internal functions they are open to whoever holds the admin key. Knows no thr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .store import JobStore
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
+    from ..functions.context import SystemCtx
     from ..functions.registry import Registry
 
 _FUNCTIONS = {"query": ("list", "show"), "mutation": ("retry", "cancel")}
@@ -27,21 +28,21 @@ class JobFunctions:
         """Put them into the app's registry."""
         registry.add_methods("_jobs", self, _FUNCTIONS)
 
-    def list(self, ctx: Any, state: str | None = None, limit: float = 50) -> list[Document]:
+    def list(self, ctx: SystemCtx, state: str | None = None, limit: float = 50) -> list[Document]:
         """Jobs as `JobStore.by_state` orders them, without what may be large: arguments and results."""
-        rows = self._store.by_state(ctx._transaction, state, int(limit))
+        rows = self._store.by_state(ctx.transaction, state, int(limit))
         return [{name: row[name] for name in row.keys() - _LARGE} for row in rows]
 
-    def show(self, ctx: Any, id: str) -> Document | None:
+    def show(self, ctx: SystemCtx, id: str) -> Document | None:
         """A job, or None when it has been removed."""
-        return self._store.find(ctx._transaction, id)
+        return self._store.find(ctx.transaction, id)
 
-    def retry(self, ctx: Any, id: str) -> str:
+    def retry(self, ctx: SystemCtx, id: str) -> str:
         """Run a job that has ended once more; returns the id of the new job."""
         job_id: str = ctx.scheduler.retry(id)
         return job_id
 
-    def cancel(self, ctx: Any, id: str) -> Document | None:
+    def cancel(self, ctx: SystemCtx, id: str) -> Document | None:
         """Cancel a job that has not ended; returns what it is then."""
         ctx.scheduler.cancel(id)
         return self.show(ctx, id)
