@@ -34,6 +34,7 @@ SECRET = "whsec_journal"
 KINDS = ("note", "note", "file", "delivery")
 STORES = ("filesystem", "sqlite")
 _MAX_FILE_BYTES = 200_000
+_MAX_ANSWERS = 150  # of one life of a server
 _KILLED_AGAIN = 0.25  # how often the next start is killed too
 
 
@@ -54,6 +55,7 @@ class World:
         self.chance = chance
         self.options = ("--files", store, "--log-level", "warning")
         self.env = {"JOURNAL_SECRET": SECRET}
+        self.answers = threading.Semaphore(0)
         self.files: list[Effect] = []
         self.figures: Counter[str] = Counter()
         self.slowest_start_seconds = 0.0
@@ -68,6 +70,7 @@ class World:
     def round(self, number: int) -> None:
         """Write until the kill, come back, and check."""
         journal: list[Effect] = []
+        self.answers = threading.Semaphore(0)
         wrong: list[BaseException] = []
         writers = [
             threading.Thread(target=self._write, args=(f"{number}", client, journal, wrong))
@@ -75,7 +78,8 @@ class World:
         ]
         for writer in writers:
             writer.start()
-        threading.Event().wait(self.chance.uniform(0.05, 1.5))
+        for _ in range(self.chance.randint(1, _MAX_ANSWERS)):
+            assert self.answers.acquire(timeout=PATIENCE_SECONDS), wrong
         self.server.kill()
         self.figures["kills"] += 1
         for writer in writers:
@@ -115,6 +119,7 @@ class World:
         reply = self.server.client.post(path, body, headers)
         assert reply.status == 200, reply
         effect.is_acknowledged = True
+        self.answers.release()
         return reply
 
     def _send_note(self, effect: Effect, chance: random.Random) -> None:
