@@ -612,3 +612,20 @@ def test_ids_of_tables_that_there_are_not_are_refused_at_start() -> None:
     finally:
         del globals()["look"]
     assert look.location in str(caught.value)
+
+
+def test_white_space_around_a_secret_is_not_part_of_it() -> None:
+    http = HttpRouter(secrets=["KEY"])
+    http.get("/x")(lambda ctx, request: {"key": ctx.secret("KEY")})
+    for value, status in (("  abc\n", 200), (" \n", 503), ("", 503)):
+        app = App(http, data=":memory:", environment={"KEY": value, "MINIHTTP_ADMIN_KEY": "admin\n"})
+        with testing.in_memory(app) as copy:
+            client = webtest.TestApp(copy)
+            response = client.get("/x", expect_errors=True)
+            assert response.status_int == status
+            assert copy.missing_secrets() == ([] if status == 200 else [("", "KEY")])
+            if status == 200:
+                assert response.json == {"key": "abc"}
+            call = {"path": "_jobs:list", "args": {}, "format": "json"}
+            headers = {"Authorization": "Convex admin"}
+            assert client.post_json("/api/function", call, headers=headers).json["status"] == "success"

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
+from minihttp.data.database import Database
 from minihttp.data.schema import Schema, Table
 from minihttp.data.validators import v
 from minihttp.errors import SchemaError
+from storage_backends.sqlite import DocumentBackend
 
 FIELDS = {"name": v.string(), "author": v.object({"city": v.string()})}
 
@@ -72,3 +77,20 @@ def test_tables_that_cannot_be(make: object, message: str) -> None:
     with pytest.raises(SchemaError) as caught:
         make()  # type: ignore[operator]
     assert message in str(caught.value)
+
+
+def test_a_table_that_leaves_the_schema_is_said_in_the_log_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def opened(schema: Schema) -> Database:
+        return Database(DocumentBackend(str(tmp_path / "a.db")), schema)
+
+    full = Schema(kept=Table({"n": v.number()}), gone=Table({"n": v.number()}), empty=Table(v.any()))
+    with closing(opened(full)) as db:
+        db.write(lambda t: (t.db.insert("kept", {"n": 1}), t.db.insert("gone", {"n": 1})))
+    for _ in range(2):
+        opened(Schema(kept=Table({"n": v.number()}))).close()
+    [said] = [r.getMessage() for r in caplog.records if "not in the schema any more" in r.getMessage()]
+    assert said.startswith('table "gone" is not in the schema any more')
+    with closing(opened(full)) as db:
+        assert len(db.read(lambda t: t.db.query("gone").collect())) == 1
