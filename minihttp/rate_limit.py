@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RATE_LIMITS = "_rate_limits"
 RATE_LIMIT_TABLES = {RATE_LIMITS: Table(v.any()).index("by_key", ["key"]).index("by_full_time", ["fullTime"])}
 _PRUNED_AT_ONCE = 100
+_CLOCKS_APART_SECONDS = 5.0  # of two machines at the most; a clock that is further back was set back
 
 
 class Allowance(NamedTuple):
@@ -85,7 +86,9 @@ class RateLimit:
         allowance = self._judge(now, value, count)
         if allowance.ok:
             value -= count
-        clock_went_back = row is not None and row["time"] > now  # the row has to begin anew from here
+        clock_went_back = row is not None and row["time"] > now + _CLOCKS_APART_SECONDS  # begin anew
+        if row is not None and not clock_went_back:
+            now = max(now, row["time"])
         if allowance.ok or clock_went_back:
             full_after = (self.capacity - value) / self.rate * self.period_seconds
             state = {

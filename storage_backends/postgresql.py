@@ -63,10 +63,10 @@ class DocumentBackend:
         self._statements = Statements(self._target.prepares)
         self._prepared = PREPARED if self._target.prepares else ""
         self._idle: list[Connection] = []
-        self._free = threading.Semaphore(self._target.connections - self._target.writers - 1)
+        self._free = threading.Semaphore(self._target.connections - self._target.writers - 2)
         self._closed = False
         name = f"{socket.gethostname()}:{os.getpid()}"
-        self._tokens = tokens = [Token(token_hex(16), name) for _ in range(self._target.writers)]
+        self._tokens = tokens = [Token(token_hex(16), name) for _ in range(self._target.writers + 1)]
         connection = self._connect("")  # the statements need the tables
         try:
             _prepare_tables(connection)
@@ -87,6 +87,10 @@ class DocumentBackend:
             lambda: self._connect("", direct), listens or self._target.prepares, self._clock, tokens
         )
         self._writers: list[Writers] = []
+        *tokens, locker = tokens
+        self._lockers = Writers(
+            self._statements, self._connect, locker, max_batch_seconds, by_locks=True
+        )  # they connect when they are first needed
         for token in tokens:
             first = self._writers[0] if self._writers else None
             self._writers.append(Writers(self._statements, self._connect, token, max_batch_seconds, first))
@@ -135,9 +139,12 @@ class DocumentBackend:
         *,
         any_thread: bool = False,
         guard: tuple[str, str] | None = None,
+        by_locks: bool = False,
     ) -> T:
         writers = self._writers[0]
-        if len(self._writers) > 1:
+        if by_locks:
+            writers = self._lockers
+        elif len(self._writers) > 1:
             writers = min(self._writers, key=lambda some: some.busy + some.waiting)
         return writers.write(run, deadline_seconds, any_thread, guard)
 
@@ -189,7 +196,7 @@ class DocumentBackend:
         self._watch.close()
         while self._idle:
             self._idle.pop().close()
-        for writers in reversed(self._writers):
+        for writers in (self._lockers, *reversed(self._writers)):
             writers.close(_MAX_CLOSING_SECONDS)
 
 

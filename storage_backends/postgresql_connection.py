@@ -130,7 +130,7 @@ class Target:
                 own[name] = unquote(value)
             else:
                 theirs.append(part)
-        self.connections = self._number(own, "connections", 3, 10_000)
+        self.connections = self._number(own, "connections", 5, 10_000)
         self.writers = self._number(own, "writers", 1, 8)
         self.prepares = bool(self._number(own, "prepare", 0, 1))
         self.listen = own["listen"]

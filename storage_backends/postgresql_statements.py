@@ -52,7 +52,7 @@ _STATEMENTS = {
         'SELECT "index", key, id, rest FROM entries WHERE ("index", key, id) >= ($1, $2, $3)'
         ' ORDER BY "index", key, id LIMIT $4',
     ),
-    "lock": ("text", "SELECT 1 FROM documents WHERE id = $1 FOR UPDATE SKIP LOCKED"),
+    "lock": ("text", 'SELECT "table" || chr(30) || json FROM documents WHERE id = $1 FOR UPDATE SKIP LOCKED'),
     "put": (
         "text, text, text",
         "INSERT INTO documents VALUES ($1, $2, $3)"

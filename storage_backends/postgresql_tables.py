@@ -87,7 +87,7 @@ class Reading:
 
     def get(self, id: str) -> tuple[str, str] | None:
         result = self.ask(self._statements("get", quoted(id)))
-        return _document(result.get_value(0, 0)) if result.ntuples else None
+        return document(result.get_value(0, 0)) if result.ntuples else None
 
     def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
         return [(id, json) for id, (_, json) in self._stored(start, stop, reverse, limit)]
@@ -122,7 +122,7 @@ class Reading:
         name = "scan_back" if reverse else "scan"
         value = self.ask(self._statements(name, quoted(start), quoted(stop), limit))
         get = value.get_value
-        return [(get(n, 0).decode(), _document(get(n, 1))) for n in range(value.ntuples)]
+        return [(get(n, 0).decode(), document(get(n, 1))) for n in range(value.ntuples)]
 
     def _entries(self, index: int, piece: Piece, limit: int) -> list[tuple[Position, tuple[str, str]]]:
         """The entries of a piece of an index that begins where the last one ended, with their documents; an
@@ -155,9 +155,9 @@ class Reading:
         result = self.ask(self._statements(name, index, *bounds, "NULL" if limit is None else limit))
         get, out = result.get_value, []
         for n in range(result.ntuples):
-            document, rest = get(n, 2), get(n, 3)
+            value, rest = get(n, 2), get(n, 3)
             position = (_bytes(get(n, 0)), get(n, 1).decode())
-            out.append((position, document and _document(document), _bytes(rest) if rest else b""))
+            out.append((position, value and document(value), _bytes(rest) if rest else b""))
         return out
 
 
@@ -197,7 +197,7 @@ def _end_of_prefix(key: bytes) -> bytes:
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else key + b"\xff" * 8_192
 
 
-def _document(value: bytes) -> tuple[str, str]:
+def document(value: bytes) -> tuple[str, str]:
     table, _, json = value.decode().partition("\x1e")
     return table, json
 

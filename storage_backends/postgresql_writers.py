@@ -42,6 +42,7 @@ _MAX_OUTAGE_SECONDS = 30.0  # without a server that answers
 _PAUSE_SECONDS = 0.002  # times the number of failures, at random
 _BEGIN = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE gate IN {} MODE; "
 _SHARED, _ALONE = _BEGIN.format("ROW SHARE"), _BEGIN.format("EXCLUSIVE")
+_BY_LOCKS = "BEGIN ISOLATION LEVEL READ COMMITTED; "
 
 
 class _Ticket:
@@ -99,6 +100,7 @@ class Writers:
         token: of these writers.
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
         first: the writers that run what these have to run again; None: these themselves.
+        by_locks: for mutations that rely on nothing but documents that they have locked: READ COMMITTED.
     """
 
     def __init__(
@@ -108,19 +110,22 @@ class Writers:
         token: Token,
         max_batch_seconds: float,
         first: Writers | None = None,
+        by_locks: bool = False,
     ) -> None:
+        self._by_locks = by_locks
         self._connect = connect
         self._token = token
         self._max_batch_seconds = max_batch_seconds
         self._first = first or self
-        self._writing = Writing(statements, _SHARED, connect)
         self._queue_lock = threading.Lock()  # for `_queue` and `_leader`
         self._queue: deque[_Ticket] = deque()
         self._leader: _Ticket | None = None  # whose thread leads: it alone uses what follows
         self._batch: list[_Ticket] = []
         self._began_at = 0.0
+        self._places: dict[Guard, str] = {}  # of guards, in their table
         self._in_doubt = False  # a COMMIT was sent, and its answer has not come
         self._conflicts = self._runs = 0
+        self._writing = Writing(statements, self._begin_text(), connect)
         self._lost_at = 0.0  # when the line broke for the first time in this batch
         self._closing = self._closed = False
         self._committer_gate: threading.Lock | None = None  # once there is a committer
@@ -353,21 +358,49 @@ class Writers:
             return
         self._committed()
 
+    def _begin_text(self) -> str:
+        if self._by_locks:
+            return _BY_LOCKS
+        return _ALONE if self._conflicts >= _RUNS_BEFORE_THE_GATE else _SHARED
+
     def _commit_text(self, changes: list[str]) -> str:
         """All that is written, the guards and the token. What was only read is committed too: until then
         nobody knows that it was true at one moment."""
-        guards = dict.fromkeys(ticket.guard for ticket in self._batch if ticket.guard is not None)
+        share = " FOR SHARE" if self._by_locks else ""
         checks = [
-            f"SELECT sqrt(count(*) - 1) FROM documents WHERE id = {quoted(id)} AND json = {quoted(json)}"
-            for id, json in guards
+            "SELECT sqrt(count(*) - 1) FROM (SELECT 1 FROM documents"
+            f" WHERE {self._where(guard)} AND json = {quoted(guard[1])}{share}) guard"
+            for guard in self._guards()
         ]
         token = [self._token.next()] if changes else []
         return "; ".join([*checks, *changes, *token, "COMMIT"])
 
+    def _guards(self) -> list[Guard]:
+        return list(dict.fromkeys(ticket.guard for ticket in self._batch if ticket.guard is not None))
+
+    def _where(self, guard: Guard) -> str:
+        """A condition for the guard. By its place in the table, once that is known: a look into the index
+        would make all transactions conflict that write near it there."""
+        place = self._places.get(guard)
+        return f"ctid = '{place}' AND id || '' = {quoted(guard[0])}" if place else f"id = {quoted(guard[0])}"
+
+    def _find_places(self, guards: list[Guard]) -> None:
+        unknown = [guard for guard in guards if guard not in self._places]
+        connection = self._writing.connection
+        if not unknown or connection is None:
+            return
+        self._places.clear()
+        with suppress(Fault):  # then another time
+            for guard in guards:
+                found = connection.rows(f"SELECT ctid FROM documents WHERE id = {quoted(guard[0])}")
+                self._places.update((guard, str(place)) for (place,) in found)
+
     def _committed(self) -> None:
+        guards = self._guards()
         self.commits += 1
         self.mutations += len(self._batch)
         self._complete(None)
+        self._find_places(guards)
 
     # -- what fails
 
@@ -436,6 +469,9 @@ class Writers:
             return self._conflicts < _MAX_RUNS
         if fault.errno == FOREIGN:
             return self._runs < _MAX_RUNS and self._restore_token()
+        if fault.errno == errno.ESTALE and self._places:
+            self._places.clear()  # it may only have been moved
+            return self._runs < _MAX_RUNS
         if fault.errno == errno.ESTALE and any(ticket.guard is None for ticket in self._batch):
             for ticket in [ticket for ticket in self._batch if ticket.guard is not None]:
                 self._batch.remove(ticket)
@@ -485,7 +521,7 @@ class Writers:
                     ticket.writers = first
                     first._enqueue(ticket)
                 del self._batch[-1]
-        self._writing.begin = _ALONE if self._conflicts >= _RUNS_BEFORE_THE_GATE else _SHARED
+        self._writing.begin = self._begin_text()
 
     def _refuse_all(self, fault: Fault) -> None:
         """Who waited beside the refused one need not wait again."""
@@ -506,7 +542,7 @@ class Writers:
         self._in_doubt = False
         self._conflicts = self._runs = 0
         self._lost_at = 0.0
-        self._writing.begin = _SHARED
+        self._writing.begin = self._begin_text()
         self._writing.reset()
 
     def _finish(self, ticket: _Ticket) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from .postgresql_connection import Connection, Fault, binary, quoted
 from .postgresql_statements import Statements
-from .postgresql_tables import MAX_KEY_BYTES, Piece, Position, Reading
+from .postgresql_tables import MAX_KEY_BYTES, Piece, Position, Reading, document
 
 K = TypeVar("K", str, Position)
 
@@ -228,7 +228,12 @@ class Writing(Reading):
 
     def lock(self, id: str) -> bool:
         self.refuse_if_lost()
-        return bool(self._documents.get(id)) or bool(self.ask(self._statements("lock", quoted(id))).ntuples)
+        if self._documents.get(id):
+            return True
+        result = self.ask(self._statements("lock", quoted(id)))
+        if result.ntuples:
+            self._read[id] = document(result.get_value(0, 0))  # where the snapshot moves, it is newer now
+        return bool(result.ntuples)
 
     # -- the commit
 

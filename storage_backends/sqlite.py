@@ -211,6 +211,7 @@ class DocumentBackend:
         *,
         any_thread: bool = False,
         guard: tuple[str, str] | None = None,
+        by_locks: bool = False,
     ) -> T:
         return self._writers.write(run, deadline_seconds, any_thread)
 

@@ -84,8 +84,10 @@ class Services:
             close = self.database.close
             shared["clock"] = self.database.clock
             names = without_password(documents_url), without_password(files_url)
+            file_backend = open_files(files_url)
+            _refuse_files_of_one_machine(backend, file_backend, app.options.files)
             self.files = FileStore(
-                open_files(files_url), self.database, origin=app.options.origin, names=names, **shared
+                file_backend, self.database, origin=app.options.origin, names=names, **shared
             )
             close = self._close_storage
             self.runner = Runner(
@@ -175,6 +177,20 @@ def _notes_path(documents_url: str) -> str | None:
     """Where the jobs that run are noted: beside a database in a file."""
     scheme, _, path = documents_url.partition(":")
     return f"{path}.running" if scheme == "sqlite" and path != ":memory:" else None
+
+
+def _refuse_files_of_one_machine(documents: Any, files: Any, named: str | None) -> None:
+    """With documents that other machines share, each would have files of its own.
+
+    Raises:
+        ConfigurationError: unless the file store is shared too, or somebody has named it.
+    """
+    if documents.shared and named is None and not getattr(files, "shared", False):
+        files.close()
+        raise ConfigurationError(
+            "the documents are shared with other machines and the files would not be: name a file store,"
+            " such as --files s3://bucket, or the folder of this machine if it is the only one"
+        )
 
 
 def _check(name: str, value: object, kind: type) -> None:

@@ -112,6 +112,7 @@ class DocumentBackend(Protocol):
         *,
         any_thread: bool = False,
         guard: Guard | None = None,
+        by_locks: bool = False,
     ) -> T:
         """Run `run` in a serializable transaction and return its result once it is durable.
 
@@ -121,6 +122,9 @@ class DocumentBackend(Protocol):
 
         A `guard` is a document that must be exactly so in this transaction, else Fault(ESTALE) and nothing is
         written, whatever `run` did; an engine that is not shared ignores it.
+
+        With `by_locks`, `run` relies on nothing but documents that it has locked (`lock`) and then read: it
+        need not be serializable with others, so it makes nobody run again. Not every engine makes use of it.
         """
         ...
 

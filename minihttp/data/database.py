@@ -229,6 +229,7 @@ class Database:
         *,
         time_limit_seconds: float | None = None,
         any_thread: bool = False,
+        by_locks: bool = False,
     ) -> T:
         """Run `run(transaction)` as one serializable transaction; when this returns, it is durable.
 
@@ -237,6 +238,7 @@ class Database:
         Args:
             any_thread: `run` is the framework's own and takes no locks, so that any thread may run it
                 for this one; it saves a change of threads.
+            by_locks: `run` relies on nothing but documents that it has locked; see `DocumentBackend.write`.
 
         Raises:
             DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
@@ -253,6 +255,8 @@ class Database:
                 return transaction.run(run)
 
             options: dict[str, Any] = {"guard": catalog.guard} if self.shared else {}
+            if by_locks:
+                options["by_locks"] = True
             try:
                 return self._backend.write(body, time_limit_seconds, any_thread=any_thread, **options)
             except self._backend.Fault as fault:

@@ -157,7 +157,7 @@ class Endpoint(EndpointOptions):
         }
 
         def write(transaction: Transaction) -> None:
-            if refused.count is None:
+            if refused.count is None or self._database.shared:  # others may have written some
                 refused.count = len(self._rows.refusals(transaction, self.path).take(self.refused_kept))
             is_full = refused.count >= self.refused_kept
             kept_body = body if self.keep_refused_bodies else None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..functions.runner import Runner
 
 log = logging.getLogger("minihttp.jobs")
+_JITTER_MS = 1_000.0  # by which the time of a shared store may seem to go back
 
 
 class CronRuns:
@@ -43,9 +44,11 @@ class CronRuns:
     def tick(self) -> float:
         """Schedule what is due; returns when the next cron is due, in milliseconds since the epoch."""
         now = self._store.now_ms()
-        if self._next_ms is None or now < self._seen_ms:  # the first time, or the clock went back
+        if self._next_ms is None or now < self._seen_ms - _JITTER_MS:  # or the clock went back
             self._next_ms = self._store.database.write(self._adopt)
         self._seen_ms = now
+        if now >= self._next_ms and self._store.database.shared:
+            self._next_ms = self._store.database.read(self._planned)  # another process may have done it
         if now >= self._next_ms:
             self._next_ms = self._store.database.write(self._run_due)
         return self._next_ms
@@ -84,6 +87,10 @@ class CronRuns:
     def _last_job(self, transaction: Transaction, row: Document) -> Document | None:
         job: Document | None = transaction.system.get(row["job"]) if "job" in row else None
         return job
+
+    def _planned(self, transaction: Transaction) -> float:
+        rows = [row for row in self._rows(transaction) if row["name"] in self._crons]
+        return min((row["nextRun"] for row in rows), default=math.inf)
 
     def _run_due(self, transaction: Transaction) -> float:
         now = self._store.now_ms()

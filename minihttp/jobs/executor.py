@@ -14,13 +14,14 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import FunctionNotFoundError, LimitError, StorageUnavailableError, ValidationError
 from ..functions.context import CallInfo
 from .crash_notes import CrashNotes
 from .retry import Drop, RetryLater, RetryPolicy
-from .store import JobStore
+from .store import CLAIMED, JobStore
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -46,15 +47,25 @@ class Executor:
     Args:
         pause: waits so many seconds; returns true when the worker is to stop instead of trying again.
         notes: of the mutations that run, for the next process if this one dies.
+        has_claims: whether this process has claimed jobs that it has not run yet.
+
+    Attributes:
+        owner: the name by which its claims are known.
     """
 
     def __init__(
-        self, store: JobStore, runner: Runner, pause: Callable[[float], bool], notes: CrashNotes
+        self,
+        store: JobStore,
+        runner: Runner,
+        pause: Callable[[float], bool],
+        notes: CrashNotes,
+        has_claims: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.has_claims = has_claims
         self._store = store
         self._runner = runner
         self._pause = pause
-        self._owner = secrets.token_hex(8)
+        self.owner = secrets.token_hex(8)
         self._running: set[str] = set()
         self._notes = notes
         self._knows_crashes = False
@@ -76,7 +87,7 @@ class Executor:
 
     def _run_mutation(self, job_id: str) -> bool:
         def run(transaction: Transaction) -> bool:
-            row = self._store.due(transaction, job_id)
+            row = self._store.due(transaction, job_id, self.owner)
             if row is None:
                 return False
             name, (args,) = row["name"], row["args"]
@@ -99,9 +110,9 @@ class Executor:
 
     def _run_action(self, job_id: str) -> bool:
         def claim(transaction: Transaction) -> Document | None:
-            row = self._store.due(transaction, job_id)
+            row = self._store.due(transaction, job_id, self.owner)
             if row is not None:
-                self._store.claim(transaction, row, self._owner)
+                self._store.claim(transaction, row, self.owner)
             return row
 
         self._running.add(job_id)
@@ -143,7 +154,10 @@ class Executor:
         row = self._store.find(transaction, job_id)
         if row is None or row["state"]["kind"] != kind:
             return None
-        return row if kind == "pending" or row["owner"] == self._owner else None
+        if kind == "pending":
+            claimed_by_another = row["queue"].startswith(CLAIMED) and row["queue"] != CLAIMED + self.owner
+            return None if claimed_by_another else row
+        return row if row["owner"] == self.owner else None
 
     def _succeed(self, job_id: str, value: Any) -> None:
         def write(transaction: Transaction) -> None:
@@ -185,7 +199,7 @@ class Executor:
     # ------------------------------------------------------------ what other processes left behind
 
     def renew(self) -> None:
-        """Renew the leases of the actions that run here."""
+        """Renew the leases of the jobs that run here or are claimed."""
         running = list(self._running)
 
         def write(transaction: Transaction) -> None:
@@ -193,8 +207,9 @@ class Executor:
                 row = self._mine(transaction, job_id, "inProgress")
                 if row is not None:
                     self._store.renew(transaction, row)
+            self._store.renew_claims(transaction, self.owner)
 
-        if running:
+        if running or self.has_claims():
             self._write(write)
 
     def run_suspects(self) -> None:
@@ -255,6 +270,12 @@ class Executor:
 
         while self._store.database.read(lost):
             self._write(write)
+        while not alone and self._store.database.read(self._store.lost_claims):
+            self._write(partial(self._store.release_claims, owner=None))
+
+    def release(self) -> None:
+        """Leave what is claimed and does not run to other processes."""
+        self._write(partial(self._store.release_claims, owner=self.owner))
 
 
 def _is_ctrl_c(error: BaseException) -> bool:

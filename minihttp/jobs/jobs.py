@@ -11,10 +11,11 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, StorageUnavailableError
 from ..limits import DEFAULT_LIMITS, Limits
 from .crash_notes import CrashNotes
 from .cron_runs import CronRuns
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JOB_TABLES", "Jobs"]
 log = logging.getLogger("minihttp.jobs")
+_CHORES_SECONDS = 60.0  # after which another process may remove what has expired
 
 
 class Jobs:
@@ -76,11 +78,11 @@ class Jobs:
         self._starting = threading.Lock()
         self.store = JobStore(database, limits, clock, self._wake)
         self._notes = CrashNotes(notes_path)
-        self._executor = Executor(
-            self.store, runner, lambda seconds: self._stopped.wait(seconds), self._notes
-        )
+        pause = lambda seconds: self._stopped.wait(seconds)  # noqa: E731
+        self._executor = Executor(self.store, runner, pause, self._notes, self._has_claims)
         self._crons = CronRuns(self.store, runner, crons)
         self._next_maintenance = -math.inf
+        self._listens = False
         self.expired = [self.store.expired]  # each finds some rows that are to go
 
     def scheduler(self, transaction: Transaction | None = None, call: CallInfo | None = None) -> Scheduler:
@@ -115,8 +117,12 @@ class Jobs:
                 self._stopped = threading.Event()
                 self._next_maintenance = -math.inf
                 run, maintain = self._executor.run, self._maintain
-                self._pool = WorkerPool(self.store, run, maintain, self._workers, self._stopped)
+                owner = None if self._alone else self._executor.owner
+                self._pool = WorkerPool(self.store, run, maintain, self._workers, self._stopped, owner)
                 self._pool.start()
+                if not self._alone and not self._listens:
+                    self._listens = True
+                    self._database.listen(self._heard)
 
     def stop(self, timeout_seconds: float = 30.0) -> bool:
         """Take no further jobs, and wait for those that run.
@@ -127,6 +133,9 @@ class Jobs:
         with self._starting:
             pool, self._pool = self._pool, None
         ended = pool is None or pool.stop(timeout_seconds)
+        if pool is not None and not self._alone:
+            with suppress(StorageUnavailableError):  # then their lease has to end
+                self._executor.release()
         if not ended:
             log.warning("jobs: some still run after %.3g s and are not waited for", timeout_seconds)
         if ended:
@@ -137,12 +146,25 @@ class Jobs:
         pool = self._pool
         if pool is not None:
             pool.wake(due_ms)
+        if not self._alone and due_ms <= self.store.now_ms() and (pool is None or pool.busy()):
+            self._database.notify()
+
+    def _heard(self) -> None:
+        """Another process has news."""
+        pool = self._pool
+        if pool is not None:
+            pool.wake(-math.inf)
+
+    def _has_claims(self) -> bool:
+        pool = self._pool
+        return pool is not None and pool.has_claims()
 
     def _maintain(self) -> float:
         """Maintenance and crons; returns when it wants to be called next, in milliseconds since the epoch."""
         now = time.monotonic()
         if now >= self._next_maintenance:
-            self._next_maintenance = now + self._limits.job_lease_seconds / 3
+            seconds = self._limits.job_lease_seconds
+            self._next_maintenance = now + (seconds if self._alone else min(seconds, 30.0)) / 3
             if self._clean_up():
                 self._next_maintenance = now
         next_cron_ms = self._crons.tick()
@@ -154,6 +176,8 @@ class Jobs:
             self._executor.renew()
         self._executor.run_suspects()
         self._executor.recover(alone=self._alone)
+        if not self._alone and not self.store.lease("expired", self._executor.owner, _CHORES_SECONDS):
+            return False
         found = [expired for expired in self.expired if self._database.read(expired)]
         for expired in found:
             self._database.write(partial(_delete, expired))

@@ -4,11 +4,13 @@
 Each method writes into a transaction that somebody else opened, so that a job's state and its effects share
 one commit. The one index is by (`queue`, `dueTime`): `queue` is the state, for a pending job "pending:" and
 its pool, and `dueTime` is when the row next wants attention: its start, the end of its lease, or its
-removal. Knows no threads and runs nothing.
+removal. Where several processes run jobs, one claims a pending job before it runs it: its queue is "claimed:"
+and that process, until its lease ends. Knows no threads and runs nothing.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 
 JOBS = "_scheduled_functions"
 CRONS = "_cron_jobs"
+LEASES = "_leases"
 JOB_TABLES: dict[str, Table] = {
     JOBS: Table(v.any()).index("by_queue", ["queue", "dueTime"]),
     CRONS: Table(v.any()).index("by_name", ["name"]),
+    LEASES: Table(v.any()).index("by_name", ["name"]),
 }
 """The system tables of this room. Of a job, Convex's fields are `name`, `args` (a list of one object),
 `scheduledTime` and `completedTime` (milliseconds) and `state` (`kind`, and `error` when failed)."""
@@ -36,7 +40,8 @@ JOB_TABLES: dict[str, Table] = {
 DONE = ("success", "failed", "canceled")
 STATES = ("pending", "inProgress", *DONE)
 PENDING = "pending:"
-_AFTER_PENDING = "pending;"  # ";" follows ":"
+CLAIMED = "claimed:"
+_CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it runs; renewed
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 
 
@@ -57,6 +62,11 @@ def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **opti
 
 def _pending(pool: str, due_ms: float) -> Document:
     return {"state": {"kind": "pending"}, "queue": PENDING + pool, "dueTime": due_ms}
+
+
+def _pool_of(row: Document) -> str:
+    queue: str = row["queue"]
+    return queue.removeprefix(PENDING) if queue.startswith(PENDING) else str(row["lane"])
 
 
 class JobStore:
@@ -96,7 +106,7 @@ class JobStore:
             **state,
             "owner": owner,
             "attempts": row["attempts"] + 1,
-            "lane": row["queue"].removeprefix(PENDING),
+            "lane": _pool_of(row),
         }
         transaction.system.patch(row["_id"], changes)
 
@@ -107,8 +117,7 @@ class JobStore:
     def postpone(self, transaction: Transaction, row: Document, delay_seconds: float, **changes: Any) -> None:
         """Let a job wait for its next attempt."""
         due_ms = self.now_ms() + delay_seconds * 1000
-        pool = row["queue"].removeprefix(PENDING) if row["queue"].startswith(PENDING) else row["lane"]
-        transaction.system.patch(row["_id"], {**_pending(pool, due_ms), **changes})
+        transaction.system.patch(row["_id"], {**_pending(_pool_of(row), due_ms), **changes})
         transaction.after_commit(lambda: self._wake(due_ms))
 
     def finish(self, transaction: Transaction, row: Document, kind: str, **outcome: Any) -> None:
@@ -156,11 +165,104 @@ class JobStore:
         row: Document | None = transaction.system.get(job_id)
         return row
 
-    def due(self, transaction: Transaction, job_id: str) -> Document | None:
-        """A job by its id if it is pending and due, else None."""
+    def due(self, transaction: Transaction, job_id: str, owner: str) -> Document | None:
+        """A job by its id if it is claimed by this owner, or due and claimed by nobody; else None."""
         row: Document | None = transaction.system.get(job_id)
-        ready = row is not None and row["state"]["kind"] == "pending" and row["dueTime"] <= self.now_ms()
-        return row if ready else None
+        if row is None or row["state"]["kind"] != "pending":
+            return None
+        free = row["queue"].startswith(PENDING) and row["dueTime"] <= self.now_ms()
+        return row if free or row["queue"] == CLAIMED + owner else None
+
+    # ------------------------------------------------------------ claims of one process among several
+
+    def claim_due(
+        self, transaction: Transaction, owner: str, room: int
+    ) -> list[tuple[str, list[Document], bool]]:
+        """Claim at most `room` due jobs for a process; relies on nothing but locked rows.
+
+        They are taken in a random order, and those at which another process is are left out, so that
+        processes that look at the same time take different ones.
+
+        Returns:
+            Of each pool its name, the rows as they were, and whether these are all that are due.
+        """
+        now, found = self.now_ms(), []
+        for pool in list(self.pools(transaction)):
+            rows = self.due_jobs(transaction, PENDING + pool, 2 * room + 1, now)
+            limit = room
+            if (
+                rows and "maxParallel" in rows[0]
+            ):  # one process at a time counts them, and sees what all others did
+                at_it = transaction.engine.lock(transaction.catalog.guard[0])
+                limit = min(room, rows[0]["maxParallel"] - self._in_flight(transaction, pool)) if at_it else 0
+            taken: list[Document] = []
+            for candidate in random.sample(rows, len(rows)):
+                if len(taken) < limit and transaction.engine.lock(candidate["_id"]):
+                    row = transaction.system.get(candidate["_id"])
+                    if row is not None and row["queue"] == candidate["queue"]:
+                        self._take(transaction, row, owner)
+                        taken.append(row)
+            room -= len(taken)
+            taken.sort(key=lambda row: row["dueTime"])
+            found.append((pool, taken, len(taken) == len(rows)))
+        return found
+
+    def _take(self, transaction: Transaction, row: Document, owner: str) -> None:
+        changes = {"queue": CLAIMED + owner, "dueTime": self._claim_end_ms(), "lane": _pool_of(row)}
+        transaction.system.patch(row["_id"], {**changes, "claimedDue": row["dueTime"]})
+
+    def _in_flight(self, transaction: Transaction, pool: str) -> int:
+        """How many jobs of a pool are claimed or run, in all processes."""
+        queues = ["inProgress", *self._queues(transaction, CLAIMED)]
+        rows = chain(*(self.due_jobs(transaction, queue) for queue in queues))
+        return sum(row["lane"] == pool for row in rows)
+
+    def renew_claims(self, transaction: Transaction, owner: str) -> None:
+        """Begin the leases of all claims of a process again."""
+        for row in self.due_jobs(transaction, CLAIMED + owner):
+            transaction.system.patch(row["_id"], {"dueTime": self._claim_end_ms()})
+
+    def release_claims(self, transaction: Transaction, owner: str | None) -> None:
+        """Let the jobs wait that a process had claimed and does not run; None: all whose lease has ended."""
+        if owner is not None:
+            found = [self.due_jobs(transaction, CLAIMED + owner)]
+        else:
+            now, queues = self.now_ms(), list(self._queues(transaction, CLAIMED))
+            found = [self.due_jobs(transaction, queue, _PRUNED_AT_ONCE, now) for queue in queues]
+        for row in chain(*found):
+            transaction.system.patch(row["_id"], _pending(row["lane"], row["claimedDue"]))
+
+    def lost_claims(self, transaction: Transaction) -> bool:
+        """Whether there is a claim whose lease has ended."""
+        now = self.now_ms()
+        return any(self.due_jobs(transaction, queue, 1, now) for queue in self._queues(transaction, CLAIMED))
+
+    def _claim_end_ms(self) -> float:
+        return self.now_ms() + min(_CLAIM_SECONDS, self.limits.job_lease_seconds) * 1000
+
+    def lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Whether this process may do what only one of all may, until the lease ends or it asks again."""
+
+        def look(transaction: Transaction) -> Document | None:
+            leases = transaction.system.query(LEASES).with_index("by_name", lambda q: q.eq("name", name))
+            found: Document | None = leases.unique()
+            return found
+
+        def take(transaction: Transaction) -> bool:
+            row, now = look(transaction), self.now_ms()
+            fields = {"name": name, "owner": owner, "until": now + seconds * 1000}
+            if row is None:
+                transaction.system.insert(LEASES, fields)
+            elif row["owner"] == owner or row["until"] < now:
+                transaction.system.patch(row["_id"], fields)
+            else:
+                return False
+            return True
+
+        row = self.database.read(look)
+        if row is not None and row["owner"] != owner and row["until"] >= self.now_ms():
+            return False
+        return self.database.write(take)
 
     def due_jobs(
         self, transaction: Transaction, queue: str, limit: int | None = None, until_ms: float | None = None
@@ -182,7 +284,8 @@ class JobStore:
             state: one of `STATES`, or None for all.
         """
         if state == "pending":
-            waiting = [self.due_jobs(transaction, PENDING + pool, limit) for pool in self.pools(transaction)]
+            queues = chain(self._queues(transaction, PENDING), self._queues(transaction, CLAIMED))
+            waiting = [self.due_jobs(transaction, queue, limit) for queue in queues]
             return sorted(chain(*waiting), key=lambda row: row["dueTime"])[:limit]
         jobs = transaction.system.query(JOBS)
         if state is not None:
@@ -192,14 +295,17 @@ class JobStore:
 
     def pools(self, transaction: Transaction) -> Iterator[str]:
         """The pools in which jobs are waiting: one seek each, however many jobs there are."""
-        last = PENDING
+        return (queue.removeprefix(PENDING) for queue in self._queues(transaction, PENDING))
+
+    def _queues(self, transaction: Transaction, prefix: str) -> Iterator[str]:
+        last, end = prefix, prefix[:-1] + ";"  # which follows ":"
         while True:
 
             def following(q: Any, last: str = last) -> Any:
-                return q.gt("queue", last).lt("queue", _AFTER_PENDING)
+                return q.gt("queue", last).lt("queue", end)
 
             row = transaction.system.query(JOBS).with_index("by_queue", following).first()
             if row is None:
                 return
             last = row["queue"]
-            yield last.removeprefix(PENDING)
+            yield last

@@ -61,6 +61,7 @@ class WorkerPool:
             epoch.
         workers: how many jobs may run side by side.
         stopped: set when the threads are to end.
+        owner: by which name to claim jobs before they wait here, where several processes run them.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class WorkerPool:
         maintain: Callable[[], float],
         workers: int,
         stopped: threading.Event,
+        owner: str | None = None,
     ) -> None:
+        self._owner = owner
         self._store = store
         self._run = run
         self._maintain = maintain
@@ -101,6 +104,14 @@ class WorkerPool:
         if due_ms <= self._next_look_ms and not self._news.is_set():
             self._news.set()
 
+    def busy(self) -> bool:
+        """Whether as many jobs are known here as there are workers."""
+        return len(self._known) >= self._workers
+
+    def has_claims(self) -> bool:
+        """Whether jobs are known here that have not ended."""
+        return bool(self._known)
+
     def stop(self, timeout_seconds: float) -> bool:
         """Let the running jobs end; returns whether all of them did in time."""
         deadline = time.monotonic() + timeout_seconds
@@ -127,6 +138,8 @@ class WorkerPool:
         """Take due jobs into the pools; returns when the next one is due, in milliseconds since the epoch."""
         found = self._store.database.read(self._candidates)
         now = self._store.now_ms()
+        if self._owner is not None:
+            found = self._claimed(found, now)
         next_ms = math.inf
         with self._changed:
             for name, rows, complete in found:
@@ -139,6 +152,25 @@ class WorkerPool:
             for name in [name for name, pool in self._pools.items() if not (pool.waiting or pool.running)]:
                 del self._pools[name]  # a pool that is done with
         return next_ms
+
+    def _claimed(
+        self, found: list[tuple[str, list[Document], bool]], now: float
+    ) -> list[tuple[str, list[Document], bool]]:
+        """The candidates that are due, once they are claimed, and the others."""
+        room = 2 * self._workers - len(self._known)
+        later = [(name, [row for row in rows if row["dueTime"] > now], True) for name, rows, _ in found]
+        if not any(rows and rows[0]["dueTime"] <= now for _, rows, _ in found):
+            return later
+        if room <= 0:
+            return later + [(name, [], False) for name, _, _ in found]
+        owner = self._owner
+        assert owner is not None
+        claimed = self._store.database.write(
+            lambda transaction: self._store.claim_due(transaction, owner, room),
+            any_thread=True,
+            by_locks=True,
+        )
+        return later + claimed
 
     def _candidates(self, transaction: Transaction) -> list[tuple[str, list[Document], bool]]:
         """Of each pool that has room: its name, its first rows, and whether these are all."""

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""Jobs of one PostgreSQL database that several processes run: claims, limits, crons, leases, kills."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minihttp.jobs.crons import Crons
+from minihttp.limits import Limits
+from minihttp.rate_limit import RateLimit
+from tests.contracts.documents import together
+from tests.postgresql_server import postgresql, schema_for
+
+from .test_workers import Log
+from .world import LIMITS as WORLD_LIMITS
+from .world import PATIENCE_SECONDS, World
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMITS = Limits(query_seconds=PATIENCE_SECONDS, mutation_seconds=PATIENCE_SECONDS, job_lease_seconds=2)
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> str:
+    return postgresql().location(schema_for(tmp_path))
+
+
+@pytest.fixture
+def make_process(location: str) -> Iterator[Callable[..., World]]:
+    """Worlds that share a database, each as one process would."""
+    from storage_backends.postgresql import DocumentBackend
+
+    worlds: list[World] = []
+
+    def make(**options: Any) -> World:
+        options = {"clock": time.time, "workers": 3, "alone": False, "limits": LIMITS, **options}
+        worlds.append(World(location, engine=DocumentBackend, **options))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        threading.Event().wait(0.01)
+
+
+def ended(world: World) -> bool:
+    return all(row["state"]["kind"] in ("success", "failed") for row in world.rows("_scheduled_functions"))
+
+
+def test_every_job_takes_effect_once_and_hardly_any_is_run_twice(make_process) -> None:
+    bodies: list[int] = []
+    worlds = [make_process(limits=WORLD_LIMITS) for _ in range(3)]
+    for world in worlds:
+
+        def note(ctx, n):
+            bodies.append(n)
+            ctx.db.insert("notes", {"n": n})
+
+        world.mutation(note)
+
+    def schedule(transaction) -> None:
+        for n in range(600):
+            worlds[0].jobs.scheduler(transaction).run_after(0, "work:note", n=n)
+
+    worlds[0].database.write(schedule)
+    for world in worlds:
+        world.jobs.start()
+    wait_until(lambda: len(worlds[0].rows("notes")) == 600)
+    assert sorted(row["n"] for row in worlds[1].rows("notes")) == list(range(600))
+    assert len(bodies) <= 600 * 1.25  # all rows are on few pages here, so transactions conflict that need not
+
+
+def test_a_second_process_does_not_fail_what_the_first_one_runs(make_process) -> None:
+    may_end, runs = threading.Event(), Log()
+
+    def act(ctx):
+        runs.add("act")
+        assert may_end.wait(PATIENCE_SECONDS)
+
+    first, second = make_process(), make_process()
+    for world in (first, second):
+        world.action(act)
+    job = first.scheduler.run_after(0, "work:act")
+    first.jobs.start()
+    runs.wait_for(1)
+    second.jobs.start()
+    second.jobs.run_due()
+    threading.Event().wait(3)  # longer than a lease: it is renewed
+    assert second.state(job) == "inProgress"
+    may_end.set()
+    wait_until(lambda: ended(second))
+    assert (runs.entries, second.state(job)) == (["act"], "success")
+
+
+def test_max_parallel_holds_over_all_processes(make_process) -> None:
+    lock, running, most, done = threading.Lock(), [0], [0], Log()
+
+    def act(ctx):
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        threading.Event().wait(0.05)
+        with lock:
+            running[0] -= 1
+        done.add(1)
+
+    worlds = [make_process(), make_process()]
+    for world in worlds:
+        world.action(act)
+    pool = worlds[0].scheduler.with_options(pool="one", max_parallel=1)
+    for _ in range(8):
+        pool.run_after(0, "work:act")
+    for world in worlds:
+        world.jobs.start()
+    done.wait_for(8)
+    assert most == [1]
+
+
+def test_a_job_is_heard_of_by_a_process_that_has_workers(make_process) -> None:
+    log = Log()
+    world, other = make_process(), make_process(workers=0)
+    for one in (world, other):
+        one.mutation(lambda_named("note", lambda ctx, n: ctx._transaction.after_commit(lambda: log.add(n))))
+    world.jobs.start()
+    threading.Event().wait(1.5)  # it listens by now
+    begun = time.monotonic()
+    for n in range(10):
+        other.scheduler.run_after(0, "work:note", n=n)
+        log.wait_for(n + 1)
+    assert time.monotonic() - begun < PATIENCE_SECONDS
+
+
+def lambda_named(name: str, function: Any) -> Any:
+    function.__name__ = name
+    return function
+
+
+def test_crons_run_once_whoever_is_first(make_process) -> None:
+    crons = Crons()
+    crons.interval("tick", seconds=1, function="work:tick")
+    log = Log()
+    worlds = []
+    for _ in range(3):
+        world = make_process(workers=0)
+        world.mutation(lambda_named("tick", lambda ctx: ctx._transaction.after_commit(lambda: log.add(1))))
+        world.jobs = world.make_jobs(crons=crons, workers=2)
+        worlds.append(world)
+    for world in worlds:
+        world.jobs.start()
+    log.wait_for(3)
+    for world in worlds:
+        world.jobs.stop(PATIENCE_SECONDS)
+    due = Counter(
+        row["scheduledTime"] for row in worlds[0].rows("_scheduled_functions") if row["name"] == "work:tick"
+    )
+    assert max(due.values()) == 1
+
+
+def test_only_one_process_has_a_lease(make_process) -> None:
+    stores = [make_process().jobs.store for _ in range(3)]
+    got: list[str] = []
+    together([lambda n=n: stores[n].lease("x", str(n), 2) and got.append(str(n)) for n in range(3)] * 2)
+    assert len(set(got)) == 1
+    owner = got[0]
+    others = [str(n) for n in range(3) if str(n) != owner]
+    assert not stores[0].lease("x", others[0], 2)
+    assert stores[0].lease("x", owner, 1)
+    wait_until(lambda: stores[1].lease("x", others[0], 2))
+
+
+def test_lost_claims_come_back(make_process) -> None:
+    world, log = make_process(), Log()
+    world.mutation(lambda_named("note", lambda ctx, n: ctx._transaction.after_commit(lambda: log.add(n))))
+    for n in range(3):
+        world.scheduler.run_after(0, "work:note", n=n)
+    claimed = world.database.write(lambda t: world.jobs.store.claim_due(t, "somebody who died", 2))
+    assert [len(rows) for _, rows, _ in claimed] == [2]
+    assert world.database.read(lambda t: len(world.jobs.store.by_state(t, "pending", 9))) == 3
+    world.jobs.start()
+    assert sorted(log.wait_for(3)) == [0, 1, 2]
+
+
+def test_claims_are_given_back_at_the_end(make_process) -> None:
+    world, other, log = make_process(workers=2), make_process(), Log()
+    may_end, inside = threading.Event(), Log()
+
+    def act(ctx, n):
+        inside.add(n)
+        assert may_end.wait(PATIENCE_SECONDS)
+
+    for one in (world, other):
+        one.action(act)
+    for n in range(6):
+        world.scheduler.run_after(0, "work:act", n=n)
+    world.jobs.start()
+    inside.wait_for(1)
+    together([lambda: world.jobs.stop(PATIENCE_SECONDS), may_end.set])
+    queues = Counter(row["queue"].partition(":")[0] for row in world.rows("_scheduled_functions"))
+    assert queues["claimed"] == 0 and queues["pending"] > 0
+    log.add(1)
+
+
+@pytest.mark.parametrize("apart_seconds", [0.05, 3.0])
+def test_a_rate_limit_of_two_machines_whose_clocks_differ(make_process, apart_seconds: float) -> None:
+    now = [1_700_000_000.0]
+    limit = RateLimit(rate=10, period_seconds=1)
+    worlds = [make_process(clock=lambda: now[0]), make_process(clock=lambda: now[0] + apart_seconds)]
+    for world in worlds:
+        world.mutation(lambda_named("take", lambda ctx: limit.take(ctx, "key").ok))
+    granted = 0
+    for step in range(400):
+        granted += worlds[step % 2].runner.run("work:take", {})
+        now[0] += 0.01
+    assert granted <= 10 + 10 * (4 + apart_seconds)
+
+
+def test_kill_nine_of_one_of_several(location: str, tmp_path: Path, make_process) -> None:
+    log = tmp_path / "acted.log"
+    world = make_process(workers=0)
+    for name in ("count", "follow"):
+        world.mutation(lambda_named(name, lambda ctx, n: None))
+    world.action(lambda_named("act", lambda ctx, n: None))
+
+    def schedule(transaction) -> None:
+        for n in range(300):
+            world.jobs.scheduler(transaction).run_after(0, "work:count" if n % 10 < 7 else "work:act", n=n)
+
+    world.database.write(schedule)
+    children = []
+    for _ in range(3):
+        command = [sys.executable, "-m", "tests.jobs.crash_child", location, str(log), "postgresql"]
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"running\n"
+        children.append(child)
+    try:
+        wait_until(lambda: len(world.rows("counts")) > 20)
+        children[0].send_signal(signal.SIGKILL)
+        wait_until(lambda: ended(world))
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+    counts = Counter(row["n"] for row in world.rows("counts"))
+    assert counts == Counter(n for n in range(300) if n % 10 < 7), "each mutation once"
+    assert len(world.rows("follows")) == 30
+    acted = Counter(log.read_text().split())
+    assert max(acted.values()) == 1, "each action at most once"
+    lost = [row for row in world.rows("_scheduled_functions") if row["state"]["kind"] == "failed"]
+    assert all("the process ended while the action ran" in row["state"]["error"] for row in lost)
+    assert len(acted) + len(lost) >= 90
