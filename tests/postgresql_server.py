@@ -69,6 +69,7 @@ class Server:
     """
 
     def __init__(self, version: str, directory: Path | None = None, **settings: str) -> None:
+        self.version = version
         self._binaries, self._libraries = INSTALLED[version]
         self._home = Path(tempfile.mkdtemp(prefix="minihttp-pg-"))
         self.directory = directory or self._home / "data"
