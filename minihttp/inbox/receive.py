@@ -11,10 +11,12 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, StorageUnavailableError, WebhookError
 from ..http.body import open_body
+from ..http.deferred import Deferred
 from ..http.response import Response
 from .endpoint import EndpointOptions
 
@@ -59,12 +61,13 @@ class Endpoint(EndpointOptions):
         self._clock = clock
         self._refused = _Refused()
 
-    def __call__(self, ctx: Any, request: Request) -> Response:
+    def __call__(self, ctx: Any, request: Request) -> Response | Deferred:
         """Answer one delivery, or the GET or HEAD by which the provider tests the URL.
 
         Returns:
-            200 when it is on disk, a duplicate or a handshake; 400, or what the provider wants, with a fixed
-            body when it is refused; 503 while the secret is missing.
+            What is answered once the delivery is on disk; no thread waits for that. It is 200 for a new one,
+            a duplicate or a handshake; 400, or what the provider wants, with a fixed body when it is refused;
+            503 while the secret is missing.
 
         Raises:
             HTTPError: 413 for a body over the endpoint's limit, before it is verified.
@@ -76,9 +79,10 @@ class Endpoint(EndpointOptions):
             )
         if request.method in ("GET", "HEAD"):
             return self._probe(request)
+        sent = open_body(request.environ, self.max_body_bytes)
         body = b""  # not read, where the head shows that it is refused
-        if self.provider.has_signature(request.headers):
-            body = open_body(request.environ, self.max_body_bytes).read()
+        if self.keep_refused_bodies or self.provider.has_signature(request.headers):
+            body = sent.read()
         url = request.url if self.provider.signs_url else ""
         keys = list(self.secrets.values())
         headers = self.select_headers(request.headers)
@@ -92,8 +96,14 @@ class Endpoint(EndpointOptions):
         if answer is not None:
             return Response.json(answer)
         acknowledgement = self.acknowledge(delivery)
-        stored = self._database.write(self._storing(delivery), any_thread=True)
-        return acknowledgement or Response.json(stored)
+        store = partial(self._database.submit, self._storing(delivery))
+
+        def respond(stored: Any, error: BaseException | None) -> Response:
+            if error is not None:
+                raise error
+            return acknowledgement or Response.json(stored)
+
+        return Deferred(store, respond)
 
     def _probe(self, request: Request) -> Response:
         if self.provider.verify_token_name and not self.verify_token:
