@@ -83,6 +83,14 @@ def seconds(value: Any) -> float:
     return float(value)
 
 
+def duration(value: Any) -> float:
+    """Seconds of `90s`, `30m`, `6h` or `1d`."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", str(value))
+    if match is None or not int(match[1]):
+        raise ValueError("a time such as 30m or 6h")
+    return float(int(match[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[match[2]])
+
+
 def positive_seconds(value: Any) -> float:
     if not seconds(value):
         raise ValueError("more than 0 seconds")
@@ -185,6 +193,9 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "dashboard": Option(
         "read", "what /_/ does for the admin key: off, read, write", one_of("off", "read", "write")
     ),
+    "backup": Option(None, "folder for backups that are made while it serves: docs/backup.md", text),
+    "backup_every": Option(6 * 3_600.0, "how often, such as 30m or 6h", duration),
+    "backup_keep": Option(28, "how many backups stay", whole(1, 100_000)),
     "log_format": Option("auto", "text, json, or auto: text on a terminal", one_of("auto", "text", "json")),
     "log_level": Option("info", "least level that is logged", one_of("debug", "info", "warning", "error")),
 }

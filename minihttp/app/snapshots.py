@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import DocumentError
-from ..snapshot.archive import Archive
+from ..snapshot.archive import Archive, counted
 from ..snapshot.export import export_snapshot
 from ..snapshot.importing import import_snapshot
 
@@ -50,13 +50,8 @@ class SnapshotFunctions:
             manifest = export_snapshot(self._database, self._files, file, **options)
             file.seek(0)
             id = ctx.storage.store(file, content_type="application/zip")
-        counts = {name: facts.get("documents", 0) for name, facts in manifest["entries"].items()}
-        return {
-            "id": id,
-            "url": ctx.storage.get_url(id),
-            "documents": sum(counts.values()),
-            "files": _files(counts),
-        }
+        documents, files = counted(manifest["entries"])
+        return {"id": id, "url": ctx.storage.get_url(id), "documents": documents, "files": files}
 
     def upload_url(self, ctx: Any) -> str:
         """Where to send a snapshot to; the response has its `storageId`."""
@@ -89,7 +84,3 @@ class SnapshotFunctions:
         folder = self._folder if self._folder and os.path.isdir(self._folder) else None
         with tempfile.NamedTemporaryFile(dir=folder, prefix="snapshot-", suffix=".zip") as file:
             yield file
-
-
-def _files(counts: dict[str, int]) -> int:
-    return sum(1 for name in counts if name.startswith("_storage/") and not name.endswith(".jsonl"))

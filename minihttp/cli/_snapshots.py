@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError
-from ..snapshot.archive import Archive
+from ..snapshot.archive import Archive, counted
 from ..snapshot.export import export_snapshot
 from ..snapshot.importing import Imported, import_snapshot
 from . import note, print_rows
@@ -35,8 +35,7 @@ def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) ->
             with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
                 options |= {"version": __version__, "tick": progress}
                 entries = export_snapshot(app.database, app.files, out, **options)["entries"]
-            files = sum(1 for name in entries if name.startswith("_storage/") and not name.endswith(".jsonl"))
-            counts = sum(facts.get("documents", 0) for facts in entries.values()), files
+            counts = counted(entries)
     note(f"{path}: {counts[0]:,} documents, {counts[1]:,} files")
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import time
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..app import backends
+from ..app.options import duration
 from ..errors import ConfigurationError, MinihttpError
 from ..snapshot.backup import back_up, backups_in
 from . import add_json_flag, load_app, note, print_rows
@@ -22,13 +23,15 @@ from ._admin import add_access_arguments
 from ._progress import Progress
 from ._snapshots import export_to
 
+if TYPE_CHECKING:
+    from ..app.wsgi import App
+
 HELP = "copy documents and files consistently while the app runs"
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="PLACE", help="a folder for backups, or a file NAME.zip")
-    parser.add_argument("--every", metavar="TIME", type=duration, help="again and again, such as 30m or 6h")
+    parser.add_argument("--every", metavar="TIME", type=_duration, help="again and again, such as 30m or 6h")
     parser.add_argument("--keep", metavar="N", type=_keep, help="remove all but the newest N of the folder")
     add_json_flag(parser)
     add_access_arguments(parser)
@@ -43,16 +46,15 @@ def run(args: argparse.Namespace) -> int:
     if args.server:
         raise ConfigurationError("from a server a backup is one file: name it NAME.zip")
     while True:
-        path = back_up_into(args, args.place, args.keep)
+        path = back_up_into(load_app(args), args.place, args.keep)
         print_rows([{"backup": path}], True) if args.json else print(path, flush=True)
         if not args.every:
             return 0
         time.sleep(args.every)
 
 
-def back_up_into(args: argparse.Namespace, place: str, keep: int | None) -> str:
+def back_up_into(app: App, place: str, keep: int | None) -> str:
     """Make one backup below `place`, remove those that are too many, and return its path."""
-    app = load_app(args)
     documents_url, files_url = backends.storage_urls(app.options.data, app.options.files)
     if backends.copier(documents_url, "DocumentBackend") is None:
         raise ConfigurationError("this engine is no local file: back it up into one file, NAME.zip")
@@ -69,12 +71,11 @@ def back_up_into(args: argparse.Namespace, place: str, keep: int | None) -> str:
     return path
 
 
-def duration(text: str) -> float:
-    """`90s`, `30m`, `6h` or `1d` in seconds, for `argparse`."""
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if match is None or not int(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 30m or 6h")
-    return float(int(match[1]) * _SECONDS[match[2]])
+def _duration(text: str) -> float:
+    try:
+        return duration(text)
+    except ValueError as rule:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {rule}") from None
 
 
 def _keep(text: str) -> int:

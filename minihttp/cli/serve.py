@@ -11,12 +11,22 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .. import logs
+from .. import __version__, logs
 from ..app import log_ring
+from ..app.backends import without_password
 from ..errors import ConfigurationError
 from ..watchdog import watchdog
-from . import INBOX_TARGET, add_target, load_app, secret_notes, secret_warnings, settings_of, target_of
-from ._settings import SERVE_FLAGS, add_flags
+from . import (
+    INBOX_TARGET,
+    _backups,
+    add_target,
+    load_app,
+    secret_notes,
+    secret_warnings,
+    settings_of,
+    target_of,
+)
+from ._settings import SERVE_FLAGS, Settings, add_flags
 from .routes import route_rows
 
 if TYPE_CHECKING:
@@ -49,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name != "waitress":
             raise
-        raise ConfigurationError("to serve over HTTP, waitress is needed: pip install waitress") from None
+        return _serve_plainly(args, settings)
     if args.reload:
         from ._reload import reload
 
@@ -68,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if opened is not None:
         reports.append(opened.activity.record)
     watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
+    stopped = _backups.start(app, settings)
     server.serve(
         app,
         **settings.for_server(),
@@ -78,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         report=reports[0] if len(reports) == 1 else _all(reports),
         ready=lambda bound: logs.say(banner(app, bound.url, bound.host, opened)),
     )
+    stopped.set()
     return 0
 
 
@@ -87,6 +99,26 @@ def _all(reports: list[Callable[[Served], None]]) -> Callable[[Served], None]:
             each(served)
 
     return report
+
+
+def _serve_plainly(args: argparse.Namespace, settings: Settings) -> int:
+    """Serve without waitress."""
+    from . import _wsgiref
+
+    if args.reload:
+        raise ConfigurationError("--reload needs waitress: pip install waitress")
+    app = load_app(args)
+    stopped = _backups.start(app, settings)
+    _wsgiref.serve(
+        app,
+        host=settings["host"],
+        port=settings["port"],
+        grace_seconds=settings["grace"],
+        report=logs.access_line,
+        ready=lambda bound: logs.say(f"{banner(app, bound.url)}\n  note: {_wsgiref.LACKS}"),
+    )
+    stopped.set()
+    return 0
 
 
 def _open_dashboard(app: App, mode: str, is_development: bool) -> Installed | None:
@@ -108,7 +140,7 @@ def banner(app: App, url: str, host: str = "", dashboard: Installed | None = Non
     rows = route_rows(app)
     width = max((len(row["method"]) for row in rows), default=0)
     everywhere = f" on every interface ({host})" if host in _EVERYWHERE else ""
-    lines = [f"minihttp serves {url}{everywhere}"]
+    lines = [f"minihttp serves {url}{everywhere}", f"  {_summary(app, len(rows))}"]
     lines += [f"  {row['method']:<{width}}  {row['path']}" for row in rows[:_MAX_ROUTES_SHOWN]]
     if len(rows) > _MAX_ROUTES_SHOWN:
         lines.append(f"  and {len(rows) - _MAX_ROUTES_SHOWN} more: see `routes`")
@@ -119,7 +151,23 @@ def banner(app: App, url: str, host: str = "", dashboard: Installed | None = Non
     lines += [f"  note: {note}" for note in secret_notes(app)]
     if app.options.development and host and not is_loopback(host):
         lines.append(f"  warning: --development shows errors of the app to everybody who can reach {host}")
+    plain = [row["path"] for row in rows if row["method"] == "GET" and not set("{*") & set(row["path"])]
+    lines.append(f"  try: curl {url}{(plain or ['/_/health'])[0]}")
+    lines.append("  stop: Ctrl-C, or SIGTERM")
     return "\n".join(lines)
+
+
+def _summary(app: App, routes: int) -> str:
+    """Version, counts, and where the data is."""
+    parts = [(routes, "route")]
+    place = "nothing is stored"
+    if app.is_open:
+        own = [function for function in app.runner.registry if not function.name.startswith("_")]
+        parts += [(len(own), "function"), (len(list(app.options.crons or ())), "cron")]
+        data = app.options.data
+        place = f"data in {without_password(data) if ':' in data else os.path.abspath(data)}"
+    counts = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in parts)
+    return f"version {__version__}, {counts}; {place}"
 
 
 def is_loopback(host: str) -> bool:

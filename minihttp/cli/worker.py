@@ -8,7 +8,7 @@ import signal
 import threading
 
 from .. import logs
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, DataDirectoryError
 from ..watchdog import watchdog
 from . import add_target, load_app, settings_of
 from ._settings import WORKER_FLAGS, add_flags
@@ -34,7 +34,15 @@ def run(args: argparse.Namespace) -> int:
         stop.set()
 
     watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
-    app.open()
+    try:
+        app.open()
+    except DataDirectoryError as error:
+        if not error.is_locked:
+            raise
+        raise DataDirectoryError(
+            f"{error}: the server there runs its own jobs (serve --workers N). A worker of its own needs a"
+            " database that several processes may use, such as postgresql://…"
+        ) from None
     try:
         app.start()
         for name in (signal.SIGTERM, signal.SIGINT):

@@ -166,3 +166,9 @@ class Archive:
 
     def close(self) -> None:
         self._zip.close()
+
+
+def counted(entries: dict[str, dict[str, Any]]) -> tuple[int, int]:
+    """How many documents of users and how many files the entries of a manifest have."""
+    tables = [facts["documents"] for name, facts in entries.items() if not name.startswith("_")]
+    return sum(tables), sum(1 for name in entries if _is_file(name) and not _is_documents(name))

@@ -127,7 +127,7 @@ class TestSend:
             (["nobody", "x", "http://h"], "'nobody' is not a webhook provider; known are clerk"),
             (
                 ["stripe", "x", "http://h"],
-                "there is no sample stripe x: send your own (--data), or one of github push",
+                "there is no sample stripe x: send your own (--body), or one of checkout.session.completed",
             ),
             (
                 ["clerk", "user.created", "http://h"],

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -416,7 +416,8 @@ def test_a_copy_made_while_others_write_is_whole_and_of_one_moment(
         for number in range(5):
             target = f"{path}.copy{number}"
             steps: list[int] = []
-            DocumentBackend.copy_to(path, target, lambda done, total, steps=steps: steps.append(done))
+            with closing(DocumentBackend.Copy(path)) as snapshot:
+                snapshot.write(target, lambda done, total, steps=steps: steps.append(done))
             copy = DocumentBackend(target)
             with copy.read(None) as reading:
                 first = [json for _, json in reading.scan("a", "b", reverse=False, limit=100)]
