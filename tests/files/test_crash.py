@@ -103,7 +103,7 @@ def check(place: Any, journals: list[str], stored: dict[str, str], perhaps_delet
             assert file.sha256 == found[document["_id"]]
     for id, digest in stored.items():  # everything acknowledged
         assert found.get(id) == digest or (id not in found and id in perhaps_deleted)
-    keys = {document["key"] for document in documents} | {store._mark()}
+    keys = {document["key"] for document in documents} | {store.mark()}
     assert {key for key, _ in store.backend.list()} == keys  # no orphan
     place.close(store)
     if place.kind == "filesystem":
