@@ -167,10 +167,12 @@ class AppFunctions:
 
         Returns:
             Rows of `name`, `kind`, `visibility` ("public" or "internal"), `args` and `returns` (validators
-            in Convex's JSON form), `about` (its docstring) and `location` (file:line).
+            in Convex's JSON form), `wireName` and `wireArgs` (how clients call it, and its arguments by their
+            names), `about` (its docstring) and `location` (file:line).
         """
         own = (function for function in self._registry if not function.name.startswith("_"))
-        return [_function_row(function) for function in sorted(own, key=lambda function: function.name)]
+        rows = sorted(own, key=lambda function: function.name)
+        return [_function_row(function, self._registry.wire_args(function)) for function in rows]
 
     def crons(self, ctx: Any) -> list[dict[str, Any]]:
         """Every cron of the app.
@@ -355,9 +357,11 @@ def _table_row(transaction: Transaction, name: str, info: TableInfo | None) -> d
     }
 
 
-def _function_row(function: Function) -> dict[str, Any]:
+def _function_row(function: Function, wire_args: Mapping[str, str]) -> dict[str, Any]:
     return {
         "name": function.name,
+        "wireName": function.wire_name,
+        "wireArgs": dict(wire_args),
         "kind": function.kind,
         "visibility": "public" if function.public else "internal",
         "args": convex_json(function.args),
