@@ -2,13 +2,15 @@
 errors too.
 """
 
-from minihttp import App, Cors, HttpRouter, Response
+from typing import Any
+
+from minihttp import App, Cors, HandlerCtx, HttpRouter, Request, Response
 
 http = HttpRouter()
 
 
 @http.route(path="/api/data", method="POST", cors=Cors(["*"], headers=["Content-Type", "Authorization"]))
-def data(ctx, request):
+def data(ctx: HandlerCtx, request: Request) -> Any:
     return Response.json({"success": True, "data": request.json()})
 
 

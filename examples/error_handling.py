@@ -1,15 +1,28 @@
 """Every way a request can be wrong, and what the caller sees: 415, 400, 400, and a 500 that leaks nothing."""
 
 import logging
+from typing import Any
 
-from minihttp import App, HTTPError, HttpRouter, Response, Schema, Table, internal_mutation, v
+from minihttp import (
+    App,
+    HandlerCtx,
+    HTTPError,
+    HttpRouter,
+    MutationCtx,
+    Request,
+    Response,
+    Schema,
+    Table,
+    internal_mutation,
+    v,
+)
 
 schema = Schema(results=Table({"data": v.any()}))
 http = HttpRouter()
 
 
 @http.route(path="/api/process", method="POST")
-def process(ctx, request):
+def process(ctx: HandlerCtx, request: Request) -> Any:
     if request.media_type != "application/json":
         raise HTTPError(415, "Content-Type must be application/json")
     body = request.json(dict)  # 400 with line and column when it is not JSON
@@ -24,7 +37,7 @@ def process(ctx, request):
 
 
 @internal_mutation(args={"data": v.any()})
-def handle(ctx, data):
+def handle(ctx: MutationCtx, data: Any) -> Any:
     ctx.db.insert("results", {"data": data})
     if data == "divide by zero":
         return 1 / 0  # the insert above is undone

@@ -2,13 +2,15 @@
 http://127.0.0.1:8080/api/form`.
 """
 
-from minihttp import App, HttpRouter, Response
+from typing import Any
+
+from minihttp import App, HandlerCtx, HttpRouter, Request, Response
 
 http = HttpRouter()
 
 
 @http.route(path="/api/form", method="POST")
-def form(ctx, request):
+def form(ctx: HandlerCtx, request: Request) -> Any:
     fields = request.form()
     return Response.json({"name": fields.get("name"), "email": fields.get("email")})
 

@@ -1,8 +1,14 @@
 """A GitHub webhook: the handler hands event, body and signature to an action, which verifies and stores."""
 
+from typing import Any
+
 from minihttp import (
+    ActionCtx,
     App,
+    HandlerCtx,
     HttpRouter,
+    MutationCtx,
+    Request,
     Response,
     Schema,
     Table,
@@ -18,7 +24,7 @@ http = HttpRouter(secrets=["GITHUB_WEBHOOK_SECRET"])
 
 
 @http.route(path="/webhooks/github", method="POST")
-def github_webhook(ctx, request):
+def github_webhook(ctx: HandlerCtx, request: Request) -> Any:
     event = request.headers.get("X-GitHub-Event", "unknown")
     signature = request.headers.get("X-Hub-Signature-256")
     if not signature:
@@ -31,7 +37,7 @@ def github_webhook(ctx, request):
 
 
 @internal_action(args={"event": v.string(), "body": v.bytes(), "signature": v.string()}, returns=v.null())
-def process_webhook(ctx, event, body, signature):
+def process_webhook(ctx: ActionCtx, event: str, body: bytes, signature: str) -> None:
     delivery = github.verify(
         body, {"X-Hub-Signature-256": signature}, ctx.secret("GITHUB_WEBHOOK_SECRET"), now=ctx.now()
     )
@@ -39,7 +45,7 @@ def process_webhook(ctx, event, body, signature):
 
 
 @internal_mutation(args={"event": v.string(), "payload": v.any()})
-def store(ctx, event, payload):
+def store(ctx: MutationCtx, event: str, payload: Any) -> None:
     ctx.db.insert("events", {"event": event, "payload": payload})
 
 

@@ -3,13 +3,15 @@
 curl -X POST 'http://127.0.0.1:8080/api/data?filter=new' -H 'Content-Type: application/json' -d '{"a": 1}'
 """
 
-from minihttp import App, HttpRouter, Response
+from typing import Any
+
+from minihttp import App, HandlerCtx, HttpRouter, Request, Response
 
 http = HttpRouter()
 
 
 @http.route(path="/api/data", method="POST")
-def data(ctx, request):
+def data(ctx: HandlerCtx, request: Request) -> Any:
     body = request.json()
     return Response.json(
         {

@@ -3,9 +3,15 @@
 STRIPE_WEBHOOK_SECRET=whsec_… python -m minihttp serve examples/stripe_webhook.py
 """
 
+from typing import Any
+
 from minihttp import (
+    ActionCtx,
     App,
+    HandlerCtx,
     HttpRouter,
+    MutationCtx,
+    Request,
     Response,
     Schema,
     Table,
@@ -28,7 +34,7 @@ http = HttpRouter(secrets=["STRIPE_WEBHOOK_SECRET"])
 
 
 @http.route(path="/webhooks/stripe", method="POST")
-def stripe_webhook(ctx, request):
+def stripe_webhook(ctx: HandlerCtx, request: Request) -> Any:
     signature = request.headers.get("stripe-signature")
     if not signature:
         return Response("Missing signature", status=400)
@@ -40,7 +46,7 @@ def stripe_webhook(ctx, request):
 
 
 @internal_action(args={"body": v.bytes(), "signature": v.string()}, returns=v.null())
-def verify_and_process(ctx, body, signature):
+def verify_and_process(ctx: ActionCtx, body: bytes, signature: str) -> None:
     delivery = stripe.verify(
         body, {"Stripe-Signature": signature}, ctx.secret("STRIPE_WEBHOOK_SECRET"), now=ctx.now()
     )
@@ -53,14 +59,14 @@ def verify_and_process(ctx, body, signature):
 
 
 @internal_mutation(args={"session_id": v.string(), "customer_id": v.nullable(v.string())})
-def handle_checkout_complete(ctx, session_id, customer_id):
+def handle_checkout_complete(ctx: MutationCtx, session_id: str, customer_id: str | None) -> None:
     known = ctx.db.query("payments").with_index("by_session", lambda q: q.eq("sessionId", session_id)).first()
     if known is None:  # Stripe delivers an event more than once
         ctx.db.insert("payments", {"sessionId": session_id, "customerId": customer_id})
 
 
 @internal_mutation(args={"subscription_id": v.string(), "status": v.string()})
-def handle_update(ctx, subscription_id, status):
+def handle_update(ctx: MutationCtx, subscription_id: str, status: str) -> None:
     subscription = (
         ctx.db.query("subscriptions")
         .with_index("by_subscription", lambda q: q.eq("subscriptionId", subscription_id))

@@ -3,18 +3,20 @@
 A `{name}` in a path is the other way.
 """
 
-from minihttp import App, HttpRouter, Response
+from typing import Any
+
+from minihttp import App, HandlerCtx, HttpRouter, Request, Response
 
 http = HttpRouter()
 
 
 @http.route(path_prefix="/api/users/", method="GET")
-def user(ctx, request):
+def user(ctx: HandlerCtx, request: Request) -> Any:
     return Response.json({"userId": request.tail})
 
 
 @http.route(path="/api/users/{user_id}/posts/{post_id}", method="GET")
-def post(ctx, request):
+def post(ctx: HandlerCtx, request: Request) -> Any:
     return Response.json(request.path_params)
 
 

@@ -1,12 +1,12 @@
 """What happens by the clock."""
 
-from minihttp import Crons, internal_mutation
+from minihttp import Crons, MutationCtx, internal_mutation
 
 crons = Crons()
 
 
 @internal_mutation(args={})
-def forget_old_events(ctx):
+def forget_old_events(ctx: MutationCtx) -> None:
     """Webhook events older than 90 days go, a few at a time."""
     before = ctx.now() * 1000 - 90 * 86_400_000
     old = ctx.db.query("webhookEvents").with_index(

@@ -1,36 +1,38 @@
 """Things the shop sells."""
 
-from minihttp import internal_mutation, internal_query, mutation, query, v
+from typing import Any
+
+from minihttp import MutationCtx, QueryCtx, internal_mutation, internal_query, mutation, query, v
 
 
 @internal_mutation(args={"name": v.string(), "description": v.optional(v.string())}, returns=v.id("items"))
-def create(ctx, name, description=None):
+def create(ctx: MutationCtx, name: str, description: str | None = None) -> str:
     return ctx.db.insert("items", {"name": name, "description": description})
 
 
 @internal_query(args={"id": v.id("items")})
-def get(ctx, id):
+def get(ctx: QueryCtx, id: str) -> Any:
     return ctx.db.get(id)
 
 
 @query(args={"limit": v.optional(v.number())})
-def list_items(ctx, limit=10):
+def list_items(ctx: QueryCtx, limit: float = 10) -> Any:
     return ctx.db.query("items").order("desc").take(limit)
 
 
 @internal_query(args={})
-def protected_data(ctx):
+def protected_data(ctx: QueryCtx) -> Any:
     return {"items": len(ctx.db.query("items").collect())}
 
 
 @mutation(args={"id": v.id("items"), "description": v.optional(v.string())})
-def describe(ctx, id, description=None):
+def describe(ctx: MutationCtx, id: str, description: str | None = None) -> None:
     """Public: Convex's own clients may call it as `items:describe`."""
     ctx.db.patch(id, {"description": description})
 
 
 @internal_mutation(args={"data": v.any()})
-def handle(ctx, data):
+def handle(ctx: MutationCtx, data: Any) -> Any:
     """What `/api/process` does with its data."""
     if data == "crash":
         raise RuntimeError("the password is hunter2")  # goes to the log, never to the caller

@@ -1,10 +1,12 @@
 """What a completed checkout does."""
 
-from minihttp import internal_mutation, v
+from typing import Any
+
+from minihttp import MutationCtx, internal_mutation, v
 
 
 @internal_mutation(args={"session": v.any()})
-def handle_checkout_complete(ctx, session):
+def handle_checkout_complete(ctx: MutationCtx, session: Any) -> None:
     known = (
         ctx.db.query("payments").with_index("by_session", lambda q: q.eq("sessionId", session["id"])).first()
     )

@@ -4,8 +4,9 @@ GITHUB_WEBHOOK_SECRET=… STRIPE_WEBHOOK_SECRET=… CLERK_WEBHOOK_SECRET=… pyt
 """
 
 import logging
+from typing import Any
 
-from minihttp import Cors, HTTPError, HttpRouter, Response, WebhookError
+from minihttp import Cors, HandlerCtx, HTTPError, HttpRouter, Request, Response, WebhookError
 from minihttp.http import credentials
 
 from . import auth, items, webhooks
@@ -14,29 +15,29 @@ http = HttpRouter(secrets=sorted(webhooks.SECRETS.values()))
 
 
 @http.route(path="/health", method="GET")
-def health(ctx, request):
+def health(ctx: HandlerCtx, request: Request) -> Any:
     return Response.json({"status": "ok"})
 
 
 @http.route(path="/api/data", method="POST", cors=Cors(["*"]))
-def data(ctx, request):
+def data(ctx: HandlerCtx, request: Request) -> Any:
     return Response.json({"received": request.json(), "filter": request.query.get("filter")})
 
 
 @http.route(path="/api/form", method="POST")
-def form(ctx, request):
+def form(ctx: HandlerCtx, request: Request) -> Any:
     fields = request.form()
     return Response.json({"name": fields.get("name"), "email": fields.get("email")})
 
 
 @http.route(path="/api/upload", method="POST")
-def upload(ctx, request):
+def upload(ctx: HandlerCtx, request: Request) -> Any:
     content_type = request.headers.get("Content-Type", "application/octet-stream")
     return Response.json({"storageId": ctx.storage.store(request.body, content_type=content_type)})
 
 
 @http.route(path_prefix="/files/", method="GET")
-def download(ctx, request):
+def download(ctx: HandlerCtx, request: Request) -> Any:
     url = ctx.storage.get_url(request.tail)
     if url is None:
         raise HTTPError(404, "File not found")
@@ -44,11 +45,11 @@ def download(ctx, request):
 
 
 @http.route(path_prefix="/api/users/", method="GET")
-def user_by_path(ctx, request):
+def user_by_path(ctx: HandlerCtx, request: Request) -> Any:
     return Response.json({"userId": request.tail})
 
 
-def take_delivery(ctx, request, source, names, missing):
+def take_delivery(ctx: HandlerCtx, request: Request, source: Any, names: Any, missing: Any) -> Any:
     headers = {name: request.headers.get(name) for name in names}
     if not all(headers.values()):
         return Response(missing, status=400)
@@ -67,24 +68,24 @@ def take_delivery(ctx, request, source, names, missing):
 
 
 @http.route(path="/webhooks/github", method="POST")
-def github_webhook(ctx, request):
+def github_webhook(ctx: HandlerCtx, request: Request) -> Any:
     return take_delivery(ctx, request, "github", ["X-Hub-Signature-256"], "Missing signature")
 
 
 @http.route(path="/webhooks/stripe", method="POST")
-def stripe_webhook(ctx, request):
+def stripe_webhook(ctx: HandlerCtx, request: Request) -> Any:
     return take_delivery(ctx, request, "stripe", ["Stripe-Signature"], "Missing signature")
 
 
 @http.route(path="/webhooks/clerk", method="POST")
-def clerk_webhook(ctx, request):
+def clerk_webhook(ctx: HandlerCtx, request: Request) -> Any:
     return take_delivery(
         ctx, request, "svix", ["svix-id", "svix-timestamp", "svix-signature"], "Missing Svix headers"
     )
 
 
 @http.route(path="/api/protected", method="GET")
-def protected(ctx, request):
+def protected(ctx: HandlerCtx, request: Request) -> Any:
     digest = credentials.digest(credentials.api_key(request))  # 401 when there is none
     if not ctx.run_mutation(auth.validate_api_key, digest=digest):
         return Response.json({"error": "Invalid API key"}, status=403)
@@ -92,7 +93,7 @@ def protected(ctx, request):
 
 
 @http.route(path="/api/user", method="GET")
-def user(ctx, request):
+def user(ctx: HandlerCtx, request: Request) -> Any:
     digest = credentials.digest(credentials.bearer_token(request))  # 401 when there is none
     found = ctx.run_query(auth.validate_token, digest=digest)
     if found is None:
@@ -101,14 +102,14 @@ def user(ctx, request):
 
 
 @http.route(path="/api/items", method="POST")
-def post_item(ctx, request):
+def post_item(ctx: HandlerCtx, request: Request) -> Any:
     body = request.json(dict)
     item_id = ctx.run_mutation(items.create, name=body["name"], description=body.get("description"))
     return Response.json(ctx.run_query(items.get, id=item_id), status=201)
 
 
 @http.route(path="/api/items", method="GET")
-def get_items(ctx, request):
+def get_items(ctx: HandlerCtx, request: Request) -> Any:
     limit = request.query.get("limit", "10")
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
         raise HTTPError(400, f"limit must be a whole number from 0 to 9999, not {limit!r}")
@@ -116,7 +117,7 @@ def get_items(ctx, request):
 
 
 @http.route(path="/api/process", method="POST")
-def process(ctx, request):
+def process(ctx: HandlerCtx, request: Request) -> Any:
     if request.media_type != "application/json":
         raise HTTPError(415, "Content-Type must be application/json")
     body = request.json(dict)

@@ -1,10 +1,12 @@
 """What a changed subscription does."""
 
-from minihttp import internal_mutation, v
+from typing import Any
+
+from minihttp import MutationCtx, internal_mutation, v
 
 
 @internal_mutation(args={"subscription": v.any()})
-def handle_update(ctx, subscription):
+def handle_update(ctx: MutationCtx, subscription: Any) -> None:
     row = (
         ctx.db.query("subscriptions")
         .with_index("by_subscription", lambda q: q.eq("subscriptionId", subscription["id"]))

@@ -1,8 +1,17 @@
 """Deliveries: verified by an action, carried out and logged by one mutation."""
 
 from importlib import import_module
+from typing import Any
 
-from minihttp import internal_action, internal_mutation, internal_query, v
+from minihttp import (
+    ActionCtx,
+    MutationCtx,
+    QueryCtx,
+    internal_action,
+    internal_mutation,
+    internal_query,
+    v,
+)
 
 from . import payments, subscriptions, users
 
@@ -11,7 +20,7 @@ SECRETS = {
     "stripe": "STRIPE_WEBHOOK_SECRET",
     "svix": "CLERK_WEBHOOK_SECRET",
 }
-REACTIONS = {
+REACTIONS: dict[tuple[str, str], tuple[Any, str]] = {
     ("stripe", "checkout.session.completed"): (payments.handle_checkout_complete, "session"),
     ("stripe", "customer.subscription.updated"): (subscriptions.handle_update, "subscription"),
     ("svix", "user.created"): (users.save, "user"),
@@ -24,10 +33,14 @@ REACTIONS = {
     args={"source": v.string(), "body": v.bytes(), "headers": v.record(v.string(), v.string())},
     returns=v.null(),
 )
-def verify_and_process(ctx, source, body, headers):
+def verify_and_process(ctx: ActionCtx, source: str, body: bytes, headers: dict[str, Any]) -> None:
     provider = import_module(f"minihttp.webhooks.{source}")
     delivery = provider.verify(body, headers, ctx.secret(SECRETS[source]), now=ctx.now())
-    event = {"source": source, "event_type": delivery.event_type or "unknown", "payload": delivery.json()}
+    event: dict[str, Any] = {
+        "source": source,
+        "event_type": delivery.event_type or "unknown",
+        "payload": delivery.json(),
+    }
     try:
         ctx.run_mutation(process, **event)
     except Exception as error:
@@ -36,9 +49,9 @@ def verify_and_process(ctx, source, body, headers):
 
 
 @internal_mutation(args={"source": v.string(), "event_type": v.string(), "payload": v.any()})
-def process(ctx, source, event_type, payload):
+def process(ctx: MutationCtx, source: str, event_type: str, payload: Any) -> None:
     """The reaction and the log entry in one transaction: both or neither."""
-    reaction, parameter = REACTIONS.get((source, event_type), (None, None))
+    reaction, parameter = REACTIONS.get((source, event_type), (None, ""))
     if reaction is not None:
         data = payload["data"]
         ctx.run_mutation(reaction, **{parameter: data["object"] if source == "stripe" else data})
@@ -54,7 +67,9 @@ def process(ctx, source, event_type, payload):
         "error": v.optional(v.string()),
     }
 )
-def log(ctx, source, event_type, payload, status, error=None):
+def log(
+    ctx: MutationCtx, source: str, event_type: str, payload: Any, status: str, error: str | None = None
+) -> None:
     ctx.db.insert(
         "webhookEvents",
         {
@@ -69,6 +84,6 @@ def log(ctx, source, event_type, payload, status, error=None):
 
 
 @internal_query(args={"cursor": v.nullable(v.string())})
-def page(ctx, cursor):
+def page(ctx: QueryCtx, cursor: str | None) -> Any:
     """What was logged, 100 at a time, for whoever holds the admin key."""
     return ctx.db.query("webhookEvents").paginate(num_items=100, cursor=cursor)

@@ -162,6 +162,7 @@ class AppOptions(TypedDict, total=False):
         bool, Option(True, "refuse JSON bodies that have no media type, or text/plain", switch)
     ]
     metrics: Annotated["Metrics | bool", Option(False, "answer /_/metrics", switch)]
+    openapi: Annotated[bool, Option(False, "answer /_/openapi.json", switch)]
     limits: Annotated[Limits, Option(DEFAULT_LIMITS, "other limits than the default ones")]
     clock: Annotated[Callable[[], float], Option(time.time, "Unix seconds")]
     environment: Annotated[Mapping[str, str], Option(os.environ, "where secrets are looked up")]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
         @property
         def files(self) -> FileStore: ...
+        def openapi(self, *, server: str = "") -> dict[str, Any]: ...
 
 
 log = logging.getLogger("minihttp")
@@ -101,6 +102,10 @@ class SystemRoutes:
         upload = self._routes.find("/api/storage/upload", "POST")
         assert upload is not None
         upload.wants_body = partial(_may_upload, app)
+        if app.options.openapi:
+            self._routes.route(
+                path="/_/openapi.json", method="GET", handler=partial(_openapi, app), cors=_MIRROR
+            )
         if app.options.function_api:
             self._add_function_api(app, cors)
         for path, handler in app.system_handlers.items():
@@ -159,6 +164,10 @@ def _may_upload(app: Host, environ: Mapping[str, str]) -> bool:
 
 def _storage(app: Host, ctx: Any, request: Request) -> Response:
     return app.files.handle(request)
+
+
+def _openapi(app: Host, ctx: Any, request: Request) -> Response:
+    return Response.json(app.openapi(server=app.options.origin or request.origin))
 
 
 def _call_function(app: Host, operation: str, ctx: Any, request: Request) -> Response | Deferred:

@@ -474,6 +474,20 @@ class App(RunsQueries, RunsMutations, RunsActions):
             wanted += [(endpoint.path, name) for name in names if name]
         return wanted
 
+    def openapi(self, *, title: str = "minihttp", version: str = "1", server: str = "") -> dict[str, Any]:
+        """The app as an OpenAPI 3.1 document: its routes, and its functions where the function API is on.
+
+        Args:
+            title, version: of the API, as the document shows them.
+            server: its URL; "" for wherever the document is got from.
+        """
+        from .openapi import openapi
+
+        registry = self.runner.registry if self.options.function_api and self.options.modules else None
+        return openapi(
+            self.http, registry, title=title, version=version, server=server or self.options.origin
+        )
+
     # ------------------------------------------------------------ who calls
 
     @cached_property

@@ -132,6 +132,10 @@ class Headers:
         headers._pairs = pairs
         return headers
 
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: T) -> str | T: ...
     def get(self, name: str, default: T | None = None) -> str | T | None:
         """The first value of `name`, or `default`."""
         return next(iter(self.get_all(name)), default)

@@ -263,7 +263,7 @@ class Request:
         Args:
             expect: dict, list, str, int, float or bool: what the top level must be. Or a validator such as
                 `v.object({"name": v.string()})`: then the value is returned in its stored form, and the 400
-                names every field that does not match.
+                names every field that does not match. By default the `body` of the route, if it has one.
             force: read the body whatever its media type is: Amazon SNS sends JSON as `text/plain`, browsers
                 send reports as `application/csp-report`. A page of any site may send such a request with the
                 user's cookies and without a preflight, so it is not for routes that trust cookies.
@@ -279,6 +279,8 @@ class Request:
             self._require_json()
         data = self._json_bytes()
         depth, elements = self.limits.max_json_depth, self.limits.max_json_elements
+        if expect is None and self.route is not None:
+            expect = self.route.body
         if expect is None or isinstance(expect, type):
             value = parse_json(data, depth, expect, max_elements=elements)
         else:

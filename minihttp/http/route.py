@@ -26,6 +26,7 @@ class Route:
         run: the handler with the hooks of its routers: what the app calls.
         location: `"file:line"` where it was registered.
         cors: its rule, else the router's, else None.
+        body: the validator of its JSON bodies: what `request.json()` checks by.
         auth: "required" where only callers with an identity may come.
         max_body_bytes: its limit of request bodies, or None for the app's.
         wants_body: called with the head as an environ; False where the response does not depend on the body.
@@ -38,8 +39,8 @@ class Route:
     """
 
     __slots__ = (
-        "auth", "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters", "pattern",
-        "prefix_chars", "routers", "run", "takes_key", "wants_body", "watched",
+        "auth", "body", "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters",
+        "pattern", "prefix_chars", "routers", "run", "takes_key", "wants_body", "watched",
     )  # fmt: skip
 
     def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
@@ -49,6 +50,7 @@ class Route:
         self.run = handler
         self.location = location
         self.auth: str | None = None
+        self.body: Any = None
         self.routers: tuple[Any, ...] = ()
         self.cors: Cors | None = None
         self.max_body_bytes: int | None = None

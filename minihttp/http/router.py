@@ -10,11 +10,11 @@ requests and responses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import partialmethod
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, overload
 
 from ..errors import RouteError, check_variable_name
 from .cors import Cors
@@ -25,6 +25,7 @@ from .route import Handler as Handler
 from .route import Route as Route
 from .target import percent_encode
 
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
 BeforeHook = TypeVar("BeforeHook", bound=Before)
 AfterHook = TypeVar("AfterHook", bound=After)
 
@@ -56,6 +57,34 @@ class Webhook(NamedTuple):
     def wants_body(self, environ: Mapping[str, str]) -> bool:
         """Whether the head has what a delivery is verified with; without it, its body is not read."""
         return bool(self.provider.has_signature(RequestHeaders(environ)))
+
+
+class Shorthand(Protocol):
+    """`http.get`, `http.post` and the like: `route` with the method said."""
+
+    @overload
+    def __call__(
+        self,
+        path: str | None = ...,
+        *,
+        path_prefix: str | None = ...,
+        cors: Cors | None = ...,
+        max_body: int | None = ...,
+        body: Any = ...,
+        auth: Literal["required"] | None = ...,
+    ) -> Callable[[AnyHandler], AnyHandler]: ...
+    @overload
+    def __call__(
+        self,
+        path: str | None = ...,
+        *,
+        handler: AnyHandler,
+        path_prefix: str | None = ...,
+        cors: Cors | None = ...,
+        max_body: int | None = ...,
+        body: Any = ...,
+        auth: Literal["required"] | None = ...,
+    ) -> AnyHandler: ...
 
 
 class _Shape:
@@ -155,6 +184,44 @@ class HttpRouter:
         self._routes: list[Route] = []
         self._tables: dict[str, _MethodTable] = {}  # of the methods in use; HEAD has GET's
 
+    @overload
+    def route(
+        self,
+        path: str | None = ...,
+        method: str | None = ...,
+        *,
+        path_prefix: str | None = ...,
+        cors: Cors | None = ...,
+        max_body: int | None = ...,
+        body: Any = ...,
+        auth: Literal["required"] | None = ...,
+    ) -> Callable[[AnyHandler], AnyHandler]: ...
+    @overload
+    def route(
+        self,
+        path: str | None,
+        method: str | None,
+        handler: AnyHandler,
+        *,
+        path_prefix: str | None = ...,
+        cors: Cors | None = ...,
+        max_body: int | None = ...,
+        body: Any = ...,
+        auth: Literal["required"] | None = ...,
+    ) -> AnyHandler: ...
+    @overload
+    def route(
+        self,
+        path: str | None = ...,
+        method: str | None = ...,
+        *,
+        handler: AnyHandler,
+        path_prefix: str | None = ...,
+        cors: Cors | None = ...,
+        max_body: int | None = ...,
+        body: Any = ...,
+        auth: Literal["required"] | None = ...,
+    ) -> AnyHandler: ...
     def route(
         self,
         path: str | None = None,
@@ -164,7 +231,8 @@ class HttpRouter:
         path_prefix: str | None = None,
         cors: Cors | None = None,
         max_body: int | None = None,
-        auth: str | None = None,
+        body: Any = None,
+        auth: Literal["required"] | None = None,
     ) -> Any:
         """Register a route; without `handler` this is a decorator. Either way the handler is returned.
 
@@ -178,21 +246,17 @@ class HttpRouter:
             handler: called as `handler(ctx, request)`.
             cors: a rule for this route; by default the router's.
             max_body: the limit of its request bodies in bytes; by default the app's.
+            body: the validator of its JSON bodies, such as `v.object({"name": v.string()})`: `request.json()`
+                checks by it, and the app's OpenAPI document shows it.
             auth: "required" answers 401 before the handler runs, unless the caller has an identity.
 
         Raises:
             RouteError: `convex.md` §1.1, in its order; the router is left as it was.
         """
         if handler is ...:
-            return lambda handler: self.route(
-                path=path,
-                path_prefix=path_prefix,
-                method=method,
-                handler=handler,
-                cors=cors,
-                max_body=max_body,
-                auth=auth,
-            )
+            options: Any = {"path": path, "path_prefix": path_prefix, "method": method, "cors": cors}
+            options |= {"max_body": max_body, "body": body, "auth": auth}
+            return lambda handler: self.route(**options, handler=handler)
         if not callable(handler) and not isinstance(handler, Webhook):
             raise RouteError("route requires handler")
         if not isinstance(handler, Webhook):
@@ -207,6 +271,8 @@ class HttpRouter:
             raise RouteError("Invalid route entry: must contain either field 'path' or 'path_prefix'")
         if max_body is not None and (not isinstance(max_body, int) or max_body < 1):
             raise RouteError(f"max_body {max_body!r} is not a positive number of bytes")
+        if body is not None and not hasattr(body, "problems"):
+            raise RouteError(f"body is a validator such as v.object({{…}}), not {body!r:.100}")
         if auth not in (None, "required"):
             raise RouteError(f'auth is "required" or None, not {auth!r}')
         if path is not None:
@@ -219,6 +285,7 @@ class HttpRouter:
         route.max_body_bytes = max_body
         route.auth = auth
         route.takes_key = method == "POST" and not self._system and not isinstance(handler, Webhook)
+        route.body = body
         self._register(route)
         return handler
 
@@ -274,7 +341,8 @@ class HttpRouter:
         handler = route.handler
         if isinstance(handler, Webhook):
             handler = handler._replace(path=prefix + handler.path)
-            self.webhooks.append(handler)
+            if route.method == "POST":  # one that answers GET too is registered for both
+                self.webhooks.append(handler)
         adopted = Route(route.method, prefix + route.pattern, handler, route.location)
         if route.prefix_chars:
             self._add_prefix(adopted, adopted.pattern[:-1])
@@ -284,6 +352,8 @@ class HttpRouter:
         adopted.max_body_bytes = route.max_body_bytes
         adopted.auth = route.auth
         adopted.takes_key = route.takes_key
+        adopted.wants_body = handler.wants_body if isinstance(handler, Webhook) else route.wants_body
+        adopted.body = route.body
         adopted.routers = route.routers
         self._register(adopted)
 
@@ -300,12 +370,20 @@ class HttpRouter:
         for parent, _ in self._mounts:
             parent._compose()
 
-    delete = partialmethod(route, method="DELETE")
-    get = partialmethod(route, method="GET")
-    options = partialmethod(route, method="OPTIONS")
-    patch = partialmethod(route, method="PATCH")
-    post = partialmethod(route, method="POST")
-    put = partialmethod(route, method="PUT")
+    if TYPE_CHECKING:  # `partialmethod` hides the handler's type
+        delete: Shorthand
+        get: Shorthand
+        options: Shorthand
+        patch: Shorthand
+        post: Shorthand
+        put: Shorthand
+    else:
+        delete = partialmethod(route, method="DELETE")
+        get = partialmethod(route, method="GET")
+        options = partialmethod(route, method="OPTIONS")
+        patch = partialmethod(route, method="PATCH")
+        post = partialmethod(route, method="POST")
+        put = partialmethod(route, method="PUT")
 
     def webhook(self, path: str, provider: Any, handler: Any, **options: Any) -> None:
         """Register POST `path` as a webhook endpoint whose deliveries go to the app's inbox; and GET, where
@@ -321,7 +399,7 @@ class HttpRouter:
         """
         check_provider(provider, path)
         check_webhook_handler(handler, path)
-        webhook = Webhook(path, provider, handler, options, _location())
+        webhook: Any = Webhook(path, provider, handler, options, _location())
         self.route(path=path, method="POST", handler=webhook, max_body=options.get("max_body_bytes"))
         self._routes[-1].wants_body = webhook.wants_body
         if getattr(provider, "answers_get", False):

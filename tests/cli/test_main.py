@@ -198,3 +198,11 @@ def test_print_rows_escapes_what_strangers_wrote(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "id  name\n1   a\\x1b[2J\\nb\n-   é\n"
     cli.print_rows([], False)
     assert capsys.readouterr().out == ""
+
+
+def test_types(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["types", folder.name], {}) == 0
+    printed = capsys.readouterr().out
+    assert "TypedDict" in printed
+    assert cli.main(["types", folder.name, "-o", "documents.py"], {}) == 0
+    assert Path("documents.py").read_text("utf-8") == printed and capsys.readouterr().out == ""

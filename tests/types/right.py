@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What type checkers take: read by mypy --strict and pyright's strict mode, never run."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Protocol
+
+from minihttp import (
+    ActionCtx,
+    App,
+    HandlerCtx,
+    HttpRouter,
+    MutationCtx,
+    QueryCtx,
+    Request,
+    Response,
+    action,
+    auth,
+    internal_mutation,
+    internal_query,
+    mutation,
+    query,
+    v,
+)
+
+http = HttpRouter()
+
+
+@query(args={"id": v.id("items"), "limit": v.optional(v.number())})
+def get(ctx: QueryCtx, id: str, limit: float = 10) -> dict[str, Any] | None:
+    return ctx.db.get(id)
+
+
+@internal_query
+def count(ctx: QueryCtx) -> int:
+    return len(ctx.db.query("items").collect())
+
+
+@mutation(args={"name": v.string()}, name="createItem", aliases={"itemName": "name"})
+def create(ctx: MutationCtx, name: str) -> str:
+    found = ctx.run_query(get, id=name)
+    if found is None:
+        number: int = ctx.run_query(count)
+        return ctx.db.insert("items", {"name": name, "number": number})
+    return ctx.run_mutation(rename, found["_id"], name=name)
+
+
+@internal_mutation(args={"id": v.id("items"), "name": v.string()})
+def rename(ctx: MutationCtx, id: str, name: str) -> str:
+    ctx.db.patch(id, {"name": name})
+    ctx.scheduler.run_after(60, count)
+    return id
+
+
+@action(args={})
+def act(ctx: ActionCtx) -> list[str]:
+    return [ctx.run_mutation(create, name="a"), ctx.run_action(again, text="b")]
+
+
+@action(args={"text": v.string()})
+def again(ctx: ActionCtx, text: str) -> str:
+    return text
+
+
+class Reads(Protocol):
+    """A context by what is used of it: a test may pass anything of this shape."""
+
+    def now(self) -> float: ...
+
+
+@query(args={})
+def clock(ctx: Reads) -> float:
+    return ctx.now()
+
+
+@http.route(path="/items/{id}", method="POST", auth="required")
+def handle(ctx: HandlerCtx, request: Request) -> Response:
+    identity = ctx.auth.require_user_identity()
+    email: str | None = identity.email
+    limit: int = request.query.get("limit", default=10, type=int, min=0, max=100)
+    since: date | None = request.query.get("since", type=date.fromisoformat)
+    number: int = request.path_params.get("id", type=int)
+    q: str = request.query["q"]
+    body: dict[str, Any] = request.json(dict)
+    tags: list[Any] = request.json(list)
+    item = ctx.run_query(get, id=body["id"], limit=limit)
+    return Response.json({"item": item, "more": [email, since, number, q, tags, ctx.origin]})
+
+
+@http.get("/short", auth="required")
+def short(ctx: HandlerCtx, request: Request) -> Response:
+    return handle(ctx, request)
+
+
+@http.before
+def log(ctx: HandlerCtx, request: Request) -> None:
+    print(request.path)
+
+
+def use(ctx: HandlerCtx, request: Request, app: App) -> None:
+    response: Response = handle(ctx, request)
+    name: str = app.run_mutation(create, name=response.headers.get("X", ""))
+    anything: Any = app.run_query("items:get", id=name)
+    print(anything, auth.sign({"sub": name}, "secret"))

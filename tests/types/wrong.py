@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What type checkers must refuse: every line that ends in `# error`, and no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minihttp import App, HandlerCtx, HttpRouter, MutationCtx, QueryCtx, Request, Response, mutation, query, v
+from minihttp.errors import HTTPError
+
+http = HttpRouter()
+
+
+@query(args={"id": v.id("items")})
+def get(ctx: QueryCtx, id: str) -> dict[str, Any] | None:
+    ctx.db.insert("items", {})  # error
+    ctx.run_mutation(put, name="x")  # error
+    return ctx.db.get(id)
+
+
+@mutation(args={"name": v.string()})
+def put(ctx: MutationCtx, name: str) -> str:
+    ctx.run_query(get)  # error
+    ctx.run_query(get, name="x")  # error
+    ctx.run_query(get, id=7)  # error
+    ctx.run_query(get, id="x", more=1)  # error
+    ctx.run_query(put, name="x")  # error
+    ctx.run_mutation(get, id="x")  # error
+    number: int = ctx.run_query(get, id="x")  # error
+    return number  # error
+
+
+@http.route(path="/a", method="GET")
+def handle(ctx: HandlerCtx, request: Request) -> Response:
+    ctx.db  # error  # noqa: B018
+    limit: str = request.query.get("limit", default=10, type=int)  # error
+    body: list[int] = request.json(dict)  # error
+    q: int = request.query["q"]  # error
+    request.jason()  # error
+    ctx.auth.get_user_identity().email  # error  # noqa: B018
+    return Response(limit, status=str(body) + str(q))  # error
+
+
+def use(app: App) -> None:
+    text: int = app.run_mutation(put, name="x")  # error
+    handle(text)  # error
+    raise HTTPError("not found")  # error
+
+
+http.route(path="/b", method="GET", handler=7)  # error
+http.route(path="/b", method="GET", handler=handle, auth="optional")  # error
