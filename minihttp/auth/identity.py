@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # The standard claims (OpenID Connect Core §5.1) whose names differ in Convex.
 _CONVEX_NAMES = {
@@ -81,14 +81,18 @@ class Identity(Mapping[str, Any]):
         who = {"tokenIdentifier": token_identifier, "issuer": issuer, "subject": subject}
         self._fields: dict[str, Any] = {**shown, **standard, **who}
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "token_identifier":
-            return self._fields["tokenIdentifier"]
-        if name in ("issuer", "subject"):
-            return self._fields[name]
-        if name in _ATTRIBUTES:
-            return self._fields.get(_ATTRIBUTES[name])
-        raise AttributeError(f'an identity has no attribute {name!r}; other claims are identity["{name}"]')
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "token_identifier":
+                return self._fields["tokenIdentifier"]
+            if name in ("issuer", "subject"):
+                return self._fields[name]
+            if name in _ATTRIBUTES:
+                return self._fields.get(_ATTRIBUTES[name])
+            raise AttributeError(
+                f'an identity has no attribute {name!r}; other claims are identity["{name}"]'
+            )
 
     def __getitem__(self, name: str) -> Any:
         if name in self._fields:

@@ -34,9 +34,11 @@ class Reader:
         self._tables = tables
         self._meter = meter
 
-    def __getattr__(self, name: str) -> Any:
-        hint = "a query only reads documents; a mutation can change them" if name in _WRITING else ""
-        raise no_attribute(self, name, hint)
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "a query only reads documents; a mutation can change them" if name in _WRITING else ""
+            raise no_attribute(self, name, hint)
 
     def get(self, *where: str) -> Document | None:
         """`get(id)` or `get(table, id)`: the document, or None if there is none (any more).

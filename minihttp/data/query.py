@@ -47,8 +47,10 @@ class Query:
         self._filters: tuple[Expression, ...] = ()
         self._closed = False
 
-    def __getattr__(self, name: str) -> Any:
-        raise no_attribute(self, name)
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
 
     # -- the chain
 

@@ -120,8 +120,10 @@ class Context:
 
     _missing: dict[str, str] = {}  # name -> why it is not there, and what to write
 
-    def __getattr__(self, name: str) -> Any:
-        raise no_attribute(self, name, self._missing.get(name, ""))
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name, self._missing.get(name, ""))
 
 
 class QueryCtx(Context, RunsQueries):
