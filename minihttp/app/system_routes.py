@@ -104,7 +104,7 @@ class SystemRoutes:
         upload.wants_body = partial(_may_upload, app)
         if app.options.openapi:
             self._routes.route(
-                path="/_/openapi.json", method="GET", handler=partial(_openapi, app), cors=_MIRROR
+                path="/_/openapi.json", method="GET", handler=partial(_openapi, app), cors=cors
             )
         if app.options.function_api:
             self._add_function_api(app, cors)
