@@ -346,7 +346,8 @@ class WireArgs:
         if self._validator is not None:
             args = check_args(self._validator, args)
         elif not self.names.keys().isdisjoint(args) and not set(self.names.values()).isdisjoint(args):
-            raise ArgumentValidationError("ArgumentValidationError: an argument came under both its names")
+            said = "ArgumentValidationError: an argument came under both its names"
+            raise ArgumentValidationError(said).refusing(args)
         return {self.names.get(name, name): value for name, value in args.items()}
 
 
