@@ -29,6 +29,7 @@ from .. import __version__
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import read_env_file
 from ._settings import Settings, WrongFlagError, add_flags, resolve
+from ._terminal import safe, safe_output
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -68,11 +69,12 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             arguments = _usual_command(arguments, environ) + arguments
         args = _parser(arguments[:1]).parse_args(arguments)
         args.argv, args.environ, args.shell_environ = arguments, environ, shell_environ
-        code = int(args.run(args))
+        with safe_output():
+            code = int(args.run(args))
         sys.stdout.flush()  # a pipe that is closed is noticed here, and not at exit
         return code
     except MinihttpError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(safe(f"{PROGRAM}: {error}"), file=sys.stderr)
         return 2 if isinstance(error, WrongFlagError) else 1
     except SystemExit as stop:  # argparse, after it has printed help (0) or a mistake (2)
         return stop.code if isinstance(stop.code, int) else 1
@@ -93,6 +95,9 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **{**settings, "allow_abbrev": False})
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(safe(message), file)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = super().parse_known_args(self._flags_first(args), namespace)

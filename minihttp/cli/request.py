@@ -43,9 +43,11 @@ def run(args: argparse.Namespace) -> int:
             print("\n".join(map(plain, lines)) + "\n")
         sys.stdout.flush()
         try:
-            for chunk in body:
-                sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
+            if sys.stdout.isatty():
+                sys.stdout.write(b"".join(body).decode("utf-8", "replace"))
+            else:
+                sys.stdout.buffer.writelines(body)
+            sys.stdout.flush()
         finally:
             close = getattr(body, "close", None)
             if close is not None:

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 Secrets = str | bytes | Iterable[str | bytes]
 """One secret or several; text is read as the provider shows it, bytes are the key itself."""
 
-_MAX_ED25519_SIGNATURES = (
-    4  # tried of one delivery: a check takes a millisecond, and two do while keys change
-)
+_MAX_ED25519_SIGNATURES = 2  # tried of one delivery: a check may take milliseconds; two do while keys change
+_MAX_SEEN = 4  # of one header, malformed ones too; no sender has more keys at work
 _ED25519_BYTES = {
     "whsec_": 0,
     "whpk_": 32,
@@ -126,15 +125,17 @@ class Ed25519Key:
         return self._prefix + b2a_base64(sign(self._seed, before + body), newline=False)
 
     def accepts(self, before: bytes, body: bytes, given: Sequence[bytes]) -> bool:
-        for signature in given[:_MAX_ED25519_SIGNATURES]:
-            text = signature.removeprefix(self._prefix)
-            try:
-                raw = a2b_base64(text)
-            except ValueError:
-                continue
-            if b2a_base64(raw, newline=False) == text and self._public.verify(before + body, raw):
-                return True
-        return False
+        well_formed = [raw for signature in given[:_MAX_SEEN] if (raw := self._raw(signature))]
+        return any(self._public.verify(before + body, raw) for raw in well_formed[:_MAX_ED25519_SIGNATURES])
+
+    def _raw(self, signature: bytes) -> bytes:
+        """The 64 bytes of a signature in its one spelling, or b"" for anything else."""
+        text = signature.removeprefix(self._prefix)
+        try:
+            raw = a2b_base64(text)
+        except ValueError:
+            return b""
+        return raw if len(raw) == 64 and b2a_base64(raw, newline=False) == text else b""
 
 
 def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: Scheme) -> tuple[Key, ...]:

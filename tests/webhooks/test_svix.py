@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
 
 import pytest
 
@@ -137,6 +138,25 @@ class TestStandardWebhooksV1a(TimedWebhookContract):
     module = standard_webhooks_v1a
     secret = private_key(b"1" * 32)
     other_secret = private_key(b"2" * 32)
+
+    def test_an_old_forgery_is_a_mismatch_and_not_old(self) -> None:
+        """Here it is old, since a check of its signature would cost a core."""
+        assert self.refuse(self.sign(secret=self.other_secret), now=NOW * 3) == "too_old"
+
+    def test_no_more_than_two_signatures_are_tried_and_none_of_an_old_delivery(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried: list[bytes] = []
+        [key] = self.module.MODULE.keys(self.secret)
+        monkeypatch.setattr(key, "_public", SimpleNamespace(verify=lambda message, raw: tried.append(raw)))
+        headers = self.sign()
+        name = next(name for name in headers if "signature" in name.lower())
+        good = headers[name]
+        headers[name] = " ".join([good] * 4)
+        assert self.refuse(headers) == "mismatch" and len(tried) == 2
+        assert self.refuse(headers, now=NOW * 3) == "too_old" and len(tried) == 2
+        headers[name] = good[:-5] + "===="
+        assert self.refuse(headers) == "mismatch" and len(tried) == 2
 
     def test_the_public_key_verifies_and_signs_nothing(self) -> None:
         public, other = public_key(b"1" * 32), public_key(b"2" * 32)
