@@ -49,10 +49,15 @@ def in_memory(app: App, **options: Unpack[AppOptions]) -> App:
 
     Args:
         options: those of `App` that the copy is to have otherwise. Its clock is a `Clock` of its own.
+
+    Crons are planned from now on, so that they run once the clock has been moved.
     """
     own = {"data": ":memory:", "files": None, "workers": 0, "metrics": False, "clock": Clock()}
     given = {name: value for name, value in options.items() if value is not None}
-    return App(app.http, **{**vars(app.options), **own, **given})
+    made = App(app.http, **{**vars(app.options), **own, **given})
+    if made.options.crons is not None:
+        made.jobs.plan_crons()
+    return made
 
 
 def run_jobs(app: App) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -105,3 +106,48 @@ def test_a_signed_delivery_is_verified(provider: str) -> None:
     assert headers["Content-Type"] == "application/json"
     delivery = getattr(webhooks, module).verify(body, headers, secret, now=1_700_000_000, **extra)
     assert delivery.json() == payload
+
+
+def module_of(**functions: Any) -> dict[str, ModuleType]:
+    module = ModuleType("m")
+    for name, function in functions.items():
+        function.handler.__module__ = "m"
+        setattr(module, name, function)
+    return {"m": module}
+
+
+def test_crons_run_once_the_clock_was_moved_without_a_first_run() -> None:
+    crons, ran = Crons(), []
+
+    @internal_mutation
+    def tick(ctx: Any) -> None:
+        ran.append(ctx)
+
+    crons.cron("nightly", "@daily", function=tick)
+    clock = testing.Clock()
+    with testing.in_memory(App(crons=crons, modules=module_of(tick=tick)), clock=clock) as app:
+        clock.advance(86_400)
+        assert testing.run_jobs(app) == 1 and len(ran) == 1
+
+
+def test_very_many_due_jobs_are_read_in_pages() -> None:
+    ran: list[int] = []
+
+    @internal_mutation
+    def note(ctx: Any, n: int) -> None:
+        ran.append(n)
+
+    @internal_mutation
+    def fill(ctx: Any, count: int) -> None:
+        for n in range(count):
+            ctx.scheduler.run_after(0, note, n=n)
+
+    with testing.in_memory(App(modules=module_of(note=note, fill=fill))) as app:
+        for _ in range(2):
+            app.run_mutation(fill, count=600)
+        pages: list[int] = []
+        store = app.jobs.store
+        page = store.due_page
+        store.due_page = lambda *args: pages.append(1) or page(*args)  # type: ignore[method-assign, func-returns-value]
+        assert app.jobs.run_due() == 1_200 and sorted(ran) == sorted([*range(600)] * 2)
+        assert len(pages) == 3

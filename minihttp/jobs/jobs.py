@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -99,16 +99,23 @@ class Jobs:
         while self._clean_up():
             pass
         self._crons.tick()
-        due = self._database.read(self._due)
-        return sum(self._executor.run(job_id, name) for _, job_id, name in sorted(due))
+        return sum(self._executor.run(job_id, name) for _, job_id, name in sorted(self._due()))
 
-    def _due(self, transaction: Transaction) -> list[tuple[float, str, str]]:
-        now = self.store.now_ms()
-        found = []
-        for pool in self.store.pools(transaction):
-            rows = self.store.due_jobs(transaction, PENDING + pool, until_ms=now)
-            found += [(row["dueTime"], row["_id"], row["name"]) for row in rows]
-        return found
+    def plan_crons(self) -> None:
+        """Note when each cron runs next, from now on; a worker does so when it starts."""
+        self._crons.tick()
+
+    def _due(self) -> Iterator[tuple[float, str, str]]:
+        """Due time, id and name of all jobs that are due, read in pages: there may be very many."""
+        until_ms = self.store.now_ms()
+        for pool in self._database.read(lambda transaction: list(self.store.pools(transaction))):
+            cursor: str | None = None
+            while True:
+                page = self._database.read(partial(self.store.due_page, PENDING + pool, until_ms, cursor))
+                yield from ((row["dueTime"], row["_id"], row["name"]) for row in page["page"])
+                if page["isDone"]:
+                    break
+                cursor = page["continueCursor"]
 
     def start(self) -> None:
         """Start the worker threads, unless they run or there are to be none; also in a forked child."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..data.documents import PreparedDocument
     from ..limits import Limits
 
+DUE_PAGE = 500  # rows that are read at a time
 JOBS = "_scheduled_functions"
 CRONS = "_cron_jobs"
 LEASES = "_leases"
@@ -263,6 +264,16 @@ class JobStore:
         if row is not None and row["owner"] != owner and row["until"] >= self.now_ms():
             return False
         return self.database.write(take)
+
+    def due_page(
+        self, queue: str, until_ms: float, cursor: str | None, transaction: Transaction
+    ) -> dict[str, Any]:
+        """A page of the rows of a queue in due order, up to a due time."""
+        query = transaction.system.query(JOBS).with_index(
+            "by_queue", lambda q: q.eq("queue", queue).lte("dueTime", until_ms)
+        )
+        page: dict[str, Any] = query.paginate(num_items=DUE_PAGE, cursor=cursor)
+        return page
 
     def due_jobs(
         self, transaction: Transaction, queue: str, limit: int | None = None, until_ms: float | None = None
