@@ -31,6 +31,7 @@ from .postgresql_writing import Writing
 T = TypeVar("T")
 
 _CONNECTING_SECONDS = 10.0  # in which a server may start, or another one take over
+_FULL_SECONDS = 1.0  # in which a server may close a connection of somebody else
 _PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5)
 _WAIT_SECONDS = 5.0  # for a connection of our own that others use
 _MAX_CLOSING_SECONDS = 6.0
@@ -99,15 +100,15 @@ class DocumentBackend:
 
     def _connect(self, prepared: str | None = None, target: Target | None = None) -> Connection:
         """A new connection, tried for a while: a server may be starting, or another one taking over."""
-        end = monotonic() + _CONNECTING_SECONDS
+        started = monotonic()
+        end = started + _CONNECTING_SECONDS
         pauses = iter(_PAUSES_SECONDS)
         while True:
             try:
-                return Connection(
-                    target or self._target, end, self._prepared if prepared is None else prepared
-                )
+                return Connection(target or self._target, self._prepared if prepared is None else prepared)
             except Fault as fault:
-                if fault.errno not in (LOST, errno.EAGAIN) or monotonic() > end or self._closed:
+                patience = {LOST: _CONNECTING_SECONDS, errno.EAGAIN: _FULL_SECONDS}.get(fault.errno or 0, 0.0)
+                if monotonic() > started + patience or self._closed:
                     raise
             sleep(min(next(pauses, _PAUSES_SECONDS[-1]), max(0.0, end - monotonic())))
 

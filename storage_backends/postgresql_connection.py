@@ -176,7 +176,6 @@ class Connection:
 
     Args:
         target: where to.
-        until: on `time.monotonic()`: when to give up a host that does not answer.
         prepared: what is run first.
 
     Raises:
@@ -184,11 +183,11 @@ class Connection:
             ECONNRESET when none of the hosts is there or may be written to.
     """
 
-    def __init__(self, target: Target, until: float, prepared: str = "") -> None:
+    def __init__(self, target: Target, prepared: str = "") -> None:
         refusals = []
         for host in list(target.hosts):
             try:
-                self._pgconn = _connect(host, min(until, monotonic() + target.connect_seconds))
+                self._pgconn = _connect(host, monotonic() + target.connect_seconds)
                 break
             except Fault as fault:
                 refusals.append(fault)
