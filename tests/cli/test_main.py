@@ -67,7 +67,6 @@ def test_help_speaks_of_the_limits_without_listing_them(capsys: pytest.CaptureFi
     "argv",
     [
         ["sreve"],
-        ["routes"],
         ["routes", "--nonsense"],
         ["jobs", "list", "--limit", "-1"],
         ["webhooks", "list", "--limit", "1_0"],
