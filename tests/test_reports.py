@@ -18,21 +18,15 @@ from typing import Any
 
 import pytest
 
-# What other work under way mends.
-_is_pending = re.compile(r"A7-[0-9]").fullmatch
 _ROOT = Path(__file__).parent.parent
 _DATA = json.loads((Path(__file__).parent / "data" / "reports.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("row", _DATA["reports"], ids=lambda row: row["id"])
-def test_the_program_of_a_report_prints_what_is_right(
-    row: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_the_program_of_a_report_prints_what_is_right(row: dict[str, Any], tmp_path: Path) -> None:
     beginnings = [_DATA["beginnings"][name] for name in row.get("begins", ())]
     program = "\n".join(line for part in (*beginnings, row["program"]) for line in part)
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(_ROOT)}
-    if _is_pending(row["id"]):
-        request.applymarker(pytest.mark.xfail(strict=False))
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=_ROOT,
