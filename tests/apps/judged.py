@@ -33,6 +33,16 @@ def list_messages(ctx, author=None):
     return messages.collect()
 
 
+@query(
+    args={"pagination_opts": v.pagination_opts()},
+    returns=v.pagination_result(v.any()),
+    name="page",
+    aliases={"paginationOpts": "pagination_opts"},
+)
+def page_of_messages(ctx, pagination_opts):
+    return ctx.db.query("messages").paginate(pagination_opts)
+
+
 @mutation(args={"body": v.any(), "author": v.optional(v.string())}, returns=v.id("messages"))
 def send(ctx, body, author=None):
     return ctx.db.insert("messages", {"body": body, "author": author})

@@ -90,6 +90,37 @@ await judge("consistent queries", async () => {
   assert.equal(await client.query(api.messages.counted, { name }), 2);
 });
 
+await judge("pages, as usePaginatedQuery asks for them", async () => {
+  const page = (options) => client.query(api.messages.page, { paginationOpts: { numItems: 3, cursor: null, id: 1, ...options } });
+  const bodies = (result) => result.page.map((message) => message.body);
+  const all = [];
+  const cursors = [null];
+  for (;;) {
+    const result = await page({ cursor: cursors.at(-1) });
+    all.push(...bodies(result));
+    cursors.push(result.continueCursor);
+    if (result.isDone) break;
+  }
+  const again = [];
+  for (let i = 0; i + 1 < cursors.length; i++) {
+    const result = await page({ cursor: cursors[i], endCursor: cursors[i + 1], numItems: 1 });
+    assert.equal(result.continueCursor, cursors[i + 1]);
+    again.push(...bodies(result));
+  }
+  assert.deepEqual(again, all);
+  // A page that cannot be read whole comes in two halves.
+  const whole = { cursor: null, endCursor: cursors.at(-1) };
+  const cut = await page({ ...whole, maximumRowsRead: 5 });
+  assert.equal(cut.pageStatus, "SplitRequired");
+  const halves = [
+    await page({ cursor: null, endCursor: cut.splitCursor }),
+    await page({ cursor: cut.splitCursor, endCursor: cut.continueCursor }),
+  ];
+  assert.deepEqual(halves.flatMap(bodies), all);
+  await assert.rejects(page({ cursor: "garbled" }), /Cursor/);
+  await assert.rejects(page({ numItems: 0 }), /at least 1 document/);
+});
+
 await judge("the admin", async () => {
   const admin = new ConvexHttpClient(url);
   admin.setAdminAuth(adminKey);
