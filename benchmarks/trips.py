@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""How far a request travels inside the house: calls, files, rooms, and changes of room.
+
+    python benchmarks/trips.py
+
+Counts, by `sys.setprofile`, calls of functions written in minihttp/ and storage_backends/, their files
+and rooms, and how often a call is in another room than the one before. Four trips: a webhook POST up to
+its COMMIT, its job, a query that ends in `take(30)`, and an upload. The second run of each is counted,
+so that what is loaded and composed once is not.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import minihttp
+from minihttp import App, HttpRouter, internal_mutation, query, testing
+from minihttp.webhooks import stripe
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(minihttp.__file__)))
+HOUSES = tuple(os.path.join(ROOT, name) + os.sep for name in ("minihttp", "storage_backends"))
+SECRET = "whsec_trips"
+
+
+@internal_mutation
+def on_event(ctx: Any, delivery: Any) -> None:
+    ctx.db.insert("events", {"id": delivery["id"]})
+
+
+@query
+def newest(ctx: Any) -> Any:
+    return ctx.db.query("events").order("desc").take(30)
+
+
+class Trip:
+    """Counts what happens while it is open."""
+
+    def __init__(self) -> None:
+        self.calls = self.changes = 0
+        self.files: set[str] = set()
+        self.rooms: set[str] = set()
+        self._room = ""
+
+    def __enter__(self) -> Trip:
+        sys.setprofile(self._on)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.setprofile(None)
+
+    def _on(self, frame: FrameType, event: str, argument: object) -> None:
+        file = frame.f_code.co_filename
+        if event != "call" or not file.startswith(HOUSES):
+            return
+        room = os.path.relpath(file, ROOT).split(os.sep)[1 if file.startswith(HOUSES[0]) else 0]
+        self.calls += 1
+        self.files.add(file)
+        self.rooms.add(room)
+        self.changes += room != self._room
+        self._room = room
+
+    def __str__(self) -> str:
+        return f"{self.calls:>5} {len(self.files):>5} {len(self.rooms):>5} {self.changes:>7}"
+
+
+def post(app: App, path: str, body: bytes, headers: dict[str, str], query: str = "") -> bytes:
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "HTTP_HOST": "localhost",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.url_scheme": "http",
+    }
+    for name, value in headers.items():
+        key = name.upper().replace("-", "_")
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+    return b"".join(app(environ, lambda status, headers: None))
+
+
+def measured(name: str, run: Callable[[int], object]) -> None:
+    run(0)
+    with Trip() as trip:
+        run(1)
+    print(f"{name:<24}{trip}")
+
+
+def main() -> None:
+    http = HttpRouter()
+    http.webhook("/hook", stripe.provider(secret="STRIPE"), handler=on_event)
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(
+            http,
+            modules=[__name__],
+            data=folder,
+            workers=0,
+            clock=testing.Clock(),
+            environment={"STRIPE": SECRET},
+        )
+        with app:
+            now = int(app.clock())
+
+            def deliver(n: int) -> bytes:
+                event = b'{"id": "evt_%d", "type": "x"}' % n
+                return post(app, "/hook", event, stripe.sign(event, SECRET, timestamp=now))
+
+            print(f"{'trip':<24}{'calls':>5} files rooms changes")
+            measured("webhook POST to COMMIT", deliver)
+            deliver(2)
+            app.jobs.run_due()
+            for n in (3, 4):
+                deliver(n)
+            due = app.database.read(app.jobs._due)
+            for count, (_, job_id, name) in enumerate(due):
+                trip = Trip()
+                with trip:
+                    app.jobs._executor.run(job_id, name)
+                if count == 1:
+                    print(f"{'its job':<24}{trip}")
+            measured("take(30)", lambda n: app.run_query(newest))
+            url = app.files.outside("").generate_upload_url()
+            path, _, token = url.partition("?")
+            measured(
+                "upload", lambda n: post(app, path, b"x" * 1000, {"Content-Type": "text/plain"}, query=token)
+            )
+
+
+if __name__ == "__main__":
+    main()
