@@ -14,6 +14,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import MinihttpError
@@ -34,6 +35,7 @@ _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _STALLED_SECONDS = 5.0  # as long as a writer waits for another
 _MAX_COUNTED = 1000  # counting reads the rows
+_CACHE_SECONDS = 1.0
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -45,6 +47,9 @@ class Observed(Protocol):
 
     @property
     def is_open(self) -> bool: ...
+    @property
+    def has_admin_key(self) -> bool: ...
+    def is_admin_key(self, given: str) -> bool: ...
     @property
     def database(self) -> Database: ...
     @property
@@ -141,15 +146,32 @@ def add_routes(app: Observed, router: HttpRouter, metrics: Metrics | None = None
             body["problems"] = problems
         return Response.json(body, status=503 if problem else 200, headers=_NO_STORE)
 
+    cached: tuple[float, str] = (-inf, "")
+
     def numbers(ctx: Any, request: Request) -> Response:
+        nonlocal cached
         assert metrics is not None
-        found = [*_live_gauges(app, _server_state(request)), *gauges(app)]
-        return Response(metrics.text(found), headers={"Content-Type": _TEXT, **_NO_STORE})
+        if not _may_see_metrics(app, request):
+            headers = {"WWW-Authenticate": "Bearer", **_NO_STORE}
+            return Response.json({"error": "This needs the admin key"}, status=401, headers=headers)
+        if time.monotonic() >= cached[0] + _CACHE_SECONDS:  # counting reads rows
+            found = [*_live_gauges(app, _server_state(request)), *gauges(app)]
+            cached = time.monotonic(), metrics.text(found)
+        return Response(cached[1], headers={"Content-Type": _TEXT, **_NO_STORE})
 
     router.route(path="/_/health", method="GET", handler=health)
     router.route(path="/_/ready", method="GET", handler=ready)
     if metrics is not None:
         router.route(path="/_/metrics", method="GET", handler=numbers)
+
+
+def _may_see_metrics(app: Observed, request: Request) -> bool:
+    """Whether a request has the admin key, as `Bearer` (what Prometheus sends) or `Convex`; where the app has
+    none, whether it comes from this machine.
+    """
+    if not app.has_admin_key:
+        return request.remote_addr in ("", "127.0.0.1", "::1")
+    return app.is_admin_key((request.headers.get("Authorization") or "").partition(" ")[2].strip())
 
 
 def _server_state(request: Request) -> dict[str, float]:

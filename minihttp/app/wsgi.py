@@ -506,8 +506,18 @@ class App(RunsQueries, RunsMutations, RunsActions):
         """
         from ..auth.header import read_header
 
-        admin_key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY") or ""
-        return read_header(header, self.authenticator, admin_key.strip())
+        return read_header(header, self.authenticator, self._admin_key)
+
+    def is_admin_key(self, given: str) -> bool:
+        """Whether a text is the admin key, which is never so where there is none."""
+        from ..auth.header import is_admin_key
+
+        return is_admin_key(given, self._admin_key)
+
+    @property
+    def _admin_key(self) -> str:
+        key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY") or ""
+        return key.strip()
 
     def problems(self) -> list[str]:
         """What is wrong while the app goes on: providers whose keys cannot be fetched."""

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
 from hmac import compare_digest
+from time import monotonic
 
 from ..errors import AuthError
 from .authenticator import Authenticator
 from .caller import NOBODY, Caller
 from .identity import Identity
 from .token import decode_object
+
+log = logging.getLogger("minihttp.auth")
 
 
 def read_header(header: str, authenticator: Authenticator, admin_key: str | None) -> tuple[bool, Caller]:
@@ -30,11 +34,40 @@ def read_header(header: str, authenticator: Authenticator, admin_key: str | None
     if scheme == "bearer":
         identity = authenticator.identify(value)
         return False, Caller(lambda: identity)
-    key, _, acting = value.partition(":")
-    given = key.encode("utf-8", "replace")
-    if scheme != "convex" or not admin_key or not compare_digest(given, admin_key.encode()):
+    if scheme == "convex" and is_admin_key(value, admin_key):
+        return True, NOBODY
+    key, _, acting = value.rpartition(":")  # base64 has no colon, and a key may have one
+    if scheme != "convex" or not is_admin_key(key, admin_key):
+        if scheme == "convex":
+            _wrong_keys.note()
         raise AuthError("InvalidAuthHeader", "The Authorization header is not valid here")
     return True, Caller(lambda: _acting_identity(acting)) if acting else NOBODY
+
+
+def is_admin_key(given: str, admin_key: str | None) -> bool:
+    """Whether a text is the admin key; where there is none, nothing is."""
+    return admin_key is not None and admin_key != "" and compare_digest(_bytes(given), _bytes(admin_key))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+class _WrongKeys:
+    """Logs wrong admin keys, in one line a second at most."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._next = 0.0
+
+    def note(self) -> None:
+        self._count += 1
+        if monotonic() >= self._next:
+            log.warning("wrong admin keys refused: %d", self._count)
+            self._count, self._next = 0, monotonic() + 1.0
+
+
+_wrong_keys = _WrongKeys()
 
 
 def _acting_identity(text: str) -> Identity:

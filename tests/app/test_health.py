@@ -116,3 +116,26 @@ def test_metrics_of_an_open_app(tmp_path: Path) -> None:
     assert "minihttp_job_lag_seconds 2\n" in body
     assert "minihttp_dead_deliveries 0\n" in body
     assert re.search(r'minihttp_database_bytes{file="app.db"} [1-9]', body)
+
+
+def test_metrics_need_the_admin_key_where_there_is_one_and_are_made_once_a_second() -> None:
+    key = "an:admin-key-of-some-length"
+    app = App(HttpRouter(), data=":memory:", workers=0, metrics=Metrics(), admin_key=key)
+
+    def ask(header: str | None, peer: str = "127.0.0.1") -> tuple[int, bytes]:
+        environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "PATH_INFO": "/_/metrics", "REMOTE_ADDR": peer}
+        setup_testing_defaults(environ)
+        if header is not None:
+            environ["HTTP_AUTHORIZATION"] = header
+        statuses: list[str] = []
+        body = b"".join(app(environ, lambda status, headers, error=None: statuses.append(status)))  # type: ignore[arg-type]
+        return int(statuses[0][:3]), body
+
+    assert [ask(header)[0] for header in (None, "Bearer x", f"Bearer {key[:-1]}", key)] == [401] * 4
+    assert [ask(f"{scheme} {key}")[0] for scheme in ("Bearer", "Convex")] == [200, 200]
+    assert app.options.metrics is not None
+    first = ask(f"Bearer {key}")[1]
+    app.options.metrics.record(Served(0.0, "GET", "/x", "/x", 200, 0.1, 1, None, "a", True))
+    assert ask(f"Bearer {key}")[1] == first
+    app.options.admin_key = None
+    assert (ask(None)[0], ask(None, "192.0.2.1")[0]) == (200, 401)
