@@ -29,7 +29,7 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "off",  # a killed server loses nothing by it, only a machine without power
-    "max_connections": "200",
+    "max_connections": "500",
     "max_pred_locks_per_transaction": "256",
     "shared_buffers": "32MB",
     "wal_level": "replica",
