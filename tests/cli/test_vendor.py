@@ -72,17 +72,27 @@ def test_a_copy_works_under_another_package(
 
 
 @pytest.mark.parametrize(
-    ("part", "tests"), [("router", ("tests/http/test_router.py", "tests/webhooks/test_stripe.py"))]
+    ("part", "tests"),
+    [
+        (("--only", "router"), ("http/test_router.py", "http/test_cors.py", "webhooks/test_stripe.py")),
+        (("--only", "backend"), ("functions/test_registry.py", "data/test_schema.py", "jobs/test_crons.py")),
+        ((), ("cli/test_progress.py", "server/test_descriptors.py", "webhooks/test_samples.py")),
+    ],
 )
 def test_the_copy_passes_its_own_tests(
-    shell: Shell, tmp_path: Path, part: str, tests: tuple[str, ...]
+    shell: Shell, tmp_path: Path, part: tuple[str, ...], tests: tuple[str, ...]
 ) -> None:
-    shell("vendor", "copy", "--only", part)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=append", *tests]
-    env = {**os.environ, "PYTHONPATH": str(tmp_path / "copy"), "PYTHONSAFEPATH": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-    if done.returncode:
-        pytest.fail(done.stdout[-3_000:] + done.stderr[-1_000:])
+    shell("vendor", "copy", *part)
+    copy = tmp_path / "copy"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={copy}"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy), str(ROOT)]), "PYTHONSAFEPATH": "1"}
+    options = {"cwd": ROOT, "env": env, "capture_output": True, "text": True}
+    paths = [f"tests/{path}" for path in tests]
+    done = subprocess.run([*command, *paths], **options)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stdout[-3_000:]
+    (copy / "minihttp" / "errors.py").write_text("raise SystemError('the copy')")
+    broken = subprocess.run([*command, *paths], **options)  # type: ignore[call-overload]
+    assert "the copy" in broken.stdout + broken.stderr, "the tests do run against the copy"
 
 
 def test_an_update_keeps_what_somebody_has_changed(shell: Shell, tmp_path: Path) -> None:
