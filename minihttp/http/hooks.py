@@ -8,8 +8,10 @@ error too, so keys, rate limits and logging are written once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from .deferred import Deferred
 from .error_response import response_for
 from .response import Response
 
@@ -29,25 +31,33 @@ def with_hooks(
         label: of the route, for the message about a handler that returns no response.
     """
 
-    def run(ctx: Any, request: Any) -> Response:
+    def handled(ctx: Any, request: Any) -> Response | Deferred:
+        for hook in before:
+            response = hook(ctx, request)
+            if response is not None:
+                return as_response(response, label)
+        result = handler(ctx, request)
+        return result if isinstance(result, Deferred) else as_response(result, label)
+
+    def answered(ctx: Any, request: Any, make: Callable[[], Response | Deferred]) -> Response | Deferred:
+        """The response that is made, or that an error becomes, after the hooks."""
         try:
-            for hook in before:
-                response = hook(ctx, request)
-                if response is not None:
-                    break
-            else:
-                response = handler(ctx, request)
-            response = as_response(response, label)
+            response = make()
         except Exception as error:
-            if not after:
-                raise
             response = response_for(error, request.environ, request)
-        for each in after:
-            changed = each(ctx, request, response)
+        if isinstance(response, Deferred):
+            respond = response.respond
+            later = partial(answered, ctx, request)
+            return Deferred(response.start, lambda *outcome: later(partial(respond, *outcome)))  # type: ignore[arg-type]
+        for hook in after:
+            changed = hook(ctx, request, response)
             response = response if changed is None else as_response(changed, label)
         return response
 
-    return run
+    def run(ctx: Any, request: Any) -> Response | Deferred:
+        return answered(ctx, request, partial(handled, ctx, request))
+
+    return run if after else handled
 
 
 def require_identity(ctx: Any, request: Any) -> None:

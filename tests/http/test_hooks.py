@@ -193,3 +193,22 @@ def test_a_router_below_itself_and_a_path_that_is_taken() -> None:
         http.mount("/x", "router")  # type: ignore[arg-type]
     with pytest.raises(RouteError, match='auth is "required" or None'):
         http.route(path="/b", method="GET", handler=answering("b"), auth="optional")
+
+
+def test_a_mounted_webhook_is_one_endpoint_at_its_whole_path() -> None:
+    from minihttp import testing
+    from minihttp.webhooks import stripe
+
+    http, v1, seen = HttpRouter(), HttpRouter(), []
+    http.mount("/v1", v1)
+    v1.webhook("/hooks/stripe", stripe.provider(secret="S"), None)
+    v1.before(lambda ctx, request: seen.append(request.path))
+    v1.after(lambda ctx, request, response: seen.append(response.status))
+    assert [webhook.path for webhook in http.webhooks] == ["/v1/hooks/stripe"]
+    app = testing.in_memory(App(http), environment={"S": "whsec_x"})
+    body, headers = testing.signed("stripe", {"id": "evt_1", "type": "x"}, "whsec_x", now=app.clock())
+    client = TestApp(app)
+    assert client.post("/v1/hooks/stripe", body, headers=headers).status_int == 200
+    assert client.post("/v1/hooks/stripe", b"{}", headers={"Content-Type": "application/json"}, status=400)
+    assert seen == ["/v1/hooks/stripe", 200, "/v1/hooks/stripe", 400]
+    app.close()
