@@ -203,6 +203,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         if self.body_rcv is None:
             self.completed, self.expect_continue = True, False  # waitress would wait for an empty body
             return 0
+        if not self.chunked and self.content_length <= min(there_bytes, self.adj.slack_bytes):
+            self.expect_continue = False  # a small body that is there already costs less than the question
+            return 0
         plan = self.adj.plan_body(self)
         if plan is None:
             return self._leave_body(there_bytes)

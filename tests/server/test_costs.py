@@ -35,6 +35,7 @@ LOG_BYTES_A_CONNECTION = 600
 HEALTH_SECONDS = 0.100
 HEALTH_TIMES = 5.0  # of the control's slowest, where the machine is busy
 PATIENCE_SECONDS = 60.0
+_ATTEMPTS = 3  # a machine that was busy elsewhere is not so each time, bytes that cost too much are
 
 
 def head(target: str, *fields: str, method: str = "POST") -> bytes:
@@ -73,7 +74,6 @@ class Row(NamedTuple):
     name: str
     sent: bytes
     connections: int = 1
-    is_kept: bool = False  # the body is wanted, so it may be on disk
 
 
 ROWS = [
@@ -216,11 +216,23 @@ def test_bytes_cost_what_a_plain_body_of_their_size_costs(served: tuple[Process,
         for _ in range(row.connections):
             send(process, row.sent)
 
-    control = cost(process, data, run_control)
-    took = cost(process, data, run_row)
-    print(f"{row.name}: {took} control {control}")
-    assert took.seconds <= TIMES * control.seconds + SLACK_SECONDS
-    assert took.memory_bytes <= MEMORY_TIMES * len(row.sent) + SLACK_BYTES
-    assert row.is_kept or took.disk_bytes == 0
-    assert took.log_bytes <= (row.connections + 200) * LOG_BYTES_A_CONNECTION
-    assert took.health_seconds <= max(HEALTH_SECONDS, HEALTH_TIMES * control.health_seconds)
+    for _ in range(_ATTEMPTS):
+        control = cost(process, data, run_control)
+        took = cost(process, data, run_row)
+        print(f"{row.name}: {took} control {control}")
+        beyond = _beyond_budget(row, took, control)
+        if not beyond:
+            return
+    raise AssertionError(f"{row.name}: {', '.join(beyond)}; {took}, control {control}")
+
+
+def _beyond_budget(row: Row, took: Cost, control: Cost) -> list[str]:
+    """What of a row cost too much."""
+    budget = {
+        "seconds": TIMES * control.seconds + SLACK_SECONDS,
+        "memory_bytes": MEMORY_TIMES * len(row.sent) + SLACK_BYTES,
+        "disk_bytes": 0,
+        "log_bytes": (row.connections + 200) * LOG_BYTES_A_CONNECTION,
+        "health_seconds": max(HEALTH_SECONDS, HEALTH_TIMES * control.health_seconds),
+    }
+    return [name for name, most in budget.items() if getattr(took, name) > most]
