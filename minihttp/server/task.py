@@ -255,6 +255,9 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
         suspension, self._suspension = self._suspension, None
         if suspension is not None and suspension.answer is not None:
             self._body = suspension.answer(lambda status, headers, exc_info=None: None)
+        self._close_body()
+
+    def _close_body(self) -> None:
         body, self._body, self._pieces = self._body, None, iter(())
         close = getattr(body, "close", None)
         if close is not None:
@@ -270,6 +273,7 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
         elif body is None:
             body = self._body = self.channel.server.application(self.get_environment(), self.start_response)
             if self._suspension is not None:
+                self._close_body()  # it is empty, and the one of the answer takes its place
                 self.is_paused = True
                 return
             if isinstance(body, ReadOnlyFileBasedBuffer) and self._send_file(body):
