@@ -258,7 +258,7 @@ class Request:
     @overload
     def json(self, expect: Checks | None = None, *, force: bool = ...) -> Any: ...
     def json(self, expect: type | Checks | None = None, *, force: bool = False) -> Any:
-        """The body's JSON value; a top-level object answers a missing `body["field"]` with a 400.
+        """The body's JSON value; its objects answer a missing `body["field"]`, at any depth, with a 400.
 
         Args:
             expect: dict, list, str, int, float or bool: what the top level must be. Or a validator such as
@@ -291,7 +291,7 @@ class Request:
                 raise HTTPError(400, said, code="ValidationError")
             value = expect.check(value)
             value = JSONObject(value) if isinstance(value, dict) else value
-        if isinstance(value, JSONObject):
+        if isinstance(value, (dict, list)):
             self.__dict__["_parsed"] = value  # for `sent.py`: what the handler looked up in it
         return value
 

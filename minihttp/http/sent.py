@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, MinihttpError, Refusal
-from .strict_json import JSONObject, parse_json
+from .strict_json import InnerObject, JSONObject, parse_json
 
 if TYPE_CHECKING:
     from .request import Request
@@ -88,10 +88,12 @@ def sent_with(request: Request) -> Sent:
     if body is not None:
         values += _parsed(body, request.limits.max_json_depth)
     groups += [read[name] for name in ("headers", "_parsed") if name in read]
+    is_taken_whole = any(getattr(group, "is_taken_whole", False) for group in groups)  # before it is walked
+    inner = (part for part in _parts(read.get("_parsed")) if isinstance(part, InnerObject))
     return Sent(
         values,
-        lacks=any(group.lacked for group in groups),
-        is_taken_whole=any(group.is_taken_whole for group in groups),
+        lacks=any(getattr(group, "lacked", False) for group in (*groups, *inner)),
+        is_taken_whole=is_taken_whole,
     )
 
 

@@ -20,17 +20,14 @@ _INFINITIES = frozenset([float("inf"), float("-inf")])
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class JSONObject(dict[str, Any]):
-    """A JSON object at the top of a body: `body["name"]` is a 400 "Missing required field: name" when it is
-    missing.
+class InnerObject(dict[str, Any]):
+    """A JSON object of a body: `body["name"]` is a 400 "Missing required field: name" when it is missing.
 
     Attributes:
         lacked: whether a field was looked up that is not there.
-        is_taken_whole: whether it was asked for all its fields, as `f(**body)` does.
     """
 
     lacked = False
-    is_taken_whole = False
 
     def __missing__(self, name: str) -> Any:
         raise MissingFieldError(name)
@@ -40,6 +37,16 @@ class JSONObject(dict[str, Any]):
             return self[name]
         self.lacked = True
         return default
+
+
+class JSONObject(InnerObject):
+    """The JSON object at the top of a body.
+
+    Attributes:
+        is_taken_whole: whether it was asked for all its fields, as `f(**body)` does.
+    """
+
+    is_taken_whole = False
 
     def keys(self) -> Any:
         self.is_taken_whole = True
@@ -61,7 +68,8 @@ def parse_json(
     *,
     max_elements: int = DEFAULT_LIMITS.max_json_elements,
 ) -> Any:
-    """The value of a JSON text; a top-level object is a `JSONObject`.
+    """The value of a JSON text; a top-level object is a `JSONObject`, those inside are
+    `InnerObject`.
 
     Args:
         data: the text in UTF-8; a byte order mark before it is ignored (RFC 8259 §8.1, and as `fetch` does).
@@ -100,8 +108,9 @@ def parse_json(
         raise HTTPError(400, f"Invalid JSON: {error}") from None
     if expect is not None and not _fits(value, expect):
         wanted = _NAMES.get(expect, expect.__name__)
-        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(type(value), 'null')}")
-    return JSONObject(value) if type(value) is dict else value
+        found = dict if isinstance(value, dict) else type(value)
+        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(found, 'null')}")
+    return JSONObject(value) if isinstance(value, dict) else value
 
 
 def _count(data: bytes) -> int:
@@ -129,17 +138,19 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant).decode
+_decode = json.JSONDecoder(
+    object_hook=InnerObject, parse_float=_finite, parse_constant=_refuse_constant
+).decode
 
 
 def _check_depth(value: Any, max_depth: int) -> None:
-    containers = [value] if type(value) in (dict, list) else []
+    containers = [value] if isinstance(value, (dict, list)) else []
     for _ in range(max_depth):
         containers = [
             inner
             for outer in containers
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) is dict or type(inner) is list
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
         ]
     if containers:
         raise ValueError(f"nested deeper than {max_depth}")
@@ -149,4 +160,4 @@ def _fits(value: Any, expect: type) -> bool:
     """Whether a value has the type; true and false are no numbers, an int is a float's equal."""
     if expect is float:
         return type(value) in (int, float)
-    return type(value) is expect
+    return isinstance(value, dict) if expect is dict else type(value) is expect

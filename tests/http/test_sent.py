@@ -67,6 +67,8 @@ CALLERS: list[tuple[Callable[[Any, Any], Any], Any]] = [
     (lambda ctx, request: ctx.run_mutation(create, name=request.json()["name"]), {"name": 5}),
     (lambda ctx, request: ctx.run_mutation(create, name=request.json().get("name")), {}),
     (lambda ctx, request: ctx.run_mutation(create, name=request.json()["name"]), {"name": None}),
+    (lambda ctx, request: ctx.run_mutation(create, name=request.json()["user"].get("name")), {"user": {}}),
+    (lambda ctx, request: ctx.run_mutation(create, name=request.json()[0].get("name")), [{}]),
     (lambda ctx, request: ctx.run_mutation(create, **request.json()), {"name": "a", "count": "b"}),
     (lambda ctx, request: ctx.run_mutation(create, **request.json()), {}),
     (lambda ctx, request: ctx.run_mutation(create, request.json()), {"count": 1}),
@@ -92,6 +94,16 @@ def test_a_refused_value_of_the_json_is_the_callers(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"user": {}}, {"user": {"names": [{}]}}, {"user": {"names": [{"x": 1}]}}]
+)
+def test_a_field_that_the_json_lacks_is_the_callers_at_any_depth(body: Any) -> None:
+    def handler(ctx: Any, request: Any) -> Any:
+        return [name["first"] for name in request.json()["user"]["names"]]
+
+    assert_callers(post_json(handler, body), "Missing required field: ")
+
+
 PROGRAMMERS: list[tuple[Callable[[Any, Any], Any], Any]] = [
     (lambda ctx, request: ctx.run_mutation(create, name=12345), {"name": "a"}),
     (lambda ctx, request: ctx.run_mutation(create, name=None), {"name": "a"}),
@@ -104,6 +116,7 @@ PROGRAMMERS: list[tuple[Callable[[Any, Any], Any], Any]] = [
     (lambda ctx, request: ctx.run_mutation(pass_on, data=99), {"name": "a"}),
     (lambda ctx, request: ctx.run_mutation(create_item, item={"name": SECRET}), {"name": "a"}),
     (lambda ctx, request: ctx.run_query(get, id="of somewhere else"), {"id": "a"}),
+    (lambda ctx, request: {"user": {}}["user"]["name"], {"user": {}}),
 ]
 
 
