@@ -27,7 +27,7 @@ Args = Mapping[str, Validator] | Validator | None
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_VAR_KEYWORDS = 0x08  # CO_VARKEYWORDS: the handler takes **anything
+_VAR_POSITIONAL, _VAR_KEYWORDS = 0x04, 0x08  # CO_VARARGS, CO_VARKEYWORDS: the handler takes *any, **anything
 _is_wire_name = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII).fullmatch
 _NOT_PLAIN = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
 
@@ -75,6 +75,13 @@ class Function:
         self.returns = returns
         if code.co_flags & _NOT_PLAIN:
             raise FunctionError(f"{self} must be a plain function, not async and not a generator")
+        if code.co_argcount == 0 and not code.co_flags & _VAR_POSITIONAL:
+            raise FunctionError(f"{self} must take the context as its first parameter")
+        for option, given in (("args", self.args), ("returns", returns)):
+            if given is not None and not isinstance(given, Validator):
+                raise FunctionError(
+                    f"{self} has {option}={given!r:.60}, which is no validator such as v.string()"
+                )
         if isinstance(args, Mapping):
             self._check_parameters(args)
         if name is not None and not (isinstance(name, str) and _is_wire_name(name)):
@@ -88,8 +95,6 @@ class Function:
         code = self.handler.__code__
         count = code.co_argcount + code.co_kwonlyargcount
         names = code.co_varnames[:count]
-        if code.co_argcount == 0:
-            raise FunctionError(f"{self} must take the context as its first parameter")
         takes = set(names[1:])
         unknown = [name for name in args if name not in takes]
         if unknown and not code.co_flags & _VAR_KEYWORDS:

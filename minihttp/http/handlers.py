@@ -8,6 +8,7 @@ providers by their shape only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..errors import RouteError
@@ -34,6 +35,8 @@ def check_handler(
             f"{where}: {handler!r} cannot be a handler: write def handler(ctx, request) and call it there,"
             f" as in ctx.run_{kind}({getattr(handler, 'name', 'f')}, …)"
         )
+    if isinstance(handler, partial) and _is_async(handler):
+        raise RouteError(f"{where}: {handler.func!r} is an async def; handlers run in threads: write def")
     call = handler if hasattr(handler, "__code__") else getattr(handler, "__call__", handler)  # noqa: B004
     code = getattr(call, "__code__", None)
     if code is None or isinstance(handler, type):
@@ -47,6 +50,13 @@ def check_handler(
     if not _takes(call, code, len(takes)):
         given = ", ".join(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
         raise RouteError(f"{name} takes ({given}); it must take ({', '.join(takes)})")
+
+
+def _is_async(handler: Any) -> bool:
+    while isinstance(handler, partial):
+        handler = handler.func
+    code = getattr(handler, "__code__", None)
+    return code is not None and bool(code.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
 
 
 def _takes(call: Any, code: Any, count: int) -> bool:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from functools import partialmethod
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, overload
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast, overload
 
 from ..errors import RouteError, check_variable_name
 from .cors import Cors
@@ -73,6 +72,18 @@ class Shorthand(Protocol):
         body: Any = ...,
         auth: Literal["required"] | None = ...,
     ) -> Callable[[AnyHandler], AnyHandler]: ...
+    @overload
+    def __call__(
+        self,
+        path: str | None,
+        handler: AnyHandler,
+        *,
+        path_prefix: str | None = ...,
+        cors: Cors | None = ...,
+        max_body: int | None = ...,
+        body: Any = ...,
+        auth: Literal["required"] | None = ...,
+    ) -> AnyHandler: ...
     @overload
     def __call__(
         self,
@@ -147,6 +158,16 @@ class _MethodTable:
                 return route
             end = path.rfind("/", 0, end - 1) + 1
         return None
+
+
+def _shorthand(method: str) -> Shorthand:
+    """`route` for one method: `http.get("/path")` above a handler, or `http.get("/path", handler)`."""
+
+    def register(router: HttpRouter, path: Any = None, handler: Any = ..., **options: Any) -> Any:
+        return router.route(path, method, handler, **options)
+
+    register.__name__ = method.lower()
+    return cast("Shorthand", register)
 
 
 class HttpRouter:
@@ -253,6 +274,8 @@ class HttpRouter:
         Raises:
             RouteError: `convex.md` §1.1, in its order; the router is left as it was.
         """
+        if callable(path):
+            raise RouteError("write @http.route(path=…, method=…), or @http.get(path), above the handler")
         if handler is ...:
             options: Any = {"path": path, "path_prefix": path_prefix, "method": method, "cors": cors}
             options |= {"max_body": max_body, "body": body, "auth": auth}
@@ -370,20 +393,12 @@ class HttpRouter:
         for parent, _ in self._mounts:
             parent._compose()
 
-    if TYPE_CHECKING:  # `partialmethod` hides the handler's type
-        delete: Shorthand
-        get: Shorthand
-        options: Shorthand
-        patch: Shorthand
-        post: Shorthand
-        put: Shorthand
-    else:
-        delete = partialmethod(route, method="DELETE")
-        get = partialmethod(route, method="GET")
-        options = partialmethod(route, method="OPTIONS")
-        patch = partialmethod(route, method="PATCH")
-        post = partialmethod(route, method="POST")
-        put = partialmethod(route, method="PUT")
+    delete = _shorthand("DELETE")
+    get = _shorthand("GET")
+    options = _shorthand("OPTIONS")
+    patch = _shorthand("PATCH")
+    post = _shorthand("POST")
+    put = _shorthand("PUT")
 
     def webhook(self, path: str, provider: Any, handler: Any, **options: Any) -> None:
         """Register POST `path` as a webhook endpoint whose deliveries go to the app's inbox; and GET, where
