@@ -121,19 +121,33 @@ class RepeatFilter:
         How many were left out is said in a line of its own when the second is over.
         """
         lines = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
-        key = (type(error), lines)
+        more = f"{message}: %d more of the same within %g s"
+        self.once(
+            (type(error), lines),
+            lambda: logger.error(message, *args, exc_info=error),
+            lambda count, seconds: logger.error(more, *args, count, seconds),
+        )
+
+    def once(
+        self, key: object, log_it: Callable[[], object], log_more: Callable[[int, float], object]
+    ) -> None:
+        """Log something, unless something with an equal `key` just was.
+
+        Args:
+            log_more: logs how many were left out within how many seconds, when these are over.
+        """
         with self._lock:
             is_first = key not in self._left_out
             self._left_out[key] = 0 if is_first else self._left_out[key] + 1
         if is_first:
-            logger.error(message, *args, exc_info=error)
-            self._call_later(_REPEAT_SECONDS, lambda: self._end(logger, key, message, args))
+            log_it()
+            self._call_later(_REPEAT_SECONDS, lambda: self._end(key, log_more))
 
-    def _end(self, logger: logging.Logger, key: object, message: str, args: tuple[object, ...]) -> None:
+    def _end(self, key: object, log_more: Callable[[int, float], object]) -> None:
         with self._lock:
             count = self._left_out.pop(key, 0)
         if count:
-            logger.error(f"{message}: %d more of the same within %g s", *args, count, _REPEAT_SECONDS)
+            log_more(count, _REPEAT_SECONDS)
 
 
 def _call_later(seconds: float, call: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import FunctionNotFoundError, LimitError, StorageUnavailableError, ValidationError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Transaction
     from ..functions.runner import Runner
+    from ..tracebacks import RepeatFilter
 
 log = logging.getLogger("minihttp.jobs")
 
@@ -193,8 +194,24 @@ class Executor:
             delay = asked.delay_seconds(attempts, policy) if asked else policy.delay_seconds(attempts)
             self._store.postpone(transaction, row, delay, attempts=attempts, lastError=text)
             outcome = f"will be tried again in {delay:.3g} s"
-        facts = (row["_id"], row["name"], outcome, attempts, text)
-        transaction.after_commit(lambda: log.warning("job %s (%s) %s, attempt %d: %s", *facts))
+        transaction.after_commit(lambda: self._log_failure(row["_id"], row["name"], outcome, attempts, text))
+
+    @cached_property
+    def _repeats(self) -> RepeatFilter:
+        from ..tracebacks import RepeatFilter
+
+        return RepeatFilter()
+
+    def _log_failure(self, job_id: str, *facts: object) -> None:
+        """Jobs that fail alike within a second are two log entries; each job keeps its own error."""
+        name, outcome, attempts, text = facts
+        self._repeats.once(
+            facts,
+            lambda: log.warning("job %s (%s) %s, attempt %d: %s", job_id, name, outcome, attempts, text),
+            lambda count, seconds: log.warning(
+                "%d more jobs (%s) failed alike within %g s", count, name, seconds
+            ),
+        )
 
     # ------------------------------------------------------------ what other processes left behind
 

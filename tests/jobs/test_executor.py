@@ -14,6 +14,7 @@ from minihttp.jobs.crash_notes import CrashNotes
 from minihttp.jobs.executor import Executor
 from minihttp.jobs.retry import Drop, RetryLater, RetryPolicy
 from minihttp.limits import Limits
+from minihttp.tracebacks import RepeatFilter
 from storage_backends.sqlite import DocumentBackend
 
 from .world import World
@@ -430,3 +431,24 @@ def test_ctrl_c_in_the_calling_thread_ends_the_pass(world, kind, state) -> None:
     with pytest.raises(KeyboardInterrupt):
         world.jobs.run_due()
     assert world.state(job_id) == state
+
+
+@pytest.mark.parametrize("kind", ["mutation", "action"])
+def test_jobs_that_fail_alike_are_logged_once_with_a_count(world, kind, caplog) -> None:
+    later = []
+    repeats = RepeatFilter(lambda seconds, call: later.append(call))
+    world.jobs._executor.__dict__["_repeats"] = repeats
+    errors = [ValueError("bad fish") for _ in range(20)] + [ValueError("bad bird")]
+    work = raising(world, kind, *errors)
+    jobs = [world.scheduler.run_after(0, work) for _ in errors]
+    assert world.run_all() == len(errors)
+    assert [("fish" in r.getMessage(), "bird" in r.getMessage()) for r in caplog.records] == [
+        (True, False),
+        (False, True),
+    ]
+    caplog.clear()
+    for call in later:
+        call()
+    [record] = caplog.records
+    assert record.getMessage() == f"19 more jobs ({world.job(jobs[0])['name']}) failed alike within 1 s"
+    assert all("bad " in world.job(job)["state"]["error"] for job in jobs)
