@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""Moves the documents and files of an app to other engines, exactly as they are.
+
+Ids, times, the secret (so that cursors and signed URLs stay good), jobs and deliveries come along. What
+describes indexes and checks stays behind: the app's next start makes it again. The source is never written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..data import ids
+from ..errors import DataDirectoryError
+from ..files.copying import copy_blobs
+
+if TYPE_CHECKING:
+    from ..data.backend import DocumentBackend, Reading, Writing
+    from ..files.backend import FileBackend
+
+Progress = Callable[[str, int, int], object]
+"""Called with what is being done, how many units are done, and of how many (0: nobody knows)."""
+
+LEFT_BEHIND = frozenset(("_indexes", "_checked"))
+BATCH_DOCUMENTS = 2_048
+_FIRST = "0"
+
+
+class Document(NamedTuple):
+    """One document as the engine keeps it."""
+
+    id: str
+    table: str
+    json: str
+
+
+class Digest(NamedTuple):
+    """What the documents of a store are: how many, how large, and the SHA-256 of all."""
+
+    documents: int
+    bytes: int
+    sha256: str
+
+
+class Moved(NamedTuple):
+    """What a move has done: documents and files that were copied now, and files that were there already."""
+
+    documents: int
+    files: int
+    files_present: int
+
+
+def stored_documents(reading: Reading, after: str = "") -> Iterator[Document]:
+    """Every document that moves, in the order of ids, from behind the id `after` on."""
+    start = after + "0" if after else _FIRST
+    while first := reading.scan(start, ids.ABOVE, reverse=False, limit=1):
+        id = first[0][0]
+        found = reading.get(id)
+        assert found is not None
+        table, stop = found[0], id[: ids.TAG_LENGTH] + ids.ABOVE
+        while table not in LEFT_BEHIND and (
+            rows := reading.scan(start, stop, reverse=False, limit=BATCH_DOCUMENTS)
+        ):
+            yield from (Document(id, table, text) for id, text in rows)
+            start = rows[-1][0] + "0"
+        start = stop
+
+
+def digest(backend: DocumentBackend, progress: Progress, what: str, expected: int = 0) -> Digest:
+    """Read every document that moves, and say what they are.
+
+    Args:
+        what: is said to `progress`.
+        expected: how many documents there are, where that is known.
+    """
+    sha256, count, size_bytes = hashlib.sha256(), 0, 0
+    with backend.read(None) as reading:
+        for document in stored_documents(reading):
+            line = "\0".join(document).encode("utf-8", "surrogatepass")
+            sha256.update(b"%d:" % len(line) + line)
+            count, size_bytes = count + 1, size_bytes + len(line)
+            if count % BATCH_DOCUMENTS == 0:
+                progress(what, count, expected)
+    return Digest(count, size_bytes, sha256.hexdigest())
+
+
+def check_target(backend: DocumentBackend, *, resume: bool) -> str:
+    """The greatest id in the target, or "" where it is empty.
+
+    Raises:
+        DataDirectoryError: it has documents and this is no `resume`, or an app has been started on it.
+    """
+    with backend.read(None) as reading:
+        last = reading.scan(_FIRST, ids.ABOVE, reverse=True, limit=1)
+        for table in LEFT_BEHIND:
+            tag = ids.table_tag(table)
+            if reading.scan(tag, tag + ids.ABOVE, reverse=False, limit=1):
+                raise DataDirectoryError(
+                    "an app has been started on the target already: move into an empty store"
+                )
+    if last and not resume:
+        raise DataDirectoryError(
+            "the target holds documents already: go on with a move that was cut by --resume, or move into an"
+            " empty store"
+        )
+    return last[0][0] if last else ""
+
+
+def copy_documents(
+    source: DocumentBackend, target: DocumentBackend, progress: Progress, total: int, after: str = ""
+) -> int:
+    """Copy every document behind the id `after`, in the order of ids; returns how many.
+
+    Each batch is one transaction of the target, so a move that was cut goes on after the greatest id there.
+    """
+    copied = 0
+    with source.read(None) as reading:
+        batch: list[Document] = []
+        for document in stored_documents(reading, after):
+            batch.append(document)
+            if len(batch) == BATCH_DOCUMENTS:
+                copied += _put(target, batch)
+                batch = []
+                progress("documents", copied, total)
+        copied += _put(target, batch)
+    return copied
+
+
+def _put(target: DocumentBackend, batch: list[Document]) -> int:
+    def run(engine: Writing) -> None:
+        for document in batch:
+            engine.put(document.id, document.table, document.json, (), ())
+
+    if batch:
+        target.write(run, None)
+    return len(batch)
+
+
+def copy_files(
+    source: FileBackend, target: FileBackend, documents: DocumentBackend, progress: Progress
+) -> tuple[int, int]:
+    """Copy every blob that the target lacks, checked against the digest in its document.
+
+    Returns:
+        how many were copied, and how many were there.
+
+    Raises:
+        DataDirectoryError: some blobs are damaged; the others are copied.
+    """
+    recorded = _recorded_digests(documents)
+    counts = {"copied": 0, "present": 0, "damaged": 0}
+    damaged = ""
+    for outcome in copy_blobs(source, target, recorded):
+        counts[outcome.result] += 1
+        if outcome.result == "damaged":
+            damaged = outcome.key
+        progress("files", sum(counts.values()), len(recorded))
+    if damaged:
+        raise DataDirectoryError(
+            f"{counts['damaged']} files are damaged in the source or differ in the target, such as blob"
+            f" {damaged}; the others are copied"
+        )
+    return counts["copied"], counts["present"]
+
+
+def _recorded_digests(documents: DocumentBackend) -> dict[str, bytes]:
+    tag = ids.table_tag("_storage")
+    start, digests = tag, {}
+    with documents.read(None) as reading:
+        while rows := reading.scan(start, tag + ids.ABOVE, reverse=False, limit=BATCH_DOCUMENTS):
+            for _, text in rows:
+                document = json.loads(text)
+                digests[document["key"]] = b64decode(document["sha256"])
+            start = rows[-1][0] + "0"
+    return digests
+
+
+def move(
+    source: tuple[DocumentBackend, FileBackend | None],
+    target: tuple[DocumentBackend, FileBackend | None],
+    progress: Progress,
+    *,
+    resume: bool = False,
+) -> Moved:
+    """Copy documents and files, then read both sides again and compare.
+
+    Args:
+        source, target: the document store, and the file store where files move too.
+        resume: go on with a move that was cut.
+
+    Raises:
+        DataDirectoryError: the target is not fit, a file is damaged, or what was copied is not what was read.
+    """
+    (documents, files), (new_documents, new_files) = source, target
+    after = check_target(new_documents, resume=resume)
+    before = digest(documents, progress, "reading the source")
+    copied = copy_documents(documents, new_documents, progress, before.documents, after)
+    there = digest(new_documents, progress, "verifying", before.documents)
+    if there != before:
+        raise DataDirectoryError(
+            f"the target has {there.documents} documents ({there.bytes} bytes, SHA-256 {there.sha256[:16]}…),"
+            f" the source {before.documents} ({before.bytes} bytes, {before.sha256[:16]}…): do not use it"
+        )
+    counts = (0, 0)
+    if files is not None and new_files is not None:
+        counts = copy_files(files, new_files, documents, progress)
+    return Moved(copied, *counts)
