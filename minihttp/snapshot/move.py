@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], object]
 """Called with what is being done, how many units are done, and of how many (0: nobody knows)."""
 
-LEFT_BEHIND = frozenset(("_indexes", "_checked"))
+LEFT_BEHIND = frozenset(("_indexes", "_checked", "_catalog"))
 BATCH_DOCUMENTS = 2_048
 _FIRST = "0"
+_MANY = 2**62
 
 
 class Document(NamedTuple):
@@ -67,6 +68,12 @@ def stored_documents(reading: Reading, after: str = "") -> Iterator[Document]:
             yield from (Document(id, table, text) for id, text in rows)
             start = rows[-1][0] + "0"
         start = stop
+
+
+def count_documents(backend: DocumentBackend) -> int:
+    """How many documents there are, those that stay behind too."""
+    with backend.read(None) as reading:
+        return reading.count(_FIRST, ids.ABOVE, _MANY)
 
 
 def digest(backend: DocumentBackend, progress: Progress, what: str, expected: int = 0) -> Digest:

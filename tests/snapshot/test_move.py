@@ -13,9 +13,12 @@ import pytest
 
 from minihttp import App, HttpRouter, Int64, Schema, Table, internal_mutation, v
 from minihttp.app.backends import open_documents, open_files
+from minihttp.cli import main
 from minihttp.errors import DataDirectoryError
 from minihttp.snapshot import move as moving
 from minihttp.snapshot.move import BATCH_DOCUMENTS, digest, move
+from tests.postgresql_server import postgresql, schema_for
+from tests.servers import seaweedfs
 
 SCHEMA = Schema(items=Table({"name": v.string(), "n": v.any()}).index("by_name", ["name"]), empty=Table({}))
 
@@ -167,3 +170,50 @@ def test_the_source_is_not_written(filled: str, tmp_path: Path) -> None:
     assert {name: hash for name, hash in hashes().items() if "-wal" not in name} == {
         name: hash for name, hash in before.items() if "-wal" not in name
     }
+
+
+def test_to_postgresql_and_s3_and_back(filled: str, tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+    pytest.importorskip("obstore", reason="the extra s3 is not installed")
+    old = (f"sqlite:{filled}/app.db", f"filesystem:{filled}/files")
+    back = (f"sqlite:{tmp_path}/back/app.db", f"filesystem:{tmp_path}/back/files")
+    with seaweedfs() as seaweed:
+        far = (f"postgresql:{postgresql().location(schema_for(tmp_path))}", seaweed.url("moved"))
+        with stores(*old) as source, stores(*far) as target:
+            move(source, target, silent)
+            expected = digest(source[0], silent, "")
+            assert digest(target[0], silent, "") == expected
+        with stores(*far) as source, stores(*back) as target:
+            move(source, target, silent)
+            assert digest(target[0], silent, "") == expected
+            blobs = {key for key, _ in target[1].list()}
+    with stores(*old) as source:
+        assert {key for key, _ in source[1].list()} == blobs
+
+
+# ---------------------------------------------------------------- the command
+
+
+def run(*argv: str) -> int:
+    return main(["move", *argv], {})
+
+
+def test_the_command_moves_and_says_which_setting_to_change(
+    filled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text("from minihttp import HttpRouter\nhttp = HttpRouter()\n")
+    monkeypatch.chdir(tmp_path)
+    target = (f"sqlite:{tmp_path}/new/app.db", f"sqlite:{tmp_path}/new/files.db")
+    options = ("--data", filled, "app:http")
+    assert run("--to", target[0], "--dry-run", *options) == 0
+    assert not (tmp_path / "new").exists()
+    assert run("--to", target[0], "--files-to", target[1], "-y", *options) == 0
+    said = capsys.readouterr()
+    assert said.out == f"--data {target[0]} --files {target[1]}\n"
+    assert "both sides are the same" in said.err
+    assert run("--to", target[0], "-y", *options) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert run("--to", target[0], "--resume", "-y", *options) == 0
+    assert run("--to", f"sqlite:{filled}/app.db", *options) == 1
+    assert "the target is the source" in capsys.readouterr().err
+    assert run("--to", "floppy:x", "-y", *options) == 1
