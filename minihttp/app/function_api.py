@@ -363,7 +363,10 @@ class FunctionApi:
         message = called.sent().message(error)
         if message is not None:
             return f"{head}\n{message}"
-        if isinstance(error, HTTPError) or is_on_purpose(error):
+        is_for_operator = called.path.startswith("_") and isinstance(
+            error, MinihttpError
+        )  # the framework's own
+        if is_for_operator or isinstance(error, HTTPError) or is_on_purpose(error):
             return f"{head}\n{error}"
         self._app.failures.log(log, error, "function %s failed request_id=%s", called.path, request.id)
         if isinstance(error, MinihttpError) and error.public:

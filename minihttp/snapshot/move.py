@@ -30,7 +30,7 @@ _FIRST = "0"
 _MANY = 2**62
 
 
-class Document(NamedTuple):
+class StoredRow(NamedTuple):
     """One document as the engine keeps it."""
 
     id: str
@@ -54,7 +54,7 @@ class Moved(NamedTuple):
     files_present: int
 
 
-def stored_documents(reading: Reading, after: str = "") -> Iterator[Document]:
+def stored_documents(reading: Reading, after: str = "") -> Iterator[StoredRow]:
     """Every document that moves, in the order of ids, from behind the id `after` on."""
     start = after + "0" if after else _FIRST
     while first := reading.scan(start, ids.ABOVE, reverse=False, limit=1):
@@ -65,7 +65,7 @@ def stored_documents(reading: Reading, after: str = "") -> Iterator[Document]:
         while table not in LEFT_BEHIND and (
             rows := reading.scan(start, stop, reverse=False, limit=BATCH_DOCUMENTS)
         ):
-            yield from (Document(id, table, text) for id, text in rows)
+            yield from (StoredRow(id, table, text) for id, text in rows)
             start = rows[-1][0] + "0"
         start = stop
 
@@ -125,7 +125,7 @@ def copy_documents(
     """
     copied = 0
     with source.read(None) as reading:
-        batch: list[Document] = []
+        batch: list[StoredRow] = []
         for document in stored_documents(reading, after):
             batch.append(document)
             if len(batch) == BATCH_DOCUMENTS:
@@ -136,7 +136,7 @@ def copy_documents(
     return copied
 
 
-def _put(target: DocumentBackend, batch: list[Document]) -> int:
+def _put(target: DocumentBackend, batch: list[StoredRow]) -> int:
     def run(engine: Writing) -> None:
         for document in batch:
             engine.put(document.id, document.table, document.json, (), ())
