@@ -195,10 +195,18 @@ class DocumentBackend:
             return
         self._closed = True
         self._watch.close()
+        last = self._idle.pop() if self._idle else None
         while self._idle:
             self._idle.pop().close()
         for writers in (self._lockers, *reversed(self._writers)):
             writers.close(_MAX_CLOSING_SECONDS)
+        if last is not None:
+            with suppress(
+                Fault
+            ):  # writers that never connected have left their rows: nobody is here any more
+                for token in self._tokens:
+                    token.delete(last)
+            last.close()
 
 
 class _Snapshot:
