@@ -13,6 +13,7 @@ import importlib
 import os
 import re
 import sys
+import sysconfig
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -195,11 +196,18 @@ def _where(error: BaseException) -> str:
 def _not_found(name: str, missing: str) -> str:
     parent, _, leaf = missing.rpartition(".")
     spec = find_spec(parent) if parent else None
-    folders = list(spec.submodule_search_locations or ()) if spec else [p or os.getcwd() for p in sys.path]
-    places = folders[:1] if not parent else folders
+    places = _own_folders() if not parent else list(spec.submodule_search_locations or ()) if spec else []
     known = [f[:-3] if f.endswith(".py") else f for p in places if os.path.isdir(p) for f in os.listdir(p)]
     place = ", ".join(places) or f"{parent}, which is no package,"
     return f"no module named {missing!r} in {place} or in the installed packages{did_you_mean(leaf, known)}"
+
+
+def _own_folders() -> list[str]:
+    """What of `sys.path` is neither the standard library, nor installed packages, nor commands."""
+    library = {os.path.dirname(os.__file__), sysconfig.get_path("scripts")}
+    folders = dict.fromkeys(path or os.getcwd() for path in sys.path if path not in library)
+    installed = ("lib-dynload", "site-packages", "dist-packages", ".zip")
+    return [folder for folder in folders if not folder.endswith(installed)]
 
 
 def _attribute(module: ModuleType, name: str, target: str) -> Any:

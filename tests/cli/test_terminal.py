@@ -48,6 +48,7 @@ COMMANDS = {
     "doctor": [],
     "functions": [],
     "routes": [],
+    "types": [],
 }
 
 
