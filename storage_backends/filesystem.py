@@ -77,6 +77,7 @@ class FileBackend:
         self._root = os.open(path, _FOLDER & ~os.O_NOFOLLOW)
         self._shards: set[str] = set()
         self._deleted: list[str] = []  # and still there
+        self._unfinished: set[str] = set()  # what puts of this process write: no leftovers, however old
         self._making = threading.Lock()
         self._make_shard(_INCOMING)
 
@@ -87,8 +88,15 @@ class FileBackend:
             spool: the descriptor of a nameless file with the bytes of `chunks`; if it lies on this disk it
                 gets a name here, and nothing is written twice.
         """
-        temporary = f"{_INCOMING}/{_checked(key)}.{os.urandom(4).hex()}"
+        name = f"{_checked(key)}.{os.urandom(4).hex()}"
         self.check_there()
+        self._unfinished.add(name)
+        try:
+            self._put(key, f"{_INCOMING}/{name}", chunks, spool)
+        finally:
+            self._unfinished.discard(name)
+
+    def _put(self, key: str, temporary: str, chunks: Iterable[bytes], spool: int | None) -> None:
         linked = spool is not None and self._link(spool, temporary)
         descriptor = os.dup(spool) if linked and spool is not None else self._create(temporary)
         try:
@@ -177,11 +185,18 @@ class FileBackend:
 
     @_faults()
     def sweep_temporary(self, older_than: float) -> int:
-        """Delete unfinished files last written before `older_than` (Unix seconds); returns how many."""
-        leftovers = [name for name, modified in self._files(_INCOMING) if modified < older_than]
-        for name in leftovers:
-            os.unlink(f"{_INCOMING}/{name}", dir_fd=self._root)
-        return len(leftovers)
+        """Delete unfinished files last written before `older_than` (Unix seconds); returns how many.
+
+        What this process is writing stays: a file system's clock may be behind by milliseconds or more.
+        """
+        old = [name for name, modified in self._files(_INCOMING) if modified < older_than]
+        deleted = 0
+        for name in old:
+            if name not in self._unfinished:
+                with suppress(FileNotFoundError):  # it was finished just now
+                    os.unlink(f"{_INCOMING}/{name}", dir_fd=self._root)
+                    deleted += 1
+        return deleted
 
     def close(self) -> None:
         """Let go of the folder; open blobs stay readable."""

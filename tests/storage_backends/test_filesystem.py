@@ -10,6 +10,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,17 @@ class TestFilesystem(FileBackendContract):
         assert self.backend.sweep_temporary(1_000) == 0
         assert self.backend.sweep_temporary(1_001) == 1
         assert not leftover.exists()
+
+    def test_what_is_being_written_is_no_leftover(self) -> None:
+        """A file's time lags the clock by milliseconds: the sweep at a start took the first upload."""
+
+        def chunks() -> Iterator[bytes]:
+            yield b"one"
+            assert self.backend.sweep_temporary(time.time() + 60.0) == 0
+            yield b"two"
+
+        self.backend.put(KEY, chunks())
+        assert read_all(self.backend, KEY) == b"onetwo"
 
     def test_foreign_files_are_passed_over(self) -> None:
         self.backend.put(KEY, [b"x"])
