@@ -37,6 +37,12 @@ def notes(client: Client) -> Any:
     return [int(key[:4]) for key in reply.json()["value"]["notes"]]
 
 
+def upload_path(client: Client) -> str:
+    """Where a file may be uploaded: only such a body is spooled on the disk of the data."""
+    url: str = client.post("/api/mutation", {"path": "bank:upload_url", "args": {}}).json()["value"]
+    return "/api/" + url.partition("/api/")[2]
+
+
 def test_a_disk_that_fills_up(disk: Path) -> None:
     server = Process(APP, disk / "data", *OPTIONS)
     try:
@@ -67,8 +73,9 @@ def test_a_disk_that_fills_up(disk: Path) -> None:
 def test_a_body_that_the_disk_has_no_room_for(disk: Path) -> None:
     server = Process(APP, disk / "data", *OPTIONS)
     try:
+        path = upload_path(server.client)
         (disk / "filler").write_bytes(bytes(12 * MIB))
-        reply = server.client.post("/api/mutation", bytes(15 * MIB), {"Content-Type": "application/json"})
+        reply = server.client.post(path, bytes(15 * MIB), {"Content-Type": "text/plain"})
         assert reply.status == 507
         assert reply.json() == {"error": "Insufficient Storage: the request body cannot be kept"}
         assert note(server.client, 0).status == 200, "the room that it took is free again"
@@ -82,8 +89,9 @@ def test_a_body_that_the_disk_has_no_room_for(disk: Path) -> None:
 def test_a_body_cut_half_way_gives_its_room_back(disk: Path) -> None:
     server = Process(APP, disk / "data", *OPTIONS)
     try:
+        head = f"POST {upload_path(server.client)} HTTP/1.1\r\nHost: a\r\nContent-Length: 15000000\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.client.port or 0)) as half:
-            half.sendall(b"POST /api/mutation HTTP/1.1\r\nHost: a\r\nContent-Length: 15000000\r\n\r\n")
+            half.sendall(head.encode())
             half.sendall(bytes(12_000_000))
             while shutil.disk_usage(disk).free > 14_000_000:
                 notes(server.client)

@@ -23,6 +23,11 @@ def note(ctx, key, round):
     ctx.db.insert("notes", {"key": key, "round": round})
 
 
+@mutation
+def upload_url(ctx):
+    return ctx.storage.generate_upload_url()
+
+
 @mutation(args=KEY)
 def pair(ctx, key, round):
     for side in ("left", "right"):
