@@ -75,6 +75,8 @@ def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
             assert client.get("/nowhere/" + "x" * 100).status == 404
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.stderr is not None
+        process.stderr.close()
 
 
 def test_a_pipe_whose_reader_has_gone(tmp_path: Path) -> None:
