@@ -41,7 +41,6 @@ FILE_TABLES: Mapping[str, Table] = {
 }
 
 _SWEEP_BATCH = 500
-_TICK_SECONDS = 0.02  # the kernel stamps files with the time of its last tick, 10 ms ago at most
 
 
 class FileStore(BlobStore):
@@ -68,8 +67,7 @@ class FileStore(BlobStore):
         self._mark_key = ""
         self._sweeper: threading.Thread | None = None
         self._closing = threading.Event()
-        # Compared with what the file system says, so not the app's clock; and that one is a tick behind.
-        self._opened_at = time.time() - _TICK_SECONDS
+        self._opened_at = time.time()  # compared with what the file system says, so not the app's clock
 
     # ------------------------------------------------------------ ctx.storage
 
