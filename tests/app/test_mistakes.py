@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -420,8 +421,10 @@ def errors(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]
 
     class Kept(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            found.append(record)
+            if record.thread == threading.get_ident() == here:  # not what another app's threads say meanwhile
+                found.append(record)
 
+    here = threading.get_ident()
     handler = Kept(level=logging.WARNING)
     logging.getLogger("minihttp").addHandler(handler)
     yield found
