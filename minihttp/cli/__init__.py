@@ -18,6 +18,7 @@ import json
 import os
 import pkgutil
 import platform
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -120,12 +121,18 @@ class _Parser(argparse.ArgumentParser):
             if argument == "--":
                 words += rest
             elif action is not None and action.nargs is None:
-                flags += [argument, *islice(rest, 1)]
+                flags += self._with_its_value(argument, list(islice(rest, 1)))
             elif argument[:1] == "-" and argument != "-":
                 flags.append(argument)
             else:
                 words.append(argument)
         return [*flags, "--", *words] if words else flags
+
+    def _with_its_value(self, flag: str, value: list[str]) -> list[str]:
+        """A flag and its value, joined where argparse would see two flags: a cursor may begin with -."""
+        text = "".join(value)
+        is_flag = text in self._option_string_actions or re.fullmatch("--[a-z-]+(=.*)?", text, re.DOTALL)
+        return [f"{flag}={text}"] if flag[:2] == "--" and text[:1] == "-" and not is_flag else [flag, *value]
 
 
 def _parser(first: Sequence[str]) -> _Parser:

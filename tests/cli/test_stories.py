@@ -112,7 +112,7 @@ def test_from_init_to_a_killed_server_and_back(tmp_path: Path, terminals: list[T
     shop = tmp_path / "shop"
     server = start(shop, "serve", "--reload", "--port", "0")
     url = server.wait_for(r"minihttp serves (http://127\.0\.0\.1:[0-9]+)")[1]
-    assert "1 route" in server.text or "2 routes" in server.text
+    server.wait_for(r"1 route|2 routes")
     server.wait_for(r"try: curl")
     server.wait_for(r"stop: Ctrl-C")
     items = shop / "backend" / "items.py"

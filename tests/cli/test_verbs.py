@@ -91,6 +91,14 @@ def test_data_pages_through_a_table(ask: Any) -> None:
     assert len(ask("data", "items", "--limit", "5000", "--json").rows) == 5
 
 
+@pytest.mark.parametrize("cursor", ["-x", "--X9_a="])
+def test_a_cursor_that_begins_with_a_dash_is_no_flag(ask: Any, cursor: str) -> None:
+    filled(ask)
+    assert "Cursor" in ask("data", "items", "--after", cursor, code=1).err
+    assert "expected one argument" in ask("data", "items", "--after", "--json", code=2).err
+    assert "expected one argument" in ask("data", "items", "--after", "--jsn", code=2).err
+
+
 def test_data_by_an_index(ask: Any) -> None:
     filled(ask)
     found = ask("data", "items", "--index", "by_name", "--eq", "item 3", "--json").rows
