@@ -161,6 +161,18 @@ def test_no_arguments_serve_what_is_here(tmp_path: Path, programs: list[Program]
     assert program.end() == 0
 
 
+def test_the_banner_is_content_with_one_secret_of_two(tmp_path: Path, programs: list[Program]) -> None:
+    provider = 'http.webhook("/h", github.provider(secret=["NEW_SECRET", "OLD_SECRET"]), None)'
+    text = APP.replace("app = App(", f"{provider}\napp = App(").replace(
+        "from minihttp import", "from minihttp.webhooks import github\nfrom minihttp import", 1
+    )
+    (tmp_path / "app.py").write_text(text)
+    (tmp_path / ".env").write_text("NEW_SECRET=0123456789abcdef0123\n")
+    program = Program(tmp_path, "serve", "app", "--port", "0")
+    programs.append(program)
+    program.wait_for(r"  note: OLD_SECRET is not set; /h uses 1 of its 2 secrets")
+
+
 def test_the_banner_says_where_it_listens_and_what_that_means(
     tmp_path: Path, programs: list[Program]
 ) -> None:
