@@ -127,10 +127,17 @@ class Image:
             while not listens(port):
                 assert self.process.poll() is None, self.process.communicate()[1]
             pid = self.process.pid
-            yield int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+            inside = int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+            try:
+                yield inside
+            finally:
+                if (
+                    self.process.poll() is None
+                ):  # a check failed; --kill-child does not outlive the change of user
+                    os.kill(inside, signal.SIGKILL)
         finally:
-            self.process.kill()  # the child goes with it
-            self.process.communicate(timeout=PATIENCE_SECONDS)
+            self.process.kill()
+            self.log = self.process.communicate(timeout=PATIENCE_SECONDS)[1]
 
     def remove(self) -> None:
         self._buildah("umount", "--all")
@@ -186,4 +193,5 @@ def check_container(image: Image, volume: Path, port: int) -> None:
         assert (volume / "app.db").stat().st_uid == 10001
         os.kill(pid, signal.SIGTERM)
         assert image.process.wait(PATIENCE_SECONDS) == 0
+    assert "no folder for temporary files is writable" in image.log
     assert not (volume / "app.db-wal").exists()  # closed, not cut

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigurationError("--forward is for the ready-made inbox, of a folder without an app")
         args.environ["MINIHTTP_FORWARD"] = settings["forward"]
     app = load_app(args)
+    _ensure_temporary_folder(app.options.data)
     is_development = app.options.development or args.fd is not None  # below --reload
     opened = _open_dashboard(app, settings["dashboard"], is_development)
     reports: list[Callable[[Served], None]] = [logs.access_line]
@@ -108,6 +109,7 @@ def _serve_plainly(args: argparse.Namespace, settings: Settings) -> int:
     if args.reload:
         raise ConfigurationError("--reload needs waitress: pip install waitress")
     app = load_app(args)
+    _ensure_temporary_folder(app.options.data)
     stopped = _backups.start(app, settings)
     _wsgiref.serve(
         app,
@@ -119,6 +121,21 @@ def _serve_plainly(args: argparse.Namespace, settings: Settings) -> int:
     )
     stopped.set()
     return 0
+
+
+def _ensure_temporary_folder(data: str) -> None:
+    """Where no folder for temporary files is writable (a read-only container), use the data directory."""
+    if any(os.access(folder, os.W_OK) for folder in (os.environ.get("TMPDIR", ""), "/tmp", "/var/tmp")):  # noqa: S108
+        return
+    import tempfile
+
+    try:
+        tempfile.gettempdir()  # it knows more places, and tries them
+    except FileNotFoundError:
+        tempfile.tempdir = None if ":" in data else data
+        logs.say(
+            f"warning: no folder for temporary files is writable (TMPDIR, /tmp): large bodies go to {data}"
+        )
 
 
 def _open_dashboard(app: App, mode: str, is_development: bool) -> Installed | None:
