@@ -54,11 +54,7 @@ _OPERATIONS = {  # the methods of FunctionApi
     ("POST", "/api/run/"): "run_path",
 }
 _CONSISTENT = ("query_ts", "query_at_ts")  # a client may hold a snapshot by them
-_ABOUT = {
-    "/": "This minihttp deployment is running.",
-    "/version": "minihttp",
-    "/instance_name": "minihttp",
-}
+_ABOUT = {"/version": "minihttp", "/instance_name": "minihttp"}
 
 
 class _MirrorCors(Cors):
@@ -140,8 +136,7 @@ class SystemRoutes:
         for path in ("/api/sync", "/api/{version}/sync"):  # the second is what Convex's clients ask for
             self._routes.route(path=path, method="GET", handler=_refuse_websocket)
         for path, text in _ABOUT.items():
-            if path not in app.system_handlers:
-                self._fallback.route(path=path, method="GET", handler=partial(_about, text))
+            self._fallback.route(path=path, method="GET", handler=partial(_about, text))
 
     def find(self, path: str, method: str, users: Route | None) -> Route | None:
         """The route for a path that the user's router has no exact route for.
