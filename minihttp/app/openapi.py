@@ -8,11 +8,12 @@ of the query is in its code and cannot be shown.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..data.json_schema import json_schema
 from ..functions.registry import Function, Registry
+from ..http.mutation_route import MutationRoute
 from ..http.route import Route
 
 Document = dict[str, Any]
@@ -22,18 +23,25 @@ _BEARER = "bearer"
 
 
 def openapi(
-    routes: Iterable[Route], registry: Registry | None, *, title: str, version: str, server: str
+    routes: Iterable[Route],
+    registry: Registry | None,
+    resolve: Callable[[Any], Function],
+    *,
+    title: str,
+    version: str,
+    server: str,
 ) -> Document:
     """The document.
 
     Args:
         routes: the user's.
         registry: of the functions; None where the function API is off.
+        resolve: the function of a route that is a mutation.
         server: the app's origin; "" for wherever the document was got from.
     """
     paths: dict[str, Document] = {}
     for route in routes:
-        paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route)
+        paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route, resolve)
     for function in registry or ():
         if registry is not None and function.public and not function.name.startswith("_"):
             path = f"/api/run/{function.wire_name.replace(':', '/')}"
@@ -51,7 +59,7 @@ def _path(route: Route) -> str:
     return f"{route.pattern[:-1]}{{tail}}" if route.prefix_chars else route.pattern
 
 
-def _operation(route: Route) -> Document:
+def _operation(route: Route, resolve: Callable[[Any], Function]) -> Document:
     names = ["tail"] if route.prefix_chars else [name for name, _ in route.parameters]
     text = {"schema": {"type": "string"}, "in": "path", "required": True}
     operation: Document = {
@@ -63,9 +71,22 @@ def _operation(route: Route) -> Document:
         operation["parameters"] = [{"name": name, **text} for name in names]
     if route.body is not None:
         operation["requestBody"] = _body(json_schema(route.body))
+    if isinstance(route.handler, MutationRoute):
+        operation |= _mutation(resolve(route.handler.function), route.handler.status, names)
     if route.auth:
         operation["security"] = [{_BEARER: []}]
     return operation
+
+
+def _mutation(function: Function, status: int, in_path: list[str]) -> Document:
+    """What such a route takes and answers; arguments in the path are not in the body."""
+    args = json_schema(function.args) or {"type": "object"}
+    if "properties" in args:
+        args["properties"] = {name: s for name, s in args["properties"].items() if name not in in_path}
+        args["required"] = [name for name in args.get("required", ()) if name not in in_path]
+    body = {**_body(args), "required": bool(args.get("required"))}
+    responses = {str(status): _response(json_schema(function.returns)), "default": _response(_ERROR)}
+    return {**_about(function), "requestBody": body, "responses": responses}
 
 
 def _function_operation(function: Function, wire_args: Mapping[str, str]) -> Document:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..data.database import Database
 from ..data.schema import Schema
-from ..errors import ConfigurationError, DataDirectoryError
+from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError
 from ..files.storage import FILE_TABLES, FileStore, check_no_files
 from ..functions.registry import Registry
 from ..functions.runner import Runner
@@ -120,6 +120,7 @@ class Services:
                 environment=app.options.environment,
                 clock=self.database.clock,
             )
+            _check_mutation_routes(app.http, registry)
             self.operations = AppFunctions(app, self.database, self.files, self.runner, registry)
             self.operations.register()
             SnapshotFunctions(self.database, self.files, app.options.data).register(registry)
@@ -171,6 +172,21 @@ def try_out(app: Host, stored: bool) -> bool:
         else:
             check_no_files(database, names)
     return True
+
+
+def _check_mutation_routes(http: HttpRouter, functions: Registry) -> None:
+    """Refuse a route that is a mutation where the app has none of that name.
+
+    Raises:
+        ConfigurationError: naming the route and where it is registered.
+    """
+    for route in http.mutations():
+        try:
+            found = functions.named(route.handler.function)
+        except FunctionNotFoundError as error:
+            raise ConfigurationError(f"mutation {route.label}: {error}") from None
+        if found.kind != "mutation":
+            raise ConfigurationError(f"mutation {route.label}: {found} is no mutation")
 
 
 def _notes_path(documents_url: str) -> str | None:

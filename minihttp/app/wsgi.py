@@ -245,7 +245,8 @@ class App(RunsQueries, RunsMutations, RunsActions):
                 routes, options = self._all_routes, self.options
                 if options.auth:
                     _ = self.authenticator  # a provider's mistake is one of the start
-                if self.http.webhooks or any((options.modules, options.schema, options.crons)):
+                given = (options.modules, options.schema, options.crons)
+                if self.http.webhooks or any(given) or self.http.mutations():
                     self.open()
                     self.start()
                     routes.mount(self.inbox.endpoints)
@@ -484,8 +485,9 @@ class App(RunsQueries, RunsMutations, RunsActions):
         from .openapi import openapi
 
         registry = self.runner.registry if self.options.function_api and self.options.modules else None
+        resolve = lambda function: self.runner.resolve(function)  # noqa: E731
         return openapi(
-            self.http, registry, title=title, version=version, server=server or self.options.origin
+            self.http, registry, resolve, title=title, version=version, server=server or self.options.origin
         )
 
     # ------------------------------------------------------------ who calls

@@ -63,6 +63,15 @@ class FunctionRunner(Protocol):
         kind: str | None,
         then: Callable[[Any, Any], Any] | None = None,
     ) -> Any: ...
+    def submit(
+        self,
+        function: Function | str,
+        args: Mapping[str, Any],
+        done: Callable[[Any, BaseException | None], None],
+        *,
+        call: CallInfo,
+        then: Callable[[Any, Any], Any] | None = None,
+    ) -> None: ...
     def run_in(
         self,
         transaction: Transaction,
@@ -348,6 +357,19 @@ class HandlerCtx(OutsideCtx):
         call = self._call.deeper()
         call.auth.prepare()
         return self.attempt.run_mutation(self._runner, function, args, call)
+
+    def submit_mutation(
+        self,
+        function: Function | str,
+        args: Mapping[str, Any],
+        done: Callable[[Any, BaseException | None], None],
+        *,
+        then: Callable[[Any, Any], Any],
+    ) -> None:
+        """Run a mutation without waiting for it: what `http.mutation` does; `Runner.submit` says how."""
+        call = self._call.deeper()
+        call.auth.prepare()
+        self._runner.submit(function, args, done, call=call, then=then)
 
     @property
     def deadline(self) -> float:  # type: ignore[override]

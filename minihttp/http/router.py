@@ -20,6 +20,7 @@ from .cors import Cors
 from .handlers import check_handler, check_provider, check_webhook_handler
 from .headers import RequestHeaders
 from .hooks import After, Before, require_identity, with_hooks
+from .mutation_route import MutationFunction, MutationRoute
 from .route import Handler as Handler
 from .route import Route as Route
 from .target import percent_encode
@@ -420,6 +421,41 @@ class HttpRouter:
         if getattr(provider, "answers_get", False):
             self.route(path=path, method="GET", handler=webhook)
         self.webhooks.append(webhook)
+
+    def mutation(
+        self,
+        path: str,
+        function: MutationFunction | str,
+        *,
+        method: str = "POST",
+        status: int = 200,
+        cors: Cors | None = None,
+        max_body: int | None = None,
+        auth: Literal["required"] | None = None,
+    ) -> None:
+        """Register a route that is a mutation: `http.mutation("/items", create, status=201)`.
+
+        The fields of the JSON body and the `{name}` segments of the path are its arguments, checked by its
+        `args`; a request without a body has none of the former. What it returns is the JSON of the response,
+        which is sent once the transaction is durable; no thread waits for that. Errors are answered like
+        those of a handler that calls it.
+
+        Args:
+            path: as for `route`.
+            function: a mutation, public or internal, or its name such as "items:create".
+            method: POST, PUT, PATCH or DELETE.
+            status: 200, 201 or 202.
+            cors, max_body, auth: as for `route`.
+
+        Raises:
+            RouteError: as `route`, and for what is no mutation.
+        """
+        handler = MutationRoute(function, method, path, status)
+        self.route(path, method, handler, cors=cors, max_body=max_body, auth=auth)
+
+    def mutations(self) -> list[Route]:
+        """The routes that are mutations."""
+        return [route for route in self._routes if isinstance(route.handler, MutationRoute)]
 
     def with_endpoints(self, endpoints: Mapping[str, Handler]) -> dict[Route, Route]:
         """A copy of each webhook route that has what receives its deliveries, by path, as its handler."""

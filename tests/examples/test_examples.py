@@ -237,6 +237,15 @@ def test_items_are_created_read_and_listed(serve: Serve) -> None:
     assert len(client.get("/api/items?limit=100").json()) == 13
 
 
+def test_a_route_that_is_a_mutation(serve: Serve) -> None:
+    _, client = serve("mutation_route.py")
+    created = client.post("/api/notes", {"text": "buy milk"})
+    assert (created.status, created.json()["text"]) == (201, "buy milk")
+    path = f"/api/notes/{created.json()['_id']}"
+    assert client.request("PATCH", path, {"text": "buy bread"}).json()["text"] == "buy bread"
+    assert client.request("PATCH", path, {}).status == 400
+
+
 def test_every_way_to_be_wrong(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     app, client = serve("error_handling.py")
     json_type = {"Content-Type": "application/json"}

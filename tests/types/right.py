@@ -53,6 +53,10 @@ def rename(ctx: MutationCtx, id: str, name: str) -> str:
     return id
 
 
+http.mutation("/items/{id}", rename, method="PATCH", status=201, auth="required")
+http.mutation("/items", "items:create")
+
+
 @action(args={})
 def act(ctx: ActionCtx) -> list[str]:
     return [ctx.run_mutation(create, name="a"), ctx.run_action(again, text="b")]
