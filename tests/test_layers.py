@@ -56,7 +56,11 @@ EXTRAS = {"auth/crypto.py": "cryptography", "webhooks/ed25519.py": "cryptography
 _OBJECT_STORES = {name: {"obstore"} for name in ("object_store", "s3", "gs", "az")}
 DRIVERS = {"postgresql_connection": {"psycopg"}, **_OBJECT_STORES}
 # Files that several schemes have in common.
-SHARED_BY_BACKENDS = {"object_store": {"s3", "gs", "az"}, "postgresql": {"postgres"}}
+SHARED_BY_BACKENDS = {
+    "object_store": {"s3", "gs", "az"},
+    "group_commit": {"sqlite_writers", "postgresql_writers"},
+    "postgresql": {"postgres"},
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

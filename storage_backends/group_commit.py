@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: MIT
+"""Leader/follower group commit: the concurrent writers of one connection share one COMMIT.
+
+The first writer to arrive becomes the leader. It runs what is queued, one mutation after the other in one
+transaction, commits once nothing is queued any more, and wakes those who wait. A mutation with `any_thread`
+is run by the leader; any other by its own thread, which is made the leader with the transaction open. Nobody
+is answered before the COMMIT. A mutation that was submitted has no thread that waits: one thread, the
+committer, leads for all of these, and another tells what became of them while the next batch runs.
+
+Not a backend itself: `sqlite_writers.py` and `postgresql_writers.py` say what a transaction is.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Run = Callable[[Any], Any]
+Done = Callable[[Any, "BaseException | None"], None]
+
+log = logging.getLogger("minihttp.storage")
+
+MAX_BATCH = 64  # mutations that share one COMMIT
+NO_END = "another transaction does not end"
+
+
+class Ticket:
+    """A mutation, and what became of it.
+
+    Attributes:
+        committer: the group that runs it.
+        done: what is called with the result or the error; None where a thread waits at the gate.
+        guard: the (id, JSON text) of a document that must be so in its transaction.
+        given_up: whether its caller has been told that it was not done.
+    """
+
+    __slots__ = (
+        "any_thread", "began", "committer", "completed", "deadline_seconds", "done", "error", "gate",
+        "given_up", "guard", "result", "run",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        committer: GroupCommit,
+        run: Run,
+        deadline_seconds: float | None,
+        any_thread: bool,
+        guard: tuple[str, str] | None = None,
+        done: Done | None = None,
+    ) -> None:
+        self.committer = committer
+        self.run = run
+        self.deadline_seconds = inf if deadline_seconds is None else deadline_seconds
+        self.any_thread = any_thread
+        self.guard = guard
+        self.done = done
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.completed = self.given_up = False
+        self.began = monotonic()
+        self.gate = threading.Lock()  # opens when it is complete, or when its thread becomes the leader
+        self.gate.acquire()
+
+
+class GroupCommit:
+    """Runs mutations on one write connection.
+
+    An interrupt of a thread can come after any call, so the leader is a name in a field: nobody can be
+    stopped between becoming the leader and knowing it.
+
+    Args:
+        max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
+        patience_seconds: how long a mutation waits for another that does not end; None is for ever.
+    """
+
+    fault_class: type[OSError]
+    engine = ""  # its name, for its threads
+
+    def __init__(self, max_batch_seconds: float, patience_seconds: float | None = None) -> None:
+        self._max_batch_seconds = max_batch_seconds
+        self._patience_seconds = patience_seconds
+        self._queue_lock = threading.Lock()  # for `_queue` and `_leader`
+        self._queue: deque[Ticket] = deque()
+        self._leader: Ticket | None = None  # its thread alone uses what follows
+        self._batch: list[Ticket] = []
+        self._began_at = 0.0
+        self._closing = self._closed = False
+        self._committer_gate: threading.Lock | None = None  # once there is a committer
+        self._done: SimpleQueue[Ticket | None] = SimpleQueue()
+        self.commits = self.mutations = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many mutations are queued."""
+        return len(self._queue)
+
+    @property
+    def writing_seconds(self) -> float:
+        """For how long the transaction that is open has been so; 0 when none is."""
+        return monotonic() - self._began_at if self._batch else 0.0
+
+    def write(
+        self,
+        run: Callable[[Any], T],
+        deadline_seconds: float | None,
+        any_thread: bool,
+        guard: tuple[str, str] | None = None,
+        patience_seconds: float | None = None,
+    ) -> T:
+        """Run a mutation and return its result once it is durable.
+
+        Args:
+            guard: (id, JSON text) of a document that must be so in the transaction, for engines that several
+                processes share.
+            patience_seconds: how long to wait for others; by default as long as the others do.
+
+        Raises:
+            Fault: when the engine fails, also at the COMMIT; EAGAIN, when another mutation does not end;
+                ESTALE, when the guard does not hold; and whatever `run` raises.
+        """
+        patience_seconds = self._patience_seconds if patience_seconds is None else patience_seconds
+        timeout = -1 if patience_seconds is None else patience_seconds
+        ticket = Ticket(self, run, deadline_seconds, any_thread, guard)
+        try:
+            with self._queue_lock:
+                self._enqueue(ticket)
+            while not ticket.completed:
+                if not ticket.gate.acquire(timeout=timeout) and ticket.committer._give_up(ticket):
+                    raise self.fault_class(errno.EAGAIN, NO_END)
+                committer = ticket.committer
+                if committer._leader is ticket:
+                    committer._lead(ticket)
+        except BaseException:  # an interrupt, or the end of patience
+            ticket.committer._abandon(ticket)
+            raise
+        if ticket.error is not None:
+            error, ticket.error = ticket.error, None
+            try:
+                raise error
+            finally:
+                del error  # else it would be held by its own traceback
+        result: T = ticket.result
+        return result
+
+    def submit(
+        self,
+        run: Run,
+        deadline_seconds: float | None,
+        done: Done,
+        guard: tuple[str, str] | None = None,
+    ) -> None:
+        """Run a mutation in the committer's thread and return at once.
+
+        Args:
+            done: called with (result, None) once the result is durable, or with (None, error); by one thread,
+                one call after another. After the end of `close` the caller's thread calls it.
+        """
+        ticket = Ticket(self, run, deadline_seconds, True, guard, done)
+        with self._queue_lock:
+            is_open = not self._closing
+            if is_open:
+                if self._committer_gate is None:
+                    self._start_committer()
+                self._enqueue(ticket)
+        if not is_open:
+            done(None, self.fault_class(errno.EIO, "the database is closed"))
+
+    def close(self, patience_seconds: float) -> bool:
+        """Close the connection; what was acknowledged is durable.
+
+        Returns:
+            Whether it is closed: a mutation that does not end keeps it open, and nobody waits for that.
+        """
+        with self._queue_lock:
+            self._closing = True  # what begins from now on closes it, and is refused
+        end = monotonic() + patience_seconds
+        while not self._closed and (left := end - monotonic()) > 0:
+            with suppress(self.fault_class):
+                self.write(lambda writing: None, None, True, None, left)
+        while self._leader is not None and monotonic() < end:  # it may still be telling of others
+            sleep(0.001)
+        if self._closed and self._committer_gate is not None:
+            self._committer_gate.release()
+            self._done.put(None)
+            self._committer_gate = None
+        return self._closed
+
+    # -- what an engine says
+
+    def _run(self, ticket: Ticket) -> None:
+        """Run a mutation that is in the batch already."""
+        raise NotImplementedError
+
+    def _commit(self) -> None:
+        """Commit the batch, if there is one, and complete its mutations."""
+        raise NotImplementedError
+
+    def _interrupted(self) -> None:
+        """The leader was interrupted: undo what is not committed."""
+        raise NotImplementedError
+
+    def _give_up(self, ticket: Ticket) -> bool:
+        """Whether the caller of a mutation may be told that it is not done."""
+        return True
+
+    # -- the committer
+
+    def _start_committer(self) -> None:
+        self._committer_gate = threading.Lock()
+        self._committer_gate.acquire()
+        for name, work in (("committer", self._lead_for_submitted), ("completer", self._tell)):
+            threading.Thread(target=work, name=f"{self.engine}-{name}", daemon=True).start()
+
+    def _lead_for_submitted(self) -> None:
+        gate = self._committer_gate
+        assert gate is not None
+        while True:
+            gate.acquire()
+            ticket = self._leader
+            if ticket is None or ticket.done is None:  # closed
+                return
+            try:
+                self._lead(ticket)
+            except BaseException:  # an interrupt that came too late for the mutation that it was meant for
+                log.exception("the committer was interrupted")
+                self._abandon(ticket)
+
+    def _tell(self) -> None:
+        while True:
+            try:
+                ticket = self._done.get(timeout=self._patience_seconds)
+            except Empty:
+                self._give_up_submitted(self._patience_seconds or 0.0)
+                continue
+            if ticket is None:
+                return
+            self._tell_one(ticket, ticket.error)
+
+    def _tell_one(self, ticket: Ticket, error: BaseException | None) -> None:
+        assert ticket.done is not None
+        try:
+            ticket.done(None if error else ticket.result, error)
+        except Exception:
+            log.exception("what became of a mutation could not be told")
+
+    def _give_up_submitted(self, patience_seconds: float) -> None:
+        if self.writing_seconds < patience_seconds:
+            return
+        with self._queue_lock:
+            waiting = [*self._queue, *self._batch]
+        oldest = monotonic() - patience_seconds
+        for ticket in waiting:
+            if ticket.done and ticket.began < oldest and self._give_up(ticket):
+                self._tell_one(ticket, self.fault_class(errno.EAGAIN, NO_END))
+
+    # -- the leadership
+
+    def _enqueue(self, ticket: Ticket) -> None:
+        """Put it at the end of the queue; the lock is held."""
+        self._queue.append(ticket)
+        if self._leader is None:
+            self._pass_to(ticket)
+
+    def _lead(self, own: Ticket) -> None:
+        """As the leader: run what is queued and commit, until the leader is somebody else or nobody."""
+        while self._leader is own:
+            if not self._queue or len(self._batch) >= MAX_BATCH:
+                self._commit()
+            ticket = self._next(own)
+            if ticket is not None:
+                self._run(ticket)
+
+    def _next(self, own: Ticket) -> Ticket | None:
+        """What to run in this thread, already in the batch; or else pass the leadership on, perhaps
+        with the transaction open."""
+        with self._queue_lock:
+            while self._queue and self._queue[0].completed:  # nobody waits for it
+                self._queue.popleft()
+            if self._queue:
+                following = self._queue[0]
+                here = following.any_thread and (own.done or not own.completed) and own.committer is self
+                if following is own or here:
+                    self._batch.append(following)  # an interrupt finds it in one of the two
+                    return self._queue.popleft()
+                self._pass_to(following)
+            elif not self._batch:
+                self._leader = None
+            return None
+
+    def _pass_to(self, ticket: Ticket) -> None:
+        self._leader = ticket
+        gate = self._committer_gate if ticket.done else ticket.gate
+        assert gate is not None
+        gate.release()
+
+    def _abandon(self, ticket: Ticket) -> None:
+        """Nobody waits for it any more; if it was the leader, what is not committed is undone."""
+        with self._queue_lock:
+            ticket.completed = True
+        if self._leader is ticket:
+            try:
+                self._interrupted()
+            finally:
+                self._lead(ticket)
+
+    # -- the batch
+
+    def _run_body(self, ticket: Ticket, writing: Any, *, nested: bool) -> None:
+        """Run the mutation's own code; what it raises is kept, and told after the COMMIT: it may have come of
+        what others wrote."""
+        writing.deadline = monotonic() + ticket.deadline_seconds
+        ticket.error = ticket.result = None
+        try:
+            if nested:
+                with writing.nested():
+                    ticket.result = ticket.run(writing)
+            else:
+                ticket.result = ticket.run(writing)
+        except BaseException as error:
+            ticket.error = error
+            if not isinstance(error, (Exception, SystemExit)):
+                raise  # an interrupt is meant for this thread, and nobody knows what it left half done
+        finally:
+            writing.deadline = inf
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the batch waits for no more mutations."""
+        return len(self._batch) >= MAX_BATCH or monotonic() - self._began_at > self._max_batch_seconds
+
+    def _take_all(self) -> None:
+        """Have the whole queue in the batch: who waits beside a refused one need not wait again."""
+        with self._queue_lock:
+            self._batch += self._queue
+            self._queue.clear()
+
+    def _count_commit(self) -> None:
+        self.commits += 1
+        self.mutations += len(self._batch)
+
+    def _complete_batch(self, fault: OSError | None, own: type[BaseException]) -> None:
+        """Tell everybody in the batch what became of it.
+
+        Args:
+            own: an error of this kind is told to its owner in the place of the fault.
+        """
+        while self._batch:
+            ticket = self._batch[-1]
+            if fault is not None and not isinstance(ticket.error, own):
+                ticket.error = self.fault_class(*fault.args)
+            del self._batch[-1]  # no interrupt comes between this and the gate
+            self._finish(ticket)
+
+    def _finish(self, ticket: Ticket) -> None:
+        ticket.completed = True
+        if ticket.given_up:
+            return
+        if ticket.done:
+            self._done.put(ticket)
+        else:
+            ticket.gate.release()
