@@ -1,9 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""What a machine may bring that no test is about: a proxy in the environment is not the way to 127.0.0.1."""
+"""Which tests are slow (`slow.txt`); and what a machine may bring that no test is about: a proxy in the
+environment is not the way to 127.0.0.1.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+import pytest
+
+SLOW = frozenset(
+    line
+    for line in Path(__file__).with_name("slow.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+)
+SLOW_NAMES = ("test_many_kills",)  # of contracts, whichever file inherits them
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        function = name.rpartition("::")[2]
+        if name.partition("::")[0] in SLOW or name in SLOW or function in SLOW_NAMES:
+            item.add_marker(pytest.mark.slow)
+
 
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1".lstrip(",")

@@ -13,6 +13,7 @@ import pytest
 
 import minihttp
 import storage_backends
+from tests.conftest import SLOW
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(minihttp.__file__).parent  # of the tree, or of the installed wheel
@@ -291,3 +292,10 @@ def test_nothing_makes_requests_to_the_outside() -> None:
 def test_every_file_says_its_licence() -> None:
     for path in [*FILES, *STORAGE.glob("*.py")]:
         assert path.read_text("utf-8").startswith("# SPDX-License-Identifier: MIT\n"), path
+
+
+def test_what_is_called_slow_is_there() -> None:
+    for named in SLOW:
+        file, _, function = named.partition("::")
+        text = (ROOT / file).read_text("utf-8")
+        assert not function or f"def {function}(" in text, named
