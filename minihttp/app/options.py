@@ -141,6 +141,9 @@ class AppOptions(TypedDict, total=False):
     ]
     workers: Annotated[int, Option(4, "jobs that run side by side here, 0 for none", whole(0, 1000))]
     origin: Annotated[str, Option("", "public URL, such as https://api.example.com, for links", url)]
+    hosts: Annotated[
+        Iterable[str], Option((), "hosts that requests may name, with commas between; * for any", words)
+    ]
     admin_key: Annotated[
         str | None,
         Option(None, "opens internal functions; best kept in .env", text, secret=True),

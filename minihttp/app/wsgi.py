@@ -31,6 +31,7 @@ from ..http.target import check_host
 from ..limits import Limits
 from ..tracebacks import RepeatFilter
 from ..watchdog import watchdog
+from .hosts import Hosts
 from .options import DEFAULTS, AppOptions, changed
 from .response_body import Closing, Stream, is_stream
 
@@ -86,6 +87,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
         self._opening = threading.RLock()
         self._is_prepared = self._serves = self._is_for_child = False
         self._locked_until = 0.0
+        self._bound: tuple[str, ...] = ()
         _apps.add(self)
         self._routes: Routes | None = None  # once it serves
         self.system_handlers: dict[str, Any] = {}
@@ -143,6 +145,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
         try:
             self._serves = True
             routes = self._routes or self._compose_or_refuse()
+            self.hosts.check(environ)
             path, route = routes.match(environ)
             if route is None:
                 response, cors = routes.refusal(path, environ)
@@ -283,8 +286,10 @@ class App(RunsQueries, RunsMutations, RunsActions):
         Returns:
             The most bytes that the body may have, and the folder for one too large for memory (so that the
             file store can keep it) or None for any. None where the response does not depend on the body: no
-            route, another method, a wrong token, a missing signature.
+            route, another method, a host that is not ours, a wrong token, a missing signature.
         """
+        if "HTTP_X_FORWARDED_HOST" not in environ and not self.hosts.allows(environ.get("HTTP_HOST")):
+            return None
         max_bytes = (self._routes or self._compose()).plan_body(environ, self.limits)
         if max_bytes is None:
             return None
@@ -308,9 +313,15 @@ class App(RunsQueries, RunsMutations, RunsActions):
             raise ConfigurationError("the app is open already: configure() comes before open()")
         self.options = changed(self.options, options)
         self.limits = self.options.limits  # read in every request
+        self.hosts = Hosts(self.options.hosts, self.options.origin, self._bound)
         self.metrics = self._metrics()
         vars(self).pop("authenticator", None)
         return self
+
+    def listen_on(self, *addresses: str) -> None:
+        """Hear from a server at which addresses it takes requests: `hosts` has these by default."""
+        self._bound = addresses
+        self.hosts = Hosts(self.options.hosts, self.options.origin, addresses)
 
     def _metrics(self) -> Metrics | None:
         wanted = self.options.metrics

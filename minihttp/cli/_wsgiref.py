@@ -103,6 +103,7 @@ def serve(
         threading.Thread(target=server.shutdown).start()
 
     try:
+        app.listen_on(host)
         app.prepare()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop)

@@ -41,13 +41,14 @@ _CLOCK_SLACK_SECONDS = 5  # a file system on the network has a clock of its own
 _EARLIEST_UNIX_SECONDS = 1_750_000_000  # June 2025: a clock before it was never set
 _SAFE_SQLITE = (3, 51, 3)  # older ones may corrupt a WAL written by two processes at the same instant
 _LOCAL = ("127.0.0.1", "::1", "localhost")
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 Finding = tuple[str, str, str]  # check, verdict, detail
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_app_arguments(parser)
-    add_flags(parser, "host", "threads", "connections", "origin", "trusted_proxy")
+    add_flags(parser, "host", "threads", "connections", "origin", "hosts", "trusted_proxy")
     add_json_flag(parser)
 
 
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         *_storage(app),
         *_descriptors(settings),
         *_secrets(app),
+        *_hosts(settings, app),
         *_proxy(settings, app),
     ]
     print_rows(({"check": c, "verdict": v, "detail": d} for c, v, d in findings), args.json)
@@ -159,6 +161,18 @@ def _secrets(app: App) -> Iterator[Finding]:
         yield "secrets", "ok", "none is missing"
 
 
+def _hosts(settings: Settings, app: App) -> Iterator[Finding]:
+    """Whose names a request may come under."""
+    if settings["host"] in _EVERYWHERE and not (app.options.origin or app.options.hosts):
+        yield (
+            "hosts",
+            "warning",
+            "on every interface any Host is answered until origin or hosts is set",
+        )
+    else:
+        yield "hosts", "ok", "any" if "*" in app.options.hosts else "a foreign Host is refused"
+
+
 def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
     proxy, exposed = settings["trusted_proxy"], settings["host"] not in _LOCAL
     local = any(name in app.options.origin for name in _LOCAL)
@@ -191,7 +205,7 @@ def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
         (
             proxy and not app.options.origin,
             "warning",
-            "origin is not set: links made outside of a request have no host",
+            "origin is not set: links made outside of a request have no host, and the proxy's is foreign",
         ),
         (True, "ok", f"trusted proxy: {proxy or 'none'}"),
     )

@@ -38,7 +38,6 @@ PAGES = {  # the first segment of the path -> (its module, its name in the menu)
 }
 MODES = ("off", "read", "write")
 COOKIE = "minihttp_session"
-_LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:;"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -73,7 +72,7 @@ class Dashboard:
         if not self._is_our_host(request):
             return _simple(
                 421,
-                "The dashboard answers on loopback addresses and on the host of --origin only.",
+                "The dashboard answers on loopback addresses, and on the hosts of --origin and --hosts only.",
             )
         path = request.tail
         if path == "style.css":
@@ -196,10 +195,7 @@ class Dashboard:
         return _html(status, "Sign in · minihttp", base, body)
 
     def _is_our_host(self, request: Request) -> bool:
-        host = _host(request.origin)
-        return host in _LOOPBACK or (
-            bool(self._app.options.origin) and host == _host(self._app.options.origin)
-        )
+        return self._app.hosts.includes(_host(request.origin))
 
     def _is_same_origin(self, request: Request) -> bool:
         site = request.headers.get("Sec-Fetch-Site")

@@ -165,3 +165,9 @@ def checked_host(host: str, scheme: str) -> str:
         )
     name, port = match.groups()
     return name if not port or int(port) == DEFAULT_PORTS.get(scheme) else f"{name}:{int(port)}"
+
+
+def split_host(host: str) -> tuple[str, str] | None:
+    """The name of a `Host`, without the brackets of an IPv6 address, and its port or ""; None for no host."""
+    match = _is_host(host) if len(host) <= _MAX_HOST_CHARACTERS else None
+    return (match[1].strip("[]"), match[2] or "") if match else None

@@ -154,6 +154,7 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
         server.stop()
 
     try:
+        getattr(app, "listen_on", _nothing)(server.host, settings.get("host", server.host))
         getattr(app, "prepare", _nothing)()
         for name in DRAIN_SIGNALS:
             signal.signal(name, on_signal)

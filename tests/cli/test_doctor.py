@@ -115,6 +115,13 @@ def test_a_missing_secret_of_the_router(
     assert code == 1 and found["secrets"] == ("fail", message)
 
 
+def test_a_port_for_everybody_that_believes_any_host(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    everywhere = ("--host", "0.0.0.0")
+    assert doctor(app, capsys, *everywhere)[1]["hosts"][0] == "warning"
+    for flags in (("--origin", "https://a.example"), ("--hosts", "a.example"), ("--host", "127.0.0.1")):
+        assert doctor(app, capsys, *everywhere, *flags)[1]["hosts"][0] == "ok"
+
+
 @pytest.mark.parametrize(
     ("flags", "verdict", "message"),
     [
