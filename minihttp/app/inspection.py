@@ -23,7 +23,7 @@ from ..errors import ArgumentValidationError, DocumentError, MinihttpError, did_
 from ..files.checking import check_files
 from ..functions.context import CallInfo
 from ..logs import message_of
-from ..tracebacks import describe
+from ..tracebacks import describe, users_frames
 from ..values import loads, show
 from . import log_ring
 
@@ -216,8 +216,7 @@ class AppFunctions:
             try:
                 result, error = self._runner.run(function, args, call=CallInfo(auth=auth)), None
             except Exception as failure:
-                said = isinstance(failure, MinihttpError) and failure.public
-                result, error = None, str(failure) if said else describe(failure)
+                result, error = None, _why(failure)
         return {"result": result, "error": error, "logs": lines.lines}
 
     def run_cron(self, ctx: Any, name: str) -> dict[str, Any]:
@@ -311,6 +310,12 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread and len(self.lines) < _MAX_LINES:
             self.lines.append(f"{record.levelname} {record.name}: {message_of(record)}")
+
+
+def _why(failure: Exception) -> str:
+    """What a call failed of: with the app's own frames, where it came to the app's code."""
+    refused = isinstance(failure, MinihttpError) and (failure.public or not users_frames(failure))
+    return str(failure) if refused else describe(failure, libraries=False)
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

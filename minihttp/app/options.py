@@ -116,13 +116,16 @@ def url(value: Any) -> str:
     return value.rstrip("/")
 
 
-def one_of(*words: str) -> Callable[[Any], str]:
-    def convert(value: Any) -> str:
-        if value not in words:
-            raise ValueError("one of " + ", ".join(words))
-        return str(value)
+class one_of:
+    """One of some words."""
 
-    return convert
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, value: Any) -> str:
+        if value not in self.words:
+            raise ValueError("one of " + ", ".join(self.words))
+        return str(value)
 
 
 # ------------------------------------------------------------ the table
@@ -194,13 +197,11 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "auth_audience": Option(None, "what its tokens must name; needed for discovery", text),
     "auth_jwks": Option(None, "URL, file or data: URI of its keys; by discovery if absent", text),
     "forward": Option(None, "URL to which the ready-made webhook inbox passes deliveries on", url),
-    "dashboard": Option(
-        "read", "what /_/ does for the admin key: off, read, write", one_of("off", "read", "write")
-    ),
+    "dashboard": Option("read", "what /_/ does for the admin key", one_of("off", "read", "write")),
     "backup": Option(None, "folder for backups that are made while it serves: docs/backup.md", text),
     "backup_every": Option(6 * 3_600.0, "how often, such as 30m or 6h", duration),
     "backup_keep": Option(28, "how many backups stay", whole(1, 100_000)),
-    "log_format": Option("auto", "text, json, or auto: text on a terminal", one_of("auto", "text", "json")),
+    "log_format": Option("auto", "auto is text on a terminal, else json", one_of("auto", "text", "json")),
     "log_level": Option("info", "least level that is logged", one_of("debug", "info", "warning", "error")),
 }
 

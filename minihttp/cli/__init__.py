@@ -19,6 +19,7 @@ import os
 import pkgutil
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import read_env_file
-from ._settings import Settings, WrongFlagError, add_flags, resolve
+from ._settings import MisuseError, Settings, add_flags, resolve
 from ._terminal import safe, safe_output
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
         return code
     except MinihttpError as error:
         print(safe(f"{PROGRAM}: {error}"), file=sys.stderr)
-        return 2 if isinstance(error, WrongFlagError) else 1
+        return 2 if isinstance(error, MisuseError) else 1
     except SystemExit as stop:  # argparse, after it has printed help (0) or a mistake (2)
         return stop.code if isinstance(stop.code, int) else 1
     except KeyboardInterrupt:
@@ -204,14 +205,12 @@ def _shown(value: Any) -> Any:
         return {name: _shown(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_shown(item) for item in value]
-    if (
-        isinstance(value, float)
-        and value.is_integer()
-        and abs(value) < 2**53
-        and (value or str(value) == "0.0")
-    ):
+    if isinstance(value, float):
+        is_whole = value.is_integer() and abs(value) < 2**53 and str(value) != "-0.0"
+        return int(value) if is_whole else encode_wire(value)
+    if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else encode_wire(value)
+    return encode_wire(value) if isinstance(value, bytes) else value
 
 
 def utc(milliseconds: float | None) -> str | None:
@@ -342,21 +341,16 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, *, empty: str = ""
     """
     if as_json:
         for row in rows:
-            print(json.dumps(row, default=str))
+            print(json.dumps(_shown(row), default=str))
         return
     rows = list(rows)
-    if not rows:
-        if empty:
-            note(empty)
-        return
-    lines = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    if rows:
+        from ._tables import table
 
-
-def _cell(value: Any) -> str:
-    return "-" if value in (None, "") else plain(str(value))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(table(rows, columns)))
+    elif empty:
+        note(empty)
 
 
 def plain(line: str) -> str:

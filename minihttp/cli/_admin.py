@@ -17,6 +17,7 @@ from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundErr
 from ..values import decode, encode_wire
 from . import add_app_arguments, add_app_flag, named_app, opened_app
 from ._http import post
+from ._settings import MisuseError
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -81,8 +82,8 @@ class _Remote:
             url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
             posted = post(url, sent, self._headers, timeout_seconds=_SECONDS[kind], max_response_bytes=None)
             answer = {**json.loads(posted.body)}
-        except ConfigurationError:
-            raise ConfigurationError(
+        except MisuseError:
+            raise MisuseError(
                 f"--server takes a URL such as http://localhost:8080, not {self._url!r}"
             ) from None
         except OSError as error:
@@ -127,10 +128,17 @@ def access(args: argparse.Namespace) -> Iterator[Access]:
 def opened_alone(args: argparse.Namespace, otherwise: str) -> Iterator[App]:
     """`opened_app`; where another process has the data, its message says what to do `otherwise`."""
     with ExitStack() as stack:
-        try:
+        with in_use_means(otherwise):
             app = stack.enter_context(opened_app(args))
-        except DataDirectoryError as error:
-            if not error.is_locked:
-                raise
-            raise DataDirectoryError(f"{error}; {otherwise}") from None
         yield app
+
+
+@contextmanager
+def in_use_means(advice: str) -> Iterator[None]:
+    """While it lasts, the message that another process has the data ends with what to do."""
+    try:
+        yield
+    except DataDirectoryError as error:
+        if not error.is_locked:
+            raise
+        raise DataDirectoryError(f"{error}; {advice}") from None

@@ -14,8 +14,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
-from ..errors import ConfigurationError
 from ..jobs.retry import RetryLater, RetryPolicy
+from ._settings import MisuseError
 
 _MAX_RESPONSE_BYTES = 64 * 1024  # of a receiver: more is not looked at
 _MAX_SILENCE_SECONDS = 60.0
@@ -65,7 +65,7 @@ def post(
     """Send a body, byte for byte, with these headers; of the response read so much, or with None all.
 
     Raises:
-        ConfigurationError: the URL is not one of HTTP.
+        MisuseError: the URL is not one of HTTP.
         OSError: the other side cannot be reached, or does not speak HTTP.
     """
     try:
@@ -75,9 +75,7 @@ def post(
         if not (parts.hostname and url.isascii()):
             raise ValueError
     except (KeyError, ValueError, HTTPException):  # whichever finds the port, the brackets or a space wrong
-        raise ConfigurationError(
-            f"{url!r} is not a URL such as http://localhost:8080/webhooks/stripe"
-        ) from None
+        raise MisuseError(f"{url!r} is not a URL such as http://localhost:8080/webhooks/stripe") from None
     try:
         connection.request(
             "POST", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, dict(headers)

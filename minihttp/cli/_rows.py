@@ -13,17 +13,18 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-from ..errors import ConfigurationError, MinihttpError
+from ..errors import MinihttpError
 from ..snapshot.archive import ArchiveWriter
 from ..values import Int64, encode_wire
 from ._admin import access
+from ._settings import MisuseError
 from ._snapshots import import_from
 
 
 def import_rows(args: argparse.Namespace, table: str, file: str) -> int:
     """Add the documents of a file (`-` is stdin: JSON lines) to a table."""
     if not file.endswith((".csv", ".jsonl")) and file != "-":
-        raise ConfigurationError(f"{file} must end with .jsonl or .csv")
+        raise MisuseError(f"{file} must end with .jsonl or .csv")
     fields = _fields(args, table)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, os.path.basename(file) + ".zip")

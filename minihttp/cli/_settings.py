@@ -20,8 +20,13 @@ from ..app.options import (
     PROCESS_OPTIONS,
     SERVER_OPTIONS,
     Option,
+    duration,
+    networks,
+    one_of,
     positive_seconds,
+    seconds,
     switch,
+    url,
     whole,
 )
 from ..errors import ConfigurationError, did_you_mean
@@ -32,18 +37,21 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 PREFIX = "MINIHTTP_"
-_METAVARS = {  # what a value is, in `--help`
+_METAVARS: dict[Any, str] = {  # what a value is, in `--help`: by the setting's name, else by its converter
     "host": "ADDRESS",
     "port": "PORT",
-    "grace": "SECONDS",
     "data": "PLACE",
     "files": "PLACE",
-    "origin": "URL",
-    "trusted_proxy": "ADDRESSES",
-    "forward": "URL",
-    "log_format": "FORMAT",
-    "log_level": "LEVEL",
-    **dict.fromkeys(("threads", "connections", "workers"), "N"),
+    "backup": "DIR",
+    "auth_issuer": "URL",
+    "auth_audience": "NAME",
+    "auth_jwks": "PLACE",
+    "api_origins": "ORIGINS",
+    networks: "ADDRESSES",
+    seconds: "SECONDS",
+    duration: "TIME",
+    switch: "on|off",
+    url: "URL",
 }
 LIMITS = "limits."  # how the names of limits begin here: `limits.max_body_bytes`, as TOML spells it
 _LIMIT_KINDS = {int: whole(1, 10**15 - 1), float: positive_seconds}
@@ -51,6 +59,7 @@ _LIMIT_OPTIONS = {
     LIMITS + name: Option(default, "", _LIMIT_KINDS[type(default)])
     for name, default in DEFAULT_LIMITS.items()
 }
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 APP_SETTINGS = tuple(name for name, option in APP_OPTIONS.items() if option.convert)
 SETTINGS: dict[str, Option] = {
     **SERVER_OPTIONS,
@@ -59,11 +68,16 @@ SETTINGS: dict[str, Option] = {
     **_LIMIT_OPTIONS,
 }
 SERVE_FLAGS = tuple(name for name, option in SETTINGS.items() if not option.secret)
-WORKER_FLAGS = tuple(name for name in SERVE_FLAGS if name not in (*SERVER_OPTIONS, "forward"))
+_OF_A_SERVER = (  # what a worker, which answers nobody, has no use for
+    *(*SERVER_OPTIONS, "forward", "dashboard", "backup", "backup_every", "backup_keep"),
+    *("auth_issuer", "auth_audience", "auth_jwks", "function_api", "api_origins", "consistent_queries"),
+    *("wire_names", "development", "strict_media_type", "metrics", "openapi"),
+)
+WORKER_FLAGS = tuple(name for name in SERVE_FLAGS if name not in _OF_A_SERVER)
 
 
-class WrongFlagError(ConfigurationError):
-    """A flag whose value breaks its rule: a mistake in the command, so its exit code is 2."""
+class MisuseError(ConfigurationError):
+    """A mistake in the command itself, not in the app or its data: its exit code is 2."""
 
 
 class Settings:
@@ -90,7 +104,7 @@ class Settings:
         try:
             self.values[name] = convert(value)
         except ValueError as rule:
-            kind = WrongFlagError if origin.startswith("--") else ConfigurationError
+            kind = MisuseError if origin.startswith("--") else ConfigurationError
             raise kind(f"{origin}: {name} must be {rule}, not {value!r}") from None
         self.origins[name] = origin
 
@@ -124,13 +138,31 @@ def add_flags(parser: ArgumentParser, *names: str) -> None:
         kind: dict[str, Any] = (
             {"action": "store_true"}
             if setting.convert is switch and not setting.default
-            else {"metavar": _METAVARS.get(name, "VALUE")}
+            else {"metavar": _metavar(name, setting)}
         )
-        default = "" if setting.default in (None, False, "") else f" (default {setting.default})"
-        help_text = setting.help + default if setting.help else SUPPRESS
+        default = setting_text(name, setting.default or None)
+        help_text = (setting.help + (default and f" (default {default})")) if setting.help else SUPPRESS
         if help_text is SUPPRESS:
             parser.epilog = "Every limit that `config` lists is a flag too, such as --limits-max-body-bytes."
         parser.add_argument("--" + _flag(name), dest=name, default=None, help=help_text, **kind)
+
+
+def _metavar(name: str, setting: Option) -> str:
+    if isinstance(setting.convert, one_of):
+        return "|".join(setting.convert.words)
+    return _METAVARS.get(name) or _METAVARS.get(setting.convert, "N")
+
+
+def setting_text(name: str, value: Any) -> str:
+    """A value of a setting as its flag would take it; "" for none."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    if SETTINGS[name].convert is duration:
+        unit, seconds = next((u, s) for u, s in _UNITS if value % s == 0)
+        return f"{value / seconds:.0f}{unit}"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else ("off", "on")[value] if isinstance(value, bool) else str(value)
 
 
 def _flag(name: str) -> str:

@@ -22,13 +22,14 @@ from . import note, print_rows
 from ._admin import access, opened_alone
 from ._http import transfer
 from ._progress import Progress
+from ._settings import MisuseError
 
 _OTHERWISE = "--server URL asks the server that runs"
 
 
 def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) -> None:
     """Write a snapshot to a file, which is whole or not there, or to stdout (`-`)."""
-    with whole_file(path, getattr(args, "yes", False)) as out:
+    with whole_file(path, getattr(args, "yes", False), args.json) as out:
         if args.server:
             counts = _export_from_server(args, out, options)
         else:
@@ -36,7 +37,10 @@ def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) ->
                 options |= {"version": __version__, "tick": progress}
                 entries = export_snapshot(app.database, app.files, out, **options)["entries"]
             counts = counted(entries)
-    note(f"{path}: {counts[0]:,} documents, {counts[1]:,} files")
+    if args.json:
+        print_rows([{"file": path, "documents": counts[0], "files": counts[1]}], True)
+    else:
+        note(f"{path}: {counts[0]:,} documents, {counts[1]:,} files")
 
 
 def _export_from_server(args: argparse.Namespace, out: IO[bytes], options: dict[str, Any]) -> tuple[int, int]:
@@ -59,7 +63,7 @@ def import_from(args: argparse.Namespace, path: str, verb: str, **options: Any) 
         else:
             with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
                 imported = import_snapshot(archive, app.database, app.files, tick=progress, **options)
-    report(imported, getattr(args, "json", False), dry_run=options.get("dry_run", False))
+    report(imported, args.json, dry_run=options.get("dry_run", False))
     return 0
 
 
@@ -87,15 +91,17 @@ def report(imported: Imported, as_json: bool, *, dry_run: bool) -> None:
 
 
 @contextmanager
-def whole_file(path: str, overwrite: bool) -> Iterator[IO[bytes]]:
+def whole_file(path: str, overwrite: bool, as_json: bool = False) -> Iterator[IO[bytes]]:
     """A file to write that gets its name at the end, synced; what ends early leaves nothing. `-` is stdout.
 
     Raises:
         ConfigurationError: it is there already; MinihttpError: it cannot be written.
     """
     if path == "-":
+        if as_json:
+            raise MisuseError("--json and a ZIP file cannot share stdout: name a file")
         if sys.stdout.isatty():
-            raise ConfigurationError("a ZIP file is nothing for a terminal: name a file, or use a pipe")
+            raise MisuseError("a ZIP file is nothing for a terminal: name a file, or use a pipe")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return

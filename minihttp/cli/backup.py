@@ -21,6 +21,7 @@ from ..snapshot.backup import back_up, backups_in
 from . import add_json_flag, load_app, note, print_rows
 from ._admin import add_access_arguments
 from ._progress import Progress
+from ._settings import MisuseError
 from ._snapshots import export_to
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.place.endswith(".zip"):
         if args.every or args.keep:
-            raise ConfigurationError("--every and --keep are for a folder of backups, not for one file")
+            raise MisuseError("--every and --keep are for a folder of backups, not for one file")
         export_to(args, args.place, "backup", system=True)
         return 0
     if args.server:
-        raise ConfigurationError("from a server a backup is one file: name it NAME.zip")
+        raise MisuseError("from a server a backup is one file: name it NAME.zip")
     while True:
         path = back_up_into(load_app(args), args.place, args.keep)
         print_rows([{"backup": path}], True) if args.json else print(path, flush=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..app.backends import without_password
 from . import add_json_flag, add_target, load_app, print_rows, receiving_nothing, settings_of
-from ._settings import APP_SETTINGS, LIMITS, SERVE_FLAGS, SETTINGS, add_flags
+from ._settings import APP_SETTINGS, LIMITS, SERVE_FLAGS, SETTINGS, add_flags, setting_text
 
 HELP = "print the settings in force, and where each comes from"
 
@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
             value = "(set)"
         if name in ("data", "files") and value:
             value = without_password(value)
-        rows.append({"setting": name, "value": value, "from": origin})
+        shown = value if args.json else setting_text(name, value)
+        rows.append({"setting": name, "value": shown, "from": origin})
     rows += [
         {"setting": name, "value": "missing", "from": f"webhook {path}" if path else "the router"}
         for path, name in app.missing_secrets()

@@ -7,18 +7,18 @@ import argparse
 import json
 from typing import Any
 
-from ..errors import ConfigurationError
 from . import add_json_flag, print_rows, utc
 from ._admin import access, add_server_flag
-from ._settings import add_flags
+from ._settings import MisuseError, add_flags
 from .run import print_outcome
 
 HELP = "list crons with their last and next runs, or run one now"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [-h] [--json] [--data PLACE] [--files PLACE] [--server URL] [run NAME] [TARGET]"
     parser.add_argument(
-        "words", metavar="[run NAME] [TARGET]", nargs="*", help="a cron to run now, and the app"
+        "words", metavar="run NAME, TARGET", nargs="*", help="`run` and a cron to run it now; the app"
     )
     add_json_flag(parser)
     add_flags(parser, "data", "files")
@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     if words[:1] == ["run"]:
         cron, words = (words[1:2] or [None])[0], words[2:]
         if cron is None:
-            raise ConfigurationError("crons run takes the NAME of a cron, as `crons` shows it")
+            raise MisuseError("crons run takes the NAME of a cron, as `crons` shows it")
     if len(words) > 1:
-        raise ConfigurationError("crons takes one TARGET, and `run NAME` before it")
+        raise MisuseError("crons takes one TARGET, and `run NAME` before it")
     args.target = words[0] if words else None
     with access(args) as app:
         if cron is not None:

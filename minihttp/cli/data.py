@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import ConfigurationError, MinihttpError, did_you_mean
+from ..errors import MinihttpError, did_you_mean
 from ..values import loads
 from . import count, json_text, note, print_rows
 from ._admin import Access, access, add_free_access_arguments
 from ._rows import import_rows
+from ._settings import MisuseError
 
 HELP = "look at tables and documents, or import a file into a table"
 _LISTED, _PAGE = 50, 500
@@ -45,18 +46,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="table, jsonl or csv",
     )
-    parser.add_argument(
-        "--json", dest="format", action="store_const", const="jsonl", help="as --format jsonl"
-    )
+    parser.add_argument("--json", action="store_true", help="as --format jsonl")
     add_free_access_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     words = args.words
+    args.format = "jsonl" if args.json else args.format
     if len(words) == 3 and words[0] == "import":
         return import_rows(args, words[1], words[2])
     if len(words) > 2:
-        raise ConfigurationError("data takes TABLE, or TABLE ID, or import TABLE FILE")
+        raise MisuseError("data takes TABLE, or TABLE ID, or import TABLE FILE")
     with access(args) as app:
         if not words:
             _tables(app, args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import add_yes_flag
+from . import add_json_flag, add_yes_flag
 from ._admin import add_access_arguments
 from ._snapshots import export_to
 
@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--convex-ids", action="store_true", help="write ids as Convex does, for `npx convex import`"
     )
     add_yes_flag(parser)
+    add_json_flag(parser)
     add_access_arguments(parser)
 
 

@@ -11,12 +11,13 @@ import argparse
 import base64
 import json
 import sys
-import time
 from collections import Counter
 from contextlib import closing
 
+from . import add_json_flag, print_rows
+from ._progress import Progress
+
 HELP = "copy stored files from one store to another"
-_REPORT_SECONDS = 1.0
 _BATCH_DOCUMENTS = 1_000
 
 
@@ -34,31 +35,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--to", dest="target", required=True, metavar="URL", help="such as sqlite:data/files.db"
     )
     copy.add_argument(
-        "--check",
+        "--documents",
         metavar="URL",
         help="a document store, such as sqlite:data/app.db, whose digests the files must have",
     )
+    add_json_flag(copy)
 
 
 def run(args: argparse.Namespace) -> int:
     from ..app.backends import open_files
     from ..files.copying import copy_blobs
 
-    counts, bytes_copied, reported_at = Counter[str](), 0, time.monotonic()
+    counts, bytes_copied = Counter[str](), 0
     with (
+        Progress("files copy") as progress,
         closing(open_files(args.source, must_exist=True)) as source,
         closing(open_files(args.target)) as target,
     ):
-        recorded = _recorded_digests(args.check) if args.check else {}
-        for outcome in copy_blobs(source, target, recorded):
+        recorded = _recorded_digests(args.documents) if args.documents else {}
+        for done, outcome in enumerate(copy_blobs(source, target, recorded), 1):
             counts[outcome.result] += 1
             bytes_copied += outcome.size_bytes if outcome.result == "copied" else 0
             if outcome.result == "damaged":
                 print(f"damaged, not copied: {outcome.key}", file=sys.stderr)
-            if time.monotonic() - reported_at > _REPORT_SECONDS:
-                reported_at = time.monotonic()
-                print(_summary(counts, bytes_copied), file=sys.stderr)
-    print(_summary(counts, bytes_copied))
+            progress("files", done, 0)
+    if args.json:
+        numbers = {name: counts[name] for name in ("copied", "present", "damaged")}
+        print_rows([{**numbers, "bytes": bytes_copied}], True)
+    else:
+        print(_summary(counts, bytes_copied))
     return 1 if counts["damaged"] else 0
 
 

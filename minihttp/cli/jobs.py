@@ -32,9 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name == "list":
             from ..jobs.store import STATES
 
-            command.add_argument("--state", choices=STATES, help="only jobs in this state")
             command.add_argument(
-                "--limit", type=count, default=_LISTED, help=f"how many, {_LISTED} by default"
+                "--state", choices=STATES, metavar="STATE", help=f"only jobs that are {', '.join(STATES)}"
+            )
+            command.add_argument(
+                "--limit", type=count, default=_LISTED, metavar="N", help=f"how many, {_LISTED} by default"
             )
         if takes_id:
             command.add_argument("id", metavar="ID", help="the id of a job")

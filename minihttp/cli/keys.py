@@ -7,10 +7,11 @@ import argparse
 from typing import Any
 
 from .. import key_store
-from ..errors import ConfigurationError, MinihttpError
+from ..errors import MinihttpError
 from ..values import loads
 from . import add_json_flag, add_yes_flag, confirm, json_text, note, print_rows, utc
 from ._admin import Access, access, add_access_arguments
+from ._settings import MisuseError
 
 HELP = "issue, list and revoke API keys"
 
@@ -48,7 +49,7 @@ def _issue(app: _Caller, args: argparse.Namespace) -> None:
     try:
         value = loads(args.value)
     except ValueError as error:
-        raise ConfigurationError(f"--value takes JSON, not {args.value!r}: {error}") from None
+        raise MisuseError(f"--value takes JSON, not {args.value!r}: {error}") from None
     row = key_store.issue(app, args.name, prefix=args.prefix, data=value)
     if args.json:
         print(json_text(row))

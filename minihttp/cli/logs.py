@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import Any
 
 from ..logs import escaped
-from . import count, note, settings_of
+from . import count, json_text, note, settings_of
 from ._admin import access
 
 HELP = "show the log of a running server"
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             note("no such lines so far")
         while True:
             for line in found["lines"]:
-                print(json.dumps(line) if args.jsonl else _text(line), flush=True)
+                print(json_text(line) if args.jsonl else _text(line), flush=True)
             if not args.follow:
                 return 0
             if not found["lines"]:

@@ -11,8 +11,10 @@ from contextlib import ExitStack, closing
 from ..app import backends
 from ..errors import ConfigurationError, MinihttpError
 from ..snapshot.move import count_documents, move
-from . import add_app_arguments, add_yes_flag, confirm, load_app, note
+from . import add_app_arguments, add_json_flag, add_yes_flag, confirm, load_app, note, print_rows
+from ._admin import in_use_means
 from ._progress import Progress
+from ._settings import MisuseError
 
 HELP = "copy documents and files to another engine, verify them, and say which setting to change"
 _ROOM = 1.5  # of what is stored, which a database with its log takes while it is written
@@ -31,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be moved, and write nothing")
     add_yes_flag(parser)
+    add_json_flag(parser)
     add_app_arguments(parser)
 
 
@@ -38,10 +41,11 @@ def run(args: argparse.Namespace) -> int:
     app = load_app(args)
     url, files_url = backends.storage_urls(app.options.data, app.options.files)
     if args.to == url or args.files_to == files_url:
-        raise ConfigurationError("the target is the source: name another store")
+        raise MisuseError("the target is the source: name another store")
     shown = [backends.without_password(place) for place in (args.to, args.files_to) if place]
     with ExitStack() as opened:
-        documents = opened.enter_context(closing(backends.open_documents(url, must_exist=True)))
+        with in_use_means("stop it first"):
+            documents = opened.enter_context(closing(backends.open_documents(url, must_exist=True)))
         if documents.shared and not args.live:
             raise ConfigurationError(
                 f"other processes may write to {backends.without_password(url)}: stop them and add --live, or"
@@ -64,8 +68,11 @@ def run(args: argparse.Namespace) -> int:
         with Progress("move") as progress:
             moved = move((documents, files), (new_documents, new_files), progress, resume=args.resume)
     note(f"{moved.documents:,} documents and {moved.files:,} files were copied; both sides are the same")
-    setting = f"--data {args.to}" + (f" --files {args.files_to}" if args.files_to else "")
-    print(setting)
+    if args.json:
+        counts = {"documents": moved.documents, "files": moved.files}
+        print_rows([{"data": args.to, "files_to": args.files_to, **counts}], True)
+    else:
+        print(f"--data {args.to}" + (f" --files {args.files_to}" if args.files_to else ""))
     return 0
 
 

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 from wsgiref.util import setup_testing_defaults
 
 from ..app.options import changed
-from ..errors import ConfigurationError, MinihttpError
-from . import add_app_flag, plain
+from ..errors import MinihttpError
+from . import add_app_flag, plain, print_rows
 from ._admin import opened_alone
+from ._settings import MisuseError
 
 HELP = "send a request through the app, without a server"
 
@@ -28,8 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-H", "--header", action="append", default=[], metavar="FIELD", help="such as 'X-A: b'"
     )
-    parser.add_argument("-d", "--body", metavar="BODY", help="the body; @FILE reads a file, @- stdin")
+    parser.add_argument("-d", dest="body", metavar="BODY", help="the body; @FILE reads a file, @- stdin")
     parser.add_argument("-i", "--include", action="store_true", help="print status and header fields too")
+    parser.add_argument("--json", action="store_true", help="one object: status, headers, the body as text")
     add_app_flag(parser)
 
 
@@ -38,23 +40,31 @@ def run(args: argparse.Namespace) -> int:
     with opened_alone(args, "send it to the server that runs, with curl") as app:
         app.options = changed(app.options, {"workers": 0})  # what the request schedules is not begun here
         status, headers, body = _answer(app, environ)
-        if args.include:
-            lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
-            print("\n".join(map(plain, lines)) + "\n")
-        sys.stdout.flush()
         try:
-            if sys.stdout.isatty():
-                sys.stdout.write(b"".join(body).decode("utf-8", "replace"))
-            else:
-                sys.stdout.buffer.writelines(body)
-            sys.stdout.flush()
+            _print(args, status, headers, body)
         finally:
             close = getattr(body, "close", None)
             if close is not None:
                 close()
-    if sys.stdout.isatty():
-        print()
     return 1 if int(status[:3]) >= 400 else 0
+
+
+def _print(
+    args: argparse.Namespace, status: str, headers: list[tuple[str, str]], body: Iterable[bytes]
+) -> None:
+    if args.json:
+        text = b"".join(body).decode("utf-8", "replace")
+        print_rows([{"status": int(status[:3]), "headers": headers, "body": text}], True)
+        return
+    if args.include:
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+        print("\n".join(map(plain, lines)) + "\n")
+    sys.stdout.flush()
+    if sys.stdout.isatty():
+        print(b"".join(body).decode("utf-8", "replace"))
+    else:
+        sys.stdout.buffer.writelines(body)
+    sys.stdout.flush()
 
 
 def _answer(app: Any, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
@@ -72,7 +82,7 @@ def _environ(args: argparse.Namespace) -> dict[str, Any]:
     body = _body(args.body)
     parts = urlsplit(args.path)
     if not args.path.startswith("/"):
-        raise ConfigurationError(f"PATH must begin with /, not {args.path!r}")
+        raise MisuseError(f"PATH must begin with /, not {args.path!r}")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": args.method.upper(),
         "PATH_INFO": _decoded(parts.path),
@@ -89,7 +99,7 @@ def _environ(args: argparse.Namespace) -> dict[str, Any]:
     for field in args.header:
         name, colon, value = field.partition(":")
         if not colon or not name.strip():
-            raise ConfigurationError(f"-H takes a field such as 'Name: value', not {field!r}")
+            raise MisuseError(f"-H takes a field such as 'Name: value', not {field!r}")
         key = name.strip().upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value.strip()
     setup_testing_defaults(environ)

@@ -9,7 +9,7 @@ import os
 from ..app import backends
 from ..errors import ConfigurationError, DataDirectoryError, MinihttpError
 from ..snapshot.backup import MANIFEST, backups_in, restore
-from . import add_app_arguments, add_yes_flag, confirm, load_app, note
+from . import add_app_arguments, add_json_flag, add_yes_flag, confirm, load_app, note, print_rows
 from ._progress import Progress
 from ._snapshots import import_from
 
@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replace", action="store_true", help="move data that is there aside")
     add_yes_flag(parser)
+    add_json_flag(parser)
     add_app_arguments(parser)
 
 
@@ -43,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
             aside = restore(backends, backup, folder, replace=args.replace, tick=progress)
         except OSError as error:
             raise MinihttpError(f"cannot restore {backup}: {error.strerror or error}") from None
+    if args.json:
+        print_rows([{"backup": backup, "data": folder, "aside": aside}], True)
+        return 0
     note(f"restored {backup} into {folder}")
     if aside:
         note(f"what was there is now {aside}")
@@ -66,5 +70,5 @@ def _data_folder(args: argparse.Namespace, backup: str) -> str:
             backends.open_documents(url).close()
         except DataDirectoryError as error:
             if error.is_locked:
-                raise
+                raise DataDirectoryError(f"{error}; stop it first") from None
     return folder

@@ -8,9 +8,9 @@ import json
 import sys
 from typing import Any
 
-from ..errors import ConfigurationError
 from . import json_text, note
 from ._admin import access, add_free_access_arguments
+from ._settings import MisuseError
 
 HELP = "call a function and print its result"
 
@@ -39,7 +39,7 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ConfigurationError(f"--as takes a JSON object, not {text!r}")
+        raise MisuseError(f"--as takes a JSON object, not {text!r}")
     return value
 
 

@@ -26,7 +26,8 @@ from . import (
     settings_of,
     target_of,
 )
-from ._settings import SERVE_FLAGS, Settings, add_flags
+from ._admin import in_use_means
+from ._settings import SERVE_FLAGS, MisuseError, Settings, add_flags
 from .routes import route_rows
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 HELP = "serve an app over HTTP"
 _MAX_ROUTES_SHOWN = 40
+_IN_USE = "stop it first, or name another directory with --data"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         return reload(args.argv, args.target or ".", listener, args.shell_environ)
     if settings["forward"]:
         if target_of(args) != INBOX_TARGET:
-            raise ConfigurationError("--forward is for the ready-made inbox, of a folder without an app")
+            raise MisuseError("--forward is for the ready-made inbox, of a folder without an app")
         args.environ["MINIHTTP_FORWARD"] = settings["forward"]
     app = load_app(args)
     _ensure_temporary_folder(app.options.data)
@@ -82,16 +84,17 @@ def run(args: argparse.Namespace) -> int:
         logs.say("warning: neither origin nor hosts is set, so the public host of the proxy may get 421")
     watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
     stopped = _backups.start(app, settings)
-    server.serve(
-        app,
-        **settings.for_server(),
-        listener=socket.socket(fileno=args.fd) if args.fd is not None else server.inherited(os.environ),
-        grace_seconds=settings["grace"],
-        min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
-        max_spooled_bytes=app.limits.max_spooled_bytes,
-        report=reports[0] if len(reports) == 1 else _all(reports),
-        ready=lambda bound: logs.say(banner(app, bound.url, bound.host, opened)),
-    )
+    with in_use_means(_IN_USE):
+        server.serve(
+            app,
+            **settings.for_server(),
+            listener=socket.socket(fileno=args.fd) if args.fd is not None else server.inherited(os.environ),
+            grace_seconds=settings["grace"],
+            min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
+            max_spooled_bytes=app.limits.max_spooled_bytes,
+            report=reports[0] if len(reports) == 1 else _all(reports),
+            ready=lambda bound: logs.say(banner(app, bound.url, bound.host, opened)),
+        )
     stopped.set()
     return 0
 
@@ -113,14 +116,15 @@ def _serve_plainly(args: argparse.Namespace, settings: Settings) -> int:
     app = load_app(args)
     _ensure_temporary_folder(app.options.data)
     stopped = _backups.start(app, settings)
-    _wsgiref.serve(
-        app,
-        host=settings["host"],
-        port=settings["port"],
-        grace_seconds=settings["grace"],
-        report=logs.access_line,
-        ready=lambda bound: logs.say(f"{banner(app, bound.url)}\n  note: {_wsgiref.LACKS}"),
-    )
+    with in_use_means(_IN_USE):
+        _wsgiref.serve(
+            app,
+            host=settings["host"],
+            port=settings["port"],
+            grace_seconds=settings["grace"],
+            report=logs.access_line,
+            ready=lambda bound: logs.say(f"{banner(app, bound.url)}\n  note: {_wsgiref.LACKS}"),
+        )
     stopped.set()
     return 0
 

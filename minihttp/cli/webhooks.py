@@ -24,6 +24,7 @@ from ..webhooks.verifier import Verifier
 from . import add_json_flag, count, print_rows
 from ._admin import Access, access, add_access_arguments
 from ._http import Posted, post
+from ._settings import MisuseError
 
 HELP = "inspect, replay, send, verify and explain webhook deliveries"
 _LISTED = 50
@@ -164,7 +165,7 @@ def _set_secrets(provider: Any, environ: Mapping[str, str]) -> dict[str, str]:
 
 def _send(args: argparse.Namespace) -> int:
     """Exit code 0 when every response is a 2xx."""
-    verifier = Verifier(webhooks.scheme_of(args.provider))
+    verifier = _verifier(args)
     [secret] = _secret(args, verifier).values()
     timestamp = int(time.time() - args.age)
     id = f"{_ID_PREFIXES.get(args.provider, '')}{os.urandom(16).hex()}"
@@ -172,7 +173,10 @@ def _send(args: argparse.Namespace) -> int:
         with open(args.body, "rb") as file:
             body, media_type = file.read(), "application/json"
     else:
-        body, media_type = sample(args.provider, args.event, id=id, timestamp=timestamp)
+        try:
+            body, media_type = sample(args.provider, args.event, id=id, timestamp=timestamp)
+        except ConfigurationError as error:
+            raise MisuseError(str(error)) from None
     headers = verifier.sign(body, secret, id=id, timestamp=timestamp, event_type=args.event, url=args.url)
     headers["Content-Type"] = media_type
     sent = body + b"x" if args.tamper else body
@@ -188,9 +192,16 @@ _ID_PREFIXES = {
 }
 
 
+def _verifier(args: argparse.Namespace) -> Verifier:
+    try:
+        return Verifier(webhooks.scheme_of(args.provider))
+    except ConfigurationError as error:
+        raise MisuseError(str(error)) from None
+
+
 def _verify(args: argparse.Namespace) -> int:
     """Exit code 0 when the delivery is genuine."""
-    verifier = Verifier(webhooks.scheme_of(args.provider))
+    verifier = _verifier(args)
     secret = _secret(args, verifier)
     headers = _read_headers(args.headers)
     with open(args.body, "rb") as file:
@@ -261,8 +272,12 @@ def _id_argument(command: argparse.ArgumentParser) -> None:
 
 
 def _list_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--state", choices=_STATES, help="only deliveries in this state")
-    command.add_argument("--limit", type=count, default=_LISTED, help=f"how many, {_LISTED} by default")
+    command.add_argument(
+        "--state", choices=_STATES, metavar="STATE", help=f"only those that are {', '.join(_STATES)}"
+    )
+    command.add_argument(
+        "--limit", type=count, default=_LISTED, metavar="N", help=f"how many, {_LISTED} by default"
+    )
 
 
 def _replay_arguments(command: argparse.ArgumentParser) -> None:
@@ -296,7 +311,9 @@ def _verify_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--body", metavar="FILE", required=True, help="the raw body")
     _secret_argument(command)
-    command.add_argument("--url", default="", help="the public URL, for providers that sign it")
+    command.add_argument(
+        "--url", metavar="URL", default="", help="the public URL, for providers that sign it"
+    )
     command.add_argument("--any-age", action="store_true", help="do not check how old the signature is")
 
 

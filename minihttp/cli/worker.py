@@ -8,9 +8,10 @@ import signal
 import threading
 
 from .. import logs
-from ..errors import ConfigurationError, DataDirectoryError
+from ..errors import ConfigurationError
 from ..watchdog import watchdog
 from . import add_target, load_app, settings_of
+from ._admin import in_use_means
 from ._settings import WORKER_FLAGS, add_flags
 
 HELP = "run the scheduled functions of an app, without serving it"
@@ -34,15 +35,11 @@ def run(args: argparse.Namespace) -> int:
         stop.set()
 
     watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
-    try:
+    with in_use_means(
+        "the server there runs its own jobs (serve --workers N). A worker of its own needs a database that"
+        " several processes may use, such as postgresql://…"
+    ):
         app.open()
-    except DataDirectoryError as error:
-        if not error.is_locked:
-            raise
-        raise DataDirectoryError(
-            f"{error}: the server there runs its own jobs (serve --workers N). A worker of its own needs a"
-            " database that several processes may use, such as postgresql://…"
-        ) from None
     try:
         app.start()
         for name in (signal.SIGTERM, signal.SIGINT):

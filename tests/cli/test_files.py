@@ -32,7 +32,7 @@ def copy(data: Path, *more: str) -> int:
 
 
 def test_copy_and_copy_again(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert copy(data, "--check", f"sqlite:{data}/app.db") == 0
+    assert copy(data, "--documents", f"sqlite:{data}/app.db") == 0
     assert copy(data) == 0
     assert capsys.readouterr().out.splitlines() == [
         "3 copied (1.9 MiB), 0 already there, 0 damaged",
@@ -43,7 +43,7 @@ def test_copy_and_copy_again(data: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_blob_that_is_not_what_the_database_says(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [blob] = [path for path in (data / "files").rglob("*") if path.is_file() and path.stat().st_size == 3]
     blob.write_bytes(b"two")
-    assert copy(data, "--check", f"sqlite:{data}/app.db") == 1
+    assert copy(data, "--documents", f"sqlite:{data}/app.db") == 1
     printed = capsys.readouterr()
     assert printed.out == "2 copied (1.9 MiB), 0 already there, 1 damaged\n"
     assert printed.err == f"damaged, not copied: {blob.name}\n"
@@ -56,7 +56,7 @@ def test_mistakes(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for url in (f"filesystem:{data}/flies", f"{data}/flies"):
         assert main(["files", "copy", "--from", url, "--to", f"sqlite:{data}/files.db"], {}) == 1
         assert capsys.readouterr().err == f"minihttp: there is nothing at {url!r}\n"
-    assert copy(data, "--check", f"sqlite:{data}/ap.db") == 1
+    assert copy(data, "--documents", f"sqlite:{data}/ap.db") == 1
     assert "there is nothing at" in capsys.readouterr().err
     assert not (data / "flies").exists() and not (data / "ap.db").exists()
     running = open_files(f"sqlite:{data}/files.db")

@@ -155,7 +155,7 @@ def test_beside_a_running_server_it_is_asked(shell: Shell, served: tuple[App, st
     assert shell.jobs("show", again["id"], *server)[0]["state"] == {"kind": "pending"}
     done = shell.python("-m", "minihttp", "jobs", "retry", again["id"], *server, code=1)
     assert done.stderr == f"minihttp: {again['id']} is not a job that has ended\n"
-    done = shell.python("-m", "minihttp", "jobs", "list", "--server", "localhost:8080", code=1)
+    done = shell.python("-m", "minihttp", "jobs", "list", "--server", "localhost:8080", code=2)
     assert done.stderr.endswith("--server takes a URL such as http://localhost:8080, not 'localhost:8080'\n")
     shell.environ["MINIHTTP_ADMIN_KEY"] = "wrong"
     done = shell.python("-m", "minihttp", "jobs", "list", *server, code=1)

@@ -23,7 +23,7 @@ def test_the_life_of_a_key(shell: Shell) -> None:
     shell("keys", "revoke", row["_id"])
     assert "revokedAt" in shell("keys", "list", "--json").rows[0]
     assert "there is no key" in shell("keys", "revoke", row["_id"], code=1).err
-    assert "--value takes JSON" in shell("keys", "issue", "x", "--value", "{", code=1).err
+    assert "--value takes JSON" in shell("keys", "issue", "x", "--value", "{", code=2).err
 
 
 def test_of_a_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

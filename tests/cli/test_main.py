@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -205,3 +206,46 @@ def test_types(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "TypedDict" in printed
     assert cli.main(["types", folder.name, "-o", "documents.py"], {}) == 0
     assert Path("documents.py").read_text("utf-8") == printed and capsys.readouterr().out == ""
+
+
+SILENT = {  # verbs whose output is no rows
+    *("init", "serve", "worker", "types", "completion"),
+}
+
+
+def parsers() -> list[tuple[str, argparse.ArgumentParser]]:
+    """The parser of every verb, and of every action of a verb."""
+    found = []
+    for verb in cli.verbs():
+        parser = cli.new_parser(verb)
+        actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+        inner = [(f"{verb} {name}", p) for action in actions for name, p in action.choices.items()]
+        found += inner or [(verb, parser)]
+    return found
+
+
+def test_every_value_says_what_it_is() -> None:
+    for verb, parser in parsers():
+        for action in parser._actions:
+            takes_a_value = action.nargs != 0 and action.help is not argparse.SUPPRESS
+            named = action.metavar and action.metavar != "VALUE"
+            assert not takes_a_value or named, f"{verb} {action.option_strings or action.dest}"
+            assert action.help, f"{verb} {action.option_strings or action.dest}"
+
+
+def test_a_flag_means_one_thing() -> None:
+    """The same flag takes the same kind of value, or none, wherever it is."""
+    seen: dict[str, tuple[str, Any]] = {}
+    for verb, parser in parsers():
+        for action in parser._actions:
+            for flag in action.option_strings:
+                first, kind = seen.setdefault(flag, (verb, action.metavar))
+                assert action.metavar == kind, f"{flag} of {first} and of {verb}"
+
+
+def test_what_prints_rows_prints_json_and_target_may_be_left_out() -> None:
+    for verb, parser in parsers():
+        flags = {flag for action in parser._actions for flag in action.option_strings}
+        assert "--json" in flags or verb in SILENT, verb
+        for action in parser._actions:
+            assert action.dest != "target" or action.nargs == "?" or action.option_strings, verb

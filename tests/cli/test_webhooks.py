@@ -129,16 +129,24 @@ class TestSend:
                 ["stripe", "x", "http://h"],
                 "there is no sample stripe x: send your own (--body), or one of checkout.session.completed",
             ),
-            (
-                ["clerk", "user.created", "http://h"],
-                "CLERK_WEBHOOK_SECRET is not set; --secret NAME names another",
-            ),
             (["github", "push", "ftp://h"], "'ftp://h' is not a URL such as http://"),
             (["github", "push", "http://h:99999"], "'http://h:99999' is not a URL such as http://"),
             (["github", "push", "http://[::1/x"], "is not a URL such as http://"),
             (["github", "push", "http://a b/x"], "is not a URL such as http://"),
             (["github", "push", "http://h/\N{EURO SIGN}"], "is not a URL such as http://"),
             (["github", "push", "http:///x"], "is not a URL such as http://"),
+        ],
+    )
+    def test_misuse(self, shell: Shell, argv: list[str], message: str) -> None:
+        assert message in shell("send", *argv, code=2)
+
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            (
+                ["clerk", "user.created", "http://h"],
+                "CLERK_WEBHOOK_SECRET is not set; --secret NAME names another",
+            ),
             (
                 ["github", "push", "http://127.0.0.1:1"],
                 "http://127.0.0.1:1 did not answer: Connection refused\n",
@@ -381,5 +389,5 @@ class TestWithoutAnApp:
         assert pauses == [max(pause, asked_seconds) for pause in (2, 8, 7200)]
 
     def test_forwarding_is_not_for_apps(self, shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-        assert cli.main(["serve", shell.target, "--forward", "http://h"], dict(ENVIRON)) == 1
+        assert cli.main(["serve", shell.target, "--forward", "http://h"], dict(ENVIRON)) == 2
         assert "--forward is for the ready-made inbox" in capsys.readouterr().err
