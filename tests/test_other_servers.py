@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Jobs and crons under gunicorn and waitress-serve before any request; two workers on one data directory."""
+"""Jobs and crons under gunicorn, waitress-serve, granian and uWSGI before any request; two workers on one data directory."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ DEPLOY = ROOT / "docs" / "deploy"
 @contextmanager
 def running(tmp_path: Path, command: str) -> Iterator[tuple[subprocess.Popen[bytes], Client, Path]]:
     """A server in a folder with `app.py`, `wsgi.py` and `gunicorn.conf.py`; and where its log goes."""
-    module = command.split()[0]
+    module, *arguments = command.split()
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not installed")
+    start = ["-c", "import pyuwsgi; pyuwsgi.run()"] if module == "pyuwsgi" else ["-m", module]
     (tmp_path / "app.py").write_text("from tests.apps.beating import app\n")
     for name in ("wsgi.py", "gunicorn.conf.py"):
         if name == "wsgi.py" or name in command:
@@ -43,7 +44,7 @@ def running(tmp_path: Path, command: str) -> Iterator[tuple[subprocess.Popen[byt
     }
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command.format(port=port).split()],
+            [sys.executable, *start, *(argument.format(port=port) for argument in arguments)],
             cwd=tmp_path,
             env=env,
             stdout=output,
@@ -76,6 +77,8 @@ SERVERS = [
     "gunicorn --preload --threads 4 -b 127.0.0.1:{port} wsgi:app",
     "gunicorn --threads 4 -b 127.0.0.1:{port} wsgi:app",
     "waitress --listen=127.0.0.1:{port} wsgi:app",
+    "granian --interface wsgi --workers 1 --blocking-threads 4 --port {port} wsgi:app",
+    "pyuwsgi --master --die-on-term --enable-threads --threads 4 --http-socket 127.0.0.1:{port} --module wsgi:app",
 ]
 
 
@@ -83,6 +86,7 @@ SERVERS = [
 def test_crons_run_before_the_first_request(tmp_path: Path, command: str) -> None:
     with running(tmp_path, command) as (process, client, log):
         beats = wait_for(tmp_path / "beats", process, log)
+        _wait_until_it_listens(client, process, log)
         reply = client.post("/api/mutation", {"path": "beating:mark", "args": {}})
         served_by = f"{int(reply.json()['value'])}\n"
         # Preloaded, it may have run before the server forked; in any case once.

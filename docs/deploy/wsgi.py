@@ -2,7 +2,7 @@
 start and not only from the first request:
 
     waitress-serve --listen=127.0.0.1:8080 --threads=16 wsgi:app
-    uwsgi --master --enable-threads --processes 1 --threads 16 --http-socket 127.0.0.1:8080 --module wsgi:app
+    uwsgi --master --die-on-term --enable-threads --threads 16 --http-socket 127.0.0.1:8080 --module wsgi:app
     granian --interface wsgi --workers 1 --blocking-threads 16 wsgi:app
     gunicorn -c gunicorn.conf.py wsgi:app
 """

@@ -14,6 +14,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,7 +77,8 @@ def import_snapshot(
         SnapshotError: the snapshot is damaged, or does not fit this app; the table it came to is as it was.
         StorageFullError and its kin: run it again to go on.
     """
-    return _Import(archive, database, files, mode, system, dry_run, tick).run()
+    with closing(sqlite3.connect("")) as known:  # a temporary file, made when something is put into it
+        return _Import(archive, database, files, mode, system, dry_run, tick, known).run()
 
 
 class _Import:
@@ -89,6 +91,7 @@ class _Import:
         system: bool,
         dry_run: bool,
         tick: Tick,
+        known: sqlite3.Connection,
     ) -> None:
         self._archive = archive
         self._database = database
@@ -96,7 +99,7 @@ class _Import:
         self._mode = mode
         self._dry_run = dry_run
         self._tick = tick
-        self._ids = None if archive.manifest else _ConvexIds(archive, tick)
+        self._ids = None if archive.manifest else _ConvexIds(archive, tick, known)
         self._note_name = f"{archive.fingerprint} {mode}"
         self._makes_ids = bool(archive.manifest and archive.manifest.get("rows"))  # rows of a user's own file
         self._bytes = 0
@@ -321,10 +324,10 @@ class _ConvexIds:
             nothing here.
     """
 
-    def __init__(self, archive: Archive, tick: Tick) -> None:
+    def __init__(self, archive: Archive, tick: Tick, known: sqlite3.Connection) -> None:
         self.dangling: list[str] = []
         self._tables: dict[int, str] = {}
-        self._known = sqlite3.connect("")  # a temporary file
+        self._known = known
         self._known.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, microseconds INTEGER) WITHOUT ROWID")
         for done, (table, entry) in enumerate(archive.tables.items()):
             tick("ids", done, len(archive.tables))

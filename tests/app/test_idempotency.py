@@ -211,7 +211,7 @@ def test_while_the_first_is_being_answered_the_second_is_409() -> None:
 
     made = App(slow, schema=schema, modules={"m": __name__}, data=":memory:", workers=0)  # type: ignore[dict-item]
     replies: list[Any] = []
-    with live(testing.in_memory(made)) as client:
+    with testing.in_memory(made) as copy, live(copy) as client:
         send = lambda: replies.append(client.post("/slow", b"{}", {"Idempotency-Key": "k"}))
         first = threading.Thread(target=send)
         first.start()
@@ -294,7 +294,7 @@ def test_a_stream_is_not_kept_and_not_done_twice(client: Any, shop: App) -> None
 @pytest.mark.parametrize("size", [0, 10, 3_000_000])
 def test_the_handler_reads_the_body_as_ever_on_a_socket(size: int) -> None:
     body = bytes(range(256)) * (size // 256) + b"end"
-    with live(testing.in_memory(app)) as client:
+    with testing.in_memory(app) as copy, live(copy) as client:
         for chunked in (False, True):
             data: Any = iter([body[:5], body[5:]]) if chunked else body
             first = client.post("/bytes", data, {"Idempotency-Key": f"k{chunked}"})

@@ -77,8 +77,7 @@ def test_it_runs_to_its_end_when_the_client_has_left() -> None:
             ctx.run_mutation(step, n=n)
             yield PIECE
 
-    app = story.app(make)
-    with live(app) as client:
+    with story.app(make) as app, live(app) as client:
         leave(client)
         assert story.wait() == ["end", "client left"]
         assert steps(app) == list(range(300))
@@ -91,7 +90,7 @@ def test_it_ends_at_the_handlers_deadline() -> None:
         while True:
             yield PIECE
 
-    with live(story.app(make, limits=Limits(action_seconds=0.5))) as client:
+    with story.app(make, limits=Limits(action_seconds=0.5)) as app, live(app) as client:
         leave(client)
         assert story.wait() == ["cut off", "client left"]
 
@@ -103,7 +102,7 @@ def test_a_handler_can_see_that_its_client_has_left() -> None:
         while not request.client_left:
             yield PIECE
 
-    with live(story.app(make)) as client:
+    with story.app(make) as app, live(app) as client:
         leave(client)
         assert story.wait() == ["end", "client left"]
 
@@ -116,7 +115,7 @@ def test_what_it_raises_then_is_logged_once(caplog: pytest.LogCaptureFixture) ->
             yield PIECE
         raise RuntimeError("too late")
 
-    with live(story.app(make)) as client:
+    with story.app(make) as app, live(app) as client:
         leave(client)
         assert story.wait() == ["client left"]
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -126,7 +125,7 @@ def test_what_it_raises_then_is_logged_once(caplog: pytest.LogCaptureFixture) ->
 
 def test_a_client_that_stays_gets_all_of_it() -> None:
     story = Story()
-    with live(story.app(lambda ctx, request: [b"a", b"b", b"c"])) as client:
+    with story.app(lambda ctx, request: [b"a", b"b", b"c"]) as app, live(app) as client:
         assert client.post("/x").body == b"abc"
         assert story.wait() == ["end", "client there"]
 

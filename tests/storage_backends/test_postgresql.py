@@ -19,6 +19,8 @@ import pytest
 from tests.contracts.documents import DocumentBackendContract, get, put, together
 from tests.postgresql_server import VERSIONS, Server, free_port, postgresql, schema_for
 
+pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+
 
 @pytest.mark.parametrize("version", VERSIONS, scope="class", ids=lambda version: f"PostgreSQL-{version}")
 class TestPostgreSQL(DocumentBackendContract):
