@@ -214,6 +214,6 @@ def test_the_command_moves_and_says_which_setting_to_change(
     assert run("--to", target[0], "-y", *options) == 1
     assert "--resume" in capsys.readouterr().err
     assert run("--to", target[0], "--resume", "-y", *options) == 0
-    assert run("--to", f"sqlite:{filled}/app.db", *options) == 1
+    assert run("--to", f"sqlite:{filled}/app.db", *options) == 2
     assert "the target is the source" in capsys.readouterr().err
     assert run("--to", "floppy:x", "-y", *options) == 1
