@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from .headers import Headers, HeaderSource, Pair
+from .strict_json import JSONObject
 
 _BLOCK_BYTES = 64 * 1024
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -21,9 +22,25 @@ _JSON_TYPE = ("Content-Type", "application/json")
 _TEXT_TYPE = ("Content-Type", "text/plain;charset=UTF-8")
 _BYTES_TYPE = ("Content-Type", "application/octet-stream")
 # Looking for circles costs a fifth of the encoding; without it one ends in a RecursionError.
-_encode_plain = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False
-).encode
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
+
+
+def _encode_plain(value: Any) -> str:
+    return "".join(_chunks(value, 0))
+
+
+def _make_chunks() -> Callable[[Any, int], Iterable[str]]:
+    """What `_encoder.encode` makes anew in each call: that costs as much as a small value does."""
+    in_c: Any = getattr(json.encoder, "c_make_encoder", None)
+    if in_c is None:
+        return lambda value, level: (_encoder.encode(value),)
+    escape = json.encoder.encode_basestring
+    chunks: Callable[[Any, int], Iterable[str]]
+    chunks = in_c(None, _encoder.default, escape, None, ":", ",", False, False, False)
+    return chunks
+
+
+_chunks = _make_chunks()
 
 
 def encode_json(value: Any, encode: Callable[[Any], str] = _encode_plain, method: str = "json_text") -> str:
@@ -34,6 +51,8 @@ def encode_json(value: Any, encode: Callable[[Any], str] = _encode_plain, method
         encode: writes every other value.
         method: by which an object gives its text, or None where it must be encoded.
     """
+    if value.__class__ is JSONObject:
+        value = value.decoded()
     text = _text(value, encode, method)
     if text is None and value.__class__ is dict and _holds_text(value, method):
         fields = [_field(name, item, encode, method) for name, item in value.items()]

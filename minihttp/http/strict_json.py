@@ -2,20 +2,22 @@
 """JSON from a stranger: RFC 8259 in UTF-8 and nothing else, with every refusal a 400.
 
 The standard library's decoder does the work; what it lets through (NaN, 1e400, lone surrogates, UTF-16) or
-breaks on (depth, long numbers) is checked around it, so that ordinary documents pay almost nothing. Knows
-nothing of requests.
+breaks on (depth, long numbers) is checked around it, so that ordinary documents pay almost nothing. The
+objects inside become `InnerObject`s when one of them is first looked at: most bodies are only handed on.
+Knows nothing of requests.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import HTTPError, MissingFieldError
 from ..limits import DEFAULT_LIMITS
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
+_CONTAINERS = (dict, list)
 _INFINITIES = frozenset([float("inf"), float("-inf")])
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -44,9 +46,36 @@ class JSONObject(InnerObject):
 
     Attributes:
         is_taken_whole: whether it was asked for all its fields, as `f(**body)` does.
+        is_fresh: whether the objects inside are plain dicts still, as they were decoded.
     """
 
     is_taken_whole = False
+    is_fresh = False
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if self.is_fresh and value.__class__ in _CONTAINERS:
+            value = _with_inner_objects(value)
+            super().__setitem__(name, value)
+        return value
+
+    def _open(self) -> None:
+        """All that is inside is about to be handed out, or something else comes in."""
+        if self.is_fresh:
+            self.is_fresh = False
+            _put_inner_objects(self, super().items())
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._open()
+        super().__setitem__(name, value)
+
+    def update(self, *others: Any, **fields: Any) -> None:
+        self._open()
+        super().update(*others, **fields)
+
+    def decoded(self) -> dict[str, Any]:
+        """A plain dict of what is there, for an encoder: that costs less than to open it."""
+        return dict(super().items())
 
     def keys(self) -> Any:
         self.is_taken_whole = True
@@ -54,11 +83,56 @@ class JSONObject(InnerObject):
 
     def items(self) -> Any:
         self.is_taken_whole = True
+        self._open()
         return super().items()
 
     def __iter__(self) -> Iterator[str]:  # it is what makes `**body` ask for the keys
         self.is_taken_whole = True
         return super().__iter__()
+
+    def values(self) -> Any:
+        self._open()
+        return super().values()
+
+    def pop(self, *arguments: Any) -> Any:
+        self._open()
+        return super().pop(*arguments)
+
+    def popitem(self) -> tuple[str, Any]:
+        self._open()
+        return super().popitem()
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        self._open()
+        return super().setdefault(name, default)
+
+    def copy(self) -> dict[str, Any]:
+        self._open()
+        return super().copy()
+
+    def __or__(self, other: Any) -> Any:
+        self._open()
+        return super().__or__(other)
+
+    def __ior__(self, other: Any) -> Any:
+        self._open()
+        return super().__ior__(other)
+
+
+def _with_inner_objects(value: Any) -> Any:
+    """A decoded array or object in which each object is an `InnerObject`; the lists stay the same lists."""
+    if value.__class__ is dict:
+        value = InnerObject(value)
+        _put_inner_objects(value, value.items())
+    else:
+        _put_inner_objects(value, enumerate(value))
+    return value
+
+
+def _put_inner_objects(container: Any, items: Iterable[tuple[Any, Any]]) -> None:
+    for place, inner in items:
+        if inner.__class__ in _CONTAINERS:
+            container[place] = _with_inner_objects(inner)
 
 
 def parse_json(
@@ -108,9 +182,12 @@ def parse_json(
         raise HTTPError(400, f"Invalid JSON: {error}") from None
     if expect is not None and not _fits(value, expect):
         wanted = _NAMES.get(expect, expect.__name__)
-        found = dict if isinstance(value, dict) else type(value)
-        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(found, 'null')}")
-    return JSONObject(value) if isinstance(value, dict) else value
+        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(type(value), 'null')}")
+    if value.__class__ is dict:
+        value = JSONObject(value)
+        value.is_fresh = True
+        return value
+    return _with_inner_objects(value) if value.__class__ is list else value
 
 
 def _count(data: bytes) -> int:
@@ -138,9 +215,20 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(
-    object_hook=InnerObject, parse_float=_finite, parse_constant=_refuse_constant
-).decode
+_decoder: Any = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
+_scan = _decoder.scan_once
+
+
+def _decode(text: str) -> Any:
+    """What `_decoder.decode` does, which looks for white space around the value first: mostly in vain."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:  # no value begins here
+        return _decoder.decode(text)
+    rest = text[end:].lstrip(" \t\n\r")
+    if rest:
+        raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
+    return value
 
 
 def _check_depth(value: Any, max_depth: int) -> None:
@@ -160,4 +248,4 @@ def _fits(value: Any, expect: type) -> bool:
     """Whether a value has the type; true and false are no numbers, an int is a float's equal."""
     if expect is float:
         return type(value) in (int, float)
-    return isinstance(value, dict) if expect is dict else type(value) is expect
+    return type(value) is expect

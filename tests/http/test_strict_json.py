@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihttp.errors import HTTPError, MissingFieldError
+from minihttp.http.response import encode_json
 from minihttp.http.strict_json import JSONObject, parse_json
 
 
@@ -102,6 +105,58 @@ def test_a_missing_field_is_a_400() -> None:
     assert type(body) is JSONObject and body["a"] == {"b": 1} and body.get("c") is None
     with pytest.raises(MissingFieldError, match="Missing required field: name"):
         body["name"]
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda body: body["a"],
+        lambda body: body.get("a"),
+        lambda body: body.pop("a"),
+        lambda body: body.popitem()[1],
+        lambda body: body.setdefault("a", {}),
+        lambda body: body.copy()["a"],
+        lambda body: next(iter(body.values())),
+        lambda body: next(iter(body.items()))[1],
+        lambda body: dict(body)["a"],
+        lambda body: {**body}["a"],
+        lambda body: (body | {"z": 1})["a"],
+        lambda body: ({"z": 1} | body)["a"],
+        lambda body: (lambda a: a)(**body),
+        lambda body: copy.copy(body)["a"],
+        lambda body: copy.deepcopy(body)["a"],
+        lambda body: pickle.loads(pickle.dumps(body))["a"],
+        lambda body: parse_json(b'[{"a": [{"b": {"c": {}}}]}]', 64)[0]["a"],
+    ],
+)
+def test_however_an_inner_object_is_taken_a_field_that_it_lacks_is_a_400(take: Any) -> None:
+    (inner,) = take(parse_json(b'{"a": [{"b": {"c": {}}}]}', 64))
+    assert inner == {"b": {"c": {}}}
+    for part in (inner, inner["b"], inner["b"]["c"]):
+        with pytest.raises(MissingFieldError, match="Missing required field: name"):
+            part["name"]
+
+
+def test_an_inner_object_is_the_same_each_time() -> None:
+    body = parse_json(b'{"a": {"b": []}}', 64)
+    assert body["a"] is body["a"] and body["a"]["b"] is body["a"]["b"]
+    body["a"]["b"].append(1)
+    assert encode_json(body) == '{"a":{"b":[1]}}'
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda body, own: body.__setitem__("own", own),
+        lambda body, own: body.update(own=own),
+        lambda body, own: body.setdefault("own", own),
+        lambda body, own: body.__ior__({"own": own}),
+    ],
+)
+def test_what_is_put_into_a_body_stays_the_same_object(put: Any) -> None:
+    body, own = parse_json(b'{"a": {"b": []}}', 64), {}
+    put(body, own)
+    assert body["own"] is own and encode_json(body) == '{"a":{"b":[]},"own":{}}'
 
 
 @pytest.mark.parametrize(
