@@ -9,7 +9,7 @@ connections. This one
 * sends the head and the first bytes of the body in one call;
 * stays readable while one request is served, so that the main loop need not be woken to hear of the next one;
 * wakes the main loop only when there is something for it to do (`_WakeFilter`);
-* parses no more requests of a pipeline than it serves soon;
+* reads a plain request by `lean`, and parses no more requests of a pipeline than it serves soon;
 * holds no thread while its client takes a response slowly: the task goes on when there is room;
 * still answers a client that has closed its sending half;
 * reads on for a while after a refusal, so that a client still sending gets to see it (RFC 9112 §9.6).
@@ -29,7 +29,9 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.utilities import InternalServerError
 
 from ..limits import KIB, MIB
+from . import lean
 from .buffers import ResponseBuffer
+from .lean import LeanRequest
 from .parser import Parser
 from .task import ApplicationTask, RefusalTask, ResponseTask
 
@@ -46,12 +48,15 @@ _MAX_SENT_BYTES = 256 * KIB
 class _WakeFilter:
     """What a channel sees as its server: it wakes the main loop only when that has work with the channel."""
 
-    __slots__ = ("active_channels", "add_task", "adj", "application", "channel", "server")
+    __slots__ = (
+        "active_channels", "add_task", "adj", "application", "channel", "proxies", "report", "server",
+    )  # fmt: skip
 
     def __init__(self, server: Any, channel: Channel) -> None:
         self.server, self.channel = server, channel
         self.adj, self.application = server.adj, server.application  # read in every request
         self.active_channels, self.add_task = server.active_channels, server.add_task
+        self.proxies, self.report = server.proxies, server.report
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.server, name)
@@ -73,19 +78,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         made_at: when it was made.
         peer: whom it counts for, see `admission`.
         is_reserved: it is beyond the limit, and only probes are answered on it.
-        held: the pieces that `ApplicationTask.write` holds back, or None.
+        base_environ: what the environs of its plain requests have in common, once there is one.
         parked: the main loop may be waiting without listening to this connection.
         half_closed: the client has sent its last byte.
         refused: the last response went out before the request was read to its end.
         lingering: our sending half is closed, and what the client sends is thrown away.
     """
 
-    requests: list[Parser]
+    requests: list[Parser | LeanRequest]
     request: Parser | None
     sent_continue: bool
     peer: Any = None
     is_reserved = False
-    held: list[bytes] | None = None
+    base_environ: dict[str, Any] | None = None
     parked = False
     half_closed = False
     refused = False
@@ -93,6 +98,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     sendbuf_len: int
     _task: ResponseTask | None = None  # begun, and waiting for its client
     _waits_for_client = False  # the main loop adds the channel as a task when there is room again
+    _last_fields: lean.Fields | None = None  # of the last plain request
     _unparsed = b""  # bytes after the requests that are parsed, which are enough for now
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
@@ -166,6 +172,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         while data and len(self.requests) <= _LOOKAHEAD_REQUESTS:
             request = self.request
             if request is None:
+                plain = None if self.is_reserved else lean.read(data, self.adj, self._last_fields)
+                if plain is not None:
+                    self._last_fields = plain[0].fields
+                    self.requests.append(plain[0])
+                    data = data[plain[1] :]
+                    continue
                 request = self.request = Parser(self.adj, self.is_reserved)
             taken = request.received(data)
             if request.expect_continue and not self.requests and not self.sent_continue:
@@ -218,9 +230,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     # -- in a handler thread
 
     def write_soon(self, data: Any) -> int:
-        if self.held is not None:
-            self.held.append(data)
-            return len(data)
         if not data:
             return 0
         with self.outbuf_lock:
@@ -232,7 +241,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             sent = 0
             if not self.total_outbufs_len:
                 try:
-                    sent = self.send(data, do_close=False)
+                    sent = self.socket.send(data)
                 except OSError:  # `_queue` meets the same error and knows what to do
                     pass
             if sent:

@@ -91,6 +91,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         """Whether it asks how the server is, by the very target and no other spelling of it."""
         return self.request_uri in PROBES and self.command in ("GET", "HEAD")
 
+    @property
+    def connection(self) -> str:
+        """The Connection field, "" where there is none."""
+        return str(self.headers.get("CONNECTION", ""))
+
     def received(self, data: bytes) -> int:
         """Takes the next bytes of the connection; returns how many of them belong to this request.
 

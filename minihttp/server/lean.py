@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The lean path: a plain request that has come whole, read by a regular expression straight into an environ.
+
+Plain is what clients send every day: HTTP/1.1, a target without escapes, no field twice, no coding of the
+body but its Content-Length. Whatever is odd in any way falls to `Parser`, which stays the judge: a request
+that is read here gives the very environ that it would have given there (`tests/server/test_lean.py` compares
+them). A connection remembers the fields of its last request, since the next one mostly has the same.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from io import BytesIO
+from typing import Any
+
+from waitress.buffers import ReadOnlyFileBasedBuffer
+
+from .parser import MAX_FIELDS, PROBES
+
+# No "//" at its beginning, which `urlsplit` would take for an authority; no "%", which is to be decoded.
+_PATH = rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@/]*)?"
+_match_line = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) ((" + _PATH + rb")(?:\?([!\"$-~]*))?) HTTP/1\.1\r\n"
+).match
+_match_fields = re.compile(rb"(?:[A-Za-z0-9-]+:[ -~]*\r\n)+\r\n").match
+_find_fields = re.compile(r"([A-Za-z0-9-]+):([ -~]*)\r\n").findall
+_is_short_number = re.compile(r"[0-9]{1,9}").fullmatch
+
+_MAX_KNOWN_NAMES = 1000
+_MAX_KNOWN_CHARACTERS = 40
+
+
+class _Keys(dict[str, str]):
+    """The key in an environ by a field's name as it was sent; "" for a field that is not plain."""
+
+    def __missing__(self, name: str) -> str:
+        upper = name.upper().replace("-", "_")
+        key = {
+            "CONTENT_TYPE": "CONTENT_TYPE",
+            "CONTENT_LENGTH": "CONTENT_LENGTH",
+            "TRANSFER_ENCODING": "",
+            "EXPECT": "",
+        }.get(upper, f"HTTP_{upper}")
+        if len(self) < _MAX_KNOWN_NAMES and len(name) < _MAX_KNOWN_CHARACTERS:
+            self[name] = key
+        return key
+
+
+_KEYS = _Keys()
+_OF_PROXIES = frozenset(
+    ["HTTP_FORWARDED", "HTTP_X_REQUEST_ID", "HTTP_X_FORWARDED_BY"]
+    + [f"HTTP_X_FORWARDED_{name}" for name in ("FOR", "PROTO", "HOST", "PORT", "PREFIX")]
+)
+
+
+class Fields:
+    """The fields of a plain request.
+
+    Attributes:
+        block: as they were sent, with the empty line after them.
+        environ: the same, as an environ has them.
+        length: what Content-Length says.
+        are_of_proxy: whether one of them counts only from a trusted proxy.
+    """
+
+    __slots__ = ("are_of_proxy", "block", "environ", "length")
+
+    def __init__(self, block: bytes, environ: dict[str, str], length: int) -> None:
+        self.block, self.environ, self.length = block, environ, length
+        self.are_of_proxy = not _OF_PROXIES.isdisjoint(environ)
+
+
+def _read_fields(data: bytes, start: int, max_end: int) -> Fields | None:
+    match = _match_fields(data, start)
+    if match is None or match.end() > max_end:
+        return None
+    block = match[0]
+    found = _find_fields(block.decode("ascii"))
+    environ = {_KEYS[name]: value.strip(" ") for name, value in found}
+    if len(environ) < len(found) or len(found) > MAX_FIELDS or "" in environ:
+        return None
+    if environ.get("HTTP_CONNECTION", "keep-alive").lower() != "keep-alive":
+        return None
+    length = environ.get("CONTENT_LENGTH", "0")
+    return Fields(block, environ, int(length)) if _is_short_number(length) else None
+
+
+class LeanRequest:
+    """A plain request, with what else a `Parser` has that has read one."""
+
+    __slots__ = ("_body", "command", "error", "fields", "path", "query", "request_uri")
+
+    version, url_scheme, connection = "1.1", "http", "keep-alive"
+    completed = headers_finished = True
+    expect_continue = chunked = is_unread = connection_close = False
+
+    def __init__(self, line: re.Match[bytes], fields: Fields, body: bytes) -> None:
+        command, target, path, query = line.groups(b"")
+        self.command = command.decode("ascii")
+        self.request_uri = target.decode("ascii")
+        self.path = path.decode("ascii")
+        self.query = query.decode("ascii")
+        self.fields = fields
+        self._body = BytesIO(body)
+        self.error: Any = None
+
+    @property
+    def is_probe(self) -> bool:
+        """As `Parser.is_probe`."""
+        return self.request_uri in PROBES and self.command in ("GET", "HEAD")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The fields by the names that waitress gives them."""
+        return {key.removeprefix("HTTP_"): value for key, value in self.fields.environ.items()}
+
+    def get_body_stream(self) -> BytesIO:
+        return self._body
+
+    def close(self) -> None:
+        """As `Parser.close`: the body is not read any more."""
+        self._body.close()
+
+    def environ_on(self, channel: Any) -> dict[str, Any]:
+        """The environ of this request, as waitress's `WSGITask.get_environment` makes one."""
+        environ = channel.base_environ
+        if environ is None:
+            environ = channel.base_environ = _base_environ(channel)
+        environ = environ.copy()
+        environ["REQUEST_METHOD"] = self.command
+        environ["PATH_INFO"] = self.path
+        environ["REQUEST_URI"] = self.request_uri
+        environ["QUERY_STRING"] = self.query
+        environ["wsgi.errors"] = sys.stderr
+        environ["wsgi.input"] = self._body
+        environ |= self.fields.environ
+        return environ  # type: ignore[no-any-return]
+
+
+def _base_environ(channel: Any) -> dict[str, Any]:
+    """What all plain requests of a connection have in common."""
+    server, (host, port) = channel.server, channel.addr[:2]
+    return {
+        "REMOTE_ADDR": host,
+        "REMOTE_HOST": host,
+        "REMOTE_PORT": str(port),
+        "REQUEST_METHOD": "",
+        "SERVER_PORT": str(server.effective_port),
+        "SERVER_NAME": server.server_name,
+        "SERVER_SOFTWARE": server.adj.ident,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SCRIPT_NAME": server.adj.url_prefix,
+        "PATH_INFO": "",
+        "REQUEST_URI": "",
+        "QUERY_STRING": "",
+        "wsgi.url_scheme": "http",
+        "wsgi.version": (1, 0),
+        "wsgi.errors": None,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.input": None,
+        "wsgi.file_wrapper": ReadOnlyFileBasedBuffer,
+        "wsgi.input_terminated": True,
+        "waitress.client_disconnected": channel.check_client_disconnected,
+    }
+
+
+def read(data: bytes, adj: Any, last: Fields | None) -> tuple[LeanRequest, int] | None:
+    """The plain request that `data` begins with, and how many bytes it has; None for anything else.
+
+    Args:
+        data: what came of the connection and belongs to no request yet.
+        adj: the server's settings.
+        last: the fields of the connection's last plain request.
+    """
+    line = _match_line(data)
+    if line is None:
+        return None
+    start = line.end()
+    if last is not None and data.startswith(last.block, start):
+        fields = last
+    else:
+        found = _read_fields(data, start, adj.max_request_header_size)
+        if found is None:
+            return None
+        fields = found
+    head_end = start + len(fields.block)
+    end = head_end + fields.length
+    if end > len(data) or fields.length > adj.slack_bytes or head_end > adj.max_request_header_size:
+        return None
+    return LeanRequest(line, fields, data[head_end:end]), end
