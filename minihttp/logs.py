@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from functools import lru_cache
@@ -26,6 +27,7 @@ from typing import NamedTuple, TextIO, cast
 from .tracebacks import describe
 
 FORMATS = ("auto", "text", "json")
+_ROOT, _OURS = logging.getLogger(), logging.getLogger("minihttp")
 _ACCESS = logging.getLogger("minihttp.access")
 _MAX_PENDING = 10_000  # lines that wait for a stream that takes none; about 5 MB
 _MAX_LINES_AT_ONCE = 500
@@ -108,7 +110,7 @@ class BatchingHandler(logging.Handler):
         self._descriptor = _descriptor(stream)
         self._delay_seconds = delay_seconds
         self._max_pending = max_pending
-        self._records: deque[logging.LogRecord] = deque()
+        self._records: deque[logging.LogRecord | tuple[float, Served]] = deque()
         self._unwritten = b""
         self._dropped = 0
         self._waiting = threading.Event()
@@ -121,13 +123,24 @@ class BatchingHandler(logging.Handler):
         if len(self._records) >= self._max_pending:
             self._dropped += 1
             return
-        if not isinstance(record, AccessRecord):  # a `Served` never changes, what the app logs may
+        if isinstance(record, AccessRecord):
+            self._records.append((record.created, cast("Served", record.msg)))
+        else:  # what the app logs may change until it is written, a `Served` never
             record = copy(record)
             record.msg, record.args = message_of(record), None
-        self._records.append(record)
+            self._records.append(record)
         if record.levelno >= logging.WARNING:
             self.flush()
         elif not self._waiting.is_set():
+            self._waiting.set()
+
+    def take_served(self, created: float, served: Served) -> None:
+        """What `emit` does with the record of a request, without the record."""
+        if len(self._records) >= self._max_pending:
+            self._dropped += 1
+            return
+        self._records.append((created, served))
+        if not self._waiting.is_set():
             self._waiting.set()
 
     def flush(self) -> None:
@@ -182,8 +195,10 @@ class BatchingHandler(logging.Handler):
             facts = "%d lines of this log were dropped: nobody took them", (self._dropped,)
             self._dropped = 0
             lines.append(self.format(logging.LogRecord(__name__, logging.WARNING, "", 0, *facts, None)))
+        format_served = getattr(self.formatter, "format_served", None) or _by_record(self.format)
         while self._records and len(lines) < _MAX_LINES_AT_ONCE:
-            lines.append(self.format(self._records.popleft()))
+            line = self._records.popleft()
+            lines.append(format_served(*line) if isinstance(line, tuple) else self.format(line))
         return "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace")
 
     def _takes_some(self, wait_seconds: float) -> bool:
@@ -227,15 +242,33 @@ class AccessRecord(logging.LogRecord):
 
     _SAME = vars(logging.LogRecord(_ACCESS.name, logging.INFO, "", 0, None, None, None))
 
-    def __init__(self, served: Served) -> None:
-        now = time.time()
+    def __init__(self, served: Served, created: float | None = None) -> None:
+        now = time.time() if created is None else created
         self.__dict__.update(self._SAME, msg=served, created=now, msecs=now % 1 * 1000)
 
 
+def _by_record(format: Callable[[logging.LogRecord], str]) -> Callable[[float, Served], str]:
+    return lambda created, served: format(AccessRecord(served, created))
+
+
 def access_line(served: Served) -> None:
-    """Logs one answered request at level INFO; the record's `msg` is `served`, which is formatted later."""
-    if _ACCESS.isEnabledFor(logging.INFO):
+    """Logs one answered request at level INFO; the record's `msg` is `served`, which is formatted later.
+
+    The framework's own handlers have a method `take_served`, and get the `Served` as it is where nobody
+    filters: `logging` would take five times as long to hand them a record.
+    """
+    if not _ACCESS.isEnabledFor(logging.INFO):
+        return
+    if _ACCESS.handlers or _ACCESS.filters or _OURS.handlers or not (_ACCESS.propagate and _OURS.propagate):
         _ACCESS.handle(AccessRecord(served))
+        return
+    created = time.time()
+    for handler in _ROOT.handlers:
+        take = getattr(handler, "take_served", None)
+        if take is not None and not handler.filters and handler.level <= logging.INFO:
+            take(created, served)
+        elif handler.level <= logging.INFO:
+            handler.handle(AccessRecord(served, created))
 
 
 def _access_text(served: Served) -> str:
@@ -256,11 +289,14 @@ def escaped(text: str) -> str:
 class TextFormatter(logging.Formatter):
     """`09:30:01 WARNING message`, the level only where it is not INFO; a traceback is indented below."""
 
+    def format_served(self, created: float, served: Served) -> str:
+        return f"{_local_time(int(created))} {escaped(_access_text(served))}"
+
     def format(self, record: logging.LogRecord) -> str:
-        is_access = isinstance(record, AccessRecord)
-        message = _access_text(cast("Served", record.msg)) if is_access else record.getMessage()
+        if isinstance(record, AccessRecord):
+            return self.format_served(record.created, cast("Served", record.msg))
         level = "" if record.levelno == logging.INFO else record.levelname + " "
-        line = f"{_local_time(int(record.created))} {level}{escaped(message)}"
+        line = f"{_local_time(int(record.created))} {level}{escaped(record.getMessage())}"
         error = _error_of(record)
         if error is None:
             return line
@@ -270,12 +306,14 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time` (UTC), `level`, `logger`, and the fields of a request or a `message`."""
 
+    def format_served(self, created: float, served: Served) -> str:
+        return _access_json(_moment(created), served)
+
     def format(self, record: logging.LogRecord) -> str:
-        moment = f"{_utc(int(record.created))}.{int(record.msecs):03d}Z"
         if isinstance(record, AccessRecord):
-            return _access_json(moment, cast("Served", record.msg))
+            return self.format_served(record.created, cast("Served", record.msg))
         fields = {
-            "time": moment,
+            "time": _moment(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -304,6 +342,10 @@ def _access_json(moment: str, served: Served) -> str:
 @lru_cache(maxsize=4)
 def _local_time(second: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(second))
+
+
+def _moment(created: float) -> str:
+    return f"{_utc(int(created))}.{int(created % 1 * 1000):03d}Z"
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from ..functions.statistics import running
 from ..logs import AccessRecord, Served, message_of
@@ -35,18 +35,22 @@ class LogRing(logging.Handler):
         self._numbering = threading.Lock()
         self._number = 0
 
-    def emit(self, record: logging.LogRecord) -> None:
-        what: Any = record.name
-        text = function = ""
-        if isinstance(record, AccessRecord):
-            what = record.msg
-        else:
-            text, function = message_of(record), running.name
-            if record.exc_info and record.exc_info[1]:
-                text += "\n" + describe(record.exc_info[1])
+    def take_served(self, created: float, served: Served) -> None:
+        """What `emit` does with the record of a request, without the record."""
         with self._numbering:
             self._number += 1
-            self._lines.append((self._number, record.created, record.levelno, what, text, function))
+            self._lines.append((self._number, created, logging.INFO, served, "", ""))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record, AccessRecord):
+            self.take_served(record.created, cast("Served", record.msg))
+            return
+        text, function = message_of(record), running.name
+        if record.exc_info and record.exc_info[1]:
+            text += "\n" + describe(record.exc_info[1])
+        with self._numbering:
+            self._number += 1
+            self._lines.append((self._number, record.created, record.levelno, record.name, text, function))
 
     def after(
         self,
