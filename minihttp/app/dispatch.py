@@ -16,7 +16,7 @@ from ..http.error_response import error_response
 from ..http.headers import parse_media_type
 from ..http.response import Response
 from ..http.router import Route
-from ..http.target import raw_path
+from ..http.target import is_plain_path, raw_path
 from .system_routes import SystemRoutes
 
 if TYPE_CHECKING:
@@ -53,11 +53,18 @@ class Routes:
             HTTPError: 400, as `raw_path`.
         """
         get, method = environ.get, environ["REQUEST_METHOD"]
-        path: str = get("REQUEST_URI") or get("RAW_URI") or get("PATH_INFO", "")
+        target: str | None = get("REQUEST_URI") or get("RAW_URI")
+        path: str = target or get("PATH_INFO", "")
+        if target and "?" in target:
+            path = target[: target.index("?")]
         if "%" not in path and not get("SCRIPT_NAME"):  # mostly: a path that is registered is a good one
             route = self._users.find_exact(path, method)
             if route is not None:
                 return path, self._endpoints.get(route, route) if self._endpoints else route
+            if is_plain_path(path):
+                route = self._own.find(path, method, self._users.find_pattern(path, method))
+                if route is not None:
+                    return path, route
         path = raw_path(environ)
         route = self.find(path, method)
         return path, self._preflight(path, environ) if route is None and method == "OPTIONS" else route

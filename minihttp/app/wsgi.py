@@ -139,8 +139,8 @@ class App(RunsQueries, RunsMutations, RunsActions):
         request: Request | None = None
         route: Route | None = None
         cors = self.http.cors
-        environ["minihttp.failures"] = self.failures
-        if self.options.development:
+        environ["minihttp.failures"], options = self.failures, self.options
+        if options.development:
             environ["minihttp.development"] = True
         try:
             self._serves = True
@@ -152,7 +152,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
             else:
                 environ["minihttp.route"] = route.pattern
                 check_host(environ)
-                if not self.options.strict_media_type:
+                if not options.strict_media_type:
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
                 ctx, limit_seconds = HandlerCtx(self, request), self.limits.action_seconds

@@ -113,10 +113,10 @@ class Request:
     @property
     def path_params(self) -> PathParams:
         """The `{name}` segments of the route's pattern, percent-decoded: a dict, with `get(…, type=int)`."""
-        segments = self.path.split("/")
-        if "%" in self.path:
+        path, found = self.path, PathParams()
+        segments = path.split("/")
+        if "%" in path:
             segments = [percent_decode(segment) for segment in segments]
-        found = PathParams()
         for name, number in self.route.parameters if self.route else ():
             found[name] = segments[number]
         return found

@@ -136,8 +136,14 @@ class Response:
     """
 
     __slots__ = ("_pairs", "body", "status")
+    body: Body
 
     def __init__(self, body: Body = b"", status: int = 200, headers: HeaderSource | None = None) -> None:
+        if headers is None and body.__class__ is str and status.__class__ is int and 200 <= status <= 599:
+            data = body.encode()  # the common case, at half the cost
+            self.status, self.body = status, data
+            self._pairs = [_TEXT_TYPE, ("Content-Length", str(len(data)))]
+            return
         default_type = _TEXT_TYPE
         if isinstance(body, str):
             body = body.encode()

@@ -70,6 +70,11 @@ def percent_encode(text: str, encoding: str = "utf-8", *, encode_percent: bool =
     return pattern.sub(lambda match: b"%%%02X" % match[0][0], text.encode(encoding)).decode("ascii")
 
 
+def is_plain_path(path: str) -> bool:
+    """Whether a raw path has nothing to be decoded, encoded or refused."""
+    return _is_plain(path) is not None and "/." not in path
+
+
 def raw_path(environ: dict[str, Any]) -> str:
     """The path of a request, percent-encoded as the client sent it, below SCRIPT_NAME.
 
@@ -85,7 +90,7 @@ def raw_path(environ: dict[str, Any]) -> str:
     path: str = target or environ.get("PATH_INFO", "")
     if target and "?" in target:
         path = target.partition("?")[0]
-    if _is_plain(path) and "/." not in path and not (target and environ.get("SCRIPT_NAME")):
+    if is_plain_path(path) and not (target and environ.get("SCRIPT_NAME")):
         return path
     sent = None if target is None else _below_script_name(path, environ.get("SCRIPT_NAME", ""))
     if sent is None:  # no raw target, or one from before a rewrite
