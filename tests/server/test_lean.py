@@ -344,8 +344,8 @@ def test_whatever_comes_both_ways_agree(bench: Bench, requests: list[bytes]) -> 
     both(bench, *requests)
 
 
-response_fields = st.tuples(
-    st.sampled_from(["etag", "ETag", "X-a-b", "Date", "Server", "Via", "Set-Cookie", "content-length", "x"]),
+response_fields = st.just(("content-length", "3")) | st.tuples(
+    st.sampled_from(["etag", "ETag", "X-a-b", "Date", "Server", "Via", "Set-Cookie", "x"]),
     st.sampled_from(["", "1", "a b", "ä"]),
 )
 
