@@ -98,7 +98,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     sendbuf_len: int
     _task: ResponseTask | None = None  # begun, and waiting for its client
     _waits_for_client = False  # the main loop adds the channel as a task when there is room again
-    _last_fields: lean.Fields | None = None  # of the last plain request
+    _last_fields: lean.PlainFields | None = None  # of the last plain request
     _unparsed = b""  # bytes after the requests that are parsed, which are enough for now
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:

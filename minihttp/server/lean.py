@@ -54,7 +54,7 @@ _OF_PROXIES = frozenset(
 )
 
 
-class Fields:
+class PlainFields:
     """The fields of a plain request.
 
     Attributes:
@@ -71,7 +71,7 @@ class Fields:
         self.are_of_proxy = not _OF_PROXIES.isdisjoint(environ)
 
 
-def _read_fields(data: bytes, start: int, max_end: int) -> Fields | None:
+def _read_fields(data: bytes, start: int, max_end: int) -> PlainFields | None:
     match = _match_fields(data, start)
     if match is None or match.end() > max_end:
         return None
@@ -83,7 +83,7 @@ def _read_fields(data: bytes, start: int, max_end: int) -> Fields | None:
     if environ.get("HTTP_CONNECTION", "keep-alive").lower() != "keep-alive":
         return None
     length = environ.get("CONTENT_LENGTH", "0")
-    return Fields(block, environ, int(length)) if _is_short_number(length) else None
+    return PlainFields(block, environ, int(length)) if _is_short_number(length) else None
 
 
 class LeanRequest:
@@ -95,7 +95,7 @@ class LeanRequest:
     completed = headers_finished = True
     expect_continue = chunked = is_unread = connection_close = False
 
-    def __init__(self, line: re.Match[bytes], fields: Fields, body: bytes) -> None:
+    def __init__(self, line: re.Match[bytes], fields: PlainFields, body: bytes) -> None:
         command, target, path, query = line.groups(b"")
         self.command = command.decode("ascii")
         self.request_uri = target.decode("ascii")
@@ -167,7 +167,7 @@ def _base_environ(channel: Any) -> dict[str, Any]:
     }
 
 
-def read(data: bytes, adj: Any, last: Fields | None) -> tuple[LeanRequest, int] | None:
+def read(data: bytes, adj: Any, last: PlainFields | None) -> tuple[LeanRequest, int] | None:
     """The plain request that `data` begins with, and how many bytes it has; None for anything else.
 
     Args:
