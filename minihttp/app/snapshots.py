@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Snapshots of a running app, as functions `_snapshots:…`: written to its file store, or read from there.
 
-So they come and go by the URLs that files have, streamed. Whoever asked for one discards it afterwards.
+So they come and go by the URLs that files have, streamed. Whoever asked for one discards it afterwards. What
+packs an archive takes 3 MB of memory and is imported by the first call.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import DocumentError
-from ..snapshot.archive import Archive, counted
-from ..snapshot.export import export_snapshot
-from ..snapshot.importing import import_snapshot
 
 if TYPE_CHECKING:
     from ..data.database import Database
@@ -45,6 +42,9 @@ class SnapshotFunctions:
 
     def export(self, ctx: Any, system: bool = False, convex_ids: bool = False) -> dict[str, Any]:
         """Write a snapshot into the file store; returns its `id`, `url` and `manifest`."""
+        from ..snapshot.archive import counted
+        from ..snapshot.export import export_snapshot
+
         options: dict[str, Any] = {"system": system, "convex_ids": convex_ids, "version": __version__}
         with self._temporary() as file:
             manifest = export_snapshot(self._database, self._files, file, **options)
@@ -62,6 +62,9 @@ class SnapshotFunctions:
         self, ctx: Any, id: str, mode: str = "empty", system: bool = False, dry_run: bool = False
     ) -> dict[str, Any]:
         """Import a snapshot that was uploaded; returns the fields of `Imported`."""
+        from ..snapshot.archive import Archive
+        from ..snapshot.importing import import_snapshot
+
         with self._temporary() as file:
             with ctx.storage.get(id) as blob:
                 while block := blob.read(_BLOCK_BYTES):
@@ -81,6 +84,8 @@ class SnapshotFunctions:
 
     @contextmanager
     def _temporary(self) -> Iterator[IO[bytes]]:
+        import tempfile
+
         folder = self._folder if self._folder and os.path.isdir(self._folder) else None
         with tempfile.NamedTemporaryFile(dir=folder, prefix="snapshot-", suffix=".zip") as file:
             yield file

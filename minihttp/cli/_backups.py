@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import MinihttpError
 from ._settings import Settings
-from .backup import back_up_into
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -30,6 +29,8 @@ def start(app: App, settings: Settings) -> threading.Event:
 
 
 def _run(app: App, place: str, keep: int, seconds: float, stopped: threading.Event) -> None:
+    from .backup import back_up_into  # 5 MB, with what sends a request and packs an archive
+
     while not stopped.wait(seconds):
         try:
             log.info("backup %s", back_up_into(app, place, keep))

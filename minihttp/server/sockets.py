@@ -31,7 +31,9 @@ def bind(host: str, port: int) -> socket.socket:
     """
     host = host.strip("[]")  # as in a URL
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # Text would be encoded by IDNA, whose tables take 1 MB of memory.
+        name = host.encode("ascii") if host.isascii() else host
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(f"cannot listen on host {host!r}: {reason}") from None
