@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Requests per second over HTTP, GET of a short JSON text: waitress and our server, frameworks and minihttp.
+"""GET of a short JSON text over HTTP: minihttp as users run it, and its peers as theirs do.
 
-    python benchmarks/over_http.py [--seconds 2] [--rounds 3] [--threads 4] [--only bare]
+    python benchmarks/over_http.py [--seconds 2] [--rounds 5] [--threads 4] [--only "bare,minihttp serve"]
 
-Needs `wrk`. Each server is a process of its own; rounds are interleaved over the servers. Prints medians as
-a table in Markdown, each with its ratio to the bare callable on stock waitress: ratios count, absolute
-figures move with the machine. (Not named http.py: beside it, no other benchmark could import the `http` of
-the standard library.)
+Needs `wrk`; peers that are not installed are left out. "minihttp serve" is `python -m minihttp serve` with
+its defaults: 16 threads, access log on. "fastapi, uvicorn" and "minihttp, granian" are started by their own
+commands, access log on. The others run in a process of their own with `--threads` threads and no log. Rounds
+are interleaved over the servers, each run against a fresh process. Prints medians with the least and the
+greatest run, and the ratio of the medians to the first row: requests a second, and processor time of the
+server a request, which a busy machine moves less. (Not named http.py: beside it, no other benchmark could
+import the `http` of the standard library.)
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import os
 import re
+import signal
+import socket
 import statistics
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -81,38 +88,48 @@ def minihttp_app() -> Any:
     return App(http)
 
 
-def on_stock(app: Any, threads: int) -> None:
+def fastapi_app() -> Any:
+    fastapi = importlib.import_module("fastapi")
+    app = fastapi.FastAPI()
+
+    @app.get("/status")
+    async def status() -> Any:
+        return {"status": "ok"}
+
+    return app
+
+
+def on_stock(app: Any, port: int, threads: int) -> None:
     import waitress
 
-    server = waitress.create_server(app, listen="127.0.0.1:0", threads=threads, connection_limit=1000)
-    print(server.effective_port, flush=True)
-    server.run()
+    waitress.serve(app, listen=f"127.0.0.1:{port}", threads=threads, connection_limit=1000, _quiet=True)
 
 
-def on_ours(app: Any, threads: int, **settings: Any) -> None:
+def on_ours(app: Any, port: int, threads: int) -> None:
     from minihttp.server import Server
 
-    server = Server(app, port=0, threads=threads, **settings)
-    print(server.port, flush=True)
-    server.run()
+    Server(app, port=port, threads=threads).run()
 
 
-def on_ours_logged(app: Any, threads: int) -> None:
-    from minihttp import logs
+def __getattr__(name: str) -> Any:
+    if name == "fastapi_served":
+        return fastapi_app()
+    raise AttributeError(name)
 
-    logs.configure("json", stream=open("/dev/null", "w"))  # noqa: SIM115
-    on_ours(app, threads, report=logs.access_line)
 
+minihttp_served = minihttp_app()  # for the servers that import what they serve
 
-SERVERS: dict[str, tuple[Callable[[], Any], Callable[[Any, int], None]]] = {
+SERVERS: dict[str, tuple[Callable[[], Any], Callable[[Any, int, int], None]] | str] = {
     "bare, stock waitress": (lambda: bare, on_stock),
+    "bare, our server": (lambda: bare, on_ours),
+    "minihttp serve": "minihttp serve over_http:minihttp_served --port {port}",
+    "minihttp, our server, no log": (minihttp_app, on_ours),
+    "minihttp, granian": "granian --interface wsgi --port {port} --access-log over_http:minihttp_served",
+    "fastapi, uvicorn": "uvicorn --port {port} over_http:fastapi_served",
     "falcon, stock waitress": (falcon_app, on_stock),
     "bottle, stock waitress": (bottle_app, on_stock),
     "flask, stock waitress": (flask_app, on_stock),
-    "bare, our server": (lambda: bare, on_ours),
     "falcon, our server": (falcon_app, on_ours),
-    "minihttp": (minihttp_app, on_ours),
-    "minihttp with access log": (minihttp_app, on_ours_logged),
 }
 
 
@@ -123,15 +140,34 @@ class Sample(NamedTuple):
 
 def measure(name: str, threads: int, seconds: int) -> dict[int, Sample]:
     """One run at each number of connections, against a fresh process."""
-    command = [sys.executable, __file__, "--child", name, "--threads", str(threads)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    served = SERVERS[name]
+    if isinstance(served, str):
+        command = [sys.executable, "-m", *served.format(port=port).split()]
+    else:
+        command = [sys.executable, __file__, "--child", name, "--port", str(port), "--threads", str(threads)]
+    folder = Path(__file__).resolve().parent
+    env = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{folder}"}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, env=env, start_new_session=True, **quiet)  # type: ignore[call-overload]
     try:
-        assert server.stdout is not None
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}/status"
+        wait_for(port)
+        url = f"http://127.0.0.1:{port}/status"
         return {connections: sample(url, connections, seconds, server.pid) for connections in CONNECTIONS}
     finally:
-        server.kill()
-        server.communicate()
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def wait_for(port: int) -> None:
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("a server did not start")
 
 
 def sample(url: str, connections: int, seconds: int, pid: int) -> Sample:
@@ -145,25 +181,34 @@ def sample(url: str, connections: int, seconds: int, pid: int) -> Sample:
     return Sample(float(re.findall(r"Requests/sec: +([0-9.]+)", done.stdout)[0]), used / requests * 1e6)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used, its threads and the kernel on its behalf (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(session: int) -> float:
+    """Processor time that the processes of a session have used, and the kernel on their behalf (Linux)."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(fields[3]) == session:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--only", default="", help="parts of names, separated by commas")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        make_app, run = SERVERS[args.child]
-        run(make_app(), args.threads)
+        served = SERVERS[args.child]
+        assert not isinstance(served, str)
+        served[1](served[0](), args.port, args.threads)
         return
-    names = [n for n in SERVERS if any(part in n for part in args.only.split(","))]
+    names = [n for n in SERVERS if is_installed(n) and any(part in n for part in args.only.split(","))]
     samples: dict[str, dict[int, list[Sample]]] = {name: defaultdict(list) for name in names}
     for _ in range(args.rounds):
         for name in names:
@@ -173,15 +218,27 @@ def main() -> None:
     table(samples, "processor time a request, µs", lambda found: found.cpu_us)
 
 
+def is_installed(name: str) -> bool:
+    words = name.replace(",", "").split()
+    wanted = [
+        word for word in words if word in ("granian", "fastapi", "uvicorn", "falcon", "bottle", "flask")
+    ]
+    return all(importlib.util.find_spec(word) for word in wanted)
+
+
 def table(samples: dict[str, dict[int, list[Sample]]], title: str, value: Callable[[Sample], float]) -> None:
-    """Prints medians, each with its ratio to the first row."""
+    """Prints medians, each with its ratio to the first row, the least and the greatest run."""
     print(f"| {title} |", " | ".join(f"{n} conn." for n in CONNECTIONS), "|")
     print("|---|" + "---:|" * len(CONNECTIONS))
     base: dict[int, float] = {}
     for name, row in samples.items():
         medians = {n: statistics.median(map(value, row[n])) for n in CONNECTIONS}
         base = base or medians
-        print(f"| {name} |", " | ".join(f"{m:,.0f} ({m / base[n]:.2f}×)" for n, m in medians.items()), "|")
+        cells = []
+        for n, median in medians.items():
+            found = [value(each) for each in row[n]]
+            cells.append(f"{median:,.0f} ({median / base[n]:.2f}×) {min(found):,.0f}–{max(found):,.0f}")
+        print(f"| {name} |", " | ".join(cells), "|")
     print()
 
 
