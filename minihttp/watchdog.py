@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import compress, starmap
 from operator import is_, itemgetter
+from threading import get_ident
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -97,7 +98,7 @@ class Watchdog:
         Raises:
             DeadlineError: it took longer and was ended; and whatever `body` raises.
         """
-        thread = threading.get_ident()
+        thread = get_ident()
         outer = self._calls.get(thread)
         call = (what, self._clock(), limit_seconds, outer)
         if self._thread is None or limit_seconds < self._idle_pause_seconds:

@@ -22,6 +22,9 @@ _MAX_REMEMBERED = 64
 class Hosts:
     """The hosts of one app.
 
+    Attributes:
+        known: values of `Host` that were seen to be good and the app's own.
+
     Args:
         named: the option `hosts`: names and addresses; `*.example.com` for all below a name, `*` for any.
         origin: the option `origin`.
@@ -40,6 +43,12 @@ class Hosts:
         self._is_open = "*" in names or not (known or (bound and not bound & _EVERYWHERE))
         self._names = frozenset(known | (bound - _EVERYWHERE) | {"localhost", "::1"})
         self._remembered: set[str] = set()
+        self.known: set[str | None] = set()
+
+    def remember(self, host: str | None) -> None:
+        """A `Host` has passed every check, and need not be looked at again."""
+        if host is not None and len(self.known) < _MAX_REMEMBERED:
+            self.known.add(host)
 
     def includes(self, name: str) -> bool:
         """Whether a host, without its port, is one of the app's own by name."""

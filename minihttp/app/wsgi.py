@@ -145,13 +145,18 @@ class App(RunsQueries, RunsMutations, RunsActions):
         try:
             self._serves = True
             routes = self._routes or self._compose_or_refuse()
-            self.hosts.check(environ)
+            host = environ.get("HTTP_HOST")
+            is_known = host in self.hosts.known
+            if not is_known:
+                self.hosts.check(environ)
             path, route = routes.match(environ)
             if route is None:
                 response, cors = routes.refusal(path, environ)
             else:
                 environ["minihttp.route"] = route.pattern
-                check_host(environ)
+                if not is_known:
+                    check_host(environ)
+                    self.hosts.remember(host)
                 if not options.strict_media_type:
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
