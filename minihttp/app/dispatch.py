@@ -17,7 +17,7 @@ from ..http.headers import parse_media_type
 from ..http.response import Response
 from ..http.router import Route
 from ..http.target import is_plain_path, raw_path
-from .system_routes import SystemRoutes
+from .system_routes import OURS, SystemRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,13 +58,11 @@ class Routes:
         if target and "?" in target:
             path = target[: target.index("?")]
         if "%" not in path and not get("SCRIPT_NAME"):  # mostly: a path that is registered is a good one
-            route = self._users.find_exact(path, method)
-            if route is not None:
+            route = self._users.find(path, method)
+            if route is not None and route.exact:
                 return path, self._endpoints.get(route, route) if self._endpoints else route
-            if is_plain_path(path):
-                route = self._own.find(path, method, self._users.find_pattern(path, method))
-                if route is not None:
-                    return path, route
+            if route is not None and is_plain_path(path) and not path.startswith(OURS):
+                return path, route
         path = raw_path(environ)
         route = self.find(path, method)
         return path, self._preflight(path, environ) if route is None and method == "OPTIONS" else route

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minihttp")
 
-_OURS = ("/api/", "/_/")  # what every own route but the fallback begins with
+OURS = ("/api/", "/_/")  # what every own route but the fallback begins with
 _ENVELOPE_BYTES = 2_000  # around the arguments of a call, as in Convex
 _OPERATIONS = {  # the methods of FunctionApi
     ("POST", "/api/query"): "query",
@@ -144,13 +144,13 @@ class SystemRoutes:
         Args:
             users: what the user's router found, if anything.
         """
-        if path.startswith(_OURS):
+        if path.startswith(OURS):
             return self._routes.find(path, method) or users
         return users or self._fallback.find(path, method)
 
     def allowed_methods(self, path: str) -> list[str]:
         """As `HttpRouter.allowed_methods`, of the own routes."""
-        return self._routes.allowed_methods(path) if path.startswith(_OURS) else []
+        return self._routes.allowed_methods(path) if path.startswith(OURS) else []
 
 
 def _may_upload(app: Host, environ: Mapping[str, str]) -> bool:

@@ -179,6 +179,13 @@ class App(RunsQueries, RunsMutations, RunsActions):
                     response.body = Stream(response.body, request, route, ctx.deadline, self.failures)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
             response = response_for(error, environ, request)
+        if (
+            cors is None
+            and request is not None
+            and not request.closable
+            and (route is None or route.cors is None)
+        ):
+            return response(environ, start_response)
         return self._send(response, request, route, cors, environ, start_response)
 
     def _resume(

@@ -472,16 +472,6 @@ class HttpRouter:
             return None
         return table.exact.get(path) or table.search(path)
 
-    def find_exact(self, path: str, method: str) -> Route | None:
-        """The route registered for exactly this raw path: one look-up, and the path needs no check."""
-        table = self._tables.get(method)
-        return None if table is None else table.exact.get(path)
-
-    def find_pattern(self, path: str, method: str) -> Route | None:
-        """The pattern or the longest prefix that matches a raw path."""
-        table = self._tables.get(method)
-        return None if table is None else table.search(path)
-
     def allowed_methods(self, path: str) -> list[str]:
         """The methods that `path` answers, sorted: HEAD with GET, OPTIONS if routed or answered by CORS."""
         found = []
