@@ -15,14 +15,12 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from waitress.task import Task
 
 from minihttp import App, HttpRouter, Limits, Response
 from minihttp.logs import Served
 from minihttp.server import bind
 from minihttp.server.lean import LeanRequest
 from minihttp.server.listener import Listener
-from minihttp.server.task import ApplicationTask
 
 from .wire import PATIENCE_SECONDS
 
@@ -342,42 +340,3 @@ messages = st.builds(
 @settings(max_examples=300, deadline=None)
 def test_whatever_comes_both_ways_agree(bench: Bench, requests: list[bytes]) -> None:
     both(bench, *requests)
-
-
-response_fields = st.just(("content-length", "3")) | st.tuples(
-    st.sampled_from(["etag", "ETag", "X-a-b", "Date", "Server", "Via", "Set-Cookie", "x"]),
-    st.sampled_from(["", "1", "a b", "ä"]),
-)
-
-
-@given(
-    st.lists(response_fields), st.sampled_from(["1.0", "1.1"]), st.sampled_from(["", "keep-alive", "close"])
-)
-def test_the_head_of_a_response_is_as_waitress_makes_it(
-    bench: Bench, headers: list[tuple[str, str]], version: str, connection: str
-) -> None:
-    heads = []
-    for make in (Task.build_response_header, ApplicationTask.build_response_header):
-        request = Request(version, connection)
-        task = ApplicationTask(Surroundings(bench.listener), request)
-        task.start_time = 1_700_000_000.5
-        task.response_headers, task.content_length = list(headers), 3
-        heads.append((make(task), task.close_on_finish))
-    assert heads[0] == heads[1]
-
-
-class Surroundings:
-    """What a task needs of a channel to make a head."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.server, self.adj = listener, listener.adj
-
-
-class Request:
-    """What a task needs of a request to make a head."""
-
-    command, is_unread = "GET", False
-
-    def __init__(self, version: str, connection: str) -> None:
-        self.version, self.connection = version, connection
-        self.headers = {"CONNECTION": connection} if connection else {}
