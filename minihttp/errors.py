@@ -334,7 +334,7 @@ class CronError(ConfigurationError):
 
 
 class CallError(MinihttpError):
-    """A call that this kind of function may not make, or made too deep (`convex.md` §3.4 C7)."""
+    """A call that this kind of function may not make, or made too deep (`docs/convex.md` §3)."""
 
     code = "InvalidCall"
 

@@ -56,7 +56,7 @@ class Limits:
     idempotency_key_seconds: float = 86_400.0  # a repeated Idempotency-Key is known; Stripe: 24 hours
     # -- files
     upload_url_seconds: float = 3_600.0  # Convex: an upload URL is good for an hour, any number of times
-    # -- documents (convex.md §3.5)
+    # -- documents (`docs/convex.md` §3)
     max_document_bytes: int = 1 * MIB
     max_document_fields: int = 1_024
     max_document_depth: int = 16

@@ -2,8 +2,8 @@
 """`RateLimit`: a token bucket or a fixed window, kept in the transaction of the mutation that asks.
 
 What a mutation takes is given back if it raises (so a mutation that counts failures must return them), and
-two mutations never take the same token. The rules are those of Convex's rate-limiter component (`convex.md`
-§9.2). Knows no requests and no users: a key is a text.
+two mutations never take the same token. The rules are those of Convex's rate-limiter component
+(`docs/convex.md` §9). Knows no requests and no users: a key is a text.
 """
 
 from __future__ import annotations

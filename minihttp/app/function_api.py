@@ -4,8 +4,9 @@ work.
 
 Serves public functions to anybody and internal ones to the holder of the admin key; to everybody else an
 internal function looks exactly like one that does not exist. Errors of a function are a 200 with `status:
-"error"`, errors of the transport a 4xx with `code` and `message` (`convex.md` §7). `system_routes.py` says
-which path is which operation, and loads this file when one is asked for. Knows no engine and no router.
+"error"`, errors of the transport a 4xx with `code` and `message` (`docs/convex.md` §7).
+`system_routes.py` says which path is which operation, and loads this file when one is asked for. Knows no
+engine and no router.
 """
 
 from __future__ import annotations

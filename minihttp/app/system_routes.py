@@ -58,7 +58,7 @@ _ABOUT = {"/version": "minihttp", "/instance_name": "minihttp"}
 
 
 class _MirrorCors(Cors):
-    """The rule for `/api/*`: any header may be asked for, as in Convex (`convex.md` §7.5).
+    """The rule for `/api/*`: any header may be asked for, as in Convex (`docs/convex.md` §7).
 
     From any origin, unless `App(api_origins=…)` says which; never with credentials: the API knows no cookies,
     only an Authorization header that a page must hold already.

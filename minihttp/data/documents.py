@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`ctx.db`: reading and writing documents (`convex.md` §4.1).
+"""`ctx.db`: reading and writing documents (`docs/convex.md` §4).
 
 A Reader has no `insert`: what may not be done is not there. Every write is checked here: the table's name,
 the schema, the rules of values, the limits; and its index entries are worked out. Knows the engine only as

@@ -2,7 +2,7 @@
 """Filter expressions: `lambda q: q.and_(q.eq(q.field("done"), False), q.gt(q.field("n"), 3))`.
 
 An expression is a function of a document, with a text that tells it from others. Comparison is the total
-order of all values, so a missing field is below everything (`convex.md` §4.5). Knows no engine.
+order of all values, so a missing field is below everything (`docs/convex.md` §4). Knows no engine.
 """
 
 from __future__ import annotations

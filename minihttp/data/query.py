@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Queries: a chain of `with_index`, `order` and `filter`, then one way to read (`convex.md` §4.2).
+"""Queries: a chain of `with_index`, `order` and `filter`, then one way to read (`docs/convex.md` §4).
 
 Nothing is read before the end of the chain, and not much more than the caller takes: rows come in batches
 that grow, each beginning after the last (key, id), so a transaction may write while it iterates. Knows the

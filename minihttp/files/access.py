@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`ctx.storage`: what queries, mutations, and actions and handlers may do with files (`convex.md` §5).
+"""`ctx.storage`: what queries, mutations, and actions and handlers may do with files (`docs/convex.md` §5).
 
 The class is the permission: a query's has no `store`. Knows no backend; `blobs.py` has the bytes.
 """

@@ -3,7 +3,7 @@
 
 A blob is put before its document is committed, and deleted after its document is: whatever the moment of a
 crash, a document has its bytes, and bytes without a document are an orphan that `FileStore.sweep` removes
-(`product.md` decision 8). Knows nothing of who may store what.
+(`docs/explanation/durability.md`). Knows nothing of who may store what.
 """
 
 from __future__ import annotations

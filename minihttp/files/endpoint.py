@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`/api/storage/…`: takes uploads, and serves files by UUID or by signed URL (`convex.md` §5 F1-F9).
+"""`/api/storage/…`: takes uploads, and serves files by UUID or by signed URL (`docs/convex.md` §5).
 
 `POST upload?token=…`, `GET <uuid>`, `GET <id>?token=…`. Errors are Convex's `{"code", "message"}`.
 What a response with a file looks like is in `serving.py`; CORS is the app's.

@@ -105,7 +105,7 @@ def _range(request: Request, etag: str, modified: int, size: int) -> tuple[int, 
     """Bytes `start:stop` to send, None for the whole file, or `_UNSATISFIABLE`.
 
     A Range field that is no single range of bytes, or comes with a HEAD, is ignored (RFC 9110 §14.2); so is
-    any range of an empty file (`convex.md` §5 F7).
+    any range of an empty file (`docs/convex.md` §5).
     """
     match = _match_range(request.headers.get("Range", "")) if request.method == "GET" and size else None
     if match is None or not any(match.groups()) or not _still_the_same(request, etag, modified):

@@ -24,7 +24,7 @@ def check(secret: bytes, subject: str, token: str | None, now: float) -> int:
     """The expiry of a good token.
 
     Raises:
-        HTTPError: 400 without a token, 401 for a forged or expired one (`convex.md` §5 F3).
+        HTTPError: 400 without a token, 401 for a forged or expired one (`docs/convex.md` §5).
     """
     if not token:
         raise HTTPError(400, "the URL has no token", code="StorageTokenMissing")

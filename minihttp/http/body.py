@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import HTTPError
 
 BLOCK_BYTES = 256 * 1024
-WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`convex.md` §2.1 Q6)
+WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`docs/convex.md` §2)
 _MAX_LENGTH_DIGITS = 18
 _NOTHING = BytesIO()
 

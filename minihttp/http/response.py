@@ -127,7 +127,7 @@ class Response:
     Args:
         body: text (sent as UTF-8, `text/plain;charset=UTF-8` unless `headers` says otherwise), bytes, a file
             opened for reading bytes (closed after sending), or an iterable of bytes (streamed).
-        status: an integer from 200 to 599 (`convex.md` §2.2 P1).
+        status: an integer from 200 to 599 (`docs/convex.md` §2).
         headers: a mapping, (name, value) pairs or Headers.
 
     Raises:

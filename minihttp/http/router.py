@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The router: which handler answers a path and method (`convex.md` §1, `product.md` §2).
+"""The router: which handler answers a path and method (`docs/convex.md` §1).
 
 Exact paths beat patterns beat the longest prefix, each per method. A look-up is a few dictionary look-ups
 however many routes there are: exact paths by the path, patterns by their literal segments (one dictionary for
@@ -273,7 +273,7 @@ class HttpRouter:
             auth: "required" answers 401 before the handler runs, unless the caller has an identity.
 
         Raises:
-            RouteError: `convex.md` §1.1, in its order; the router is left as it was.
+            RouteError: `docs/convex.md` §1, in its order; the router is left as it was.
         """
         if callable(path):
             raise RouteError("write @http.route(path=…, method=…), or @http.get(path), above the handler")
@@ -486,7 +486,7 @@ class HttpRouter:
         return sorted(found)
 
     def lookup(self, path: str, method: str) -> tuple[Handler, str, str] | None:
-        """(handler, method, matched pattern) of a path, or None (`convex.md` §1.2)."""
+        """(handler, method, matched pattern) of a path, or None (`docs/convex.md` §1)."""
         route = self.find(percent_encode(path), method)
         return None if route is None else (route.handler, route.method, route.pattern)
 
@@ -499,7 +499,7 @@ class HttpRouter:
         return iter(paths + prefixes)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
-        """(path, method, handler) of all, in the same order (`convex.md` §1.3)."""
+        """(path, method, handler) of all, in the same order (`docs/convex.md` §1)."""
         return [(route.pattern, route.method, route.handler) for route in self]
 
     def _add_path(self, route: Route, path: str) -> None:

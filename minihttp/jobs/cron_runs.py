@@ -3,7 +3,7 @@
 
 The job and the next run are written in one transaction, so of several processes one schedules each run, and
 a cron survives a restart. At most one job of a cron is pending or running: a run that falls into it is
-skipped, and of runs that were missed one is made up; both are logged (`convex.md` §6 K3). Knows no threads.
+skipped, and of runs that were missed one is made up; both are logged (`docs/convex.md` §6). Knows no threads.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """`ctx.scheduler`: writes down what is to run later, or takes it back.
 
 In a mutation every call is part of its transaction; elsewhere it is a transaction of its own and takes
-effect at once. What a call asks for is checked here (`convex.md` §6 J7), arguments against `args` only when
-the job runs (J9). Knows no threads: the worker is told of a new job after its commit and finds it in the
+effect at once. What a call asks for is checked here (`docs/convex.md` §6), arguments against `args` only when
+the job runs. Knows no threads: the worker is told of a new job after its commit and finds it in the
 store.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Convex's formats of a value (`convex.md` §7.3), each a table from type to the writer of a leaf.
+"""Convex's formats of a value (`docs/convex.md` §7), each a table from type to the writer of a leaf.
 
 `convex_encoded_json` for the wire and for storage, which differ in plain ints only; `json`, which cannot be
 decoded; and a copy in plain types. Messages are Convex's (`values/value.ts`).

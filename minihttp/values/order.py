@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The total order of Convex values, as bytes that sort like them (`convex.md` §4.4).
+"""The total order of Convex values, as bytes that sort like them (`docs/convex.md` §4).
 
 The tags and the escape are those of `crates/value/src/sorting.rs`. Knows no indexes.
 """
@@ -16,7 +16,7 @@ _BIG_DOUBLE = Struct(">d")
 
 
 def compare(a: Any, b: Any) -> int:
-    """-1, 0 or 1: the total order of Convex values across types, UNSET first (`convex.md` §4.4)."""
+    """-1, 0 or 1: the total order of Convex values across types, UNSET first (`docs/convex.md` §4)."""
     left, right = index_key((a,)), index_key((b,))
     return (left > right) - (left < right)
 

@@ -271,7 +271,7 @@ def test_a_query_s_db_has_no_writes(db: Database) -> None:
     assert not hasattr(reader, "insert")
 
 
-# ---------------------------------------------------------------- limits (convex.md §3.5)
+# ---------------------------------------------------------------- limits (`docs/convex.md` §3)
 
 SMALL = Limits(
     max_document_bytes=200,

@@ -38,7 +38,7 @@ def files(store: FileStore) -> list[Any]:
     return store.database.read(lambda transaction: transaction.system.query("_storage").collect())
 
 
-# ---------------------------------------------------------------- uploads (convex.md §5 F1-F4)
+# ---------------------------------------------------------------- uploads (`docs/convex.md` §5)
 
 
 def test_upload_and_download(store: FileStore, web: Any) -> None:

@@ -31,7 +31,7 @@ def label(http: HttpRouter, path: str, method: str = "GET") -> str | None:
     return None if route is None else f"{route.method} {route.pattern}"
 
 
-# ------------------------------------------------------------ registering (convex.md §1.1)
+# ------------------------------------------------------------ registering (`docs/convex.md` §1)
 
 REFUSED = [
     ({"path": "/a", "method": "GET", "handler": None}, "^route requires handler$"),
@@ -131,7 +131,7 @@ def test_function_and_decorator_return_the_handler() -> None:
         http.route(path="/c", method="GET")(None)
 
 
-# ------------------------------------------------------------ looking up (convex.md §1.2)
+# ------------------------------------------------------------ looking up (`docs/convex.md` §1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The wire format of `convex.md` §7, byte for byte where it matters."""
+"""The wire format of `docs/convex.md` §7, byte for byte where it matters."""
 
 from __future__ import annotations
 
