@@ -1,4 +1,8 @@
-"""Raw bytes into file storage: `curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' …/api/upload`."""
+"""The body becomes a stored file, streamed to the disk.
+
+curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' http://127.0.0.1:8080/api/upload
+"""
+
 
 from typing import Any
 

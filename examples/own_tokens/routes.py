@@ -1,10 +1,10 @@
-"""An app that issues its own tokens: sign up, sign in, refresh, sign out; one file, no other service.
+"""An app that issues its own tokens: sign up, sign in, refresh, sign out; no other service.
 
 A sign-in gives an access token for 15 minutes (a JWT, checked without the database) and a refresh token for
 30 days (random, its digest stored), which works once: the next refresh token replaces it.
 
 export APP_SECRET=$(python -c 'import secrets; print(secrets.token_urlsafe(32))')
-python -m minihttp serve examples/own_tokens.py
+python -m minihttp serve examples/own_tokens
 """
 
 import hashlib
@@ -12,41 +12,17 @@ import hmac
 import secrets
 from typing import Any
 
-from minihttp import (
-    App,
-    HandlerCtx,
-    HTTPError,
-    HttpRouter,
-    MutationCtx,
-    QueryCtx,
-    RateLimit,
-    Request,
-    Response,
-    Schema,
-    Table,
-    auth,
-    internal_mutation,
-    internal_query,
-    query,
-    v,
-)
+from minihttp import HandlerCtx, HTTPError, HttpRouter, Request, Response
+from minihttp.auth import sign
 from minihttp.http import credentials
 
-ISSUER = "https://own-tokens.example.com"
+from . import users
+from .auth import ISSUER
+
 ACCESS_SECONDS = 15 * 60
-REFRESH_SECONDS = 30 * 86_400
 SCRYPT = {"n": 2**14, "r": 8, "p": 5, "maxmem": 64 * 1024 * 1024}  # OWASP's parameters for 16 MiB
 
-schema = Schema(
-    users=Table({"email": v.string(), "name": v.string(), "salt": v.bytes(), "password": v.bytes()}).index(
-        "by_email", ["email"]
-    ),
-    sessions=Table({"userId": v.id("users"), "digest": v.string(), "expiresAt": v.number()}).index(
-        "by_digest", ["digest"]
-    ),
-)
 http = HttpRouter()
-sign_ins = RateLimit(rate=10, period_seconds=60)
 
 
 @http.route(path="/sign-up", method="POST")
@@ -56,7 +32,7 @@ def sign_up(ctx: HandlerCtx, request: Request) -> Response:
         raise HTTPError(400, "password must have 12 characters or more")
     salt = secrets.token_bytes(16)
     hashed = _hash(password, salt)
-    user_id = ctx.run_mutation(create_user, email=email.lower(), name=name, salt=salt, password=hashed)
+    user_id = ctx.run_mutation(users.create_user, email=email.lower(), name=name, salt=salt, password=hashed)
     if user_id is None:
         raise HTTPError(409, "There is an account of this address already")
     return Response.json(_tokens(ctx, user_id), status=201)
@@ -65,8 +41,8 @@ def sign_up(ctx: HandlerCtx, request: Request) -> Response:
 @http.route(path="/sign-in", method="POST")
 def sign_in(ctx: HandlerCtx, request: Request) -> Response:
     email, password = _text(request, "email").lower(), _text(request, "password")
-    ctx.run_mutation(count_sign_in, email=email)  # 429 for somebody who guesses
-    user = ctx.run_query(find_user, email=email)
+    ctx.run_mutation(users.count_sign_in, email=email)  # 429 for somebody who guesses
+    user = ctx.run_query(users.find_user, email=email)
     salt, expected = (user["salt"], user["password"]) if user else (bytes(16), bytes(64))
     if not hmac.compare_digest(_hash(password, salt), expected):  # as slow for an address that is unknown
         raise HTTPError(401, "Wrong address or password")
@@ -75,7 +51,7 @@ def sign_in(ctx: HandlerCtx, request: Request) -> Response:
 
 @http.route(path="/refresh", method="POST")
 def refresh(ctx: HandlerCtx, request: Request) -> Response:
-    user_id = ctx.run_mutation(end_session, digest=credentials.digest(_text(request, "refreshToken")))
+    user_id = ctx.run_mutation(users.end_session, digest=credentials.digest(_text(request, "refreshToken")))
     if user_id is None:
         raise HTTPError(401, "This refresh token is not valid any more")
     return Response.json(_tokens(ctx, user_id))
@@ -83,63 +59,21 @@ def refresh(ctx: HandlerCtx, request: Request) -> Response:
 
 @http.route(path="/sign-out", method="POST")
 def sign_out(ctx: HandlerCtx, request: Request) -> Response:
-    ctx.run_mutation(end_session, digest=credentials.digest(_text(request, "refreshToken")))
+    ctx.run_mutation(users.end_session, digest=credentials.digest(_text(request, "refreshToken")))
     return Response(status=204)
 
 
 @http.route(path="/me", method="GET", auth="required")
 def me(ctx: HandlerCtx, request: Request) -> Any:
-    return ctx.run_query(current_user)
-
-
-@query(args={})
-def current_user(ctx: QueryCtx) -> dict[str, Any] | None:
-    identity = ctx.auth.get_user_identity()
-    if identity is None:
-        return None
-    user = ctx.db.get(identity.subject)
-    return user and {"id": user["_id"], "email": user["email"], "name": user["name"]}
-
-
-@internal_mutation(args={"email": v.string(), "name": v.string(), "salt": v.bytes(), "password": v.bytes()})
-def create_user(ctx: MutationCtx, email: str, name: str, salt: bytes, password: bytes) -> str | None:
-    if ctx.db.query("users").with_index("by_email", lambda q: q.eq("email", email)).first():
-        return None
-    return ctx.db.insert("users", {"email": email, "name": name, "salt": salt, "password": password})
-
-
-@internal_query(args={"email": v.string()})
-def find_user(ctx: QueryCtx, email: str) -> Any:
-    return ctx.db.query("users").with_index("by_email", lambda q: q.eq("email", email)).unique()
-
-
-@internal_mutation(args={"email": v.string()})
-def count_sign_in(ctx: MutationCtx, email: str) -> None:
-    sign_ins.require(ctx, f"sign-in:{email}")
-
-
-@internal_mutation(args={"userId": v.id("users"), "digest": v.string()})
-def begin_session(ctx: MutationCtx, userId: str, digest: str) -> None:
-    expires = ctx.now() + REFRESH_SECONDS
-    ctx.db.insert("sessions", {"userId": userId, "digest": digest, "expiresAt": expires})
-
-
-@internal_mutation(args={"digest": v.string()})
-def end_session(ctx: MutationCtx, digest: str) -> Any:
-    """The user of a refresh token, which does not work again; None for one that is over."""
-    session = ctx.db.query("sessions").with_index("by_digest", lambda q: q.eq("digest", digest)).unique()
-    if session is None:
-        return None
-    ctx.db.delete(session["_id"])
-    return session["userId"] if session["expiresAt"] > ctx.now() else None
+    return ctx.run_query(users.current_user)
 
 
 def _tokens(ctx: HandlerCtx, user_id: str) -> dict[str, Any]:
     now = int(ctx.now())
     claims = {"iss": ISSUER, "sub": user_id, "iat": now, "exp": now + ACCESS_SECONDS}
     refresh_token, digest = credentials.new_token("rt_")
-    ctx.run_mutation(begin_session, userId=user_id, digest=digest)
-    access_token = auth.sign(claims, ctx.secret("APP_SECRET"))
+    ctx.run_mutation(users.begin_session, userId=user_id, digest=digest)
+    access_token = sign(claims, ctx.secret("APP_SECRET"))
     return {"accessToken": access_token, "expiresIn": ACCESS_SECONDS, "refreshToken": refresh_token}
 
 
@@ -152,6 +86,3 @@ def _text(request: Request, field: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 1_000:
         raise HTTPError(400, f"{field} must be a text of 1 to 1,000 characters")
     return value
-
-
-app = App(http, schema=schema, modules=[__name__], auth=[auth.shared_secret("APP_SECRET", issuer=ISSUER)])

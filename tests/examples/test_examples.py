@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import webtest
 
 from minihttp import App, testing
 from tests.live import ROOT, Client, live
 
 EXAMPLES = ROOT / "examples"
+SEED = ROOT / "tests" / "apps" / "seed"  # programs that verify by hand, in an action
 NOW = 1_700_000_000
 SECRETS = {
     "STRIPE_WEBHOOK_SECRET": "whsec_stripe",
@@ -30,7 +32,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(name: str, **settings: Any) -> tuple[Any, Client]:
-            app = App.from_target(str(EXAMPLES / name))
+            app = App.from_target(str(EXAMPLES / name))  # SEED is absolute, so it wins
             settings = {"environment": SECRETS, "clock": testing.Clock(NOW), "workers": 0, **settings}
             app.configure(data=tmp_path / "data", **settings)
             stack.callback(app.close)
@@ -124,7 +126,7 @@ def stripe_event(kind: str, thing: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_stripe_webhook_runs_the_mutation_of_its_event(serve: Serve) -> None:
-    app, client = serve("stripe_webhook.py")
+    app, client = serve(str(SEED / "stripe_webhook.py"))
     secret = SECRETS["STRIPE_WEBHOOK_SECRET"]
     checkout = stripe_event("checkout.session.completed", {"id": "cs_1", "customer": "cus_1"})
     body, headers = testing.signed("stripe", checkout, secret, now=NOW)
@@ -148,13 +150,13 @@ def test_stripe_webhook_runs_the_mutation_of_its_event(serve: Serve) -> None:
 
 
 def test_a_missing_secret_is_a_503_and_a_warning(serve: Serve) -> None:
-    app, client = serve("stripe_webhook.py", environment={})
+    app, client = serve(str(SEED / "stripe_webhook.py"), environment={})
     assert app.missing_secrets() == [("", "STRIPE_WEBHOOK_SECRET")]
     assert client.post("/webhooks/stripe", b"{}", {"Stripe-Signature": "t=1,v1=00"}).status == 503
 
 
 def test_github_webhook_hands_the_delivery_to_an_action(serve: Serve) -> None:
-    app, client = serve("github_webhook.py")
+    app, client = serve(str(SEED / "github_webhook.py"))
     body, headers = testing.signed("github", {"zen": "Design for failure."}, SECRETS["GITHUB_WEBHOOK_SECRET"])
     headers["X-GitHub-Event"] = "push"
     assert client.post("/webhooks/github", body, headers).status == 200
@@ -166,12 +168,89 @@ def test_github_webhook_hands_the_delivery_to_an_action(serve: Serve) -> None:
     assert [(e["event"], e["payload"]) for e in events] == [("push", {"zen": "Design for failure."})]
 
 
+def test_github_by_hand(serve: Serve) -> None:
+    app, client = serve("github_webhook.py")
+    body, headers = testing.signed(
+        "github", {"zen": "Design for failure."}, SECRETS["GITHUB_WEBHOOK_SECRET"], event_type="push"
+    )
+    headers["X-GitHub-Delivery"] = "d1"
+    for _ in range(2):
+        assert client.post("/webhooks/github", body, headers).text == "OK"
+    assert client.post("/webhooks/github", body + b" ", headers).status == 400
+    [event] = app.database.read(lambda transaction: transaction.db.query("events").collect())
+    assert (event["delivery"], event["event"]) == ("d1", "push")
+
+
+def test_stripe_by_the_inbox(serve: Serve) -> None:
+    app, client = serve("stripe_webhook.py")
+    secret = SECRETS["STRIPE_WEBHOOK_SECRET"]
+    checkout = stripe_event("checkout.session.completed", {"id": "cs_1", "customer": "cus_1"})
+    updates = [
+        {
+            **stripe_event("customer.subscription.updated", {"id": "sub_1", "status": status}),
+            "id": f"evt_{status}",
+        }
+        for status in ("active", "past_due")
+    ]
+    for event in (checkout, checkout, *updates):
+        assert (
+            client.post("/webhooks/stripe", *testing.signed("stripe", event, secret, now=NOW)).status == 200
+        )
+    testing.run_jobs(app)
+    tables = app.database.read(
+        lambda transaction: [transaction.db.query(table).collect() for table in ("payments", "subscriptions")]
+    )
+    assert [row["sessionId"] for row in tables[0]] == ["cs_1"]
+    assert [(row["id"], row["status"]) for row in tables[1]] == [("sub_1", "past_due")]
+
+
+def test_clerk_by_the_inbox(serve: Serve) -> None:
+    app, client = serve("clerk_webhook.py")
+    address = [{"email_address": "ada@example.com"}]
+    events = [
+        clerk_event("user.created", first_name="Ada", last_name=None, email_addresses=address),
+        clerk_event("user.updated", first_name="Ada", last_name="L", email_addresses=[]),
+        clerk_event("user.deleted", deleted=True),
+    ]
+    seen = []
+    for number, event in enumerate(events):
+        sent = testing.signed("clerk", event, SECRETS["CLERK_WEBHOOK_SECRET"], now=NOW, id=f"msg_{number}")
+        assert client.post("/webhooks/clerk", *sent).status == 200
+        testing.run_jobs(app)
+        rows = app.database.read(lambda transaction: transaction.db.query("users").collect())
+        seen.append([(row["email"], row["name"]) for row in rows])
+    assert seen == [[("ada@example.com", "Ada")], [("", "Ada L")], []]
+
+
+def test_inside_flask(tmp_path: Path) -> None:
+    pytest.importorskip("flask")
+    from examples import in_flask
+
+    in_flask.backend.configure(data=":memory:", workers=0)
+    client = webtest.TestApp(in_flask.flask_app)
+    try:
+        assert client.get("/").text.startswith("note ")
+        assert (
+            client.post_json("/backend/notes", {"text": "x"}).json["url"] == "http://localhost/backend/notes"
+        )
+    finally:
+        in_flask.backend.close()
+
+
+def test_each_example_of_one_file_is_short_and_says_what_it_is() -> None:
+    for path in EXAMPLES.glob("*.py"):
+        text = path.read_text("utf-8")
+        assert len(text.splitlines()) <= 40, path.name
+        assert text.startswith('"""') or path.name == "__init__.py", path.name
+        assert max(map(len, text.splitlines()), default=0) <= 110, path.name
+
+
 def clerk_event(kind: str, **user: Any) -> dict[str, Any]:
     return {"type": kind, "object": "event", "data": {"id": "user_1", **user}}
 
 
 def test_clerk_webhook_creates_updates_and_removes(serve: Serve) -> None:
-    app, client = serve("clerk_webhook.py")
+    app, client = serve(str(SEED / "clerk_webhook.py"))
 
     def send(event: dict[str, Any]) -> int:
         body, headers = testing.signed("svix", event, SECRETS["CLERK_WEBHOOK_SECRET"], now=NOW, id="msg_1")
@@ -299,7 +378,7 @@ def test_every_route_of_the_shop_is_proper_wsgi(serve: Serve) -> None:
 def test_own_tokens(serve: Serve) -> None:
     clock = testing.Clock(NOW)
     environment = {"APP_SECRET": "a secret of 32 bytes or more, of this test"}
-    app, client = serve("own_tokens.py", environment=environment, clock=clock)
+    app, client = serve("own_tokens", environment=environment, clock=clock)
     ada = {"email": "Ada@example.com", "password": "correct horse battery"}
 
     def me(access_token: str) -> Any:
