@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Jobs and crons under gunicorn, waitress-serve, granian and uWSGI before any request; two workers on one data directory."""
+"""Jobs and crons under other servers before any request; two workers on one data directory."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ SERVERS = [
     "gunicorn --threads 4 -b 127.0.0.1:{port} wsgi:app",
     "waitress --listen=127.0.0.1:{port} wsgi:app",
     "granian --interface wsgi --workers 1 --blocking-threads 4 --port {port} wsgi:app",
-    "pyuwsgi --master --die-on-term --enable-threads --threads 4 --http-socket 127.0.0.1:{port} --module wsgi:app",
+    "pyuwsgi --master --die-on-term --enable-threads --threads 4 --http-socket 127.0.0.1:{port}"
+    " --module wsgi:app",
 ]
 
 
