@@ -3,7 +3,8 @@
 sender.
 
 HMAC-SHA256 of `id.timestamp.body`, base64, in a space-separated list of `v1,…`. The first complete family of
-headers decides; they are never mixed. Source: docs.svix.com/receiving/verifying-payloads/how-manual.
+headers decides; they are never mixed. Source:
+docs.svix.com/receiving/verifying-payloads/how-manual. How to use it: docs/howto/clerk.md.
 """
 
 from __future__ import annotations
