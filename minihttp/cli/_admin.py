@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
 from ..values import decode, encode_wire
 from . import add_app_arguments, add_app_flag, named_app, opened_app
-from ._http import post
 from ._settings import MisuseError
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ class _Remote:
         return found
 
     def _call(self, kind: str, name: str, args: dict[str, Any]) -> Any:
+        from ._http import post  # 2 MB of memory, which `serve` need not have
+
         body = {"path": name, "args": encode_wire(args), "format": "convex_encoded_json"}
         try:
             url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
