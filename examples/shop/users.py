@@ -34,3 +34,8 @@ def remove(ctx: MutationCtx, user: Any) -> None:
 @internal_query(args={})
 def all(ctx: QueryCtx) -> Any:
     return ctx.db.query("users").collect()
+
+
+@internal_query(args={"id": v.id("users")})
+def get(ctx: QueryCtx, id: str) -> Any:
+    return ctx.db.get(id)
