@@ -26,6 +26,7 @@ from ..logs import message_of
 from ..tracebacks import describe, users_frames
 from ..values import loads, show
 from . import log_ring
+from .references import references
 
 if TYPE_CHECKING:
     from ..data.catalog import TableInfo
@@ -44,12 +45,15 @@ _FUNCTIONS = {
         "tables",
         "documents",
         "document",
+        "references",
         "functions",
         "crons",
         "environment",
         "logs",
+        "log_page",
         "calls",
         "jobs_run",
+        "queue_depth",
     ),
     "mutation": ("insert_document", "replace_document", "delete_document"),
     "action": ("run", "run_cron", "check", "rebuild_indexes"),
@@ -108,6 +112,7 @@ class AppFunctions:
         order: str = "asc",
         limit: float = 50,
         cursor: str | None = None,
+        where: list[dict[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """One page of a table's documents.
 
@@ -118,6 +123,8 @@ class AppFunctions:
             order: "asc" or "desc".
             limit: how many, `MAX_PAGE` at most.
             cursor: the `continueCursor` of the page before, of the same query.
+            where: what else must hold: each a `field`, an `is` (eq, neq, lt, lte, gt or gte) and a `value`. A
+                page then ends after `MAX_PAGE` documents were read, and may be empty before the last one.
 
         Returns:
             `{"page", "isDone", "continueCursor"}`.
@@ -136,7 +143,10 @@ class AppFunctions:
                 )
             pairs = list(zip(fields, values, strict=False))
             query = query.with_index(index or "by_creation_time", lambda q: _equal(q, pairs))
-        page: dict[str, Any] = query.order(order).paginate(num_items=min(limit, MAX_PAGE), cursor=cursor)
+        for condition in where or ():
+            query = _filtered(query, condition)
+        asked = {"numItems": min(limit, MAX_PAGE), "cursor": cursor, "maximumRowsRead": MAX_PAGE}
+        page: dict[str, Any] = query.order(order).paginate(asked)
         return page
 
     def document(self, ctx: Any, id: str) -> dict[str, Any] | None:
@@ -146,6 +156,10 @@ class AppFunctions:
         if row is None:
             return None
         return {"table": row[0], "document": _reader(transaction, row[0]).get(id)}
+
+    def references(self, ctx: Any, ids: list[str]) -> dict[str, Any]:
+        """Which documents refer to some ids of one table, as `references.references`."""
+        return references(ctx.transaction, ids)
 
     def insert_document(self, ctx: Any, table: str, document: Any) -> str:
         """Insert into a table of the app's, checked like any write; returns the id."""
@@ -251,6 +265,14 @@ class AppFunctions:
             return ring.after(int(after), limit=int(limit), **choice)
         return {"lines": [], "last": 0}
 
+    def log_page(self, ctx: Any, before: float | None = None, limit: float = 100, **choice: str) -> list[Any]:
+        """The lines before a number (the last ones without it), the newest first, as `LogRing.before`."""
+        number = float("inf") if before is None else before
+        choice = {"route": "", **choice}
+        return [
+            line for ring in log_ring.installed() for line in ring.before(number, limit=int(limit), **choice)
+        ]
+
     def calls(self, ctx: Any) -> list[dict[str, Any]]:
         """How often each function ran in this process, as `CallStatistics.rows`; the framework's too."""
         return self._runner.statistics.rows()
@@ -258,6 +280,10 @@ class AppFunctions:
     def jobs_run(self, ctx: Any) -> list[list[int]]:
         """How many jobs this process ran in each minute of the last day, as `CallStatistics.jobs`."""
         return self._runner.statistics.jobs()
+
+    def queue_depth(self, ctx: Any) -> list[list[int]]:
+        """How many jobs were due and waited in each minute of the last day, as `CallStatistics.queue`."""
+        return self._runner.statistics.queue()
 
     # ------------------------------------------------------------ keeping it safe
 
@@ -347,6 +373,18 @@ def _equal(index_range: Any, pairs: list[tuple[str, Any]]) -> Any:
     for field, value in pairs:
         index_range = index_range.eq(field, value)
     return index_range
+
+
+_COMPARISONS = ("eq", "neq", "lt", "lte", "gt", "gte")
+
+
+def _filtered(query: Any, condition: Mapping[str, Any]) -> Any:
+    field, comparison = condition.get("field"), condition.get("is", "eq")
+    if not isinstance(field, str) or comparison not in _COMPARISONS:
+        raise DocumentError(
+            "InvalidFilter", f"a condition has a field, and is one of {', '.join(_COMPARISONS)}"
+        )
+    return query.filter(lambda q: getattr(q, comparison)(q.field(field), condition.get("value")))
 
 
 def _table_row(transaction: Transaction, name: str, info: TableInfo | None) -> dict[str, Any]:

@@ -110,6 +110,14 @@ def networks(value: Any) -> str:
         raise ValueError("an IP address, or * for any") from None
 
 
+def address(value: Any) -> str:
+    """`127.0.0.1:8081`, or `[::1]:8081`."""
+    host, _, port = text(value).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535 or (":" in host and host[:1] != "["):
+        raise ValueError("an address with a port, such as 127.0.0.1:8081")
+    return str(value)
+
+
 def url(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"https?://[!-~]+", value):
         raise ValueError("a URL such as https://api.example.com")
@@ -198,6 +206,9 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "auth_jwks": Option(None, "URL, file or data: URI of its keys; by discovery if absent", text),
     "forward": Option(None, "URL to which the ready-made webhook inbox passes deliveries on", url),
     "dashboard": Option("read", "what /_/ does for the admin key", one_of("off", "read", "write")),
+    "dashboard_listen": Option(
+        None, "a port of its own for /_/ of the dashboard, such as 127.0.0.1:8081", address
+    ),
     "backup": Option(None, "folder for backups that are made while it serves: docs/backup.md", text),
     "backup_every": Option(6 * 3_600.0, "how often, such as 30m or 6h", duration),
     "backup_keep": Option(28, "how many backups stay", whole(1, 100_000)),

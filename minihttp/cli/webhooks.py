@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import webhooks
 from ..errors import ConfigurationError, FunctionNotFoundError, MinihttpError, WebhookError
+from ..inbox.refusals import explain_refusal
 from ..webhooks.explain import explain
 from ..webhooks.provider import resolve_secrets
 from ..webhooks.samples import sample
@@ -139,25 +140,7 @@ def _explain(inbox: Access, args: argparse.Namespace) -> int:
     row = inbox.query("_webhooks:show", id=args.id)
     if row["state"] != "refused":
         return _say([f"{args.id} was not refused: it is {row['state']}"], args)
-    declared = {endpoint.path: endpoint for endpoint in inbox.endpoints()}
-    if row["endpoint"] not in declared:
-        raise MinihttpError(f"the app has no webhook {row['endpoint']} any more")
-    known = {path: _set_secrets(endpoint.provider, args.environ) for path, endpoint in declared.items()}
-    provider, secrets = declared[row["endpoint"]].provider, known.pop(row["endpoint"])
-    if not secrets:
-        raise ConfigurationError(f"{', '.join(provider.secret_names)} is not set here")
-    others = {
-        name: secret for found in known.values() for name, secret in found.items() if name not in secrets
-    }
-    error = WebhookError(row["reason"], row["error"])
-    kept = (row["body"], row["headers"])
-    return _say(
-        explain(error, provider.verifier, *kept, secrets, others=others, url=provider.public_url), args
-    )
-
-
-def _set_secrets(provider: Any, environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[name] for name in provider.secret_names if environ.get(name)}
+    return _say(explain_refusal(row, inbox.endpoints(), args.environ), args)
 
 
 # ---------------------------------------------------------------- without an inbox

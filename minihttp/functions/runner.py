@@ -208,7 +208,7 @@ class Runner:
 
     def _finish(self, function: Function, ctx: Any, args: dict[str, Any], then: Then | None = None) -> Any:
         started, outer, failed = time.perf_counter(), running.name, True
-        running.name = function.name
+        running.name, running.call = function.name, ctx._call
         try:
             value = function.handler(ctx, **args)
             if function.returns is not None:

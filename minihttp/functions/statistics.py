@@ -14,9 +14,10 @@ _KEPT = 512  # durations of a function, for its percentiles
 
 
 class _Running(threading.local):
-    """The function that runs in this thread; log lines are marked with it."""
+    """The function that runs in this thread, and its `CallInfo`: log lines are marked with them."""
 
     name = ""
+    call: Any = None
 
 
 running = _Running()
@@ -32,6 +33,7 @@ class CallStatistics:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._jobs: dict[int, int] = {}
+        self._queue: dict[int, int] = {}
         self._lock = threading.Lock()
         self._calls: dict[str, tuple[list[int], deque[float]]] = {}
 
@@ -48,17 +50,37 @@ class CallStatistics:
 
     def ran_job(self) -> None:
         """Count one run of a job, in its minute."""
-        minute = int(self._clock() // 60)
         with self._lock:
-            if minute not in self._jobs:
-                for old in [number for number in self._jobs if number <= minute - _MINUTES]:
-                    del self._jobs[old]
+            minute = self._begin_minute(self._jobs)
             self._jobs[minute] = self._jobs.get(minute, 0) + 1
+
+    def saw_queue(self, count: Callable[[], int]) -> None:
+        """Note how many jobs are due and wait, once a minute."""
+        with self._lock:
+            minute = self._begin_minute(self._queue)
+            if minute in self._queue:
+                return
+            self._queue[minute] = 0
+        depth = count()
+        with self._lock:
+            self._queue[minute] = depth
+
+    def _begin_minute(self, counts: dict[int, int]) -> int:
+        minute = int(self._clock() // 60)
+        if minute not in counts:
+            for old in [number for number in counts if number <= minute - _MINUTES]:
+                del counts[old]
+        return minute
 
     def jobs(self) -> list[list[int]]:
         """How many jobs ran in the last day: pairs of a minute (of Unix time) and a number, without zeros."""
         with self._lock:
             return [[minute, count] for minute, count in self._jobs.items()]
+
+    def queue(self) -> list[list[int]]:
+        """How many jobs were due and waited in the last day: pairs of a minute and a number, where known."""
+        with self._lock:
+            return [[minute, depth] for minute, depth in self._queue.items()]
 
     def rows(self) -> list[dict[str, Any]]:
         """By name: `name`, `calls`, `errors`, and `p50Ms` and `p95Ms` of the last 512 calls."""

@@ -10,7 +10,7 @@ their own, so that a change of state does not write them again. Knows no HTTP an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ INBOX_TABLES: dict[str, Table] = {
 }
 
 FINISHED = ("done", "dead")
+_READ_FOR_A_PAGE = 1_000
 _AT_ONCE = 100  # rows that one transaction changes: it holds the one write lock
 
 
@@ -183,11 +184,40 @@ class Deliveries:
 
     def newest(self, transaction: Transaction, state: str | None) -> Iterator[Document]:
         """Deliveries (of one state), or with the state "refused" refusals, the newest first."""
+        return iter(self._newest(transaction, state))
+
+    def _newest(self, transaction: Transaction, state: str | None) -> Any:
         query = transaction.system.query(REFUSALS if state == "refused" else DELIVERIES)
-        if state in (None, "refused"):
-            return iter(query.order("desc"))
-        lanes_too = query.with_index("by_queue", lambda q: q.gte("queue", state).lt("queue", f"{state};"))
-        return iter(lanes_too.order("desc"))  # ";" follows the ":" before a lane
+        if state not in (None, "refused"):  # of every lane: ";" follows the ":" before one
+            query = query.with_index("by_queue", lambda q: q.gte("queue", state).lt("queue", f"{state};"))
+        return query.order("desc")
+
+    def page(
+        self,
+        transaction: Transaction,
+        state: str | None,
+        wanted: Mapping[str, str],
+        limit: int,
+        cursor: str | None,
+    ) -> dict[str, Any]:
+        """A page of `newest`.
+
+        Args:
+            wanted: what fields must be; a page then ends after so many rows were read, fitting or not.
+        """
+        query = self._newest(transaction, state)
+        for name, value in wanted.items():
+            query = query.filter(lambda q, name=name, value=value: q.eq(q.field(name), value))
+        asked = {"numItems": limit, "cursor": cursor, "maximumRowsRead": _READ_FOR_A_PAGE}
+        page: dict[str, Any] = query.paginate(asked)
+        return page
+
+    def refused_since(self, transaction: Transaction, endpoint: str, since_ms: float, limit: int) -> int:
+        """How many deliveries of an endpoint were refused since then, counting at most `limit`."""
+        query = transaction.system.query(REFUSALS).with_index(
+            "by_endpoint", lambda q: q.eq("endpoint", endpoint).gte("_creationTime", since_ms)
+        )
+        return len(query.take(limit))
 
     def dead(
         self, transaction: Transaction, wanted: Callable[[Document], bool] | None = None

@@ -7,7 +7,7 @@ of requests: `receive.py` receives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from ..functions.runner import Runner
 
 _FUNCTIONS = {
-    "query": ("list", "show"),
+    "query": ("list", "page", "show", "find", "endpoints"),
     "mutation": ("run_mutation", "ended", "replay", "retry_dead", "prune"),
     "action": ("run_action",),
 }
+
+
+_DAY_MS = 86_400_000.0
+_LOOKED_AT = 200
+_COUNTED = 101
 
 
 class WebhookFunctions:
@@ -109,6 +114,47 @@ class WebhookFunctions:
         transaction = ctx.transaction
         rows = islice(self._rows.newest(transaction, state), int(limit))
         return [self._with_job(transaction, row) for row in rows]
+
+    def page(
+        self,
+        ctx: SystemCtx,
+        state: str | None = None,
+        endpoint: str | None = None,
+        event_type: str | None = None,
+        limit: float = 50,
+        cursor: str | None = None,
+    ) -> Document:
+        """A page of what `list` lists: `page`, `isDone` and `continueCursor`."""
+        transaction = ctx.transaction
+        asked = {"endpoint": endpoint, "eventType": event_type}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        found = self._rows.page(transaction, state, wanted, int(limit), cursor)
+        return {**found, "page": [self._with_job(transaction, row) for row in found["page"]]}
+
+    def find(self, ctx: SystemCtx, endpoint: str, delivery_id: str) -> Document | None:
+        """The delivery with the provider's id, or None."""
+        return self._rows.find(ctx.transaction, endpoint, delivery_id)
+
+    def endpoints(self, ctx: SystemCtx) -> Sequence[Document]:
+        """Every endpoint: `path`, `provider`, `isReady` (its secret is set), `lastSuccess` (milliseconds, of
+        the newest `_LOOKED_AT` that are done; else None), and `refused` in 24 hours, at most `_COUNTED`.
+        """
+        transaction = ctx.transaction
+        done = list(islice(self._rows.newest(transaction, "done"), _LOOKED_AT))
+        last: dict[str, float] = {}
+        for row in done:
+            last[row["endpoint"]] = max(row["completedAt"], last.get(row["endpoint"], 0.0))
+        since_ms = self._rows.now_ms() - _DAY_MS
+        return [
+            {
+                "path": path,
+                "provider": endpoint.provider.name,
+                "isReady": bool(getattr(endpoint, "secrets", None)),
+                "lastSuccess": last.get(path),
+                "refused": self._rows.refused_since(transaction, path, since_ms, _COUNTED),
+            }
+            for path, endpoint in self._endpoints.items()
+        ]
 
     def show(self, ctx: SystemCtx, id: str) -> Document:
         """A delivery or a refusal with its body, if that was kept."""

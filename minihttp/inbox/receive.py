@@ -96,7 +96,7 @@ class Endpoint(EndpointOptions):
         if answer is not None:
             return Response.json(answer)
         acknowledgement = self.acknowledge(delivery)
-        store = partial(self._database.submit, self._storing(delivery))
+        store = partial(self._database.submit, self._storing(delivery, request.id))
 
         def respond(stored: Any, error: BaseException | None) -> Response:
             if error is not None:
@@ -115,7 +115,7 @@ class Endpoint(EndpointOptions):
         headers = {"X-Content-Type-Options": "nosniff"}
         return Response(answer, headers=headers) if isinstance(answer, str) else Response.json(answer)
 
-    def _storing(self, delivery: Delivery) -> Callable[[Transaction], Document]:
+    def _storing(self, delivery: Delivery, request_id: str) -> Callable[[Transaction], Document]:
         body_hash = hashlib.sha256(delivery.body).hexdigest()
         known_id = self.provider.delivery_id(delivery)
         delivery_id = known_id or f"none:{secrets.token_hex(16)}"
@@ -136,6 +136,8 @@ class Endpoint(EndpointOptions):
         if lane is not None:
             row["lane"] = lane
         run = self.job_for(delivery_id)
+        if run is not None:
+            run["requestId"] = request_id
         add = self._rows.insert(row, delivery.body, run)
 
         def store(transaction: Transaction) -> Document:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..functions.context import SystemCtx
     from ..functions.registry import Registry
 
-_FUNCTIONS = {"query": ("list", "show"), "mutation": ("retry", "cancel")}
+_FUNCTIONS = {"query": ("list", "page", "show"), "mutation": ("retry", "cancel")}
 
 
 class JobFunctions:
@@ -31,7 +31,27 @@ class JobFunctions:
     def list(self, ctx: SystemCtx, state: str | None = None, limit: float = 50) -> list[Document]:
         """Jobs as `JobStore.by_state` orders them, without what may be large: arguments and results."""
         rows = self._store.by_state(ctx.transaction, state, int(limit))
-        return [{name: row[name] for name in row.keys() - _LARGE} for row in rows]
+        return [_small(row) for row in rows]
+
+    def page(
+        self,
+        ctx: SystemCtx,
+        state: str | None = None,
+        name: str | None = None,
+        request_id: str | None = None,
+        limit: float = 50,
+        cursor: str | None = None,
+    ) -> Document:
+        """A page of what `list` lists, as `JobStore.page`: `page`, `isDone` and `continueCursor`.
+
+        Args:
+            name: only jobs of this function.
+            request_id: only jobs that this request scheduled.
+        """
+        asked = {"name": name, "requestId": request_id}
+        wanted = {field: value for field, value in asked.items() if value is not None}
+        found = self._store.page(ctx.transaction, state, wanted, int(limit), cursor)
+        return {**found, "page": [_small(row) for row in found["page"]]}
 
     def show(self, ctx: SystemCtx, id: str) -> Document | None:
         """A job, or None when it has been removed."""
@@ -49,3 +69,7 @@ class JobFunctions:
 
 
 _LARGE = {"args", "result", "onComplete"}
+
+
+def _small(row: Document) -> Document:
+    return {name: row[name] for name in row.keys() - _LARGE}

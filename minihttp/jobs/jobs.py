@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JOB_TABLES", "Jobs"]
 log = logging.getLogger("minihttp.jobs")
+_COUNTED = 1_000  # jobs of a pool that are due, for the plot of the queue
 _CHORES_SECONDS = 60.0  # after which another process may remove what has expired
 
 
@@ -174,8 +175,12 @@ class Jobs:
             self._next_maintenance = now + (seconds if self._alone else min(seconds, 30.0)) / 3
             if self._clean_up():
                 self._next_maintenance = now
+            self._runner.statistics.saw_queue(self._count_due)
         next_cron_ms = self._crons.tick()
         return self.store.now_ms() if self._next_maintenance <= now else next_cron_ms
+
+    def _count_due(self) -> int:
+        return self._database.read(lambda transaction: self.store.count_due(transaction, _COUNTED))
 
     def _clean_up(self) -> bool:
         """Returns whether some remain: due jobs do not wait until all that has expired is removed."""

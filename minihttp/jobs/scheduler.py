@@ -203,7 +203,10 @@ class Scheduler:
                 "ScheduledFunctionArgumentsTooLarge",
                 f"The arguments of {found.name} take {size} bytes, the limit of a scheduled call is {limit}.",
             )
-        row = new_row(found.name, args, found.kind, due_ms, **self._options)
+        options = dict(self._options)
+        if self._call is not None and self._call.request_id is not None:
+            options["requestId"] = self._call.request_id
+        row = new_row(found.name, args, found.kind, due_ms, **options)
         prepared = self._store.prepare(row)
         job_id: str = self._write(lambda transaction: self._add(transaction, row, prepared, size))
         return job_id

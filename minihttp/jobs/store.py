@@ -42,6 +42,8 @@ DONE = ("success", "failed", "canceled")
 STATES = ("pending", "inProgress", *DONE)
 PENDING = "pending:"
 CLAIMED = "claimed:"
+_PENDING_END = "pending;"  # what follows every queue of pending jobs
+_READ_FOR_A_PAGE = 1_000
 _CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it runs; renewed
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 
@@ -55,7 +57,7 @@ def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **opti
         due_ms: when it is to run, in milliseconds since the epoch.
         options: `lane` (instead of the kind: "pool:" and the name of a pool) and `maxParallel` of it,
             `retry` (a policy), `onComplete` (name and args; `unless` lists ends that it is not for),
-            `completes` (the job whose `onComplete` this is).
+            `completes` (the job whose `onComplete` this is), `requestId` (of the request that schedules it).
     """
     row = {"name": name, "args": [args], "scheduledTime": due_ms, "attempts": 0}
     return row | _pending(options.get("lane", kind), due_ms) | options
@@ -303,6 +305,42 @@ class JobStore:
             jobs = jobs.with_index("by_queue", lambda q: q.eq("queue", state))
         found: list[Document] = jobs.order("desc").take(limit)
         return found
+
+    def page(
+        self,
+        transaction: Transaction,
+        state: str | None,
+        wanted: Mapping[str, str],
+        limit: int,
+        cursor: str | None,
+    ) -> dict[str, Any]:
+        """A page of `by_state`; the pending ones pool by pool.
+
+        Args:
+            wanted: what fields must be; a page then ends after so many rows were read, fitting or not.
+        """
+        query = transaction.system.query(JOBS)
+        if state == "pending":
+            query = query.with_index("by_queue", lambda q: q.gte("queue", PENDING).lt("queue", _PENDING_END))
+        elif state is not None:
+            query = query.with_index("by_queue", lambda q: q.eq("queue", state))
+        for name, value in wanted.items():
+            query = query.filter(lambda q, name=name, value=value: q.eq(q.field(name), value))
+        asked = {"numItems": limit, "cursor": cursor, "maximumRowsRead": _READ_FOR_A_PAGE}
+        page: dict[str, Any] = query.order("asc" if state == "pending" else "desc").paginate(asked)
+        if state == "pending" and cursor is None:
+            claimed = chain(
+                *(self.due_jobs(transaction, q, limit) for q in self._queues(transaction, CLAIMED))
+            )
+            fitting = [row for row in claimed if all(row.get(n) == value for n, value in wanted.items())]
+            page["page"] = fitting + page["page"]
+        return page
+
+    def count_due(self, transaction: Transaction, limit: int) -> int:
+        """How many jobs are due and wait, counting at most `limit` of a pool."""
+        now = self.now_ms()
+        queues = self._queues(transaction, PENDING)
+        return sum(len(self.due_jobs(transaction, queue, limit, now)) for queue in queues)
 
     def pools(self, transaction: Transaction) -> Iterator[str]:
         """The pools in which jobs are waiting: one seek each, however many jobs there are."""
