@@ -43,6 +43,7 @@ _METAVARS: dict[Any, str] = {  # what a value is, in `--help`: by the setting's 
     "data": "PLACE",
     "files": "PLACE",
     "backup": "DIR",
+    "dashboard_listen": "ADDRESS:PORT",
     "auth_issuer": "URL",
     "auth_audience": "NAME",
     "auth_jwks": "PLACE",

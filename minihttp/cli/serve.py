@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from ..app.wsgi import App
     from ..dashboard import Installed
     from ..logs import Served
+    from ..server import Server
 
 HELP = "serve an app over HTTP"
 _MAX_ROUTES_SHOWN = 40
 _IN_USE = "stop it first, or name another directory with --data"
+_DASHBOARD_THREADS = 4
+_DEVELOPMENT_KEY = "_MINIHTTP_DEVELOPMENT_KEY"  # of the parent of --reload, for its children
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
@@ -66,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         from ._reload import reload
 
         listener = server.bind(settings["host"], settings["port"])
-        return reload(args.argv, args.target or ".", listener, args.shell_environ)
+        environ = {**args.shell_environ, _DEVELOPMENT_KEY: secrets.token_urlsafe(32)}
+        return reload(args.argv, args.target or ".", listener, environ)
     if settings["forward"]:
         if target_of(args) != INBOX_TARGET:
             raise MisuseError("--forward is for the ready-made inbox, of a folder without an app")
@@ -74,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     app = load_app(args)
     _ensure_temporary_folder(app.options.data)
     is_development = app.options.development or args.fd is not None  # below --reload
-    opened = _open_dashboard(app, settings["dashboard"], is_development)
+    opened = _open_dashboard(app, args, settings, is_development)
+    beside = _dashboard_server(opened, settings)
     reports: list[Callable[[Served], None]] = [logs.access_line]
     if app.metrics is not None:
         reports.append(app.metrics.record)
@@ -93,7 +98,10 @@ def run(args: argparse.Namespace) -> int:
             min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
             max_spooled_bytes=app.limits.max_spooled_bytes,
             report=reports[0] if len(reports) == 1 else _all(reports),
-            ready=lambda bound: logs.say(banner(app, bound.url, bound.host, opened)),
+            ready=lambda bound: logs.say(
+                banner(app, bound.url, bound.host, opened, beside.url if beside is not None else None)
+            ),
+            beside=beside,
         )
     stopped.set()
     return 0
@@ -113,8 +121,11 @@ def _serve_plainly(args: argparse.Namespace, settings: Settings) -> int:
 
     if args.reload:
         raise ConfigurationError("--reload needs waitress: pip install waitress")
+    if settings["dashboard_listen"]:
+        raise ConfigurationError("--dashboard-listen needs waitress: pip install waitress")
     app = load_app(args)
     _ensure_temporary_folder(app.options.data)
+    opened = _open_dashboard(app, args, settings, app.options.development)
     stopped = _backups.start(app, settings)
     with in_use_means(_IN_USE):
         _wsgiref.serve(
@@ -122,8 +133,8 @@ def _serve_plainly(args: argparse.Namespace, settings: Settings) -> int:
             host=settings["host"],
             port=settings["port"],
             grace_seconds=settings["grace"],
-            report=logs.access_line,
-            ready=lambda bound: logs.say(f"{banner(app, bound.url)}\n  note: {_wsgiref.LACKS}"),
+            report=_all([logs.access_line, *([opened.activity.record] if opened is not None else [])]),
+            ready=lambda bound: logs.say(f"{banner(app, bound.url, '', opened)}\n  note: {_wsgiref.LACKS}"),
         )
     stopped.set()
     return 0
@@ -144,21 +155,64 @@ def _ensure_temporary_folder(data: str) -> None:
         )
 
 
-def _open_dashboard(app: App, mode: str, is_development: bool) -> Installed | None:
+def _open_dashboard(
+    app: App, args: argparse.Namespace, settings: Settings, is_development: bool
+) -> Installed | None:
     """The dashboard, where an admin key is set; in development without one the banner's link opens it."""
     from ..dashboard import install, install_welcome
 
     if is_development:
         install_welcome(app)
-    key = secrets.token_urlsafe(32) if is_development and not app.has_admin_key else None
-    return install(app, mode, key)
+    key = None
+    if is_development and not app.has_admin_key:  # the same one after a reload: sessions go on
+        key = args.environ.get(_DEVELOPMENT_KEY) or secrets.token_urlsafe(32)
+    listen = settings["dashboard_listen"] or ""
+    host = listen.rpartition(":")[0].strip("[]")
+    return install(app, settings["dashboard"], key, name=_name_of(args.target or "."), listens_on=host)
 
 
-def banner(app: App, url: str, host: str = "", dashboard: Installed | None = None) -> str:
+def _dashboard_server(opened: Installed | None, settings: Settings) -> Server | None:
+    """The server of `--dashboard-listen`."""
+    listen = settings["dashboard_listen"]
+    if not listen:
+        return None
+    if opened is None:
+        raise ConfigurationError(
+            "--dashboard-listen needs a dashboard: set MINIHTTP_ADMIN_KEY, and --dashboard read or write"
+        )
+    from ..server import Server
+
+    host, _, port = listen.rpartition(":")
+    return Server(
+        opened.on_its_own_port,
+        host=host,
+        port=int(port),
+        threads=_DASHBOARD_THREADS,
+        grace_seconds=settings["grace"],
+        trusted_proxy=settings["trusted_proxy"],
+        trusted_proxy_hops=settings["trusted_proxy_hops"],
+        report=logs.access_line,
+    )
+
+
+def _name_of(target: str) -> str:
+    """What the app is called: the name of its folder or file."""
+    path = target if os.path.exists(target) else target.partition(":")[0]
+    return os.path.basename(os.path.realpath(path)).removesuffix(".py")
+
+
+def banner(
+    app: App,
+    url: str,
+    host: str = "",
+    dashboard: Installed | None = None,
+    dashboard_url: str | None = None,
+) -> str:
     """What a person wants to know once the server listens: where, what, and what is missing.
 
     Args:
         host: the address that it is bound to, where that is not the one in `url`.
+        dashboard_url: where the dashboard is, where that is not `url`.
     """
     rows = route_rows(app)
     width = max((len(row["method"]) for row in rows), default=0)
@@ -169,7 +223,7 @@ def banner(app: App, url: str, host: str = "", dashboard: Installed | None = Non
         lines.append(f"  and {len(rows) - _MAX_ROUTES_SHOWN} more: see `routes`")
     if dashboard is not None:
         shows_link = sys.stderr.isatty() or not app.has_admin_key  # a log must not hold what opens it
-        lines.append(f"  dashboard: {url}{dashboard.link() if shows_link else '/_/'}")
+        lines.append(f"  dashboard: {dashboard_url or url}{dashboard.link() if shows_link else '/_/'}")
     lines += [f"  warning: {warning}" for warning in secret_warnings(app)]
     lines += [f"  note: {note}" for note in secret_notes(app)]
     if app.options.development and host and not is_loopback(host):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -132,7 +133,9 @@ class Server:
         return self.grace_seconds if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
 
-def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings: Any) -> None:
+def serve(
+    app: Any, *, ready: Callable[[Server], None] | None = None, beside: Server | None = None, **settings: Any
+) -> None:
     """Serves `app` until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
 
     Runs in the main thread, which alone may set signal handlers.
@@ -141,6 +144,7 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
         app: an `App`, which is prepared before the first request and closed after the last; or any WSGI
             callable.
         ready: called with the `Server` once it listens and the app is prepared.
+        beside: another server, of the same app, that serves as long as this one.
         settings: as for `Server`.
 
     Raises:
@@ -153,16 +157,24 @@ def serve(app: Any, *, ready: Callable[[Server], None] | None = None, **settings
             signal.signal(name, signal.SIG_DFL)
         server.stop()
 
+    other = threading.Thread(target=beside.run, name="minihttp-beside") if beside is not None else None
     try:
         getattr(app, "listen_on", _nothing)(server.host, settings.get("host", server.host))
         getattr(app, "prepare", _nothing)()
         for name in DRAIN_SIGNALS:
             signal.signal(name, on_signal)
+        if other is not None:
+            other.start()
         if ready is not None:
             ready(server)
         server.run()
     finally:
         server.close()
+        if beside is not None and other is not None:
+            beside.stop()
+            if other.is_alive():
+                other.join()
+            beside.close()
         getattr(app, "close", _nothing)(server.seconds_left)
 
 
