@@ -44,9 +44,9 @@ EDGES = {
     "files auth functions key_store rate_limit jobs snapshot inbox",
     "testing": "app",
     "server": "errors limits logs http",
-    "dashboard": "errors tracebacks logs values http app",
+    "dashboard": "errors logs values http data key_store inbox app",
     "cli": "errors limits logs watchdog settings values http webhooks data "
-    "files auth functions key_store jobs snapshot app server dashboard",
+    "files auth functions key_store jobs snapshot inbox app server dashboard",
     "__main__": "cli",
 }
 ROOMS: dict[str, set[str]] = {room: set(below.split()) for room, below in EDGES.items()}

@@ -7,58 +7,102 @@ command line does. Its pages are loaded when the first one is asked for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, HTTPError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from ..app.wsgi import App
     from ..http.request import Request
     from ..http.response import Response
     from .activity import Activity
+    from .session import Sessions
     from .site import Dashboard
 
 __all__ = ["MODES", "Installed", "install", "install_welcome"]
 
 MODES = ("off", "read", "write")
+_PORT_OF_ITS_OWN = "minihttp.dashboard"
 
 
 class Installed:
-    """The dashboard of one app, which is made when somebody first asks for a page or a link.
+    """The dashboard of one app. Its pages are loaded when somebody first asks for one.
 
-    Attributes:
-        activity: what the server reports to: `activity.record` takes each `Served`.
+    Args:
+        app: the app.
+        admin_key: what opens it.
+        may_write: whether it changes things; otherwise every change is 403.
+        activity: what is plotted: `activity.record` takes each `Served` of the server.
+        name: what the app is called on every page.
+        listens_on: the host of a port of its own; then the app's own port has no dashboard.
     """
 
-    def __init__(self, app: App, admin_key: str, may_write: bool, activity: Activity) -> None:
-        self._app = app
-        self._admin_key = admin_key
-        self._may_write = may_write
+    def __init__(
+        self, app: App, admin_key: str, may_write: bool, activity: Activity, name: str, listens_on: str = ""
+    ) -> None:
+        self.app = app
+        self.may_write = may_write
         self.activity = activity
-        self._dashboard: Dashboard | None = None
+        self.name = name
+        self.listens_on = listens_on
+        self._admin_key = admin_key
 
-    @property
-    def dashboard(self) -> Dashboard:
-        if self._dashboard is None:
-            from .site import Dashboard
+    @cached_property
+    def sessions(self) -> Sessions:
+        from .session import Sessions
 
-            self._dashboard = Dashboard(self._app, self._admin_key, self._may_write, self.activity)
-        return self._dashboard
+        return Sessions(self._admin_key, self.app.options.clock)
+
+    @cached_property
+    def _dashboard(self) -> Dashboard:
+        from .site import Dashboard
+
+        return Dashboard(self)
 
     def link(self) -> str:
         """The path of a link that opens one session within ten minutes: `/_/login?code=…`."""
-        return f"/_/login?code={self.dashboard.sessions.make_link()}"
+        return f"/_/login?code={self.sessions.make_link()}"
 
     def __call__(self, ctx: object, request: Request) -> Response:
-        return self.dashboard.handle(request)
+        if self.listens_on and _PORT_OF_ITS_OWN not in request.environ:
+            raise HTTPError(404, "Not found")
+        return self._dashboard.handle(request)
+
+    def on_its_own_port(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The WSGI callable of `--dashboard-listen`: the app below `/_/`, and nothing else of it."""
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/_/"):
+            environ[_PORT_OF_ITS_OWN] = True
+            return self.app(environ, start_response)
+        found = path in ("", "/")
+        start_response(
+            "303 See Other" if found else "404 Not Found",
+            [
+                ("Content-Length", "0"),
+                *([("Location", f"{environ.get('SCRIPT_NAME', '')}/_/")] if found else []),
+            ],
+        )
+        return [b""]
 
 
-def install(app: App, mode: str = "read", admin_key: str | None = None) -> Installed | None:
+def install(
+    app: App,
+    mode: str = "read",
+    admin_key: str | None = None,
+    *,
+    name: str = "minihttp",
+    listens_on: str = "",
+) -> Installed | None:
     """Open the dashboard of an app below `/_/`, before the app serves its first request.
 
     Args:
         mode: "read" shows, "write" changes too, "off" does nothing.
         admin_key: what opens it; by default the app's own.
+        name: what the app is called on its pages.
+        listens_on: the host of a port of its own; the app's own port then answers 404.
 
     Returns:
         What was installed; None for "off", and where there is no admin key.
@@ -76,7 +120,7 @@ def install(app: App, mode: str = "read", admin_key: str | None = None) -> Insta
 
     log_ring.install()
     activity = Activity([declared.path for declared in app.http.webhooks], app.options.clock)
-    installed = Installed(app, key, mode == "write", activity)
+    installed = Installed(app, key, mode == "write", activity, name, listens_on)
     app.system_handlers["/_/"] = installed
     return installed
 
@@ -85,9 +129,11 @@ def install_welcome(app: App) -> None:
     """Show `GET /` of an app that has no such route: its routes, and how to go on. For development."""
 
     def answer(ctx: object, request: Request) -> Response:
-        from .site import standalone
+        from .site import is_loopback, standalone
         from .welcome import welcome
 
+        if not is_loopback(request):  # another site's name, pointed here (DNS rebinding)
+            raise HTTPError(421, "This page answers on loopback addresses only")
         return standalone(request, "It runs · minihttp", welcome(app, request.origin))
 
     def style(ctx: object, request: Request) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import HTTPError
 from .html import join, tag
-from .view import Page, Redirect, View, preview, state, table
+from .view import Page, Redirect, View, code, first_line, state, table
 
 
 def page(view: View, rest: list[str]) -> Page | None:
@@ -16,25 +16,45 @@ def page(view: View, rest: list[str]) -> Page | None:
     rows = [
         (
             cron["name"],
-            cron["function"],
-            tag("code", cron["schedule"]),
+            view.link(cron["function"], "functions", *cron["function"].split("/")),
+            _said(cron["schedule"]),
             view.when(cron["nextRun"]),
             view.when(cron["lastRun"]),
-            state(cron["lastState"]) if cron["lastState"] else "–",
-            preview(cron["lastError"] or "", 80),
+            state(cron["lastState"]) if cron["lastState"] else "",
+            first_line(cron["lastError"] or ""),
             view.button("Run now", "crons", cron["name"]),
         )
         for cron in view.call("_app:crons")
     ]
     empty = "No crons. Make some with Crons() in crons.py, or App(crons=…)."
-    heads = ("Cron", "Function", "Schedule", "Next run", "Last run", "State", "Error", "")
-    said = tag("p", f"{view.asked('ran')} has run.", role="status") if view.asked("ran") else None
-    return Page("Crons", join([said, table(heads, rows, empty)]))
+    heads = ("Cron", "Function", "Schedule (UTC)", "Next run", "Last run", "State", "Error", "")
+    return Page("Crons", table(heads, rows, empty))
 
 
 def change(view: View, form: Any, rest: list[str]) -> Redirect:
     match rest:
         case [name]:
-            view.call("_app:run_cron", name=name)
-            return Redirect(view.path("crons", ran=name), f"ran cron {name}")
+            done = view.call("_app:run_cron", name=name)
+            shown = [tag("h2", "It failed"), code(done["error"])] if done["error"] else []
+            logged = [tag("h2", "Log lines"), code("\n".join(done["logs"]))] if done["logs"] else []
+            return Redirect(view.path("crons"), f"ran cron {name}", join([*shown, *logged]))
     raise HTTPError(404, "There is nothing to change here")
+
+
+def _said(schedule: Any) -> Any:
+    """`every 5 minutes`, `daily at 03:30`."""
+    kind, clock = schedule["type"], f"at {_two(schedule, 'hourUTC')}:{_two(schedule, 'minuteUTC')}"
+    match kind:
+        case "interval":
+            given = [f"{value:g} {name}" for name, value in schedule.items() if name != "type"]
+            return f"every {' '.join(given)}"
+        case "hourly":
+            return f"hourly at :{_two(schedule, 'minuteUTC')}"
+        case "cron":
+            return tag("code", schedule["cron"])
+    day = schedule.get("dayOfWeek") or (f"day {schedule['day']:g}" if "day" in schedule else "")
+    return f"{kind}{', ' if day else ''}{day} {clock}"
+
+
+def _two(schedule: Any, name: str) -> str:
+    return f"{int(schedule.get(name) or 0):02}"

@@ -1,23 +1,40 @@
 # SPDX-License-Identifier: MIT
-"""Tables and documents: look along an index, page by cursor, change one."""
+"""Tables and documents: look along an index, filter, page by cursor, change one."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import HTTPError
 from ..http.response import Response
-from ..values import encode_wire
+from ..values import Int64, encode_wire
 from .html import Safe, join, tag
-from .view import Page, Redirect, View, code, entry, fields, options, pages, parse_fields, preview, table
+from .view import (
+    Page,
+    Redirect,
+    View,
+    code,
+    entry,
+    fields,
+    options,
+    pages,
+    parse_fields,
+    parse_value,
+    preview,
+    short,
+    table,
+    without_credentials,
+)
 
 _PAGE_DOCUMENTS = 50
-_EXPORTED_DOCUMENTS = 1_000
+_EXPORTED_AT_ONCE = 500
 _MAX_COLUMNS = 6
 _SYSTEM_FIELDS = ("_id", "_creationTime")
+_COMPARISONS = (("eq", "="), ("neq", "≠"), ("lt", "<"), ("lte", "≤"), ("gt", ">"), ("gte", "≥"))
 
 
 def page(view: View, rest: list[str]) -> Page | Response | None:
@@ -34,19 +51,21 @@ def page(view: View, rest: list[str]) -> Page | Response | None:
 
 
 def change(view: View, form: Any, rest: list[str]) -> Redirect:
+    document = str(form.get("document") or "")
     match rest:
         case [name, "new"]:
-            id = view.call(
-                "_app:insert_document", table=name, document=parse_fields(str(form.get("document") or ""))
-            )
+            id = view.call("_app:insert_document", table=name, document=parse_fields(document))
             return Redirect(view.path("data", name, id), f"inserted {name} {id}")
         case [name, id, "delete"]:
             view.call("_app:delete_document", id=id)
             return Redirect(view.path("data", name), f"deleted {name} {id}")
         case [name, id]:
-            view.call("_app:replace_document", id=id, document=parse_fields(str(form.get("document") or "")))
+            view.call("_app:replace_document", id=id, document=parse_fields(document))
             return Redirect(view.path("data", name, id), f"changed {name} {id}")
     raise HTTPError(404, "There is nothing to change here")
+
+
+# ------------------------------------------------------------ tables
 
 
 def _tables(view: View) -> Page:
@@ -55,8 +74,8 @@ def _tables(view: View) -> Page:
         (
             view.link(row["name"], "data", row["name"]),
             f"{row['documents']:,}{'+' if row['isCapped'] else ''}",
-            ", ".join(row["indexes"]) or "–",
-            "in the schema" if row["isDeclared"] else "not in the schema",
+            ", ".join(row["indexes"]) or tag("span", "none", class_="muted"),
+            "" if row["isDeclared"] else "not in the schema",
         )
         for row in view.call("_app:tables", system=system)
     ]
@@ -66,49 +85,8 @@ def _tables(view: View) -> Page:
         if system
         else view.link("The framework's own tables", "data", system="1")
     )
-    return Page(
-        "Data", join([table(("Table", "Documents", "Indexes", ""), rows, empty, [1]), tag("p", other)])
-    )
-
-
-def _documents(view: View, name: str) -> Page | Response:
-    info = _table(view, name)
-    index, eq, order = view.asked("index"), view.asked("eq"), view.asked("order", "asc")
-    form = view.asked("format")
-    query: dict[str, Any] = {"index": index, "eq": eq, "order": order if order != "asc" else ""}
-    asked: dict[str, Any] = {"table": name, "order": order, "cursor": view.asked("cursor") or None}
-    if index:
-        asked["index"] = index
-    if eq:
-        values = parse_fields(eq)
-        asked["eq"] = values if isinstance(values, list) else [values]
-    found = view.call("_app:documents", limit=_EXPORTED_DOCUMENTS if form else _PAGE_DOCUMENTS, **asked)
-    if form:
-        return _exported(name, form, found["page"])
-    return Page(
-        name,
-        join(
-            [
-                _filter(view, name, info, index, eq, order),
-                _rows(view, name, found["page"]),
-                pages(view, found, "data", name, **query),
-                tag(
-                    "p",
-                    view.link("As JSON lines", "data", name, **query, format="jsonl"),
-                    " · ",
-                    view.link("As CSV", "data", name, **query, format="csv"),
-                    " · ",
-                    view.link("Insert a document", "data", name, "new")
-                    if _is_changed_here(view, name)
-                    else "",
-                ),
-            ]
-        ),
-    )
-
-
-def _is_changed_here(view: View, name: str) -> bool:
-    return view.may_write and not name.startswith("_")
+    body = [table(("Table", "Documents", "Indexes", ""), rows, empty, [1]), tag("p", other)]
+    return Page("The framework's tables" if system else "Data", join(body))
 
 
 def _table(view: View, name: str) -> dict[str, Any]:
@@ -119,112 +97,286 @@ def _table(view: View, name: str) -> dict[str, Any]:
     return info
 
 
-def _filter(view: View, name: str, info: dict[str, Any], index: str, eq: str, order: str) -> Safe:
+def _shown(name: str, document: Any) -> Any:
+    """A document as it is shown: what the framework keeps of requests has credentials in it."""
+    return without_credentials(document) if name.startswith("_") else document
+
+
+def _is_changed_here(view: View, name: str) -> bool:
+    return view.may_write and not name.startswith("_")
+
+
+# ------------------------------------------------------------ documents
+
+
+def _documents(view: View, name: str) -> Page | Response:
+    info = _table(view, name)
+    shown = {field: view.asked(field) for field in ("index", "eq", "field", "is", "value", "order")}
+    asked = _query(name, shown)
+    form = view.asked("format")
+    if form:
+        return _exported(view, info, form, asked)
+    found = view.call("_app:documents", **asked, limit=_PAGE_DOCUMENTS, cursor=view.asked("cursor") or None)
+    insert = tag("a", "Insert a document", href=view.path("data", name, "new"), class_="button")
+    documents = [_shown(name, document) for document in found["page"]]
+    if documents or found["isDone"]:
+        rows = _rows(view, name, info, documents, bool(shown["eq"] or shown["field"]))
+    else:
+        rows = tag("p", "None among the documents that were read. The next page goes on.", class_="empty")
+    body = [
+        _filter(view, name, info, shown),
+        rows,
+        pages(view, found, "data", name, **shown),
+        tag(
+            "p",
+            insert if _is_changed_here(view, name) else None,
+            "All that fit: ",
+            view.link("JSON lines", "data", name, **shown, format="jsonl"),
+            " · ",
+            view.link("CSV", "data", name, **shown, format="csv"),
+            class_="actions",
+        ),
+    ]
+    return Page(name, join(body), trail=(("Data", "data"),))
+
+
+def _query(name: str, shown: dict[str, str]) -> dict[str, Any]:
+    """The arguments of `_app:documents` that the fields of the form ask for."""
+    asked: dict[str, Any] = {"table": name, "order": shown["order"] or "asc"}
+    if shown["index"]:
+        asked["index"] = shown["index"]
+    if shown["eq"]:
+        values = parse_value(shown["eq"])
+        asked["eq"] = values if isinstance(values, list) else [values]
+    if shown["field"]:
+        condition = {"field": shown["field"], "is": shown["is"] or "eq"}
+        asked["where"] = [{**condition, "value": parse_value(shown["value"])}]
+    return asked
+
+
+def _filter(view: View, name: str, info: dict[str, Any], shown: dict[str, str]) -> Safe:
     indexes = [("", "creation time"), *((i, f"{i} ({', '.join(f)})") for i, f in info["indexes"].items())]
+    known = info["validator"].get("value") if info["validator"].get("type") == "object" else {}
     return tag(
         "form",
-        options("index", "Index", indexes, index),
-        entry("eq", "equals", eq, placeholder='"a" or ["a", 1]', size=20),
-        options("order", "Order", (("asc", "ascending"), ("desc", "descending")), order),
+        options("index", "Along", indexes, shown["index"]),
+        entry("eq", "which is", shown["eq"], placeholder="value, or a list", size=14),
+        entry("field", "and field", shown["field"], list="fields", size=10),
+        tag("datalist", [tag("option", value=field) for field in known or ()], id="fields"),
+        options("is", "is", _COMPARISONS, shown["is"] or "eq"),
+        entry("value", "value", shown["value"], size=12),
+        options("order", "Order", (("asc", "oldest first"), ("desc", "newest first")), shown["order"]),
         tag("button", "Show"),
         action=view.path("data", name),
         class_="filter",
     )
 
 
-def _rows(view: View, name: str, documents: list[Any]) -> Safe:
-    columns: list[str] = []
+def _rows(view: View, name: str, info: dict[str, Any], documents: list[Any], is_filtered: bool) -> Safe:
+    known = info["validator"].get("value") if info["validator"].get("type") == "object" else {}
+    columns = list(known or ())
     for document in documents:
         columns += [field for field in document if field not in columns and field not in _SYSTEM_FIELDS]
-    columns = columns[:_MAX_COLUMNS]
+    columns = [field for field in columns if any(field in document for document in documents)]
+    left_out, columns = columns[_MAX_COLUMNS:], columns[:_MAX_COLUMNS]
+    tables = {field: _table_of(kind["fieldType"]) for field, kind in (known or {}).items()}
     rows = [
         (
             view.id(document["_id"], "data", name, document["_id"]),
-            *(preview(document[column], 40) if column in document else "" for column in columns),
+            *(_cell(view, document, column, tables.get(column, "")) for column in columns),
             view.when(document["_creationTime"]),
         )
         for document in documents
     ]
-    return table(("Id", *columns, "Created"), rows, "No documents here. Try another index or value.")
+    numbers = [
+        n
+        for n, column in enumerate(columns, 1)
+        if all(_is_number(document.get(column, 0)) for document in documents)
+    ]
+    empty = "No document fits." if is_filtered else "No documents yet. They come with the first insert."
+    heads = ("Id", *columns, "Created")
+    more = f"Fields that have no room here: {', '.join(left_out)}." if left_out else None
+    return join([table(heads, rows, empty, numbers), tag("p", more, class_="muted") if more else None])
 
 
-def _exported(name: str, form: str, documents: list[Any]) -> Response:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, Int64)) and not isinstance(value, bool)
+
+
+def _table_of(kind: dict[str, Any]) -> str:
+    return str(kind["tableName"]) if kind["type"] == "id" else ""
+
+
+def _cell(view: View, document: Any, column: str, refers_to: str) -> Any:
+    """A value in a table; an id of another table leads there."""
+    if column not in document:
+        return ""
+    value = document[column]
+    if refers_to and isinstance(value, str):
+        place = ("files", value) if refers_to == "_storage" else ("data", refers_to, value)
+        return view.id(value, *place)
+    if isinstance(value, str) or _is_number(value):
+        return preview(value, 40)
+    return tag("code", preview(value, 40))
+
+
+# ------------------------------------------------------------ downloads
+
+
+def _exported(view: View, info: dict[str, Any], form: str, asked: dict[str, Any]) -> Response:
+    """All documents of a query, read page by page while they are sent."""
+
+    def documents() -> Iterator[list[Any]]:
+        cursor: str | None = None
+        while True:
+            found = view.call("_app:documents", **asked, limit=_EXPORTED_AT_ONCE, cursor=cursor)
+            yield [_shown(info["name"], document) for document in found["page"]]
+            if found["isDone"]:
+                return
+            cursor = found["continueCursor"]
+
+    name = info["name"]
     if form == "csv":
-        columns = list(dict.fromkeys(field for document in documents for field in document))
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(columns)
-        writer.writerows(
-            [_cell(document[column]) if column in document else "" for column in columns]
-            for document in documents
-        )
-        return _download(f"{name}.csv", "text/csv; charset=utf-8", out.getvalue())
-    lines = [json.dumps(encode_wire(document), ensure_ascii=False) + "\n" for document in documents]
-    return _download(f"{name}.jsonl", "application/jsonl", "".join(lines))
+        return _download(f"{name}.csv", "text/csv; charset=utf-8", _csv(view, info, documents()))
+    lines = ("".join(f"{_json(document)}\n" for document in page) for page in documents())
+    return _download(f"{name}.jsonl", "application/jsonl", lines)
 
 
-def _cell(value: Any) -> str:
-    """A value for a spreadsheet, which must not take it for a formula (OWASP, "CSV Injection")."""
-    text = value if isinstance(value, str) else json.dumps(encode_wire(value), ensure_ascii=False)
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+def _csv(view: View, info: dict[str, Any], pages: Iterator[list[Any]]) -> Iterator[str]:
+    """Columns for the declared fields and those of the first page; what else comes later is in the last."""
+    declared = info["validator"].get("value") if info["validator"].get("type") == "object" else None
+    first = next(pages)
+    columns = list(dict.fromkeys([*_SYSTEM_FIELDS, *(declared or ()), *(n for row in first for n in row)]))
+    yield _csv_rows([columns if declared else [*columns, "other fields"]])
+    page: list[Any] | None = first
+    while page is not None:
+        yield _csv_rows([_csv_row(row, columns, bool(declared)) for row in page])
+        page = next(pages, None)
 
 
-def _download(name: str, content_type: str, text: str) -> Response:
-    disposition = f'attachment; filename="{name}"'
-    return Response(text, headers={"Content-Type": content_type, "Content-Disposition": disposition})
+def _csv_row(document: Any, columns: list[str], is_whole: bool) -> list[str]:
+    cells = [_csv_cell(document[column]) if column in document else "" for column in columns]
+    others = {name: value for name, value in document.items() if name not in columns}
+    return cells if is_whole else [*cells, _json(others) if others else ""]
+
+
+def _csv_rows(rows: list[list[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue()
+
+
+def _csv_cell(value: Any) -> str:
+    text = value if isinstance(value, str) else _json(value)
+    starts_a_formula = text[:1] in ("=", "+", "-", "@", "\t", "\r") and isinstance(value, str)
+    return f"'{text}" if starts_a_formula else text  # which a spreadsheet would run (OWASP, CSV injection)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(encode_wire(value), ensure_ascii=False)
+
+
+def _download(name: str, media_type: str, parts: Iterator[str]) -> Response:
+    headers = {"Content-Type": media_type, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response((part.encode() for part in parts), headers=headers)
+
+
+# ------------------------------------------------------------ one document
 
 
 def _document(view: View, name: str, id: str) -> Page | None:
     found = view.call("_app:document", id=id)
     if found is None or found["table"] != name:
         return None
-    document = found["document"]
-    shown = fields({field: value for field, value in document.items() if field not in _SYSTEM_FIELDS})
-    info = _table(view, name)
-    parts: list[Any] = [
-        tag("p", "Id ", tag("code", id, class_="whole"), " · created ", view.when(document["_creationTime"])),
-        tag("p", _links(view, document), class_="muted"),
-    ]
+    document, info = _shown(name, found["document"]), _table(view, name)
+    text = fields({key: value for key, value in document.items() if key not in _SYSTEM_FIELDS})
     if _is_changed_here(view, name):
-        parts += [
-            view.form(view.path("data", name, id), _editor(shown), tag("button", "Save")),
-            view.button("Delete this document", "data", name, id, "delete", danger=True),
+        shown = [
+            view.form(
+                view.path("data", name, id), _editor(view.kept("document", text)), tag("button", "Save")
+            ),
+            view.button(
+                "Delete this document",
+                *("data", name, id, "delete"),
+                sure="It is gone for good, and what refers to it refers to nothing.",
+                danger=True,
+            ),
         ]
     else:
-        parts.append(code(shown))
-    parts += [tag("h2", "Validator"), code(json.dumps(info["validator"], indent=2))]
-    return Page(f"{name} {id[:6]}…", join(parts))
+        shown = [code(text)]
+    beside = [tag("h2", "Validator"), _validator(info), *_links(view, id, document)]
+    body = [
+        tag(
+            "p",
+            tag("code", id, class_="whole"),
+            " created ",
+            view.when(document["_creationTime"]),
+            class_="muted",
+        ),
+        tag("div", tag("div", tag("h2", "Fields"), shown), tag("div", beside), class_="beside"),
+    ]
+    return Page(f"{name} {short(id)}", join(body), trail=(("Data", "data"), (name, "data", name)))
 
 
-def _links(view: View, document: Any) -> list[Any]:
-    """The documents that this one refers to, by ids among its fields."""
-    links: list[Any] = []
+def _links(view: View, id: str, document: Any) -> list[Safe]:
+    """What this document refers to, and what refers to it."""
+    to = []
     for field, value in document.items():
-        if field != "_id" and isinstance(value, str) and len(value) == 32:
+        if field != "_id" and isinstance(value, str) and len(value) == len(id):
             other = view.call("_app:document", id=value)
             if other is not None:
-                links += [
-                    f"{field} → ",
-                    view.link(f"{other['table']} {value[:6]}…", "data", other["table"], value),
-                    " ",
-                ]
-    return links
+                to.append(tag("li", f"{field}: {other['table']} ", view.thing(value, other["table"])))
+    nothing = tag("p", "Nothing.", class_="muted")
+    return [
+        tag("h2", "Refers to"),
+        tag("ul", to) if to else nothing,
+        tag("h2", "Referred to by"),
+        referrers(view, id),
+    ]
+
+
+def referrers(view: View, id: str) -> Safe:
+    """The documents that refer to one, as a list."""
+    found = view.call("_app:references", ids=[id])
+    rows = [
+        tag("li", f"{row['table']} ", view.thing(row["document"], row["table"]), f" as {row['field']}")
+        for row in found["rows"]
+    ]
+    some = (
+        f"Only some of {', '.join(found['partial'])} were looked at: an index on the field finds all."
+        if found["partial"]
+        else None
+    )
+    listed = tag("ul", rows) if rows else tag("p", "Nothing that was found.", class_="muted")
+    return join([listed, tag("p", some, class_="muted") if some else None])
 
 
 def _new(view: View, name: str) -> Page:
     info = _table(view, name)
-    form = view.form(view.path("data", name, "new"), _editor("{}"), tag("button", "Insert"))
-    return Page(
-        f"New document in {name}",
-        join([form, tag("h2", "Validator"), code(json.dumps(info["validator"], indent=2))]),
-    )
+    editor = _editor(view.kept("document", _example(info)))
+    form = view.form(view.path("data", name, "new"), editor, tag("button", "Insert"))
+    beside = tag("div", tag("h2", "Validator"), _validator(info))
+    body = tag("div", tag("div", form if view.may_write else None), beside, class_="beside")
+    return Page(f"New document in {name}", body, trail=(("Data", "data"), (name, "data", name)))
+
+
+_EXAMPLES = {"string": "", "number": 0, "boolean": False, "null": None, "array": [], "object": {}, "id": ""}
+
+
+def _example(info: dict[str, Any]) -> str:
+    """The required fields of a table, to be filled in."""
+    if info["validator"].get("type") != "object":
+        return "{}"
+    known = info["validator"]["value"].items()
+    wanted = {name: _EXAMPLES.get(kind["fieldType"]["type"]) for name, kind in known if not kind["optional"]}
+    return json.dumps(wanted, indent=2)
+
+
+def _validator(info: dict[str, Any]) -> Safe:
+    return code(json.dumps(info["validator"], indent=2))
 
 
 def _editor(text: str) -> Safe:
     rows = min(30, max(8, text.count("\n") + 2))
-    return tag(
-        "label",
-        "Fields as JSON",
-        tag("textarea", text, name="document", rows=rows, spellcheck="false"),
-        class_="block",
-    )
+    area = tag("textarea", "\n", text, name="document", rows=rows, spellcheck="false")
+    return tag("label", "As JSON", area, class_="block")

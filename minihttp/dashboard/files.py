@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Stored files: what they are, who refers to them; download and delete."""
+"""Stored files: what they are, who refers to them; upload, download and delete."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..errors import HTTPError
+from ..http.multipart import FilePart
 from ..http.response import Response
-from .html import join, tag
+from .data import referrers
+from .html import Safe, join, tag
 from .view import Page, Redirect, View, facts, pages, size, table
 
 _PAGE_FILES = 50
@@ -27,6 +29,12 @@ def page(view: View, rest: list[str]) -> Page | Response | None:
 
 def change(view: View, form: Any, rest: list[str]) -> Redirect:
     match rest:
+        case []:
+            part = form.get("file")
+            if not isinstance(part, FilePart) or not part.filename:
+                raise HTTPError(400, "Choose a file first")
+            id = view.app.files.outside().store(part, content_type=part.content_type)
+            return Redirect(view.path("files", id), f"stored file {id}")
         case [id, "delete"]:
             view.app.files.outside().delete(id)
             return Redirect(view.path("files"), f"deleted file {id}")
@@ -41,19 +49,39 @@ def _list(view: View) -> Page:
         limit=_PAGE_FILES,
         cursor=view.asked("cursor") or None,
     )
+    referred: dict[str, list[Any]] = {}
+    for row in view.call("_app:references", ids=[file["_id"] for file in found["page"]])["rows"]:
+        referred.setdefault(row["id"], []).append(row)
     rows = [
         (
             view.id(file["_id"], "files", file["_id"]),
             file.get("contentType") or "–",
             size(file["size"]),
             tag("code", f"{file['sha256'][:_HASH_CHARACTERS]}…", title=file["sha256"]),
+            _referrers(view, referred.get(file["_id"], [])),
             view.when(file["_creationTime"]),
         )
         for file in found["page"]
     ]
     empty = "No files yet. A handler keeps one with ctx.storage.store(request.body)."
-    heads = ("Id", "Type", "Size", "SHA-256", "Stored")
-    return Page("Files", join([table(heads, rows, empty, [2]), pages(view, found, "files")]))
+    heads = ("Id", "Type", "Size", "SHA-256", "Referred to by", "Stored")
+    body = [table(heads, rows, empty, [2]), pages(view, found, "files"), _upload(view)]
+    return Page("Files", join(body))
+
+
+def _referrers(view: View, rows: list[Any]) -> Safe:
+    if not rows:
+        return tag("span", "nothing found", class_="muted")
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return join([f"{rows[0]['table']} ", view.thing(rows[0]["document"], rows[0]["table"]), more])
+
+
+def _upload(view: View) -> Safe | None:
+    if not view.may_write:
+        return None
+    chooser = tag("label", tag("span", "Store a file"), tag("input", type="file", name="file", required=True))
+    action = view.path("files")
+    return view.form(action, chooser, tag("button", "Upload"), enctype="multipart/form-data", class_="filter")
 
 
 def _one(view: View, id: str) -> Page | None:
@@ -70,10 +98,20 @@ def _one(view: View, id: str) -> Page | None:
             ("Stored", view.when(file["_creationTime"])),
         ]
     )
-    links = tag("p", view.link("Download", "files", id, "content"))
-    return Page(
-        "File", join([about, links, view.button("Delete this file", "files", id, "delete", danger=True)])
-    )
+    download = tag("a", "Download", href=view.path("files", id, "content"), class_="button")
+    body = [
+        about,
+        tag("h2", "Referred to by"),
+        referrers(view, id),
+        tag("p", download, class_="actions"),
+        view.button(
+            "Delete this file",
+            *("files", id, "delete"),
+            sure="Its bytes are gone for good, and what refers to it refers to nothing.",
+            danger=True,
+        ),
+    ]
+    return Page("File", join(body), trail=(("Files", "files"),))
 
 
 def _content(view: View, id: str) -> Response | None:

@@ -4,95 +4,94 @@
 from __future__ import annotations
 
 import json
-import logging
-import threading
 import time
 from typing import Any
 
-from ..errors import HTTPError, MinihttpError
-from ..tracebacks import describe
+from ..errors import HTTPError
 from ..values import encode_wire
 from .html import Safe, join, tag
-from .view import Page, View, code, facts, parse_fields, table
+from .view import Page, Redirect, View, code, entry, facts, options, parse_fields, table
 
-_MAX_LINES = 200
 _NEVER: dict[str, Any] = {"calls": 0, "errors": 0, "p95Ms": 0.0}
+_SWITCH = (("", "not given"), ("true", "true"), ("false", "false"))
 
 
 def page(view: View, rest: list[str]) -> Page | None:
     if not rest:
         return _list(view)
-    name = "/".join(rest)
-    function = next((row for row in view.call("_app:functions") if row["name"] == name), None)
+    function = _named(view, "/".join(rest))
     return _one(view, function) if function is not None else None
 
 
-def change(view: View, form: Any, rest: list[str]) -> Page:
-    """Run a function; its result is the page itself."""
+def change(view: View, form: Any, rest: list[str]) -> Redirect:
+    """Run a function, as `run` of the command line does; its result is shown on the page of the function."""
     name = "/".join(rest)
-    function = next((row for row in view.call("_app:functions") if row["name"] == name), None)
+    function = _named(view, name)
     if function is None:
         raise HTTPError(404, f"There is no function {name!r}")
-    args = _arguments(function, form)
-    logging.getLogger("minihttp.audit").info("dashboard admin: ran %s request_id=%s", name, view.request.id)
-    lines, began = _Lines(), time.perf_counter()
-    logging.getLogger().addHandler(lines)
-    try:
-        shown = code(json.dumps(encode_wire(view.call(name, **args)), ensure_ascii=False, indent=2))
+    args = json.dumps(encode_wire(_arguments(function, form)), ensure_ascii=False)
+    text = str(form.get("identity") or "")
+    identity = parse_fields(text) if text.strip() else None
+    if identity is not None and not isinstance(identity, dict):
+        raise HTTPError(400, 'An identity is an object, such as {"subject": "u1"}')
+    began = time.perf_counter()
+    done = view.call("_app:run", name=name, args=args, identity=identity)
+    shown = _outcome(view, done, (time.perf_counter() - began) * 1000, args)
+    asked = {"form": "json"} if form.get("args") is not None else {}
+    return Redirect(view.path("functions", *rest, **asked), f"ran {name}", shown, is_once=False)
+
+
+def _outcome(view: View, done: dict[str, Any], took_ms: float, args: str) -> Safe:
+    if done["error"] is not None:
+        head, shown = tag("h2", "It failed"), code(done["error"])
+    else:
         head = tag("h2", "Result")
-    except MinihttpError as error:
-        head, shown = tag("h2", "Refused"), tag("p", str(error), class_="error", role="alert")
-    except Exception as error:
-        head, shown = tag("h2", f"{type(error).__name__}"), code(describe(error))
-    finally:
-        logging.getLogger().removeHandler(lines)
-    took = tag("p", f"Took {(time.perf_counter() - began) * 1000:.1f} ms.", class_="muted")
-    logged = [tag("h2", "Log lines"), code("\n".join(lines.lines))] if lines.lines else []
-    return Page(name, join([head, shown, took, *logged, _form(view, function, args)]))
+        shown = code(json.dumps(encode_wire(done["result"]), ensure_ascii=False, indent=2))
+    took = tag("p", f"Took {took_ms:.1f} ms, with ", tag("code", args), class_="muted")
+    logged = [tag("h2", "Log lines"), code("\n".join(done["logs"]))] if done["logs"] else None
+    return tag("section", head, shown, took, logged, class_="outcome", aria_label="Outcome")
 
 
-class _Lines(logging.Handler):
-    """Collects what is logged in this thread."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._thread = threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread and len(self.lines) < _MAX_LINES:
-            self.lines.append(f"{record.levelname} {record.getMessage()}")
+def _named(view: View, name: str) -> dict[str, Any] | None:
+    return next((row for row in view.call("_app:functions") if row["name"] == name), None)
 
 
 def _list(view: View) -> Page:
     rows, counted = [], {row["name"]: row for row in view.call("_app:calls")}
-    for function in view.call("_app:functions"):
+    wanted = view.asked("name")
+    every = view.call("_app:functions")
+    for function in every:
+        if wanted.lower() not in function["name"].lower():
+            continue
         calls = counted.get(function["name"], _NEVER)
+        errors = f"{calls['errors']:,}"
         rows.append(
             (
                 view.link(function["name"], "functions", *function["name"].split("/")),
                 function["kind"],
                 function["visibility"],
-                ", ".join(_parameters(function)) or "–",
+                ", ".join(_parameters(function)) or tag("span", "none", class_="muted"),
                 f"{calls['calls']:,}",
-                f"{calls['errors']:,}",
+                tag("b", errors, class_="bad") if calls["errors"] else errors,
                 f"{calls['p95Ms']:.2f} ms" if calls["calls"] else "–",
                 _place(function),
             )
         )
+    chooser = tag(
+        "form",
+        entry("name", "Name", wanted, type="search"),
+        tag("button", "Show"),
+        action=view.path("functions"),
+        class_="filter",
+    )
     heads = ("Function", "Kind", "Visibility", "Arguments", "Calls", "Errors", "p95", "Where")
     empty = (
-        "There are no functions. Name their modules in App(modules=[…]), or put them into the app's folder."
+        "No function has such a name."
+        if every
+        else "No functions yet. Name their modules in App(modules=[…]), or put them into the app's folder."
     )
-    return Page(
-        "Functions",
-        join(
-            [
-                table(heads, rows, empty, [4, 5, 6]),
-                tag("p", "Calls are counted since the start.", class_="muted"),
-            ]
-        ),
-    )
+    note = tag("p", "Calls are counted since the start, in this process.", class_="muted")
+    return Page("Functions", join([chooser if every else None, table(heads, rows, empty, [4, 5, 6]), note]))
 
 
 def _place(function: dict[str, Any]) -> Safe:
@@ -102,7 +101,7 @@ def _place(function: dict[str, Any]) -> Safe:
 
 def _parameters(function: dict[str, Any]) -> dict[str, Any]:
     args = function["args"]
-    found: dict[str, Any] = args["value"] if args and args.get("type") == "object" else {}
+    found: dict[str, Any] = args["value"] if args["type"] == "object" else {}
     return found
 
 
@@ -115,77 +114,93 @@ def _one(view: View, function: dict[str, Any]) -> Page:
             ("Where", tag("code", function["location"])),
             ("About", function["about"] or None),
             ("Calls since the start", f"{calls['calls']:,}, {calls['errors']:,} of them failed"),
-            ("Log", view.link("lines of this function", "logs", function=name)),
+            ("p95", f"{calls['p95Ms']:.2f} ms" if calls["calls"] else None),
+            ("Log", view.link("its log lines", "logs", function=name)),
+            ("Jobs", view.link("its jobs", "jobs", name=name) if function["kind"] != "query" else None),
         ]
     )
-    validators = [
+    beside = [
         tag("h2", "Arguments"),
         code(json.dumps(function["args"], indent=2)),
         tag("h2", "Result"),
         code(json.dumps(function["returns"], indent=2)),
     ]
-    return Page(function["name"], join([about, _form(view, function, {}), *validators]))
+    halves = tag("div", tag("div", _form(view, function)), tag("div", beside), class_="beside")
+    return Page(name, join([about, halves]), trail=(("Functions", "functions"),))
 
 
-def _form(view: View, function: dict[str, Any], given: dict[str, Any]) -> Safe:
+def _form(view: View, function: dict[str, Any]) -> Safe:
+    title = tag("h2", "Run")
     if not view.may_write:
-        return tag(
-            "p", "To run functions from here, start the server with --dashboard write.", class_="muted"
-        )
+        said = "To run functions from here, start the server with --dashboard write."
+        return join([title, tag("p", said, class_="muted")])
+    place = ("functions", *function["name"].split("/"))
     parameters = _parameters(function)
-    if parameters:
-        inputs = [_input(name, field, given.get(name)) for name, field in parameters.items()]
+    as_json = view.asked("form") == "json" or not (parameters or function["args"]["type"] == "object")
+    if as_json:
+        area = tag("textarea", "\n", view.kept("args", "{}"), name="args", rows=6, spellcheck="false")
+        inputs = [tag("label", "Arguments as JSON", area, class_="block")]
     else:
-        text = json.dumps(encode_wire(given), ensure_ascii=False)
-        inputs = [
-            tag("label", "Arguments as JSON", tag("textarea", text, name="args", rows=4), class_="block")
-        ]
-    action = view.path("functions", *function["name"].split("/"))
-    return join(
-        [
-            tag("h2", "Run"),
-            view.form(action, inputs, tag("button", f"Run {function['kind']}"), class_="stack"),
-        ]
+        inputs = [_input(view, name, field) for name, field in parameters.items()]
+    other = view.link("As fields", *place) if as_json else view.link("As JSON", *place, form="json")
+    caller = tag(
+        "input", name="identity", value=view.kept("identity", ""), placeholder='nobody, or {"subject": "u1"}'
     )
+    run = tag("button", f"Run this {function['kind']}")
+    form = view.form(
+        view.path(*place, **({"form": "json"} if as_json else {})),
+        inputs or tag("p", "It takes no arguments.", class_="muted"),
+        tag("label", "Called by, as JSON", caller, class_="block"),
+        run,
+    )
+    return join([title, form, tag("p", other, class_="muted") if parameters else None])
 
 
-def _input(name: str, field: dict[str, Any], given: Any) -> Safe:
-    kind, required = field["fieldType"]["type"], not field["optional"]
-    label = f"{name} ({kind}{'' if required else ', optional'})"
-    if kind in ("string", "id"):
-        return tag(
-            "label",
-            label,
-            tag("input", name=f"text:{name}", value=given or "", required=required and kind == "id"),
-            class_="block",
-        )
-    if kind == "boolean":
-        return tag(
-            "label", tag("input", type="checkbox", name=f"true:{name}", checked=given is True), f" {label}"
-        )
-    text = "" if given is None else json.dumps(encode_wire(given), ensure_ascii=False)
-    return tag(
-        "label",
-        f"{label}, as JSON",
-        tag("input", name=f"json:{name}", value=text, required=required),
-        class_="block",
-    )
+def _input(view: View, name: str, field: dict[str, Any]) -> Safe:
+    """A field for an argument, by its validator; what has no better one takes JSON."""
+    kind, required = field["fieldType"], not field["optional"]
+    literals = _literals(kind)
+    said = {"id": f"id of {kind.get('tableName')}", "bigint": "int64"}.get(kind["type"], kind["type"])
+    label = f"{name} ({said}{'' if required else ', optional'})"
+    if literals or kind["type"] == "boolean":
+        choices = [(json.dumps(value), str(value)) for value in literals] or list(_SWITCH[1:])
+        values = choices if required else [_SWITCH[0], *choices]
+        chooser = options(f"json:{name}", label, values, view.kept(f"json:{name}", ""))
+        return tag("div", chooser, class_="block")
+    if kind["type"] in ("string", "id"):
+        sent = view.kept(f"text:{name}", "")
+        is_needed = required and kind["type"] == "id"
+        box = tag("input", name=f"text:{name}", value=sent, required=is_needed)
+    else:
+        how = "numeric" if kind["type"] in ("number", "float64", "bigint") else None
+        sent = view.kept(f"json:{name}", "")
+        box = tag("input", name=f"json:{name}", value=sent, required=required, inputmode=how)
+        label += "" if how else ", as JSON"
+    return tag("label", label, box, class_="block")
+
+
+def _literals(kind: dict[str, Any]) -> list[Any]:
+    """The values of a literal, or of a union of nothing but literals that JSON can say."""
+    parts = kind["value"] if kind["type"] == "union" else [kind]
+    plain = all(part["type"] == "literal" and not isinstance(part["value"], dict) for part in parts)
+    return [part["value"] for part in parts] if plain else []
 
 
 def _arguments(function: dict[str, Any], form: Any) -> dict[str, Any]:
-    parameters = _parameters(function)
-    if not parameters:
-        value = parse_fields(str(form.get("args") or "{}"))
+    text = form.get("args")
+    if text is not None:
+        value = parse_fields(str(text) or "{}")
         if not isinstance(value, dict):
             raise HTTPError(400, "The arguments are a JSON object")
         return value
     args: dict[str, Any] = {}
-    for name, field in parameters.items():
-        text, number = form.get(f"text:{name}"), form.get(f"json:{name}")
-        if field["fieldType"]["type"] == "boolean":
-            args[name] = form.get(f"true:{name}") is not None
-        elif text or (text is not None and not field["optional"]):
+    for name, field in _parameters(function).items():
+        text, as_json = form.get(f"text:{name}"), form.get(f"json:{name}")
+        if text or (text is not None and not field["optional"]):
             args[name] = str(text)
-        elif number:
-            args[name] = parse_fields(str(number))
+        elif as_json:
+            try:
+                args[name] = parse_fields(str(as_json))
+            except HTTPError as error:
+                raise HTTPError(error.status, f"{name}: {error}") from None
     return args

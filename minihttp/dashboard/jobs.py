@@ -1,17 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Jobs by state; one job with its arguments, attempts and error; run again, cancel."""
+"""Jobs by state and function; one job with its arguments, attempts and error; run again, cancel."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..errors import HTTPError
-from .html import join, tag
-from .view import Page, Redirect, View, code, facts, fields, options, preview, state, table
+from .html import Safe, join, tag
+from .view import (
+    Page,
+    Redirect,
+    View,
+    code,
+    entry,
+    facts,
+    fields,
+    first_line,
+    options,
+    pages,
+    short,
+    state,
+    table,
+)
 
 STATES = ("pending", "inProgress", "failed", "success", "canceled")
-_SHOWN = 100
+_SHOWN = 50
 _ENDED = ("failed", "success", "canceled")
+_INBOX = "_webhooks:"  # what the names of jobs begin with that run the handlers of deliveries
 
 
 def page(view: View, rest: list[str]) -> Page | None:
@@ -36,30 +51,54 @@ def change(view: View, form: Any, rest: list[str]) -> Redirect:
 
 def _list(view: View) -> Page:
     chosen = view.asked("state") if view.asked("state") in STATES else ""
-    found = view.call("_jobs:list", state=chosen or None, limit=_SHOWN)
-    rows = [
-        (
-            view.id(job["_id"], "jobs", job["_id"]),
-            job["name"],
-            state(job["state"]["kind"]),
-            job.get("attempts", 0),
-            view.when(job["scheduledTime"]),
-            preview(job["state"].get("error") or job.get("lastError") or "", 80),
-        )
-        for job in found
-    ]
-    choices = [("", "any state"), *((name, name) for name in STATES)]
+    name = view.asked("name")
+    found = view.call(
+        "_jobs:page",
+        state=chosen or None,
+        name=name or None,
+        limit=_SHOWN,
+        cursor=view.asked("cursor") or None,
+    )
+    choices = [("", "any state"), *((each, _WORDS.get(each, each)) for each in STATES)]
     chooser = tag(
         "form",
         options("state", "State", choices, chosen),
+        entry("name", "Function", name, placeholder="module:function"),
         tag("button", "Show"),
         action=view.path("jobs"),
         class_="filter",
     )
-    empty = "No jobs here. A function schedules one with ctx.scheduler.run_after(seconds, function, …)."
+    empty = (
+        "No job fits."
+        if chosen or name
+        else "No jobs yet. A function schedules one with ctx.scheduler.run_after(seconds, function, …)."
+    )
+    if not found["page"] and not found["isDone"]:
+        empty = "None among the jobs that were read. The next page goes on."
     heads = ("Id", "Function", "State", "Attempts", "Scheduled for", "Error")
-    more = tag("p", f"The first {_SHOWN} are shown.", class_="muted") if len(found) == _SHOWN else None
-    return Page("Jobs", join([chooser, table(heads, rows, empty, [3]), more]))
+    listed = table(heads, [_row(view, job) for job in found["page"]], empty, [3])
+    return Page("Jobs", join([chooser, listed, pages(view, found, "jobs", state=chosen, name=name)]))
+
+
+_WORDS = {"inProgress": "in progress"}
+
+
+def _row(view: View, job: Any) -> tuple[Any, ...]:
+    return (
+        view.id(job["_id"], "jobs", job["_id"]),
+        job["name"],
+        state(job["state"]["kind"]),
+        int(job.get("attempts", 0)),
+        view.when(_due(job)),
+        first_line(job["state"].get("error") or job.get("lastError") or ""),
+    )
+
+
+def _due(job: Any) -> float:
+    """When it runs next, or was to run."""
+    is_waiting = job["state"]["kind"] == "pending"
+    due_ms: float = job.get("claimedDue", job["dueTime"]) if is_waiting else job["scheduledTime"]
+    return due_ms
 
 
 def _one(view: View, id: str) -> Page | None:
@@ -69,22 +108,50 @@ def _one(view: View, id: str) -> Page | None:
     kind = job["state"]["kind"]
     error = job["state"].get("error") or job.get("lastError")
     args = job["args"][0] if job.get("args") else {}
-    parts = [
-        facts(
-            [
-                ("Id", tag("code", id, class_="whole")),
-                ("Function", job["name"]),
-                ("State", state(kind)),
-                ("Attempts", job.get("attempts", 0)),
-                ("Scheduled for", view.when(job["scheduledTime"])),
-                ("Ended", view.when(job["completedTime"]) if job.get("completedTime") else None),
-                ("Log", view.link("lines of this job", "logs", text=id)),
-            ]
-        ),
+    is_due_again = kind == "pending" and job.get("attempts")
+    about = facts(
+        [
+            ("Id", tag("code", id, class_="whole")),
+            ("Function", _function(view, job["name"])),
+            ("State", state(kind)),
+            ("Attempts", int(job.get("attempts", 0))),
+            ("Scheduled for", view.when(job["scheduledTime"])),
+            ("Next try", view.when(_due(job)) if is_due_again else None),
+            ("Ended", view.when(job["completedTime"]) if job.get("completedTime") else None),
+            ("Delivery", _delivery(view, job, args)),
+            ("Request", _request(view, job)),
+            ("Log", view.link("lines about this job", "logs", text=id)),
+        ]
+    )
+    is_inboxs = job["name"].startswith(_INBOX)
+    body = [
+        about,
         [tag("h2", "Error"), code(error)] if error else None,
         tag("h2", "Arguments"),
         code(fields(args)),
-        view.button("Run it again", "jobs", id, "retry") if kind in _ENDED else None,
-        view.button("Cancel", "jobs", id, "cancel", danger=True) if kind not in _ENDED else None,
+        [tag("h2", "Result"), code(fields(job["result"]))] if job.get("result") is not None else None,
+        view.button("Run it again", "jobs", id, "retry") if kind in _ENDED and not is_inboxs else None,
+        view.button("Cancel", "jobs", id, "cancel", sure="It will not run.", danger=True)
+        if kind not in _ENDED
+        else None,
     ]
-    return Page(f"Job {job['name']}", join(parts))
+    return Page(f"Job {job['name']} {short(id)}", join(body), trail=(("Jobs", "jobs"),))
+
+
+def _function(view: View, name: str) -> Any:
+    return name if name.startswith("_") else view.link(name, "functions", *name.split("/"))
+
+
+def _request(view: View, job: Any) -> Safe | None:
+    """The request that scheduled the job."""
+    id = job.get("requestId")
+    return view.link(id, "logs", request_id=id) if id else None
+
+
+def _delivery(view: View, job: Any, args: Any) -> Safe | None:
+    """The webhook delivery whose handler the job runs."""
+    if not job["name"].startswith(_INBOX) or not view.app.http.webhooks:
+        return None
+    asked = {"endpoint": args.get("endpoint"), "delivery_id": args.get("delivery_id")}
+    row = view.call("_webhooks:find", **asked) if all(asked.values()) else None
+    return view.thing(row["_id"], "_webhook_deliveries") if row else None

@@ -7,6 +7,7 @@ carries a token of the session. Nothing here knows requests.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 import threading
@@ -77,10 +78,15 @@ class Sessions:
             recent = [at for at in self._attempts.get(peer, ()) if now - at < _ATTEMPT_SECONDS]
             if len(recent) >= _MAX_ATTEMPTS:
                 return None
-            if hmac.compare_digest(key.encode("utf-8", "replace"), self._admin_key):
+            if hmac.compare_digest(_sha256(key.encode("utf-8", "replace")), _sha256(self._admin_key)):
                 self._attempts.pop(peer, None)
                 return True
             if len(self._attempts) >= _MAX_PEERS:
                 self._attempts.pop(next(iter(self._attempts)))
             self._attempts[peer] = [*recent, now]
             return False
+
+
+def _sha256(text: bytes) -> bytes:
+    """Texts are compared by their digests, so that not even their lengths show in the time it takes."""
+    return hashlib.sha256(text).digest()

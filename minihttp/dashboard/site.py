@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
 from ..http.response import Response
+from ..http.target import percent_encode
 from .html import Safe, join, tag
-from .session import SESSION_SECONDS, Sessions
+from .notes import Notes
+from .session import SESSION_SECONDS
 from .view import Page, Redirect, View
 
 if TYPE_CHECKING:
-    from ..app.wsgi import App
     from ..http.request import Request
-    from .activity import Activity
+    from . import Installed
 
 audit = logging.getLogger("minihttp.audit")
 log = logging.getLogger("minihttp")
@@ -35,8 +36,8 @@ PAGES = {  # the first segment of the path -> (its module, its name in the menu)
     "crons": ("crons", "Crons"),
     "webhooks": ("webhooks", "Webhooks"),
     "logs": ("logs", "Logs"),
+    "keys": ("keys", "Keys"),
 }
-MODES = ("off", "read", "write")
 COOKIE = "minihttp_session"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:;"
@@ -52,94 +53,108 @@ class Dashboard:
     """The dashboard of one app.
 
     Args:
-        admin_key: what opens it.
-        may_write: whether it changes things; otherwise every change is 403.
-        activity: what is plotted.
+        installed: whose it is, what opens it, and whether it changes things: otherwise every change is 403.
     """
 
-    def __init__(self, app: App, admin_key: str, may_write: bool, activity: Activity) -> None:
-        self._app = app
-        self._may_write = may_write
-        self._activity = activity
-        self.sessions = Sessions(admin_key, app.options.clock)
+    def __init__(self, installed: Installed) -> None:
+        self._installed = installed
+        self._origin = installed.app.options.origin
+        self.sessions = installed.sessions
+        self._notes = Notes()
 
     def handle(self, request: Request) -> Response:
         """Answer a request below `/_/`."""
         return _secured(self._answer(request))
 
     def _answer(self, request: Request) -> Response:
-        base = request.environ.get("SCRIPT_NAME", "") + "/_/"
+        base = _base(request)
         if not self._is_our_host(request):
-            return _simple(
-                421,
-                "The dashboard answers on loopback addresses, and on the hosts of --origin and --hosts only.",
+            said = (
+                "The dashboard answers on loopback addresses, and on the hosts of --origin and --hosts only."
             )
+            return self._said(base, 421, "Another host", said)
         path = request.tail
         if path == "style.css":
             return style()
         if request.method == "POST" and not self._is_same_origin(request):
-            return _simple(403, "This form was not sent from a page of the dashboard.")
+            said = "This form was not sent from a page of the dashboard."
+            return self._said(base, 403, "Refused", said)
         if path in ("login", "logout"):
             return self._log_in_or_out(request, base, path)
         cookie = _cookie(request)
         if not self.sessions.is_valid(cookie):
-            return (
-                _redirect(f"{base}login")
-                if request.method in ("GET", "HEAD")
-                else _simple(403, "The session has ended.")
-            )
-        view = View(
-            self._app, self._activity, request, base, self._may_write, self.sessions.form_token(cookie)
-        )
+            if request.method in ("GET", "HEAD"):
+                return _redirect(f"{base}login")
+            said = "The session has ended: sign in, load the page of the form again, and repeat."
+            return self._said(base, 403, "Signed out", said)
+        view = View(self._installed, request, base, self.sessions.form_token(cookie))
         return self._view(view, path.split("/"), cookie)
 
     # ------------------------------------------------------------ pages
 
     def _view(self, view: View, segments: list[str], cookie: str) -> Response:
-        first = segments[0]
-        found = PAGES.get(first)
-        if found is None:
-            return self._page(view, first, Page("Not found", tag("p", "There is no such page."), 404))
-        module = import_module(f".{found[0]}", __package__)
+        first, rest = segments[0], segments[1:]
+        if first not in PAGES:
+            return self._page(view, first, _NOT_FOUND)
+        module = import_module(f".{PAGES[first][0]}", __package__)
+        if view.request.method == "POST":
+            return self._change(view, module, first, rest, cookie)
+        note = self._notes.take(cookie, view.asked("note"))
         try:
-            if view.request.method == "POST":
-                return self._change(view, module, segments[1:], cookie)
-            result = module.page(view, segments[1:])
+            result = module.page(view, rest)
         except MinihttpError as error:
-            said = tag("p", str(error), class_="error", role="alert")
-            result = Page("This cannot be done", said, error.status)
+            result = _refused(error)
         if isinstance(result, Response):
             return result
-        return self._page(view, first, result or Page("Not found", tag("p", "There is no such page."), 404))
+        return self._page(view, first, result or _NOT_FOUND, note)
 
-    def _change(self, view: View, module: Any, segments: list[str], cookie: str) -> Response:
+    def _change(self, view: View, module: Any, first: str, rest: list[str], cookie: str) -> Response:
         form = view.request.form()
         if not self.sessions.is_form_token(cookie, str(form.get("form_token") or "")):
-            return _simple(403, "This form is not of this session: go back, load the page again, and repeat.")
-        if not self._may_write:
-            return _simple(403, "This dashboard only shows: start the server with --dashboard write.")
-        result = module.change(view, form, segments)
-        if not isinstance(result, Redirect):
-            return result if isinstance(result, Response) else self._page(view, "", result)
-        if result.said:
-            audit.info("dashboard admin: %s request_id=%s", result.said, view.request.id)
-        return _redirect(result.path)
+            said = "This form is not of this session: load its page again, and repeat."
+            return self._said(view.base, 403, "Refused", said)
+        if not view.may_write:
+            said = "This dashboard only shows: start the server with --dashboard write."
+            return self._said(view.base, 403, "Refused", said)
+        try:
+            done: Redirect = module.change(view, form, rest)
+        except MinihttpError as error:
+            return self._again(view, module, first, rest, form, error)
+        audit.info("dashboard admin key: %s request_id=%s", done.said, view.request.id)
+        said = tag("p", f"{done.said[0].upper()}{done.said[1:]}.", class_="done", role="status")
+        note = self._notes.keep(cookie, join([said, done.shown]), is_once=done.is_once)
+        return _redirect(f"{done.path}{'&' if '?' in done.path else '?'}note={note}")
 
-    def _page(self, view: View, chosen: str, page: Page) -> Response:
+    def _again(
+        self, view: View, module: Any, first: str, rest: list[str], form: Any, error: MinihttpError
+    ) -> Response:
+        """The page of a form that was refused, with what was sent still in it."""
+        view.sent = form
+        try:
+            page: Page = module.page(view, rest) or Page("This cannot be done", Safe(""))
+        except MinihttpError:
+            page = Page("This cannot be done", Safe(""))
+        said = tag("p", str(error), class_="error", role="alert")
+        return self._page(view, first, page._replace(status=error.status), said)
+
+    def _page(self, view: View, chosen: str, page: Page, note: Safe | None = None) -> Response:
         menu = [
             tag("li", tag("a", name, href=view.path(path), aria_current="page" if path == chosen else None))
             for path, (_, name) in PAGES.items()
         ]
-        leave = view.form(view.path("logout"), tag("button", "Sign out"), class_="inline")
+        leave = view.form(view.path("logout"), tag("button", "Sign out"), class_="leave")
         header = tag(
             "header",
             tag("a", "Skip to content", href="#content", class_="skip"),
-            tag("strong", "minihttp", class_="brand"),
+            tag("a", self._installed.name, href=view.path(""), class_="brand"),
             tag("nav", tag("ul", menu), aria_label="Dashboard"),
             leave,
         )
-        main = tag("main", tag("h1", page.title), page.body, id="content")
-        return _html(page.status, f"{page.title} · minihttp", view.base, header, main)
+        trail = tag("nav", [_crumb(view, *crumb) for crumb in page.trail], class_="trail", aria_label="Above")
+        above = trail if page.trail else None
+        main = tag("main", above, tag("h1", page.title), note, page.body, id="content")
+        title = f"{page.title} · {self._installed.name}"
+        return _html(page.status, title, view.base, view.masked(join([header, main])))
 
     # ------------------------------------------------------------ who may come in
 
@@ -148,66 +163,104 @@ class Dashboard:
             if request.method != "POST":
                 return _redirect(base)
             return _redirect(f"{base}login", _set_cookie(request, base, "", 0))
+        code = request.query.get("code")
+        if code and request.method == "GET" and "Sec-Purpose" not in request.headers:  # no mere prefetch
+            if self.sessions.take_link(code):
+                return self._enter(request, base, "the banner's link")
+            return self._refuse(request, base, False)
         if request.method == "POST":
-            form = request.form()
-            code = str(form.get("code") or "")
-            if code:
-                opened: bool | None = self.sessions.take_link(code)
-            else:
-                opened = self.sessions.opens(str(form.get("key") or ""), request.remote_addr)
+            opened = self.sessions.opens(str(request.form().get("key") or ""), request.remote_addr)
             if opened:
-                audit.info("dashboard admin: signed in request_id=%s", request.id)
-                return _redirect(base, _set_cookie(request, base, self.sessions.new(), SESSION_SECONDS))
-            audit.warning("dashboard: a wrong key or link was refused request_id=%s", request.id)
-            said = (
-                "Too many wrong keys: wait a minute."
-                if opened is None
-                else "This is not the key, or the link is used up."
-            )
-            return self._login(base, said, 429 if opened is None else 403)
-        return self._login(base, "", 200, request.query.get("code") or "")
+                return self._enter(request, base, "the admin key")
+            return self._refuse(request, base, opened is None)
+        return self._login(base, "", 200)
 
-    def _login(self, base: str, said: str, status: int, code: str = "") -> Response:
-        if code:
-            inputs = [
-                tag("p", "Open the dashboard of this server in this browser?"),
-                tag("input", type="hidden", name="code", value=code),
-                tag("button", "Open the dashboard", autofocus=True),
-            ]
-        else:
-            key = tag(
-                "input",
-                type="password",
-                name="key",
-                autocomplete="current-password",
-                required=True,
-                autofocus=True,
-            )
-            inputs = [tag("label", "Admin key ", key), tag("button", "Sign in")]
+    def _enter(self, request: Request, base: str, by: str) -> Response:
+        """Open a session. The page goes on by itself: a redirect of a link in another site's page would come
+        without the cookie, which is SameSite=Strict.
+        """
+        audit.info("dashboard: signed in by %s request_id=%s", by, request.id)
+        on = tag("meta", http_equiv="refresh", content=f"0; url={base}")
+        body = tag("main", tag("h1", "Signed in"), tag("p", tag("a", "To the dashboard", href=base)))
+        response = _redirect(base) if request.method == "POST" else _html(200, "Signed in", base, body, on)
+        response.headers.append(*_set_cookie(request, base, self.sessions.new(), SESSION_SECONDS))
+        return response
+
+    def _refuse(self, request: Request, base: str, must_wait: bool) -> Response:
+        audit.warning("dashboard: a wrong key or link was refused request_id=%s", request.id)
+        if must_wait:
+            return self._login(base, "Too many wrong keys: wait a minute.", 429)
+        return self._login(base, "This is not the key, or the link is used up.", 403)
+
+    def _login(self, base: str, said: str, status: int) -> Response:
+        key = tag(
+            "input",
+            type="password",
+            name="key",
+            autocomplete="current-password",
+            required=True,
+            autofocus=True,
+        )
         body = tag(
             "main",
-            tag("h1", "minihttp"),
+            tag("h1", self._installed.name),
             tag("p", said, class_="error", role="alert") if said else None,
-            tag("form", inputs, method="post", action=f"{base}login"),
+            tag(
+                "form",
+                tag("label", "Admin key", key),
+                tag("button", "Sign in"),
+                method="post",
+                action=f"{base}login",
+            ),
+            tag("p", "The key is what MINIHTTP_ADMIN_KEY says where the server runs.", class_="muted"),
             id="content",
             class_="login",
         )
-        return _html(status, "Sign in · minihttp", base, body)
+        return _html(status, f"Sign in · {self._installed.name}", base, body)
+
+    def _said(self, base: str, status: int, title: str, said: str) -> Response:
+        """A page for whom nothing is shown to."""
+        way = tag("p", tag("a", "To the dashboard", href=base))
+        body = tag("main", tag("h1", title), tag("p", said, class_="error", role="alert"), way)
+        return _html(status, title, base, body)
 
     def _is_our_host(self, request: Request) -> bool:
-        return self._app.hosts.includes(_host(request.origin))
+        return self._installed.app.hosts.includes(_host(request.origin))
 
     def _is_same_origin(self, request: Request) -> bool:
         site = request.headers.get("Sec-Fetch-Site")
         if site is not None:
             return site == "same-origin"
         origin = request.headers.get("Origin")
-        return origin is not None and origin in (request.origin, self._app.options.origin.rstrip("/"))
+        return bool(origin) and origin in {_origin(request.origin), _origin(self._origin)}
 
 
-def _host(origin: str) -> str:
-    """The host of an origin, without port and brackets."""
-    authority = origin.partition("://")[2]
+_NOT_FOUND = Page("Not found", tag("p", "There is no such page.", class_="empty"), 404)
+
+
+def _refused(error: MinihttpError) -> Page:
+    said = tag("p", str(error), class_="error", role="alert")
+    return Page("This cannot be done", said, error.status)
+
+
+def _crumb(view: View, text: str, *segments: str) -> Safe:
+    return join([view.link(text, *segments), " / "])
+
+
+def _base(request: Request) -> str:
+    """What every path of the dashboard begins with, below whatever prefix the app is mounted."""
+    return percent_encode(request.environ.get("SCRIPT_NAME", ""), "latin-1", encode_percent=True) + "/_/"
+
+
+def _origin(url: str) -> str:
+    """The origin of a URL: without the path below which the app is mounted."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.partition('/')[0]}"
+
+
+def _host(url: str) -> str:
+    """The host of a URL, without port and brackets."""
+    authority = _origin(url).partition("://")[2]
     if authority.startswith("["):
         return authority[1:].partition("]")[0]
     return authority.partition(":")[0].lower()
@@ -233,11 +286,7 @@ def _redirect(path: str, *headers: tuple[str, str]) -> Response:
     return Response(b"", 303, [("Location", path), *headers])
 
 
-def _simple(status: int, text: str) -> Response:
-    return Response(f"{text}\n", status)
-
-
-def _html(status: int, title: str, base: str, *body: Safe) -> Response:
+def _html(status: int, title: str, base: str, body: Safe, *more_head: Safe) -> Response:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -246,8 +295,9 @@ def _html(status: int, title: str, base: str, *body: Safe) -> Response:
         tag("title", title),
         tag("link", rel="icon", href="data:,"),
         tag("link", rel="stylesheet", href=f"{base}style.css"),
+        *more_head,
     )
-    text = f"<!doctype html>\n{tag('html', head, tag('body', join(body)), lang='en')}\n"
+    text = f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
     return Response(text, status, {"Content-Type": "text/html; charset=utf-8"})
 
 
@@ -259,7 +309,7 @@ def style() -> Response:
 
 def standalone(request: Request, title: str, body: Safe) -> Response:
     """A page without a menu, for whoever asks."""
-    return _secured(_html(200, title, request.environ.get("SCRIPT_NAME", "") + "/_/", body))
+    return _secured(_html(200, title, _base(request), body))
 
 
 def _secured(response: Response) -> Response:

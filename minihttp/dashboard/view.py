@@ -4,40 +4,57 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+from ..data import ids
+from ..errors import HTTPError, MinihttpError
 from ..http.strict_json import parse_json
 from ..values import Int64, dumps, loads
-from .html import Safe, join, tag
+from .html import Safe, escape, join, tag
 
 if TYPE_CHECKING:
-    from ..app.wsgi import App
     from ..http.request import Request
-    from .activity import Activity
+    from . import Installed
 
-_SHORT_ID = 10
+_SHORT_ID = 12
+_PAGES = {  # of tables whose documents have pages of their own
+    "_storage": "files",
+    "_scheduled_functions": "jobs",
+    "_webhook_deliveries": "webhooks",
+    "_webhook_refusals": "webhooks",
+}
+_id = re.compile(r"(?<![0-9A-Za-z])([0-9a-v]{32})(?![0-9A-Za-z])")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _SECRET_WORDS = ("authorization", "cookie", "secret", "token", "password", "signature", "api-key", "apikey")
 _MAX_TEXT = 20_000
 _MAX_DEPTH = 64
+_MIN_SECRET = 6  # characters; shorter ones are words of pages too
+MASK = "•••masked•••"
 
 
 class Page(NamedTuple):
-    """A page without its frame."""
+    """A page without its frame; `trail` is the way to it: (text, *segments of a path) of each page above."""
 
     title: str
     body: Safe
     status: int = 200
+    trail: tuple[tuple[str, ...], ...] = ()
 
 
 class Redirect(NamedTuple):
-    """Where a form leads: 303 to a path below `/_/`, with a sentence that is shown there."""
+    """Where a form leads: 303 to a path, where `said` is shown, and below it what else there is to show.
+
+    `said` is also the line of the audit log. What is shown goes with the first look where it `is_once`.
+    """
 
     path: str
-    said: str = ""
+    said: str
+    shown: Safe | None = None
+    is_once: bool = True
 
 
 class View:
@@ -47,24 +64,45 @@ class View:
         base: what every link begins with; it ends with `/_/`.
         may_write: whether the dashboard changes things.
         form_token: what every form carries.
+        sent: the form that was refused and is shown again; else None.
     """
 
-    def __init__(
-        self, app: App, activity: Activity, request: Request, base: str, may_write: bool, form_token: str
-    ) -> None:
-        self.app = app
-        self.activity = activity
+    def __init__(self, installed: Installed, request: Request, base: str, form_token: str) -> None:
+        self.app = installed.app
+        self.activity = installed.activity
+        self.name = installed.name
+        self.may_write = installed.may_write
         self.request = request
         self.base = base
-        self.may_write = may_write
         self.form_token = form_token
-        self.now = app.options.clock()
+        self.sent: Any = None
+        self.now = self.app.options.clock()
 
     # -- the app
 
     def call(self, function: str, /, **args: Any) -> Any:
         """Call a function of the app, internal ones too."""
         return self.app.runner.run(function, args)
+
+    def run_query(self, function: str, /, **args: Any) -> Any:
+        """As of a context: for the key store."""
+        return self.call(function, **args)
+
+    run_mutation = run_query
+
+    def masked(self, markup: Safe) -> Safe:
+        """The same page without the secrets of the app: whatever a log line, a payload or an error says."""
+        environment = self.app.options.environment
+        names = {name for _, name in self.app.secrets()} | {"MINIHTTP_ADMIN_KEY"}
+        for secret in {environment.get(name) or "" for name in names} | {self.app.options.admin_key or ""}:
+            if len(secret) >= _MIN_SECRET:
+                markup = Safe(markup.replace(escape(secret), MASK))
+        return markup
+
+    def kept(self, name: str, text: str) -> str:
+        """What a field of a form begins with: what was just sent and refused, else the text."""
+        sent = self.sent.get(name) if self.sent is not None else None
+        return text if sent is None else str(sent)
 
     def asked(self, name: str, default: str = "") -> str:
         """A field of the query, or the default."""
@@ -86,13 +124,23 @@ class View:
         token = tag("input", type="hidden", name="form_token", value=self.form_token)
         return tag("form", token, children, method="post", action=action, **attributes)
 
-    def button(self, label: str, *segments: str, danger: bool = False, **fields: Any) -> Safe | None:
-        """A button that changes something, where the dashboard may."""
+    def button(
+        self, label: str, *segments: str, sure: str = "", danger: bool = False, **fields: Any
+    ) -> Safe | None:
+        """A button that changes something, where the dashboard may.
+
+        Args:
+            sure: what cannot be undone; then the button is behind a first one, with this sentence.
+        """
         if not self.may_write:
             return None
         hidden = [tag("input", type="hidden", name=name, value=value) for name, value in fields.items()]
         pressed = tag("button", label, class_="danger" if danger else None)
-        return self.form(self.path(*segments), hidden, pressed, class_="inline")
+        if not sure:
+            return self.form(self.path(*segments), hidden, pressed, class_="inline")
+        form = self.form(self.path(*segments), hidden, tag("p", sure), pressed)
+        opener = tag("summary", f"{label}…", class_="danger" if danger else None)
+        return tag("details", opener, form, class_="sure")
 
     # -- how things are shown
 
@@ -100,16 +148,40 @@ class View:
         """A time as "3 min ago", with the exact time on hover."""
         if milliseconds is None:
             return tag("span", "never", class_="muted")
-        seconds = self.now - milliseconds / 1000
         exact = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(milliseconds / 1000))
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
-        text = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
-        return tag("time", text, datetime=stamp, title=exact)
+        return tag("time", self.ago(milliseconds / 1000), datetime=stamp, title=exact)
+
+    def ago(self, moment: float) -> str:
+        """How long ago a moment was, in Unix seconds, or in how long it comes."""
+        seconds = self.now - moment
+        return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
 
     def id(self, id: str, *segments: str) -> Safe:
-        """An id, shortened, with the whole one on hover and for copying; a link where it leads somewhere."""
-        short = tag("code", f"{id[:6]}…{id[-4:]}" if len(id) > _SHORT_ID else id, title=id)
-        return tag("a", short, href=self.path(*segments), title=id) if segments else short
+        """An id, shortened; a click selects the whole one, for copying. A link where it leads somewhere."""
+        if not segments:
+            return tag("code", id, class_="id", title=id)
+        text = tag("code", short(id), title=id)
+        return tag("a", text, href=self.path(*segments), title=id)
+
+    def thing(self, id: str, table: str = "") -> Safe:
+        """The id of a document as a link to its page."""
+        name = table or ids.table_of(id) or ""
+        if name in _PAGES:
+            return self.id(id, _PAGES[name], id)
+        return self.id(id, "data", name, id) if name else self.id(id)
+
+    def linked(self, text: str) -> Safe:
+        """Text in which the ids of documents lead to their pages."""
+        parts = _id.split(text)
+        return join(
+            [self.thing(part) if n % 2 and ids.table_of(part) else part for n, part in enumerate(parts)]
+        )
+
+
+def short(id: str) -> str:
+    """An id as people tell it from others: the beginning says the table, the end which."""
+    return f"{id[:4]}…{id[-6:]}" if len(id) > _SHORT_ID else id
 
 
 def span(seconds: float) -> str:
@@ -117,7 +189,7 @@ def span(seconds: float) -> str:
     for size, unit in _UNITS:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
-    return "0 s"
+    return "less than 1 s"
 
 
 def size(count: float) -> str:
@@ -169,9 +241,22 @@ def parse_fields(text: str) -> Any:
     """The value that somebody has edited as `fields` shows it.
 
     Raises:
-        HTTPError: 400 for what is not JSON; ValidationError for what is no Convex value.
+        HTTPError: 400 for what is not JSON, or holds a secret that is masked here; ValidationError for what
+            is no Convex value.
     """
+    if MASK in text:
+        raise HTTPError(
+            400, "This holds a secret of the app, which is masked here: change it by `run` or in code"
+        )
     return loads(json.dumps(parse_json(text.encode(), _MAX_DEPTH)))
+
+
+def parse_value(text: str) -> Any:
+    """A value in a field of a form: JSON, or else the text itself."""
+    try:
+        return parse_fields(text)
+    except MinihttpError:
+        return text
 
 
 def preview(value: Any, characters: int = 60) -> str:
@@ -184,18 +269,37 @@ def preview(value: Any, characters: int = 60) -> str:
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
+def first_line(text: str, characters: int = 80) -> str:
+    """Of an error, its type and message."""
+    return preview(text.partition("\n")[0], characters)
+
+
 def code(text: str) -> Safe:
     """Text as it is, in a box that scrolls."""
     cut = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}\n… {len(text) - _MAX_TEXT} characters more"
     return tag("pre", tag("code", cut), tabindex="0")
 
 
+def is_credential(name: str) -> bool:
+    """Whether a header or a field of this name holds what opens something."""
+    return any(word in name.lower() for word in _SECRET_WORDS)
+
+
+def without_credentials(value: Any) -> Any:
+    """A value with what is kept under the name of a credential masked, however deep."""
+    if isinstance(value, list):
+        return [without_credentials(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: MASK if is_credential(name) and isinstance(item, str) else without_credentials(item)
+        for name, item in value.items()
+    }
+
+
 def headers(pairs: Mapping[str, Any]) -> Safe:
     """Header fields; the values of those that are credentials are masked."""
-    rows = [
-        (name, "•••" if any(word in name.lower() for word in _SECRET_WORDS) else str(value))
-        for name, value in sorted(pairs.items())
-    ]
+    rows = [(name, str(value)) for name, value in sorted(without_credentials(dict(pairs)).items())]
     return table(("Header", "Value"), rows, "No headers were kept.")
 
 
@@ -203,18 +307,18 @@ def pages(view: View, result: Mapping[str, Any], *segments: str, **query: Any) -
     """Links to the first and the next page of a query that answered with a cursor."""
     links = []
     if view.asked("cursor"):
-        links.append(view.link("First page", *segments, **query))
+        links.append(view.link("← First page", *segments, **query))
     if not result["isDone"]:
-        links.append(view.link("Next page", *segments, **query, cursor=result["continueCursor"]))
+        links.append(view.link("Next page →", *segments, **query, cursor=result["continueCursor"]))
     return tag("nav", join(links), aria_label="Pages", class_="pages") if links else Safe("")
 
 
 def options(name: str, label: str, values: Iterable[tuple[str, str]], chosen: str) -> Safe:
     """A choice in a form: (value, text) pairs."""
     choices = [tag("option", text, value=value, selected=value == chosen) for value, text in values]
-    return tag("label", f"{label} ", tag("select", choices, name=name))
+    return tag("label", tag("span", label), tag("select", choices, name=name))
 
 
 def entry(name: str, label: str, value: str = "", **attributes: Any) -> Safe:
     """A line of text in a form."""
-    return tag("label", f"{label} ", tag("input", name=name, value=value, **attributes))
+    return tag("label", tag("span", label), tag("input", name=name, value=value, **attributes))

@@ -6,14 +6,31 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..errors import HTTPError
+from ..errors import HTTPError, MinihttpError
 from ..http.response import Response
-from .html import Safe, join, tag
-from .view import Page, Redirect, View, code, facts, headers, options, preview, state, table
+from ..inbox.refusals import explain_refusal
+from .html import Safe, escape, join, tag
+from .view import (
+    Page,
+    Redirect,
+    View,
+    code,
+    entry,
+    facts,
+    first_line,
+    headers,
+    options,
+    pages,
+    preview,
+    short,
+    state,
+    table,
+)
 
 STATES = ("pending", "waiting", "done", "dead", "refused")
-_SHOWN = 100
-_COUNTED = 1_000
+_SHOWN = 50
+_CAPPED = 100
+_MAX_BATCHES = 100  # of replays in one request
 
 
 def page(view: View, rest: list[str]) -> Page | Response | None:
@@ -30,47 +47,72 @@ def page(view: View, rest: list[str]) -> Page | Response | None:
 def change(view: View, form: Any, rest: list[str]) -> Redirect:
     match rest:
         case ["replay-dead"]:
-            result = view.call("_webhooks:retry_dead")
-            return Redirect(view.path("webhooks"), f"replayed {int(result['retried'])} dead deliveries")
+            count = _replay_dead(view)
+            return Redirect(view.path("webhooks"), f"replayed {count} dead deliveries")
         case [id, "replay"]:
-            view.call("_webhooks:replay", id=id)
+            if not view.call("_webhooks:replay", id=id):
+                raise HTTPError(409, "It was refused, or has no handler: there is nothing to run")
             return Redirect(view.path("webhooks", id), f"replayed delivery {id}")
     raise HTTPError(404, "There is nothing to change here")
+
+
+def _replay_dead(view: View) -> int:
+    """All that are dead by now, a batch a transaction."""
+    count, before = 0, None
+    for _ in range(_MAX_BATCHES):
+        done = view.call("_webhooks:retry_dead", before=before)
+        count, before = count + int(done["retried"]), done["before"]
+        if not done["retried"]:
+            break
+    return count
+
+
+# ------------------------------------------------------------ lists
 
 
 def _list(view: View) -> Page:
     if not view.app.http.webhooks:
         empty = "No webhook endpoints. Add one with http.webhook(path, provider, handler=…)."
         return Page("Webhooks", tag("p", empty, class_="empty"))
-    chosen = view.asked("state") if view.asked("state") in STATES else ""
-    endpoint = view.asked("endpoint")
-    found = view.call("_webhooks:list", state=chosen or None, limit=_COUNTED if endpoint else _SHOWN)
-    rows = [_row(view, row) for row in found if not endpoint or row["endpoint"] == endpoint][:_SHOWN]
-    states = [("", "any state"), *((name, name) for name in STATES)]
+    shown = {name: view.asked(name) for name in ("state", "endpoint", "type")}
+    shown["state"] = shown["state"] if shown["state"] in STATES else ""
+    found = view.call(
+        "_webhooks:page",
+        state=shown["state"] or None,
+        endpoint=shown["endpoint"] or None,
+        event_type=shown["type"] or None,
+        limit=_SHOWN,
+        cursor=view.asked("cursor") or None,
+    )
+    states = [("", "accepted, any state"), *((name, name) for name in STATES)]
     paths = [("", "any endpoint"), *((declared.path, declared.path) for declared in view.app.http.webhooks)]
     chooser = tag(
         "form",
-        options("state", "State", states, chosen),
-        options("endpoint", "Endpoint", paths, endpoint),
+        options("state", "State", states, shown["state"]),
+        options("endpoint", "Endpoint", paths, shown["endpoint"]),
+        entry("type", "Type", shown["type"], placeholder="such as push"),
         tag("button", "Show"),
         action=view.path("webhooks"),
         class_="filter",
     )
+    first = view.app.http.webhooks[0]
+    send = f"python -m minihttp webhooks send {first.provider.name} EVENT URL{first.path} --secret …"
+    empty = join(["No deliveries here. This makes and signs one: ", tag("code", send)])
+    if not found["page"] and not found["isDone"]:
+        empty = escape("None among the deliveries that were read. The next page goes on.")
     heads = ("Delivery", "Endpoint", "Type", "State", "Received", "Attempts", "Error")
-    return Page(
-        "Webhooks",
-        join(
-            [
-                _endpoints(view),
-                tag("h2", "Deliveries"),
-                chooser,
-                table(heads, rows, "No deliveries here. `webhooks send` makes and signs one.", [5]),
-                view.button("Replay all dead", "webhooks", "replay-dead")
-                if chosen == "dead" and rows
-                else None,
-            ]
-        ),
-    )
+    sure = "The handler of every dead delivery runs once more."
+    body = [
+        _endpoints(view),
+        tag("h2", "Deliveries"),
+        chooser,
+        table(heads, [_row(view, row) for row in found["page"]], empty, [5]),
+        pages(view, found, "webhooks", **shown),
+        view.button("Replay all dead", "webhooks", "replay-dead", sure=sure)
+        if shown["state"] == "dead" and found["page"]
+        else None,
+    ]
+    return Page("Webhooks", join(body))
 
 
 def _row(view: View, row: Any) -> tuple[Any, ...]:
@@ -81,24 +123,28 @@ def _row(view: View, row: Any) -> tuple[Any, ...]:
         state(row["state"]),
         view.when(row["_creationTime"]),
         int(row.get("attempts") or 0),
-        preview(row.get("error") or "", 80),
+        first_line(row.get("error") or ""),
     )
 
 
 def _endpoints(view: View) -> Safe:
-    newest = view.call("_webhooks:list", limit=_COUNTED)
-    day_ms = view.now * 1000 - 86_400_000
-    refused = [
-        row
-        for row in view.call("_webhooks:list", state="refused", limit=_COUNTED)
-        if row["_creationTime"] > day_ms
-    ]
     rows = []
-    for declared in view.app.http.webhooks:
-        last = next((row["_creationTime"] for row in newest if row["endpoint"] == declared.path), None)
-        count = sum(row["endpoint"] == declared.path for row in refused)
-        rows.append((declared.path, declared.provider.name, view.when(last), count))
-    return table(("Endpoint", "Provider", "Last delivery", "Refused in 24 h"), rows, "", [3])
+    for endpoint in view.call("_webhooks:endpoints"):
+        path, count = endpoint["path"], endpoint["refused"]
+        refused = f"{_CAPPED}+" if count > _CAPPED else count
+        rows.append(
+            (
+                view.link(path, "webhooks", endpoint=path),
+                endpoint["provider"],
+                "" if endpoint["isReady"] else tag("b", "its secret is not set", class_="bad"),
+                view.when(endpoint["lastSuccess"]),
+                view.link(refused, "webhooks", state="refused", endpoint=path) if count else "0",
+            )
+        )
+    return table(("Endpoint", "Provider", "", "Last success", "Refused in 24 h"), rows, "", [4])
+
+
+# ------------------------------------------------------------ one delivery
 
 
 def _one(view: View, id: str) -> Page:
@@ -112,28 +158,50 @@ def _one(view: View, id: str) -> Page:
             ("Provider", row["provider"]),
             ("Type", row.get("eventType")),
             ("State", state(row["state"])),
-            ("Reason", row.get("reason")),
             ("Received", view.when(row["_creationTime"])),
             ("Duplicates", int(row["duplicates"]) if row.get("duplicates") else None),
             ("Attempts", int(row["attempts"]) if row.get("attempts") else None),
-            ("Job", view.id(row["jobId"], "jobs", row["jobId"]) if row.get("jobId") else None),
-            ("Log", view.link("lines of this delivery", "logs", text=row.get("deliveryId", id))),
+            ("Job", view.thing(row["jobId"], "_scheduled_functions") if row.get("jobId") else None),
+            ("Log", view.link("lines about this delivery", "logs", text=row.get("jobId", id))),
         ]
     )
-    shown = code(_text(body)) if body is not None else tag("p", "The body was not kept.", class_="empty")
+    is_finished = row["state"] in ("done", "dead")
     parts = [
         about,
-        [tag("h2", "Error"), code(row["error"])] if row.get("error") else None,
+        _why(view, row),
         tag("h2", "Headers"),
         headers(row["headers"]),
         tag("h2", "Body"),
-        tag("details", tag("summary", f"Show {int(row['bodyBytes']):,} bytes"), shown),
-        tag("p", view.link("As a test", "webhooks", id, "test")) if body is not None else None,
-        view.button("Run its handler again", "webhooks", id, "replay")
-        if row["state"] in ("done", "dead")
-        else None,
+        _body(view, id, row, body),
+        view.button("Run its handler again", "webhooks", id, "replay") if is_finished else None,
     ]
-    return Page(f"Delivery {row.get('eventType') or ''}".strip(), join(parts))
+    title = f"Delivery {row.get('eventType') or ''} {short(id)}"
+    return Page(" ".join(title.split()), join(parts), trail=(("Webhooks", "webhooks"),))
+
+
+def _why(view: View, row: Any) -> list[Safe] | None:
+    """Of a refusal what `explain` says; of anything else the error of its last attempt."""
+    if row["state"] != "refused":
+        return [tag("h2", "Error"), code(row["error"])] if row.get("error") else None
+    try:
+        said = explain_refusal(row, view.app.http.webhooks, view.app.options.environment)
+    except MinihttpError as error:
+        said = [f"{row['reason']}: {row['error']}", str(error)]
+    return [tag("h2", "Why it was refused"), tag("ul", [tag("li", line) for line in said])]
+
+
+def _body(view: View, id: str, row: Any, body: bytes | None) -> list[Safe]:
+    if body is None:
+        said = "The body was not kept. http.webhook(…, keep_refused_bodies=True) keeps those of refusals."
+        return [tag("p", said, class_="empty")]
+    shown = tag("details", tag("summary", f"Show {int(row['bodyBytes']):,} bytes"), code(_text(body)))
+    copied = tag("details", tag("summary", "Copy as a test"), _test_box(view, id, row))
+    return [shown, copied]
+
+
+def _test_box(view: View, id: str, row: Any) -> list[Safe]:
+    download = tag("a", "Download it", href=view.path("webhooks", id, "test"), class_="button")
+    return [code(_test(row)), tag("p", download, class_="actions")]
 
 
 def _text(body: bytes) -> str:
@@ -153,16 +221,27 @@ def _as_test(view: View, id: str) -> Response:
     row = view.call("_webhooks:show", id=id)
     if row.get("body") is None:
         raise HTTPError(404, "The body of this delivery was not kept")
-    text = (
-        "from minihttp import testing\n"
-        f"from minihttp.webhooks import {row['provider']}\n\n"
-        f"BODY = {bytes(row['body'])!r}\n\n\n"
-        "def test_delivery(app):  # a fixture of yours: the app under test, with SECRET as this endpoint's\n"
-        f"    headers = {row['provider']}.sign(BODY, SECRET)\n"
-        f"    response = app.post({row['endpoint']!r}, BODY, headers=headers)\n"
-        "    assert response.status_int == 200\n"
-    )
-    disposition = f'attachment; filename="test_{row["provider"]}.py"'
-    return Response(
-        text, headers={"Content-Type": "text/x-python; charset=utf-8", "Content-Disposition": disposition}
+    disposition = f'attachment; filename="test_{_module(row)}.py"'
+    headers = {"Content-Type": "text/x-python; charset=utf-8", "Content-Disposition": disposition}
+    return Response(_test(row), headers=headers)
+
+
+def _module(row: Any) -> str:
+    return str(row["provider"]).replace("-", "_")
+
+
+def _test(row: Any) -> str:
+    event = f", event_type={row['eventType']!r}" if row.get("eventType") else ""
+    secret, body = row.get("secret") or "NAME_OF_THE_SECRET", bytes(row["body"])
+    return (
+        "import webtest\n\n"
+        "from app import app  # yours\n"
+        "from minihttp import testing\n\n"
+        'SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODk="  # not the real one\n'
+        f"BODY = {body!r}\n\n\n"
+        "def test_delivery():\n"
+        f"    with testing.in_memory(app, environment={{{secret!r}: SECRET}}) as copy:\n"
+        f"        body, headers = testing.signed({_module(row)!r}, BODY, SECRET{event})\n"
+        f"        webtest.TestApp(copy).post({row['endpoint']!r}, body, headers=headers, status=200)\n"
+        "        testing.run_jobs(copy)\n"
     )

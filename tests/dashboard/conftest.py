@@ -41,6 +41,7 @@ SCHEMA = Schema(
         {"name": v.string(), "price": v.number(), "count": v.optional(v.int64()), "tags": v.array(v.string())}
     ).index("by_name", ["name"]),
     orders=Table({"item": v.id("items")}),
+    pictures=Table({"item": v.id("items"), "file": v.id("_storage")}).index("by_file", ["file"]),
 )
 
 
@@ -55,6 +56,12 @@ def create(ctx: Any, name: str, price: float, isGift: bool = False) -> str:
 @internal_query
 def total(ctx: Any) -> float:
     return sum(item["price"] for item in ctx.db.query("items"))
+
+
+@internal_query
+def who(ctx: Any) -> Any:
+    identity = ctx.auth.get_user_identity()
+    return identity and identity["subject"]
 
 
 @internal_mutation
@@ -106,6 +113,12 @@ class Person:
         assert token
         return self.post(path, {"form_token": token[1], **form})
 
+    def submit_and_follow(self, page: str, path: str, **form: str) -> Answer:
+        """As `submit`, and the page that it leads to."""
+        done = self.submit(page, path, **form)
+        assert done.status == 303, done.text
+        return self.get(done.headers["Location"])
+
     def _send(self, request: urllib.request.Request) -> Answer:
         if self.cookie:
             request.add_header("Cookie", self.cookie)
@@ -124,9 +137,14 @@ class Site(NamedTuple):
     person: Person
 
 
+def _make(ctx: Any, request: Any) -> Any:
+    return Response.json(ctx.run_mutation(create, name="from a route", price=1))
+
+
 def make_app(data: str, **options: Any) -> App:
     http = HttpRouter()
     http.route(path="/items", method="GET", handler=lambda ctx, request: Response.json(ctx.run_query(total)))
+    http.route(path="/make", method="GET", handler=_make)
     http.route(path="/boom", method="GET", handler=lambda ctx, request: 1 / 0)
     http.webhook("/webhooks/github", github.provider(secret="GH_SECRET"), handler=on_event)
     crons = Crons()
@@ -150,7 +168,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     level = root.level
     root.setLevel(logging.INFO)
 
-    def start(mode: str = "write", **options: Any) -> Site:
+    def start(mode: str = "write", trusted_proxy: str | None = None, **options: Any) -> Site:
         app = make_app(str(tmp_path / f"data{len(started)}"), **options)
         installed = install(app, mode)
         assert installed is not None
@@ -160,7 +178,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             access_line(served)
 
         app.prepare()
-        server = Server(app, port=0, threads=4, grace_seconds=2, report=report)
+        server = Server(app, port=0, threads=4, grace_seconds=2, report=report, trusted_proxy=trusted_proxy)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         started.append((server, thread, app))
@@ -195,7 +213,8 @@ def fill(site: Site) -> None:
         app.run_mutation("shop:create", name=f"pen {n}", price=1.5)
     item = app.run_mutation("shop:create", name=HOSTILE, price=2)
     app.run_mutation("_app:insert_document", table="orders", document={"item": item})
-    app.files.outside().store(HOSTILE.encode(), content_type="text/html")
+    file = app.files.outside().store(HOSTILE.encode(), content_type="text/html")
+    app.run_mutation("_app:insert_document", table="pictures", document={"item": item, "file": file})
     app.jobs.scheduler(None, None).run_after(0, fail, why=HOSTILE)
     for event in ("push", "issues"):
         body = b'{"note": "<script>"}'

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minihttp.dashboard.plots import bars, lines
+from minihttp.dashboard.plots import Series, bars, lines
 
 values = st.lists(st.floats(0, 1e9), min_size=1, max_size=80)
 
 
 @given(values, st.sampled_from([bars, lines]))
 def test_marks_stay_inside(found: list[float], plot: object) -> None:
-    markup = plot("Title <b>", [("2xx", found), ("5xx", found)], "1 h")  # type: ignore[operator]
+    steps = [f"12:{n:02}" for n in range(len(found))]
+    markup = plot("Title <b>", [Series("2xx", found), Series("5xx", found)], steps)  # type: ignore[operator]
     figure = ElementTree.fromstring(markup)
     svg = figure.find("svg")
     assert svg is not None
@@ -37,11 +38,13 @@ def test_marks_stay_inside(found: list[float], plot: object) -> None:
     ("top", "label"), [(0, "1"), (3, "5"), (9, "10"), (12, "20"), (999, "1k"), (0.4, "0.5")]
 )
 def test_the_axis_is_round(top: float, label: str) -> None:
-    assert f">{label}<" in bars("t", [("jobs", [0, top])], "1 h")
+    assert f">{label}<" in bars("t", [Series("jobs", [0, top])], ["1", "2"])
 
 
 def test_it_says_what_it_shows() -> None:
-    markup = lines("Time to answer", [("p50", [1]), ("p95", [2])], "24 h", " ms")
-    assert 'aria-label="Time to answer"' in markup
-    assert "24 h ago" in markup
-    assert re.findall(r'<li class="key [^"]+">(\w+)', markup) == ["p50", "p95"]
+    series = [Series("p50", [1, 3], "3 ms", "/_/logs"), Series("p95", [2, 4])]
+    markup = lines("Time to answer", series, ["12:00", "12:01"], " ms")
+    assert 'aria-label="Time to answer: p50 3 ms, p95"' in markup
+    assert ">12:00</text>" in markup
+    assert '<a href="/_/logs">p50 <b>3 ms</b></a>' in markup
+    assert re.findall(r"<title>([^<]+)", markup) == ["12:00: p50 1 ms, p95 2 ms", "12:01: p50 3 ms, p95 4 ms"]
