@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 COUNTED = 1_000
 """How many documents of a table are counted; a count of more is shown as `1,000+`."""
 MAX_PAGE = 1_000
+_READ_FOR_A_PAGE = 500  # documents, where not all of them fit
 _FUNCTIONS = {
     "query": (
         "tables",
@@ -124,7 +125,7 @@ class AppFunctions:
             limit: how many, `MAX_PAGE` at most.
             cursor: the `continueCursor` of the page before, of the same query.
             where: what else must hold: each a `field`, an `is` (eq, neq, lt, lte, gt or gte) and a `value`. A
-                page then ends after `MAX_PAGE` documents were read, and may be empty before the last one.
+                page then ends after so many documents were read (500), and may be empty before the last one.
 
         Returns:
             `{"page", "isDone", "continueCursor"}`.
@@ -145,7 +146,11 @@ class AppFunctions:
             query = query.with_index(index or "by_creation_time", lambda q: _equal(q, pairs))
         for condition in where or ():
             query = _filtered(query, condition)
-        asked = {"numItems": min(limit, MAX_PAGE), "cursor": cursor, "maximumRowsRead": MAX_PAGE}
+        asked = {
+            "numItems": min(limit, MAX_PAGE),
+            "cursor": cursor,
+            "maximumRowsRead": _READ_FOR_A_PAGE if where else MAX_PAGE,
+        }
         page: dict[str, Any] = query.order(order).paginate(asked)
         return page
 

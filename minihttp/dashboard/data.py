@@ -27,6 +27,7 @@ from .view import (
     preview,
     short,
     table,
+    validator,
     without_credentials,
 )
 
@@ -304,7 +305,7 @@ def _document(view: View, name: str, id: str) -> Page | None:
         ]
     else:
         shown = [code(text)]
-    beside = [tag("h2", "Validator"), _validator(info), *_links(view, id, document)]
+    beside = [tag("h2", "Validator"), validator(info["validator"]), *_links(view, id, document)]
     body = [
         tag(
             "p",
@@ -355,7 +356,7 @@ def _new(view: View, name: str) -> Page:
     info = _table(view, name)
     editor = _editor(view.kept("document", _example(info)))
     form = view.form(view.path("data", name, "new"), editor, tag("button", "Insert"))
-    beside = tag("div", tag("h2", "Validator"), _validator(info))
+    beside = tag("div", tag("h2", "Validator"), validator(info["validator"]))
     body = tag("div", tag("div", form if view.may_write else None), beside, class_="beside")
     return Page(f"New document in {name}", body, trail=(("Data", "data"), (name, "data", name)))
 
@@ -370,10 +371,6 @@ def _example(info: dict[str, Any]) -> str:
     known = info["validator"]["value"].items()
     wanted = {name: _EXAMPLES.get(kind["fieldType"]["type"]) for name, kind in known if not kind["optional"]}
     return json.dumps(wanted, indent=2)
-
-
-def _validator(info: dict[str, Any]) -> Safe:
-    return code(json.dumps(info["validator"], indent=2))
 
 
 def _editor(text: str) -> Safe:

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import HTTPError
 from ..values import encode_wire
 from .html import Safe, join, tag
-from .view import Page, Redirect, View, code, entry, facts, options, parse_fields, table
+from .view import Page, Redirect, View, code, entry, facts, options, parse_fields, table, type_text, validator
 
 _NEVER: dict[str, Any] = {"calls": 0, "errors": 0, "p95Ms": 0.0}
 _SWITCH = (("", "not given"), ("true", "true"), ("false", "false"))
@@ -121,9 +121,9 @@ def _one(view: View, function: dict[str, Any]) -> Page:
     )
     beside = [
         tag("h2", "Arguments"),
-        code(json.dumps(function["args"], indent=2)),
+        validator(function["args"]),
         tag("h2", "Result"),
-        code(json.dumps(function["returns"], indent=2)),
+        validator(function["returns"]),
     ]
     halves = tag("div", tag("div", _form(view, function)), tag("div", beside), class_="beside")
     return Page(name, join([about, halves]), trail=(("Functions", "functions"),))
@@ -160,8 +160,7 @@ def _input(view: View, name: str, field: dict[str, Any]) -> Safe:
     """A field for an argument, by its validator; what has no better one takes JSON."""
     kind, required = field["fieldType"], not field["optional"]
     literals = _literals(kind)
-    said = {"id": f"id of {kind.get('tableName')}", "bigint": "int64"}.get(kind["type"], kind["type"])
-    label = f"{name} ({said}{'' if required else ', optional'})"
+    label = f"{name} ({type_text(kind)}{'' if required else ', optional'})"
     if literals or kind["type"] == "boolean":
         choices = [(json.dumps(value), str(value)) for value in literals] or list(_SWITCH[1:])
         values = choices if required else [_SWITCH[0], *choices]

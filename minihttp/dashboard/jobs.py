@@ -75,7 +75,7 @@ def _list(view: View) -> Page:
     )
     if not found["page"] and not found["isDone"]:
         empty = "None among the jobs that were read. The next page goes on."
-    heads = ("Id", "Function", "State", "Attempts", "Scheduled for", "Error")
+    heads = ("Id", "State", "Function", "Attempts", "Scheduled for", "Error")
     listed = table(heads, [_row(view, job) for job in found["page"]], empty, [3])
     return Page("Jobs", join([chooser, listed, pages(view, found, "jobs", state=chosen, name=name)]))
 
@@ -86,8 +86,8 @@ _WORDS = {"inProgress": "in progress"}
 def _row(view: View, job: Any) -> tuple[Any, ...]:
     return (
         view.id(job["_id"], "jobs", job["_id"]),
-        job["name"],
         state(job["state"]["kind"]),
+        _said(job["name"]),
         int(job.get("attempts", 0)),
         view.when(_due(job)),
         first_line(job["state"].get("error") or job.get("lastError") or ""),
@@ -135,11 +135,18 @@ def _one(view: View, id: str) -> Page | None:
         if kind not in _ENDED
         else None,
     ]
-    return Page(f"Job {job['name']} {short(id)}", join(body), trail=(("Jobs", "jobs"),))
+    return Page(f"Job {_said(job['name'])} {short(id)}", join(body), trail=(("Jobs", "jobs"),))
+
+
+def _said(name: str) -> str:
+    """What a job is called: those of the inbox run the handler of a delivery, or note its end."""
+    if not name.startswith(_INBOX):
+        return name
+    return "end of a delivery" if name.endswith("ended") else "handler of a delivery"
 
 
 def _function(view: View, name: str) -> Any:
-    return name if name.startswith("_") else view.link(name, "functions", *name.split("/"))
+    return _said(name) if name.startswith("_") else view.link(name, "functions", *name.split("/"))
 
 
 def _request(view: View, job: Any) -> Safe | None:

@@ -31,7 +31,7 @@ def page(view: View, rest: list[str]) -> Page | None:
         if fits
         else "Nothing has been logged yet. Requests, errors and what the app logs appear here."
     )
-    heads = ("Time", "Level", "What", "Request")
+    heads = ("Time (UTC)", "Level", "What", "Request")
     body = [_form(view, asked), _jobs(view, asked), _jump(view, asked, lines), table(heads, rows, empty)]
     turn = []
     if before is not None:

@@ -143,7 +143,8 @@ def _facts(view: View) -> Safe:
             *((said, size(sizes[name])) for name, said in _SIZES.items() if name in sizes),
             ("Disk", _free(place) if place and place != ":memory:" else None),
             ("Mode", "read and write" if view.may_write else "read only: --dashboard write changes things"),
-        ]
+        ],
+        is_wide=True,
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .html import Safe, tag
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 400, 140, 56, 20, 10
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 400, 140, 44, 20, 10
 
 
 class Series(NamedTuple):

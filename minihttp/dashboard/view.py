@@ -222,9 +222,48 @@ def table(
     return tag("div", tag("table", tag("thead", head), tag("tbody", body)), class_="scroll", tabindex="0")
 
 
-def facts(pairs: Iterable[tuple[str, Any]]) -> Safe:
-    """Names and values below each other."""
-    return tag("dl", [(tag("dt", name), tag("dd", value)) for name, value in pairs if value is not None])
+def facts(pairs: Iterable[tuple[str, Any]], *, is_wide: bool = False) -> Safe:
+    """Names and values below each other, in two columns where there is room and it `is_wide`."""
+    shown = [(tag("dt", name), tag("dd", value)) for name, value in pairs if value is not None]
+    return tag("dl", shown, class_="wide" if is_wide else None)
+
+
+def validator(kind: Mapping[str, Any]) -> Safe:
+    """A validator, in Convex's JSON form, for people: the fields of an object, or a type."""
+    if kind["type"] != "object":
+        return tag("p", tag("code", type_text(kind)))
+    rows = [
+        (
+            tag("code", name),
+            tag("code", type_text(field["fieldType"])),
+            "optional" if field["optional"] else "",
+        )
+        for name, field in kind["value"].items()
+    ]
+    return table(("Field", "Type", ""), rows, "No fields.")
+
+
+def type_text(kind: Mapping[str, Any]) -> str:
+    """`id<users>`, `array<string>`, `"open" | "paid"`, `{name: string, note?: string}`."""
+    value = kind.get("value")
+    match kind["type"]:
+        case "id":
+            return f"id<{kind['tableName']}>"
+        case "literal":
+            return json.dumps(value, ensure_ascii=False)
+        case "array":
+            return f"array<{type_text(kind['value'])}>"
+        case "union":
+            return " | ".join(map(type_text, kind["value"]))
+        case "record":
+            return f"record<{type_text(kind['keys'])}, {type_text(kind['values']['fieldType'])}>"
+        case "object":
+            fields = [
+                f"{name}{'?' if field['optional'] else ''}: {type_text(field['fieldType'])}"
+                for name, field in kind["value"].items()
+            ]
+            return f"{{{', '.join(fields)}}}"
+    return {"bigint": "int64"}.get(kind["type"], str(kind["type"]))
 
 
 def state(name: str) -> Safe:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .html import Safe, tag
 from .view import table
@@ -16,8 +16,7 @@ def welcome(app: App, origin: str) -> Safe:
     """The body of the page; `origin` is where the browser found it."""
     rows = []
     for route in app.http:
-        name = getattr(route.handler, "__qualname__", type(route.handler).__name__)
-        rows.append((route.method, tag("code", route.pattern), name, tag("code", route.location)))
+        rows.append((route.method, tag("code", route.pattern), _name(route), tag("code", route.location)))
     empty = 'No routes yet. Add one: @http.get("/hello") above a function that takes (ctx, request).'
     first = next((route for route in app.http if route.method == "GET" and "{" not in route.pattern), None)
     return tag(
@@ -42,3 +41,13 @@ def welcome(app: App, origin: str) -> Safe:
         ),
         id="content",
     )
+
+
+def _name(route: Any) -> str:
+    """What answers a route; of a webhook its provider, and the function that gets the deliveries."""
+    provider = getattr(route.handler, "provider", None)
+    if provider is None:
+        return str(getattr(route.handler, "__qualname__", type(route.handler).__name__))
+    function = route.handler.handler
+    then = "" if function is None else f", then {function if isinstance(function, str) else function.name}"
+    return f"{provider.name} webhook{then}"

@@ -37,7 +37,7 @@ INBOX_TABLES: dict[str, Table] = {
 }
 
 FINISHED = ("done", "dead")
-_READ_FOR_A_PAGE = 1_000
+_READ_FOR_A_PAGE = 500
 _AT_ONCE = 100  # rows that one transaction changes: it holds the one write lock
 
 

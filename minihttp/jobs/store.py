@@ -43,7 +43,7 @@ STATES = ("pending", "inProgress", *DONE)
 PENDING = "pending:"
 CLAIMED = "claimed:"
 _PENDING_END = "pending;"  # what follows every queue of pending jobs
-_READ_FOR_A_PAGE = 1_000
+_READ_FOR_A_PAGE = 500
 _CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it runs; renewed
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 

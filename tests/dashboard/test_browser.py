@@ -72,8 +72,8 @@ def sign_in(driver: Any, site: Site) -> None:
     assert driver.find_element(By.TAG_NAME, "h1").text == "Overview"
 
 
-def set_width(driver: Any, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+def set_width(driver: Any, width: int, height: int = 900) -> None:
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 

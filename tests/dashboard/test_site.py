@@ -570,3 +570,44 @@ def test_what_cannot_be_undone_asks_first(site: Site) -> None:
     assert re.search(
         '<details class="sure"><summary[^>]*>Delete this document…</summary>.*for good.*</details>', text
     )
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def test_nothing_of_the_pages_is_loaded_before_one_is_asked_for(tmp_path: Any) -> None:
+    """Also on a terminal, where the banner has a link: a session needs no page."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    program = """
+import sys
+from minihttp import App
+from minihttp.dashboard import install
+import webtest
+app = App(data=":memory:", environment={"MINIHTTP_ADMIN_KEY": "a long key"})
+installed = install(app, "read")
+link = installed.link()
+client = webtest.TestApp(app)
+client.get("/items", status=404)
+print(sorted(name for name in sys.modules if name.startswith("minihttp.dashboard.")))
+client.get(link)
+print("minihttp.dashboard.site" in sys.modules, "minihttp.dashboard.data" in sys.modules)
+"""
+    command = [sys.executable, "-c", program]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    before, after = done.stdout.splitlines()
+    assert before == "['minihttp.dashboard.activity', 'minihttp.dashboard.session']"
+    assert after == "True False"
+
+
+def test_it_starts_no_thread_and_opens_nothing(tmp_path: Any) -> None:
+    import threading
+
+    before = threading.active_count()
+    app = make_app(str(tmp_path / "data"))
+    assert install(app, "write") is not None
+    assert threading.active_count() == before
+    assert not (tmp_path / "data").exists()
