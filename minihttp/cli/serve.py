@@ -166,9 +166,8 @@ def _open_dashboard(
     key = None
     if is_development and not app.has_admin_key:  # the same one after a reload: sessions go on
         key = args.environ.get(_DEVELOPMENT_KEY) or secrets.token_urlsafe(32)
-    listen = settings["dashboard_listen"] or ""
-    host = listen.rpartition(":")[0].strip("[]")
-    return install(app, settings["dashboard"], key, name=_name_of(args.target or "."), listens_on=host)
+    name, is_apart = _name_of(args.target or "."), bool(settings["dashboard_listen"])
+    return install(app, settings["dashboard"], key, name=name, is_apart=is_apart)
 
 
 def _dashboard_server(opened: Installed | None, settings: Settings) -> Server | None:

@@ -37,17 +37,17 @@ class Installed:
         may_write: whether it changes things; otherwise every change is 403.
         activity: what is plotted: `activity.record` takes each `Served` of the server.
         name: what the app is called on every page.
-        listens_on: the host of a port of its own; then the app's own port has no dashboard.
+        is_apart: whether it has a port of its own; then the app's own port has no dashboard.
     """
 
     def __init__(
-        self, app: App, admin_key: str, may_write: bool, activity: Activity, name: str, listens_on: str = ""
+        self, app: App, admin_key: str, may_write: bool, activity: Activity, name: str, is_apart: bool = False
     ) -> None:
         self.app = app
         self.may_write = may_write
         self.activity = activity
         self.name = name
-        self.listens_on = listens_on
+        self.is_apart = is_apart
         self._admin_key = admin_key
 
     @cached_property
@@ -67,7 +67,7 @@ class Installed:
         return f"/_/login?code={self.sessions.make_link()}"
 
     def __call__(self, ctx: object, request: Request) -> Response:
-        if self.listens_on and _PORT_OF_ITS_OWN not in request.environ:
+        if self.is_apart and _PORT_OF_ITS_OWN not in request.environ:
             raise HTTPError(404, "Not found")
         return self._dashboard.handle(request)
 
@@ -94,7 +94,7 @@ def install(
     admin_key: str | None = None,
     *,
     name: str = "minihttp",
-    listens_on: str = "",
+    is_apart: bool = False,
 ) -> Installed | None:
     """Open the dashboard of an app below `/_/`, before the app serves its first request.
 
@@ -102,7 +102,7 @@ def install(
         mode: "read" shows, "write" changes too, "off" does nothing.
         admin_key: what opens it; by default the app's own.
         name: what the app is called on its pages.
-        listens_on: the host of a port of its own; the app's own port then answers 404.
+        is_apart: it has a port of its own (`on_its_own_port`); the app's own port then answers 404.
 
     Returns:
         What was installed; None for "off", and where there is no admin key.
@@ -120,7 +120,7 @@ def install(
 
     log_ring.install()
     activity = Activity([declared.path for declared in app.http.webhooks], app.options.clock)
-    installed = Installed(app, key, mode == "write", activity, name, listens_on)
+    installed = Installed(app, key, mode == "write", activity, name, is_apart)
     app.system_handlers["/_/"] = installed
     return installed
 
@@ -129,11 +129,9 @@ def install_welcome(app: App) -> None:
     """Show `GET /` of an app that has no such route: its routes, and how to go on. For development."""
 
     def answer(ctx: object, request: Request) -> Response:
-        from .site import is_loopback, standalone
+        from .site import standalone
         from .welcome import welcome
 
-        if not is_loopback(request):  # another site's name, pointed here (DNS rebinding)
-            raise HTTPError(421, "This page answers on loopback addresses only")
         return standalone(request, "It runs · minihttp", welcome(app, request.origin))
 
     def style(ctx: object, request: Request) -> Response:

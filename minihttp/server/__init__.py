@@ -159,7 +159,8 @@ def serve(
 
     other = threading.Thread(target=beside.run, name="minihttp-beside") if beside is not None else None
     try:
-        getattr(app, "listen_on", _nothing)(server.host, settings.get("host", server.host))
+        others = [] if beside is None else [beside.host]
+        getattr(app, "listen_on", _nothing)(server.host, settings.get("host", server.host), *others)
         getattr(app, "prepare", _nothing)()
         for name in DRAIN_SIGNALS:
             signal.signal(name, on_signal)

@@ -324,6 +324,59 @@ def test_a_secret_that_is_missing_is_said_at_start(tmp_path: Path, programs: lis
     program.wait_for("warning: NO_SUCH_SECRET is not set, so the handlers that need it answer 503$")
 
 
+def test_the_dashboard_on_a_port_of_its_own(tmp_path: Path, programs: list[Program]) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    key = {"MINIHTTP_ADMIN_KEY": "a long admin key"}
+    argv = ("serve", "app.py", "--port", "0", "--dashboard-listen", "127.0.0.1:0")
+    program = Program(tmp_path, *argv, env=key)
+    programs.append(program)
+    url = program.wait_for(r"serves (.*)")[1]
+    own = program.wait_for(r"dashboard: (http://127\.0\.0\.1:[0-9]+)/_/$")[1]
+    assert own != url
+    assert get(url + "/_/login")[0] == 404
+    status, _, page = get(own + "/")
+    assert status == 200
+    assert "Admin key" in page
+    assert "<h1>app</h1>" in page
+    assert get(own + "/hello/you")[0] == 404
+    assert get(url + "/hello/you")[0] == 200
+    assert program.end() == 0
+
+
+@pytest.mark.parametrize("value", ["8081", "localhost", "127.0.0.1:x", "::1:80", "127.0.0.1:70000"])
+def test_what_is_no_address_of_the_dashboard(tmp_path: Path, value: str) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    code, said = run_to_the_end(tmp_path, "serve", "app.py", "--dashboard-listen", value)
+    assert code == 2
+    assert "dashboard_listen must be an address with a port, such as 127.0.0.1:8081" in said
+
+
+def test_a_port_without_a_dashboard_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    code, said = run_to_the_end(
+        tmp_path, "serve", "app.py", "--port", "0", "--dashboard-listen", "127.0.0.1:0"
+    )
+    assert code == 1
+    assert "set MINIHTTP_ADMIN_KEY" in said
+
+
+def test_a_session_of_development_outlives_a_reload(tmp_path: Path, programs: list[Program]) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(APP)
+    program = Program(tmp_path, "serve", "app.py", "--port", "0", "--reload")
+    programs.append(program)
+    link = program.wait_for(r"dashboard: (http.*/_/login\?code=.*)")[1]
+    _, headers, page = get(link)
+    assert "Signed in" in page
+    path.write_text(APP + "# changed\n")
+    program.wait_for(r"dashboard: ")
+    cookie = {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+    request = urllib.request.Request(link.partition("login")[0] + "functions", headers=cookie)
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as reply:
+        assert "<h1>Functions</h1>" in reply.read().decode()
+    assert program.end() == 0
+
+
 def run_to_the_end(folder: Path, *argv: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "minihttp", *argv]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import http.server
 import os
+import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from minihttp import key_store
+from minihttp.dashboard.session import SESSION_SECONDS, Sessions
+from minihttp.dashboard.site import COOKIE
 from tests.dashboard.conftest import HOSTILE, KEY, Site
 from tests.servers import program
 
 pytest.importorskip("selenium", reason="the package selenium drives the browser")
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 PAGES = (
     *("", "data", "data/items", "data/items/new", "functions", "functions/shop%3Acreate", "files", "jobs"),
-    *("crons", "webhooks", "logs"),
+    *("crons", "webhooks", "webhooks?state=refused", "logs", "keys", "?span=day", "data?system=1"),
 )
+LISTS = ("data/items", "data/orders", "files", "jobs", "webhooks", "webhooks?state=refused")
 WIDTHS = (360, 1400)
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -69,7 +77,7 @@ def scriptless(tmp_path: Path) -> Iterator[Any]:
 def sign_in(driver: Any, site: Site) -> None:
     driver.get(f"{site.url}/_/")
     driver.find_element(By.NAME, "key").send_keys(KEY, Keys.ENTER)
-    assert driver.find_element(By.TAG_NAME, "h1").text == "Overview"
+    wait_for(driver, "h1", "Overview")
 
 
 def set_width(driver: Any, width: int, height: int = 900) -> None:
@@ -77,14 +85,52 @@ def set_width(driver: Any, width: int, height: int = 900) -> None:
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
+def every_page(site: Site) -> list[str]:
+    """The pages, and the first single thing of every list."""
+    found = list(PAGES)
+    for page in LISTS:
+        text = site.person.get(f"/_/{page}").text
+        link = re.search('href="/_/((?:data/[a-z]+|files|jobs|webhooks)/[0-9a-v]{32})"', text)
+        assert link, page
+        found.append(link[1])
+    return found
+
+
+def press(driver: Any, label: str) -> None:
+    driver.find_element(By.XPATH, f"//button[text()='{label}']").click()
+
+
+def be_sure(driver: Any, label: str) -> None:
+    """Press a button that asks first, and then the one behind it."""
+    driver.find_element(By.XPATH, f"//summary[text()='{label}…']").click()
+    press(driver, label)
+
+
+def wait_for(driver: Any, selector: str, text: str) -> None:
+    """Until the page that a form leads to is there: without scripts the driver does not wait for it."""
+
+    def there(driver: Any) -> bool:
+        return any(text in each.text for each in driver.find_elements(By.CSS_SELECTOR, selector))
+
+    WebDriverWait(driver, 20, ignored_exceptions=[WebDriverException]).until(there)
+
+
+def wait_for_note(driver: Any, text: str) -> None:
+    wait_for(driver, "[role=status].done", text)
+
+
 def test_every_page_fits_and_runs_nothing_of_a_strangers(chromium: Any, site: Site) -> None:
     sign_in(chromium, site)
+    site.app.jobs.run_due()
+    key_store.issue(site.app, HOSTILE, data=HOSTILE)
     for width in WIDTHS:
         set_width(chromium, width)
-        for page in PAGES:
+        for page in every_page(site):
             chromium.get(f"{site.url}/_/{page}")
             assert "owned" not in chromium.title
             assert chromium.title.endswith("· minihttp")
+            assert chromium.find_elements(By.TAG_NAME, "script") == []
+            assert chromium.find_elements(By.TAG_NAME, "img") == []
             needed, there = chromium.execute_script(
                 "return [document.documentElement.scrollWidth, window.innerWidth]"
             )
@@ -101,13 +147,83 @@ def test_without_scripts_a_document_is_made_and_found(scriptless: Any, site: Sit
     scriptless.find_element(By.LINK_TEXT, "Insert a document").click()
     editor = scriptless.find_element(By.NAME, "document")
     editor.clear()
+    editor.send_keys('{"name": "made by hand", "price": "3", "tags": []}')
+    press(scriptless, "Insert")
+    wait_for(scriptless, "[role=alert]", "does not match the schema")
+    editor = scriptless.find_element(By.NAME, "document")
+    assert "made by hand" in editor.get_attribute("value")
+    editor.clear()
     editor.send_keys('{"name": "made by hand", "price": 3, "tags": []}')
-    scriptless.find_element(By.XPATH, "//button[text()='Insert']").click()
-    assert "made by hand" in scriptless.find_element(By.NAME, "document").get_attribute("value")
-    scriptless.find_element(By.XPATH, "//button[text()='Delete this document']").click()
-    assert "made by hand" not in scriptless.find_element(By.TAG_NAME, "table").text
-    scriptless.find_element(By.XPATH, "//button[text()='Sign out']").click()
-    assert scriptless.current_url.endswith("/_/login")
+    press(scriptless, "Insert")
+    wait_for_note(scriptless, "Inserted items ")
+    editor = scriptless.find_element(By.NAME, "document")
+    editor.clear()
+    editor.send_keys('{"name": "changed by hand", "price": 3, "tags": []}')
+    press(scriptless, "Save")
+    wait_for_note(scriptless, "Changed items ")
+    assert "changed by hand" in scriptless.find_element(By.NAME, "document").get_attribute("value")
+    be_sure(scriptless, "Delete this document")
+    wait_for_note(scriptless, "Deleted items ")
+    assert "by hand" not in scriptless.find_element(By.TAG_NAME, "table").text
+    press(scriptless, "Sign out")
+    wait_for(scriptless, "label", "Admin key")
+
+
+def test_without_scripts_a_function_is_run_by_its_form(scriptless: Any, site: Site) -> None:
+    sign_in(scriptless, site)
+    scriptless.find_element(By.LINK_TEXT, "Functions").click()
+    scriptless.find_element(By.LINK_TEXT, "shop:create").click()
+    scriptless.find_element(By.NAME, "text:name").send_keys("ink")
+    scriptless.find_element(By.NAME, "json:price").send_keys("2.5")
+    press(scriptless, "Run this mutation")
+    wait_for_note(scriptless, "Ran shop:create.")
+    outcome = scriptless.find_element(By.CLASS_NAME, "outcome").text
+    assert "Took" in outcome
+    assert "creating ink" in outcome
+    assert site.app.run_query("shop:total") == 9
+
+
+def test_without_scripts_jobs_and_deliveries_run_again(scriptless: Any, site: Site) -> None:
+    app = site.app
+    late = app.jobs.scheduler(None, None).run_after(3_600, "shop:tidy")
+    app.jobs.run_due()
+    sign_in(scriptless, site)
+    scriptless.get(f"{site.url}/_/jobs?state=failed")
+    scriptless.find_element(By.CSS_SELECTOR, "td a").click()
+    press(scriptless, "Run it again")
+    wait_for_note(scriptless, "Ran job ")
+    scriptless.get(f"{site.url}/_/jobs/{late}")
+    be_sure(scriptless, "Cancel")
+    wait_for(scriptless, ".state", "canceled")
+    scriptless.get(f"{site.url}/_/webhooks?state=done")
+    scriptless.find_element(By.CSS_SELECTOR, "td a[href*='/webhooks/']").click()
+    press(scriptless, "Run its handler again")
+    wait_for_note(scriptless, "Replayed delivery ")
+    scriptless.find_element(By.LINK_TEXT, "Crons").click()
+    press(scriptless, "Run now")
+    wait_for_note(scriptless, "Ran cron nightly tidy.")
+
+
+def test_without_scripts_files_and_keys(scriptless: Any, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("by hand")
+    sign_in(scriptless, site)
+    scriptless.find_element(By.LINK_TEXT, "Files").click()
+    scriptless.find_element(By.NAME, "file").send_keys(str(tmp_path / "letter.txt"))
+    press(scriptless, "Upload")
+    wait_for_note(scriptless, "Stored file ")
+    assert "text/plain" in scriptless.find_element(By.TAG_NAME, "dl").text
+    be_sure(scriptless, "Delete this file")
+    wait_for_note(scriptless, "Deleted file ")
+    scriptless.find_element(By.LINK_TEXT, "Keys").click()
+    scriptless.find_element(By.NAME, "name").send_keys("laptop of Ada")
+    press(scriptless, "Issue a key")
+    wait_for_note(scriptless, "Issued API key ")
+    key = scriptless.find_element(By.CSS_SELECTOR, "pre .whole").text
+    assert key_store.validate(site.app, key) is not None
+    be_sure(scriptless, "Revoke")
+    wait_for_note(scriptless, "Revoked API key ")
+    assert key_store.validate(site.app, key) is None
+    assert key not in scriptless.page_source
 
 
 def test_by_keyboard_alone(chromium: Any, site: Site) -> None:
@@ -122,9 +238,25 @@ def test_by_keyboard_alone(chromium: Any, site: Site) -> None:
         outline = active.value_of_css_property("outline-style")
         assert outline != "none", seen
     assert seen[0] == "Skip to content"
-    assert seen[1:9] == ["Overview", "Data", "Functions", "Files", "Jobs", "Crons", "Webhooks", "Logs"]
+    menu = ["Overview", "Data", "Functions", "Files", "Jobs", "Crons", "Webhooks", "Logs", "Keys"]
+    assert seen[1:11] == ["minihttp", *menu]
     chromium.find_element(By.LINK_TEXT, "Jobs").send_keys(Keys.ENTER)
     assert chromium.find_element(By.TAG_NAME, "h1").text == "Jobs"
+
+
+def test_a_document_is_deleted_by_keyboard_alone(chromium: Any, site: Site) -> None:
+    sign_in(chromium, site)
+    id = site.app.run_mutation("shop:create", name="to go", price=1)
+    chromium.get(f"{site.url}/_/data/items/{id}")
+    for _ in range(30):
+        chromium.switch_to.active_element.send_keys(Keys.TAB)
+        if chromium.switch_to.active_element.tag_name == "summary":
+            break
+    chromium.switch_to.active_element.send_keys(Keys.ENTER)
+    chromium.switch_to.active_element.send_keys(Keys.TAB)
+    assert chromium.switch_to.active_element.text == "Delete this document"
+    chromium.switch_to.active_element.send_keys(Keys.ENTER)
+    wait_for_note(chromium, f"Deleted items {id}.")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -137,7 +269,7 @@ def test_axe_finds_nothing_serious(tmp_path: Path, site: Site, dark: bool) -> No
     try:
         sign_in(driver, site)
         site.app.jobs.run_due()
-        for page in (*PAGES, "login"):
+        for page in (*every_page(site), "login"):
             driver.get(f"{site.url}/_/{page}")
             driver.execute_script(source.read_text("utf-8"))
             found = driver.execute_async_script(
@@ -189,6 +321,37 @@ def test_a_form_and_a_frame_of_another_site(chromium: Any, site: Site) -> None:
 
 def test_a_session_that_has_ended_leads_to_the_login(chromium: Any, site: Site) -> None:
     sign_in(chromium, site)
-    chromium.delete_all_cookies()
-    chromium.find_element(By.LINK_TEXT, "Jobs").click()
+    long_ago = Sessions(KEY, lambda: time.time() - SESSION_SECONDS - 1).new()
+    cookie = {"name": COOKIE, "value": long_ago, "path": "/_/", "httpOnly": True, "sameSite": "Strict"}
+    chromium.get(f"{site.url}/_/data/items/new")
+    chromium.add_cookie(cookie)
+    press(chromium, "Insert")
+    wait_for(chromium, "[role=alert]", "The session has ended")
+    chromium.find_element(By.LINK_TEXT, "To the dashboard").click()
     assert chromium.current_url.endswith("/_/login")
+
+
+def test_the_link_of_the_banner_opens_it_at_once(chromium: Any, site: Site) -> None:
+    chromium.get(f"{site.url}{site.installed.link()}")
+    chromium.get(f"{site.url}/_/")
+    assert chromium.find_element(By.TAG_NAME, "h1").text == "Overview"
+
+
+def test_the_next_error_is_found(chromium: Any, site: Site) -> None:
+    sign_in(chromium, site)
+    chromium.find_element(By.LINK_TEXT, "Logs").click()
+    chromium.find_element(By.PARTIAL_LINK_TEXT, "Next error").click()
+    row = chromium.find_element(By.CSS_SELECTOR, ":target").find_element(By.XPATH, "ancestor::tr")
+    assert "GET /boom failed: ZeroDivisionError" in row.text
+    request = row.find_element(By.CSS_SELECTOR, "td:last-child a")
+    request.click()
+    assert "/boom 500" in chromium.find_element(By.TAG_NAME, "table").text
+
+
+def test_the_day_is_shown_too(chromium: Any, site: Site) -> None:
+    sign_in(chromium, site)
+    chromium.find_element(By.LINK_TEXT, "Last day").click()
+    assert chromium.find_element(By.CSS_SELECTOR, ".tabs [aria-current]").text == "Last day"
+    assert "in 15 minutes" in chromium.find_element(By.TAG_NAME, "figcaption").text
+    chromium.find_element(By.PARTIAL_LINK_TEXT, "5xx").click()
+    assert "GET /boom 500" in chromium.find_element(By.TAG_NAME, "table").text

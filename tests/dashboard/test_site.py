@@ -356,11 +356,12 @@ def test_mounted_in_another_app(site: Site, prefix: str) -> None:
 def test_on_a_port_of_its_own(tmp_path: Any) -> None:
     """Then the app's own port has no dashboard, and that port nothing but it."""
     app = make_app(str(tmp_path))
-    installed = install(app, "read", listens_on="10.0.0.7")
+    installed = install(app, "read", is_apart=True)
     assert installed is not None
     import webtest
 
     public, own = webtest.TestApp(app), webtest.TestApp(installed.on_its_own_port)
+    app.listen_on("127.0.0.1", "10.0.0.7")
     with app:
         for path in ("/_/", "/_/login", "/_/style.css"):
             assert public.get(path, status=404).json == {"error": "Not found"}
