@@ -67,7 +67,8 @@ def _plots(view: View, steps: list[Step], each: int) -> list[Safe]:
         _counted("jobs", jobs, view.path("jobs")),
         _counted("deliveries", [step.deliveries for step in steps], view.path("webhooks")),
     ]
-    queue = Series("waiting", _depths(view, steps), href=view.path("jobs", state="pending"))
+    depths = _depths(view, steps)
+    queue = Series("waiting", depths, f"{depths[-1]:,}", view.path("jobs", state="pending"))
     return [
         bars(f"Requests {per}", statuses, times),
         lines("Time to answer", times_ms, times, " ms"),

@@ -96,7 +96,7 @@ def _live(app: App, clock: Clock, installed: Any, url: str, chance: random.Rando
     for minute in range(_DAY):
         busy = 1.2 + math.sin(minute / _DAY * 2 * math.pi - 2)
         _requests(installed, clock, chance, busy, minute)
-        depth = int(chance.random() * 4 * busy) + (9 if minute % 241 > 236 else 0)
+        depth = int(chance.random() * 5 * busy) + max(0, 14 - 3 * abs(minute % 97 - 42))
         app.runner.statistics.saw_queue(lambda depth=depth: depth)
         for _ in range(int(busy * chance.random() * 4)):
             app.runner.statistics.ran_job()
