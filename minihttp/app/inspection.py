@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..auth.caller import NOBODY, Caller
@@ -19,12 +20,12 @@ from ..data import ids
 from ..data.consistency import Tick, check_documents, rebuild_indexes
 from ..data.migration import stored_tables
 from ..data.walks import convex_json
-from ..errors import ArgumentValidationError, DocumentError, MinihttpError, did_you_mean
+from ..errors import ArgumentValidationError, DocumentError, HTTPError, MinihttpError, did_you_mean
 from ..files.checking import check_files
 from ..functions.context import CallInfo
 from ..logs import message_of
 from ..tracebacks import describe, users_frames
-from ..values import loads, show
+from ..values import dumps, loads, show
 from . import log_ring
 from .references import references
 
@@ -59,6 +60,11 @@ _FUNCTIONS = {
     "mutation": ("insert_document", "replace_document", "delete_document"),
     "action": ("run", "run_cron", "check", "rebuild_indexes"),
 }
+
+
+def digest_of(document: Any) -> str:
+    """What tells a document from one that has been changed."""
+    return sha256(dumps(dict(document)).encode()).hexdigest()
 
 
 class Host(Protocol):
@@ -171,8 +177,15 @@ class AppFunctions:
         id: str = ctx.db.insert(table, document)
         return id
 
-    def replace_document(self, ctx: Any, id: str, document: Any) -> None:
-        """Replace the fields of a document of the app's, checked like any write."""
+    def replace_document(self, ctx: Any, id: str, document: Any, seen: str | None = None) -> None:
+        """Replace the fields of a document of the app's, checked like any write.
+
+        Args:
+            seen: `digest_of` the document that somebody has looked at; it is refused if it is another now.
+        """
+        now = ctx.db.get(id) if seen is not None else None
+        if now is not None and digest_of(now) != seen:
+            raise HTTPError(409, "Somebody has changed this document meanwhile: load it again")
         ctx.db.replace(id, document)
 
     def delete_document(self, ctx: Any, id: str) -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ..app.inspection import digest_of
 from ..errors import HTTPError
 from ..http.response import Response
 from ..values import Int64, encode_wire
@@ -61,7 +62,8 @@ def change(view: View, form: Any, rest: list[str]) -> Redirect:
             view.call("_app:delete_document", id=id)
             return Redirect(view.path("data", name), f"deleted {name} {id}")
         case [name, id]:
-            view.call("_app:replace_document", id=id, document=parse_fields(document))
+            seen = str(form.get("seen") or "") or None
+            view.call("_app:replace_document", id=id, document=parse_fields(document), seen=seen)
             return Redirect(view.path("data", name, id), f"changed {name} {id}")
     raise HTTPError(404, "There is nothing to change here")
 
@@ -294,7 +296,10 @@ def _document(view: View, name: str, id: str) -> Page | None:
     if _is_changed_here(view, name):
         shown = [
             view.form(
-                view.path("data", name, id), _editor(view.kept("document", text)), tag("button", "Save")
+                view.path("data", name, id),
+                tag("input", type="hidden", name="seen", value=digest_of(found["document"])),
+                _editor(view.kept("document", text)),
+                tag("button", "Save"),
             ),
             view.button(
                 "Delete this document",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..http.request import Request
     from . import Installed
 
-_SHORT_ID = 12
+_SHORT_ID = 8
 _PAGES = {  # of tables whose documents have pages of their own
     "_storage": "files",
     "_scheduled_functions": "jobs",
@@ -158,11 +158,11 @@ class View:
         return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
 
     def id(self, id: str, *segments: str) -> Safe:
-        """An id, shortened; a click selects the whole one, for copying. A link where it leads somewhere."""
-        if not segments:
-            return tag("code", id, class_="id", title=id)
-        text = tag("code", short(id), title=id)
-        return tag("a", text, href=self.path(*segments), title=id)
+        """An id; the style sheet shows its end, and the whole one is there to be copied. A link where it
+        leads somewhere.
+        """
+        text = tag("code", id, class_="id", title=id)
+        return tag("a", text, href=self.path(*segments)) if segments else text
 
     def thing(self, id: str, table: str = "") -> Safe:
         """The id of a document as a link to its page."""
@@ -180,8 +180,8 @@ class View:
 
 
 def short(id: str) -> str:
-    """An id as people tell it from others: the beginning says the table, the end which."""
-    return f"{id[:4]}…{id[-6:]}" if len(id) > _SHORT_ID else id
+    """The end of an id, by which people tell it from others, for titles."""
+    return f"…{id[-_SHORT_ID:]}" if len(id) > _SHORT_ID else id
 
 
 def span(seconds: float) -> str:

@@ -169,6 +169,21 @@ def test_a_document_is_inserted_changed_and_deleted(site: Site, caplog: pytest.L
     ]
 
 
+def test_what_somebody_else_has_changed_meanwhile_is_not_overwritten(site: Site) -> None:
+    person = site.person
+    place = first_link(person.get("/_/data/items").text, "/_/data/items/[0-9a-v]{32}")
+    seen = re.search(r'name="seen" value="([0-9a-f]{64})"', person.get(place).text)
+    assert seen
+    mine, others = (f'{{"name": "{name}", "price": 1, "tags": []}}' for name in ("mine", "another's"))
+    assert person.submit(place, place, document=others).status == 303
+    refused = person.submit(place, place, document=mine, seen=seen[1])
+    assert refused.status == 409
+    assert "Somebody has changed this document meanwhile" in refused.text
+    assert "&quot;mine&quot;" in refused.text
+    id = place.rpartition("/")[2]
+    assert site.app.run_query("_app:document", id=id)["document"]["name"] == "another's"
+
+
 def test_a_function_is_run(site: Site) -> None:
     page = "/_/functions/shop%3Acreate"
     fields = {"text:name": "ink", "json:price": "2.5", "json:isGift": "true"}
