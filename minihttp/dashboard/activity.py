@@ -49,12 +49,16 @@ class Activity:
     Args:
         webhooks: the paths of webhook routes.
         clock: Unix seconds.
+
+    Attributes:
+        has_heard: whether a server has reported any request.
     """
 
     def __init__(self, webhooks: Iterable[str], clock: Callable[[], float]) -> None:
         self._webhooks = frozenset(webhooks)
         self._clock = clock
         self.started = clock()
+        self.has_heard = False
         self._lock = threading.Lock()
         self._minutes: dict[int, _Minute] = {}
 
@@ -71,6 +75,7 @@ class Activity:
         """Count one answered request; those of the dashboard itself are left out."""
         if served.route is not None and served.route.startswith("/_/"):
             return
+        self.has_heard = True
         with self._lock:
             minute = self._minute()
             minute.statuses[min(max(served.status // 100, 2), 5) - 2] += 1

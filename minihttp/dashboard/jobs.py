@@ -11,6 +11,7 @@ from .view import (
     Page,
     Redirect,
     View,
+    attempts,
     code,
     entry,
     facts,
@@ -127,6 +128,7 @@ def _one(view: View, id: str) -> Page | None:
     body = [
         about,
         [tag("h2", "Error"), code(error)] if error else None,
+        attempts(view, job.get("failures", ())),
         tag("h2", "Arguments"),
         code(fields(args)),
         [tag("h2", "Result"), code(fields(job["result"]))] if job.get("result") is not None else None,

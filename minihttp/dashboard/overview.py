@@ -20,6 +20,7 @@ _SPANS = {"": (60, 1, "Last hour"), "day": (24 * 60, 15, "Last day")}  # minutes
 _ERROR_MINUTES = 60
 _SIZES = {"database_bytes": "Database", "wal_bytes": "Write-ahead log"}
 _COUNTED = 100
+_UNHEARD = "No request has been counted yet. Under another server than minihttp's own none will be."
 
 
 def page(view: View, rest: list[str]) -> Page | None:
@@ -36,6 +37,7 @@ def page(view: View, rest: list[str]) -> Page | None:
         _missing(view),
         _numbers(view),
         tag("nav", tabs, class_="tabs", aria_label="Time shown"),
+        None if view.activity.has_heard else tag("p", _UNHEARD, class_="muted"),
         tag("div", _plots(view, steps, each), class_="plots"),
         tag("h2", "This server"),
         _facts(view),

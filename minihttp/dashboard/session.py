@@ -34,6 +34,11 @@ class Sessions:
         self._links: dict[str, float] = {}  # one-time codes, and until when they are good
         self._attempts: dict[str, list[float]] = {}  # when a peer has failed
 
+    @property
+    def cookie_name(self) -> str:
+        """The name of the cookie: two apps of one host, on two ports, have the same jar."""
+        return f"minihttp_{self._mac('name', '')[:8]}"
+
     def _mac(self, purpose: str, text: str) -> str:
         key = hmac.digest(self._admin_key, b"minihttp dashboard " + purpose.encode(), "sha256")
         return hmac.digest(key, text.encode(), "sha256").hex()[:43]

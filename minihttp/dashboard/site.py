@@ -38,7 +38,6 @@ PAGES = {  # the first segment of the path -> (its module, its name in the menu)
     "logs": ("logs", "Logs"),
     "keys": ("keys", "Keys"),
 }
-COOKIE = "minihttp_session"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:;"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -81,7 +80,7 @@ class Dashboard:
             return self._said(base, 403, "Refused", said)
         if path in ("login", "logout"):
             return self._log_in_or_out(request, base, path)
-        cookie = _cookie(request)
+        cookie = self._cookie(request)
         if not self.sessions.is_valid(cookie):
             if request.method in ("GET", "HEAD"):
                 return _redirect(f"{base}login")
@@ -162,7 +161,7 @@ class Dashboard:
         if path == "logout":
             if request.method != "POST":
                 return _redirect(base)
-            return _redirect(f"{base}login", _set_cookie(request, base, "", 0))
+            return _redirect(f"{base}login", self._set_cookie(request, base, "", 0))
         code = request.query.get("code")
         if code and request.method == "GET" and "Sec-Purpose" not in request.headers:  # no mere prefetch
             if self.sessions.take_link(code):
@@ -183,7 +182,7 @@ class Dashboard:
         on = tag("meta", http_equiv="refresh", content=f"0; url={base}")
         body = tag("main", tag("h1", "Signed in"), tag("p", tag("a", "To the dashboard", href=base)))
         response = _redirect(base) if request.method == "POST" else _html(200, "Signed in", base, body, on)
-        response.headers.append(*_set_cookie(request, base, self.sessions.new(), SESSION_SECONDS))
+        response.headers.append(*self._set_cookie(request, base, self.sessions.new(), SESSION_SECONDS))
         return response
 
     def _refuse(self, request: Request, base: str, must_wait: bool) -> Response:
@@ -223,6 +222,18 @@ class Dashboard:
         way = tag("p", tag("a", "To the dashboard", href=base))
         body = tag("main", tag("h1", title), tag("p", said, class_="error", role="alert"), way)
         return _html(status, title, base, body)
+
+    def _cookie(self, request: Request) -> str:
+        for part in (request.headers.get("Cookie") or "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self.sessions.cookie_name:
+                return value
+        return ""
+
+    def _set_cookie(self, request: Request, base: str, value: str, seconds: int) -> tuple[str, str]:
+        secure = "; Secure" if request.origin.startswith("https:") else ""
+        limits = f"Max-Age={seconds}; Path={base}; HttpOnly; SameSite=Strict{secure}"
+        return "Set-Cookie", f"{self.sessions.cookie_name}={value}; {limits}"
 
     def _is_our_host(self, request: Request) -> bool:
         return self._installed.app.hosts.includes(_host(request.origin))
@@ -264,22 +275,6 @@ def _host(url: str) -> str:
     if authority.startswith("["):
         return authority[1:].partition("]")[0]
     return authority.partition(":")[0].lower()
-
-
-def _cookie(request: Request) -> str:
-    for part in (request.headers.get("Cookie") or "").split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == COOKIE:
-            return value
-    return ""
-
-
-def _set_cookie(request: Request, base: str, value: str, seconds: int) -> tuple[str, str]:
-    secure = "; Secure" if request.origin.startswith("https:") else ""
-    return (
-        "Set-Cookie",
-        f"{COOKIE}={value}; Max-Age={seconds}; Path={base}; HttpOnly; SameSite=Strict{secure}",
-    )
 
 
 def _redirect(path: str, *headers: tuple[str, str]) -> Response:

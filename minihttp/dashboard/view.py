@@ -313,6 +313,19 @@ def first_line(text: str, characters: int = 80) -> str:
     return preview(text.partition("\n")[0], characters)
 
 
+def attempts(view: View, failures: Sequence[Mapping[str, Any]]) -> list[Safe] | None:
+    """When and how a job failed before its last attempt, the last of them first."""
+    if not failures:
+        return None
+    rows = [(view.when(failure["at"]), _folded(failure["error"])) for failure in reversed(failures)]
+    return [tag("h2", "Attempts that failed"), table(("When", "Error"), rows, "")]
+
+
+def _folded(text: str) -> Safe:
+    """An error by its first line, which opens the rest."""
+    return tag("details", tag("summary", first_line(text, 160)), code(text))
+
+
 def code(text: str) -> Safe:
     """Text as it is, in a box that scrolls."""
     cut = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}\n… {len(text) - _MAX_TEXT} characters more"

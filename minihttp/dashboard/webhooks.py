@@ -14,6 +14,7 @@ from .view import (
     Page,
     Redirect,
     View,
+    attempts,
     code,
     entry,
     facts,
@@ -169,6 +170,7 @@ def _one(view: View, id: str) -> Page:
     parts = [
         about,
         _why(view, row),
+        attempts(view, row.get("failures", ())),
         tag("h2", "Headers"),
         headers(row["headers"]),
         tag("h2", "Body"),

@@ -167,7 +167,8 @@ class WebhookFunctions:
         if job is None:
             return row
         error = job.get("lastError") if row["state"] == "pending" else row["error"]
-        return {**row, "attempts": job["attempts"], "error": error}
+        more = {"failures": job["failures"]} if "failures" in job else {}
+        return {**row, **more, "attempts": job["attempts"], "error": error}
 
     def replay(self, ctx: SystemCtx, id: str) -> bool:
         """Run the handler again; false for a refusal, or where the route or its handler are gone."""

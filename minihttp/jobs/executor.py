@@ -34,6 +34,7 @@ log = logging.getLogger("minihttp.jobs")
 T = TypeVar("T")
 _MAX_ERROR_CHARACTERS = 8_192
 _MAX_PAUSE_SECONDS = 10.0
+_KEPT_FAILURES, _KEPT_CHARACTERS = 10, 2_000  # of the attempts before the last, for people
 _MAX_CRASHES = 3  # of the process while a mutation ran
 _RECOVERED_AT_ONCE = 100  # a transaction holds the one write lock
 
@@ -192,7 +193,10 @@ class Executor:
             outcome = "failed"
         else:
             delay = asked.delay_seconds(attempts, policy) if asked else policy.delay_seconds(attempts)
-            self._store.postpone(transaction, row, delay, attempts=attempts, lastError=text)
+            failure = {"at": self._store.now_ms(), "error": text[:_KEPT_CHARACTERS]}
+            failures = [*row.get("failures", ())[1 - _KEPT_FAILURES :], failure]
+            changes = {"attempts": attempts, "lastError": text, "failures": failures}
+            self._store.postpone(transaction, row, delay, **changes)
             outcome = f"will be tried again in {delay:.3g} s"
         transaction.after_commit(lambda: self._log_failure(row["_id"], row["name"], outcome, attempts, text))
 

@@ -68,7 +68,7 @@ class JobFunctions:
         return self.show(ctx, id)
 
 
-_LARGE = {"args", "result", "onComplete"}
+_LARGE = {"args", "result", "onComplete", "failures"}
 
 
 def _small(row: Document) -> Document:

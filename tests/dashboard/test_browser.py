@@ -19,7 +19,6 @@ import pytest
 
 from minihttp import key_store
 from minihttp.dashboard.session import SESSION_SECONDS, Sessions
-from minihttp.dashboard.site import COOKIE
 from tests.dashboard.conftest import HOSTILE, KEY, Site
 from tests.servers import program
 
@@ -322,7 +321,8 @@ def test_a_form_and_a_frame_of_another_site(chromium: Any, site: Site) -> None:
 def test_a_session_that_has_ended_leads_to_the_login(chromium: Any, site: Site) -> None:
     sign_in(chromium, site)
     long_ago = Sessions(KEY, lambda: time.time() - SESSION_SECONDS - 1).new()
-    cookie = {"name": COOKIE, "value": long_ago, "path": "/_/", "httpOnly": True, "sameSite": "Strict"}
+    name = site.installed.sessions.cookie_name
+    cookie = {"name": name, "value": long_ago, "path": "/_/", "httpOnly": True, "sameSite": "Strict"}
     chromium.get(f"{site.url}/_/data/items/new")
     chromium.add_cookie(cookie)
     press(chromium, "Insert")

@@ -51,6 +51,11 @@ def test_another_key_opens_nothing(sessions: Sessions, clock: Clock) -> None:
     assert not Sessions(KEY + "x", clock).is_valid(sessions.new())
 
 
+def test_another_app_of_the_same_host_has_a_cookie_of_its_own(sessions: Sessions, clock: Clock) -> None:
+    assert sessions.cookie_name == Sessions(KEY, clock).cookie_name
+    assert sessions.cookie_name != Sessions(KEY + "x", clock).cookie_name
+
+
 def test_a_form_belongs_to_its_session(sessions: Sessions) -> None:
     one, two = sessions.new(), sessions.new()
     assert sessions.is_form_token(one, sessions.form_token(one))

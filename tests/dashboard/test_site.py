@@ -4,16 +4,28 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
+import os
 import re
+import subprocess
+import sys
+import threading
+import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import webtest
 
+from minihttp import key_store, testing
 from minihttp.dashboard import install
 from minihttp.errors import ConfigurationError
-from tests.dashboard.conftest import HOSTILE, KEY, Person, Site, make_app
+from minihttp.webhooks import github
+from tests.dashboard.conftest import HOSTILE, KEY, SECRET, Person, Site, make_app
+from tests.dashboard.test_html import Seen
 
 PATHS = (
     *(
@@ -28,6 +40,11 @@ PATHS = (
     ),
     *("jobs", "jobs?state=failed", "crons", "webhooks", "webhooks?state=refused", "logs", "logs?level=error"),
 )
+
+
+def _another(site: Site) -> str:
+    """The cookie of somebody else who is signed in."""
+    return f"{site.installed.sessions.cookie_name}={site.installed.sessions.new()}"
 
 
 def first_link(text: str, pattern: str) -> str:
@@ -193,7 +210,7 @@ def test_a_function_is_run(site: Site) -> None:
         answer = site.person.get(done.headers["Location"])
         assert "creating ink" in answer.text
         assert "Took" in answer.text
-    assert "Took" not in Person(site.url, site.installed.sessions.new()).get(done.headers["Location"]).text
+    assert "Took" not in Person(site.url, _another(site)).get(done.headers["Location"]).text
     assert site.app.run_query("shop:total") == 9
     refused = site.person.submit_and_follow(page, page, **{"text:name": "ink", "json:price": '"x"'})
     assert "It failed" in refused.text
@@ -234,7 +251,8 @@ def test_without_a_session_there_is_only_the_login(site: Site) -> None:
         assert (answer.status, answer.headers["Location"]) == (303, "/_/login")
     assert stranger.get("/_/login").status == 200
     assert stranger.post("/_/data/items/new", {"document": "{}"}).status == 403
-    assert Person(site.url, "minihttp_session=9999999999.a.b").get("/_/data").status == 303
+    name = site.installed.sessions.cookie_name
+    assert Person(site.url, f"{name}=9999999999.a.b").get("/_/data").status == 303
 
 
 def test_a_wrong_key_is_refused_and_slowed(site: Site) -> None:
@@ -315,9 +333,6 @@ def test_without_an_admin_key_there_is_none(tmp_path: Any) -> None:
 
 
 def test_an_app_that_never_opens_it_loads_none_of_its_pages() -> None:
-    import subprocess
-    import sys
-
     program = (
         "import sys, minihttp.cli, minihttp.app.wsgi; print([m for m in sys.modules if 'dashboard' in m])"
     )
@@ -346,8 +361,6 @@ def test_below_a_prefix_that_a_proxy_names(serve: Callable[..., Site]) -> None:
 def test_mounted_in_another_app(site: Site, prefix: str) -> None:
     """Flask with the app below a path, as `docs/serving.md` shows it: SCRIPT_NAME."""
     flask = pytest.importorskip("flask", reason="the app is mounted in Flask")
-    from urllib.parse import quote
-
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
     from werkzeug.test import Client
 
@@ -373,8 +386,6 @@ def test_on_a_port_of_its_own(tmp_path: Any) -> None:
     app = make_app(str(tmp_path))
     installed = install(app, "read", is_apart=True)
     assert installed is not None
-    import webtest
-
     public, own = webtest.TestApp(app), webtest.TestApp(installed.on_its_own_port)
     app.listen_on("127.0.0.1", "10.0.0.7")
     with app:
@@ -426,8 +437,6 @@ def test_all_that_fit_is_downloaded(site: Site) -> None:
 
 
 def test_secrets_of_the_app_are_masked_wherever_they_are(site: Site) -> None:
-    from tests.dashboard.conftest import SECRET
-
     id = site.app.run_mutation("shop:create", name=f"about {SECRET}", price=1)
     logging.getLogger("shop").warning("the secret is %s, the key %s", SECRET, KEY)
     for path in ("data/items?order=desc", f"data/items/{id}", "logs"):
@@ -468,6 +477,29 @@ def test_a_page_of_jobs_and_of_deliveries(site: Site) -> None:
     assert "No deliveries here" in site.person.get("/_/webhooks?type=nothing").text
 
 
+def test_every_attempt_is_shown_with_its_error(serve: Callable[..., Site]) -> None:
+    clock = testing.Clock()
+    site = serve(clock=clock, workers=0)
+    body = b'{"note": 1}'
+    headers = github.sign(body, SECRET, event_type="issues")
+    client = webtest.TestApp(site.app)
+    client.post("/webhooks/github", body, headers={"Content-Type": "application/json", **headers})
+    for _ in range(3):
+        site.app.jobs.run_due()
+        clock.advance(3_600)
+    link = first_link(site.person.get("/_/webhooks").text, "/_/webhooks/[0-9a-v]{32}")
+    text = site.person.get(link).text
+    assert text.count("<details><summary>ValueError: &lt;script&gt;") == 3
+    job = site.person.get(first_link(text, "/_/jobs/[0-9a-v]{32}")).text
+    assert job.count("<details><summary>ValueError: &lt;script&gt;") == 3
+    assert re.findall("<dt>(Attempts|Next try)", job) == ["Attempts", "Next try"]
+    assert re.findall("<td><time[^>]*>([^<]+)</time></td><td><details", job)[::-1] == [
+        "3 h ago",
+        "2 h ago",
+        "1 h ago",
+    ]
+
+
 def test_a_refusal_is_explained(site: Site) -> None:
     link = first_link(site.person.get("/_/webhooks?state=refused").text, "/_/webhooks/[0-9a-v]{32}")
     text = site.person.get(link).text
@@ -475,9 +507,6 @@ def test_a_refusal_is_explained(site: Site) -> None:
 
 
 def test_a_delivery_copied_as_a_test_passes(site: Site, tmp_path: Any) -> None:
-    import subprocess
-    import sys
-
     link = first_link(site.person.get("/_/webhooks?type=push").text, "/_/webhooks/[0-9a-v]{32}")
     answer = site.person.get(f"{link}/test")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="test_github.py"'
@@ -486,9 +515,6 @@ def test_a_delivery_copied_as_a_test_passes(site: Site, tmp_path: Any) -> None:
     )
     (tmp_path / "test_github.py").write_text(answer.text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_github.py"]
-    import os
-    from pathlib import Path
-
     paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths}
@@ -529,12 +555,56 @@ def test_a_line_of_a_function_is_found_by_its_request(site: Site) -> None:
     assert "creating from a route" in site.person.get(request).text
 
 
+def test_what_a_stranger_sends_is_inert_wherever_it_is(site: Site) -> None:
+    """In paths, headers, event types, ids, payloads, file types, names, errors and log lines."""
+    body = json.dumps({"id": HOSTILE, HOSTILE: [HOSTILE]}).encode()
+    headers = github.sign(body, SECRET, event_type=HOSTILE)
+    headers |= {"Content-Type": "application/json", "User-Agent": HOSTILE, "Host": "localhost"}
+    client = webtest.TestApp(site.app)
+    client.post("/webhooks/github", body, headers=headers)
+    client.post("/webhooks/github", body + b" ", headers=headers, status=400)
+    port = int(site.url.rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.putrequest("GET", f"/{HOSTILE.replace(' ', '%20')}")
+    connection.putheader("User-Agent", HOSTILE)
+    connection.endheaders()
+    connection.getresponse().read()
+    connection.close()
+    key_store.issue(site.app, HOSTILE, data={HOSTILE: HOSTILE})
+    site.app.jobs.scheduler(None, None).run_after(0, "shop:fail", why=HOSTILE)
+    site.app.jobs.run_due()
+    pages = [
+        *PATHS,
+        "keys",
+        "logs?level=debug",
+        f"logs?text={quote(HOSTILE)}",
+        f"data/items?field={quote(HOSTILE)}",
+    ]
+    pages += [
+        f"data/items?eq={quote(HOSTILE)}&index=by_name",
+        f"jobs?name={quote(HOSTILE)}",
+        quote(HOSTILE, safe=""),
+    ]
+    for page in ("data/items", "files", "jobs", "webhooks", "webhooks?state=refused"):
+        found = re.findall(
+            'href="/_/((?:data/items|files|jobs|webhooks)/[0-9a-v]{32})"', site.person.get(f"/_/{page}").text
+        )
+        pages += found[:3]
+    shown = 0
+    for page in pages:
+        seen = Seen(site.person.get(f"/_/{page}").text)
+        assert not {"script", "img", "iframe", "object", "embed", "style", "base"} & set(seen.elements), page
+        assert [name for name, _ in seen.attributes if name.startswith("on") or name == "style"] == [], page
+        links = [str(value) for name, value in seen.attributes if name in ("href", "action")]
+        assert all(link.startswith(("/_/", "#", "data:,")) for link in links), page
+        shown += "<script>" in seen.text
+    assert shown > 12
+
+
 # ---------------------------------------------------------------- more that is changed
 
 
 def test_a_key_is_issued_shown_once_and_revoked(site: Site) -> None:
-    from minihttp import key_store
-
     made = site.person.submit("/_/keys", "/_/keys", name="laptop of <Ada>", data='{"scopes": ["read"]}')
     assert made.status == 303
     shown = site.person.get(made.headers["Location"]).text
@@ -561,8 +631,6 @@ def test_a_file_is_uploaded(site: Site) -> None:
         '--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n'
         "Content-Type: text/plain\r\n\r\nby hand\r\n--x--\r\n"
     )
-    import urllib.request
-
     headers = {"Content-Type": "multipart/form-data; boundary=x", "Origin": site.url}
     request = urllib.request.Request(f"{site.url}/_/files", body.encode(), headers)
     done = site.person._send(request)
@@ -593,10 +661,6 @@ def test_what_cannot_be_undone_asks_first(site: Site) -> None:
 
 def test_nothing_of_the_pages_is_loaded_before_one_is_asked_for(tmp_path: Any) -> None:
     """Also on a terminal, where the banner has a link: a session needs no page."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
     program = """
 import sys
 from minihttp import App
@@ -620,8 +684,6 @@ print("minihttp.dashboard.site" in sys.modules, "minihttp.dashboard.data" in sys
 
 
 def test_it_starts_no_thread_and_opens_nothing(tmp_path: Any) -> None:
-    import threading
-
     before = threading.active_count()
     app = make_app(str(tmp_path / "data"))
     assert install(app, "write") is not None
