@@ -62,6 +62,7 @@ class FileBackend:
     """
 
     Fault = Fault
+    shared = False
 
     @_faults()
     def __init__(self, location: str) -> None:
@@ -175,13 +176,17 @@ class FileBackend:
         finally:
             os.close(held)
 
-    def list(self) -> Iterator[tuple[str, float]]:
-        """Every (key, last-modified Unix seconds), passing over links, folders and names that are no keys."""
+    def list(self, since: str = "") -> Iterator[tuple[str, float]]:
+        """Every (key, last-modified Unix seconds) with a key after `since`, passing over links, folders and
+        names that are no keys."""
         with _faults():
             for shard in filter(_is_shard, os.listdir(self._root)):
                 for name, modified in self._files(shard):
-                    if _is_key(name) and name.startswith(shard):
+                    if _is_key(name) and name.startswith(shard) and name > since:
                         yield name, modified
+
+    def signed_url(self, key: str, size_bytes: int) -> None:
+        """None: the app gives all blobs itself."""
 
     @_faults()
     def sweep_temporary(self, older_than: float) -> int:

@@ -67,6 +67,7 @@ class FileBackend:
     """
 
     Fault = Fault
+    shared = False
     Copy = DatabaseCopy
     spool_folder = None
 
@@ -131,12 +132,15 @@ class FileBackend:
             self._write("NORMAL", partial(_hide, number))
             self._erase(number)
 
-    def list(self) -> Iterator[tuple[str, float]]:
-        """Every (key, last-modified Unix seconds)."""
-        last = ""
+    def list(self, since: str = "") -> Iterator[tuple[str, float]]:
+        """Every (key, last-modified Unix seconds) with a key after `since`."""
+        last = since
         while rows := self._select(_LIST, last, _LIST_ROWS):
             yield from rows
             last = rows[-1][0]
+
+    def signed_url(self, key: str, size_bytes: int) -> None:
+        """None: the app gives all blobs itself."""
 
     def sweep_temporary(self, older_than: float) -> int:
         """Erase blobs whose writing or deleting was interrupted before `older_than`; returns how many."""

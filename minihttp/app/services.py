@@ -87,7 +87,12 @@ class Services:
             file_backend = open_files(files_url)
             _refuse_files_of_one_machine(backend, file_backend, app.options.files)
             self.files = FileStore(
-                file_backend, self.database, origin=app.options.origin, names=names, **shared
+                file_backend,
+                self.database,
+                origin=app.options.origin,
+                lease=lambda seconds: self.jobs.lease("files", seconds),
+                names=names,
+                **shared,
             )
             close = self._close_storage
             self.runner = Runner(
@@ -201,7 +206,7 @@ def _refuse_files_of_one_machine(documents: Any, files: Any, named: str | None) 
     Raises:
         ConfigurationError: unless the file store is shared too, or somebody has named it.
     """
-    if documents.shared and named is None and not getattr(files, "shared", False):
+    if documents.shared and named is None and not files.shared:
         files.close()
         raise ConfigurationError(
             "the documents are shared with other machines and the files would not be: name a file store,"

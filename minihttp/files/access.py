@@ -123,7 +123,7 @@ class StorageWriter(StorageReader):
         if document is None:
             raise DocumentError("FileNotFound", f"storage id {id!r} not found").refusing(id)
         transaction.system.delete(id)
-        transaction.after_commit(lambda: store.discard(document["key"]))
+        store.delete_with(transaction, document["key"])
 
     def generate_upload_url(self) -> str:
         """A URL that takes a file by POST, any number of times, for an hour (`limits.upload_url_seconds`)."""

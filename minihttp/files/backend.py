@@ -31,9 +31,13 @@ class FileBackend(Protocol):
     A key matches `[0-9a-f]{32}` and is used once; any other raises ValueError before anything is touched.
     Failures of the store are its class `Fault`, a subclass of OSError with `errno` (ENOSPC, EROFS …).
     A blob that is not there raises FileNotFoundError. Every method may be called from any thread.
+
+    Attributes:
+        shared: whether other processes may have the same store open.
     """
 
     Fault: type[OSError]
+    shared: bool
     spool_folder: str | None
     """A folder in which `put` can make a nameless file its own, or None."""
 
@@ -54,8 +58,13 @@ class FileBackend(Protocol):
         """Delete a blob; one that is not there is no error."""
         ...
 
-    def list(self) -> Iterator[tuple[str, float]]:
-        """Every (key, last-modified Unix seconds), in any order."""
+    def list(self, since: str = "") -> Iterator[tuple[str, float]]:
+        """Every (key, last-modified Unix seconds) with a key after `since`; of a shared store in the order of
+        the keys, else in any."""
+        ...
+
+    def signed_url(self, key: str, size_bytes: int) -> str | None:
+        """A URL of a minute at which the store itself gives a blob of this size, or None: the app does."""
         ...
 
     def check_there(self) -> None:

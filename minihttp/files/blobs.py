@@ -3,7 +3,8 @@
 
 A blob is put before its document is committed, and deleted after its document is: whatever the moment of a
 crash, a document has its bytes, and bytes without a document are an orphan that `FileStore.sweep` removes
-(`docs/explanation/durability.md`). Knows nothing of who may store what.
+(`docs/explanation/durability.md`). In a store that several processes share a key begins with its time, so that
+orphans are found among the new ones (`orphans.py`). Knows nothing of who may store what.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from ..data.database import Database
+    from ..data.transaction import Transaction
     from .backend import Blob, FileBackend
 
 log = logging.getLogger("minihttp.files")
 
+DELETIONS = "_file_deletions"
 _READ_BYTES = 256 * 1024
 _is_content_type = re.compile(r"[\x20-\x7e]{1,255}").fullmatch
 
@@ -65,7 +68,7 @@ class BlobStore:
             message = f"content type {content_type[:300]!a} is not printable ASCII up to 255 characters"
             raise DocumentError("BadHeader", message).refusing(content_type)
         document: dict[str, Any] = {"contentType": content_type} if content_type else {}
-        key = document["key"] = os.urandom(16).hex()
+        key = document["key"] = self.new_key()
         self._in_flight.add(key)
         try:
             with self.faults("store a file"):
@@ -75,6 +78,12 @@ class BlobStore:
             self.release(key)
             raise
         return document
+
+    def new_key(self) -> str:
+        """A key that no other blob has; of a shared store with its second before 96 random bits."""
+        if self.backend.shared:
+            return time_digits(self.clock()) + os.urandom(12).hex()
+        return os.urandom(16).hex()
 
     def open(self, document: Mapping[str, Any], start: int = 0, stop: int | None = None) -> Blob:
         """Open bytes `start:stop` of a file.
@@ -97,6 +106,18 @@ class BlobStore:
             log.warning("blob %s could not be deleted, and waits for the next sweep: %s", key, fault)
         self.release(key)
 
+    def delete_with(self, transaction: Transaction, key: str) -> None:
+        """Delete a blob once this transaction is committed. In a store that is not listed at a start, a row
+        of the same commit says that it has to go, until it is gone."""
+        if self.backend.shared:
+            transaction.system.insert(DELETIONS, {"key": key})
+            transaction.after_commit(self.deleted)
+        else:
+            transaction.after_commit(lambda: self.discard(key))
+
+    def deleted(self) -> None:
+        """There are new rows of deletions."""
+
     def release(self, key: str) -> None:
         """The transaction around a `put` has ended."""
         self._in_flight.discard(key)
@@ -109,6 +130,11 @@ class BlobStore:
         except self.backend.Fault as fault:
             kind = StorageFullError if fault.errno == errno.ENOSPC else StorageUnavailableError
             raise kind(f"cannot {what}: {fault.strerror or fault}") from fault
+
+
+def time_digits(unix_seconds: float) -> str:
+    """The Unix second as the 8 hexadecimal digits with which a key may begin."""
+    return f"{max(0, int(unix_seconds)) & 0xFFFF_FFFF:08x}"
 
 
 def parse_sha256(claim: str | bytes | None) -> bytes | None:

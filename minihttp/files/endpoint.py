@@ -75,7 +75,11 @@ def _download(store: BlobStore, request: Request, name: str) -> Response:
         except StorageUnavailableError:  # logged there; a stranger is told no more than of a deleted file
             raise HTTPError(404, f"there is no file {name}", code="FileNotFound") from None
 
-    return serve(request, document, open_range, max_age_seconds)
+    def elsewhere() -> str | None:
+        with store.faults("sign a URL of a file"):
+            return store.backend.signed_url(document["key"], int(document["size"]))
+
+    return serve(request, document, open_range, elsewhere, max_age_seconds)
 
 
 def _find(store: BlobStore, request: Request, name: str) -> tuple[dict[str, Any] | None, int]:

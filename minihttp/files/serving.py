@@ -40,6 +40,7 @@ def serve(
     request: Request,
     document: Mapping[str, Any],
     open_range: Callable[[int, int], Blob],
+    elsewhere: Callable[[], str | None],
     max_age_seconds: int,
 ) -> Response:
     """Answer a GET or HEAD for a file.
@@ -48,10 +49,11 @@ def serve(
         request: its conditions and its range.
         document: the file's, of `_storage`.
         open_range: gives bytes `start:stop` of the file; closed by the Response.
+        elsewhere: gives a URL at which the client is to ask for the bytes, if there is one.
         max_age_seconds: how long a browser may keep the response.
 
     Returns:
-        200, 206, 304, 412 or 416.
+        200, 206, 302, 304, 412 or 416.
     """
     size = int(document["size"])
     etag = f'"{base64.b64decode(document["sha256"]).hex()}"'
@@ -69,6 +71,9 @@ def serve(
     chosen = _range(request, etag, modified, size)
     if chosen is _UNSATISFIABLE:
         return Response(b"", 416, {**headers, "Content-Range": f"bytes */{size}"})
+    url = elsewhere() if request.method == "GET" else None
+    if url is not None:  # the client sends its Range there too
+        return Response(b"", 302, {"Location": url, "Cache-Control": "no-store", **_SAFETY})
     media_type, _ = parse_media_type(document.get("contentType", ""))
     headers["Content-Disposition"] = "inline" if media_type in _INLINE else "attachment"
     headers["Content-Type"] = document.get("contentType", "application/octet-stream")

@@ -7,21 +7,19 @@ It hands out `ctx.storage`, answers `/api/storage/…`, and removes blobs that h
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from functools import partial
-from itertools import islice
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DataDirectoryError, HTTPError, StorageUnavailableError
 from ..http.fields import QueryParams, parse_query
-from .access import Storage, StorageReader, StorageWriter, find_by_key
-from .blobs import BlobStore
+from .access import Storage, StorageReader, StorageWriter
+from .blobs import DELETIONS, BlobStore
 from .endpoint import check_upload, handle
+from .orphans import PUTTING_SECONDS, STORES, batches, remove_deleted, sweep_new, without_document
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
@@ -36,11 +34,16 @@ FILE_TABLES: Mapping[str, Table] = {
     "_storage": Table(
         {"sha256": v.string(), "size": v.number(), "contentType": v.optional(v.string()), "key": v.string()}
     ).index("by_key", ["key"]),
-    # One document: the mark by which this database knows its file store, see `FileStore._mark`.
-    "_file_stores": Table({"key": v.string()}),
+    # One document: the mark by which this database knows its file store, see `FileStore.mark`, and the key up
+    # to which a shared store has been swept.
+    STORES: Table({"key": v.string(), "sweptTo": v.optional(v.string())}),
+    # Of a shared store: blobs whose deletion is committed, until they are gone.
+    DELETIONS: Table({"key": v.string()}),
 }
 
-_SWEEP_BATCH = 500
+_LOOK_SECONDS = 60.0  # of one process for deletions that another one did not come to
+_SWEEP_SECONDS = 3_600.0
+_CLOSING_SECONDS = 5.0
 
 
 class FileStore(BlobStore):
@@ -48,6 +51,7 @@ class FileStore(BlobStore):
 
     Args:
         origin: scheme and authority of URLs made outside of a request.
+        lease: whether this process may sweep a shared store for so many seconds, and no other.
         names: of the database and of the store, for messages.
         settings: as for `BlobStore`.
     """
@@ -58,15 +62,18 @@ class FileStore(BlobStore):
         database: Database,
         *,
         origin: str = "",
+        lease: Callable[[float], bool] = lambda seconds: True,
         names: tuple[str, str] = ("the database", "the file store"),
         **settings: Any,
     ) -> None:
         super().__init__(backend, database, **settings)
         self.origin = origin
         self._names = names
+        self._lease = lease
         self._mark_key = ""
         self._sweeper: threading.Thread | None = None
         self._closing = threading.Event()
+        self._news = threading.Event()  # for the sweeper: rows of deletions, or the end
         self._opened_at = time.time()  # compared with what the file system says, so not the app's clock
 
     # ------------------------------------------------------------ ctx.storage
@@ -104,8 +111,9 @@ class FileStore(BlobStore):
     def close(self) -> None:
         """Close the backend, and end a sweep in the background."""
         self._closing.set()
+        self._news.set()
         if self._sweeper is not None:
-            self._sweeper.join()
+            self._sweeper.join(_CLOSING_SECONDS if self.backend.shared else None)
         self.backend.close()
 
     def check_reachable(self) -> None:
@@ -122,19 +130,55 @@ class FileStore(BlobStore):
     # ------------------------------------------------------------ orphans
 
     def sweep_in_background(self) -> None:
-        """Sweep in a thread, so that nobody waits for it: a store of a million files takes its time."""
-
-        def run() -> None:
-            try:
-                self.sweep()
-            except Exception:
-                log.exception("the file store could not be swept")
-
+        """Sweep in a thread, so that nobody waits for it: a store of a million files takes its time. A shared
+        store is swept once an hour, by one process of all, and not at the start."""
+        run = self._sweep_for_ever if self.backend.shared else self._sweep_once
         self._sweeper = threading.Thread(target=run, name="minihttp-sweep", daemon=True)
         self._sweeper.start()
 
+    def _sweep_once(self) -> None:
+        try:
+            self.sweep()
+        except Exception:
+            log.exception("the file store could not be swept")
+
+    def _sweep_for_ever(self) -> None:
+        next_sweep = time.monotonic() + _LOOK_SECONDS
+        while not self._closing.is_set():
+            has_news = self._news.wait(_LOOK_SECONDS)
+            self._news.clear()
+            try:
+                if has_news:
+                    self._remove_deleted()
+                elif self._lease(2 * _LOOK_SECONDS):
+                    self._remove_deleted()
+                    if time.monotonic() >= next_sweep:
+                        next_sweep = time.monotonic() + _SWEEP_SECONDS
+                        self.sweep()
+            except StorageUnavailableError as error:  # another time
+                log.warning("files: %s", error)
+            except Exception:
+                log.exception("the file store could not be swept")
+
+    def _remove_deleted(self) -> int:
+        with self.faults("delete files"):
+            return remove_deleted(self.database, self.backend)
+
+    def deleted(self) -> None:
+        """There are new rows of deletions: another thread removes the blobs, if there is one."""
+        if self._sweeper is not None and self._sweeper.is_alive():
+            self._news.set()
+            return
+        try:
+            self._remove_deleted()
+        except StorageUnavailableError as error:
+            log.warning("files: %s; they go later", error)
+
     def sweep(self) -> int:
-        """Delete what crashes left: unfinished writes, and blobs older than this process without a document.
+        """Delete what deletions and crashes left: blobs without a document and unfinished writes.
+
+        In a store of one process these are all that are older than the process; in a shared one see
+        `orphans.py`. Where only the database is shared they are those older than a day.
 
         Returns:
             how many blobs were deleted.
@@ -144,17 +188,23 @@ class FileStore(BlobStore):
         """
         with self.faults("sweep the file store"):
             mark = self.mark()
-            self.backend.sweep_temporary(self._opened_at)
-            stored = (key for key, modified in self.backend.list() if modified < self._opened_at)
+            if self.backend.shared:
+                deleted = remove_deleted(self.database, self.backend)
+                stopped = self._closing.is_set
+                return deleted + sweep_new(self.database, self.backend, mark, self.clock(), stopped)
+            until = self._opened_at - (PUTTING_SECONDS if self.database.shared else 0)
+            self.backend.sweep_temporary(until)
+            stored = (key for key, modified in self.backend.list() if modified < until)
             # Looked up before the documents are read: a file that is settled in between has one by then.
             old = (key for key in stored if key != mark and key not in self._in_flight)
             deleted = 0
-            while (batch := list(islice(old, _SWEEP_BATCH))) and not self._closing.is_set():
-                orphans = self.database.read(partial(_without_document, keys=batch))
-                for key in orphans:
+            for keys in batches(old):
+                if self._closing.is_set():
+                    break
+                for key in without_document(self.database, keys):
                     log.warning("blob %s has no document: deleted", key)
                     self.backend.delete(key)
-                deleted += len(orphans)
+                    deleted += 1
         return deleted
 
     def check(self) -> str:
@@ -165,12 +215,13 @@ class FileStore(BlobStore):
                 not mounted. Or the store holds files: the database was lost, emptied or replaced, or these
                 are another app's files; a sweep would delete them all.
         """
-        known = self.database.read(lambda transaction: transaction.system.query("_file_stores").first())
-        key: str = known["key"] if known else ""
+        key = self._known_mark()
         with self.faults("look into the file store"):
             if key and self._has(key):
                 return key
             is_empty = next(self.backend.list(), None) is None
+            if not is_empty and (key := self._known_mark()) and self._has(key):
+                return key  # another process has made it meanwhile
         check_no_files(self.database, self._names)
         if not is_empty:
             database, store = self._names
@@ -182,13 +233,24 @@ class FileStore(BlobStore):
 
     def mark(self) -> str:
         """The key of `check`, whose blob is put when the store is empty. Raises as `check` does."""
-        key = self._mark_key = self.check()
-        if not key:
-            key = self._mark_key = os.urandom(16).hex()
-            self.database.write(lambda transaction: transaction.system.insert("_file_stores", {"key": key}))
+        key = self.check() or self.database.write(self._note_mark)
+        self._mark_key = key
         if not self._has(key):
             self.backend.put(key, ())
         return key
+
+    def _note_mark(self, transaction: Transaction) -> str:
+        """The key in the database, which is new unless another process was first."""
+        row = transaction.system.query(STORES).first()
+        if row is not None:
+            return str(row["key"])
+        key = self.new_key()
+        transaction.system.insert(STORES, {"key": key})
+        return key
+
+    def _known_mark(self) -> str:
+        row = self.database.read(lambda transaction: transaction.system.query(STORES).first())
+        return str(row["key"]) if row else ""
 
     def holds(self, document: Mapping[str, Any]) -> bool:
         """Whether a blob of the document's key and size is here."""
@@ -221,7 +283,3 @@ def check_no_files(database: Database, names: tuple[str, str]) -> None:
             f"{names[0]} has files, but {names[1]} lacks its mark: is it another store, misspelt, or not"
             " mounted? Name the right one, or bring the files there with `files copy`"
         )
-
-
-def _without_document(transaction: Transaction, *, keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if find_by_key(transaction, key) is None]

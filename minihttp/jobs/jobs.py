@@ -90,6 +90,10 @@ class Jobs:
         """What `ctx.scheduler` is: of a mutation with its transaction, of anybody else without."""
         return Scheduler(self.store, self._runner, transaction, call)
 
+    def lease(self, name: str, seconds: float) -> bool:
+        """Whether this process may do what only one of all may, until the lease ends or it asks again."""
+        return self.store.lease(name, self._executor.owner, seconds)
+
     # ------------------------------------------------------------ running
 
     def run_due(self) -> int:
@@ -188,7 +192,7 @@ class Jobs:
             self._executor.renew()
         self._executor.run_suspects()
         self._executor.recover(alone=self._alone)
-        if not self._alone and not self.store.lease("expired", self._executor.owner, _CHORES_SECONDS):
+        if not self._alone and not self.lease("expired", _CHORES_SECONDS):
             return False
         found = [expired for expired in self.expired if self._database.read(expired)]
         for expired in found:

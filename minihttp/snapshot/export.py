@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from ..data.transaction import Transaction
     from ..files.storage import FileStore
 
-REBUILT: Final = frozenset(("_catalog", "_indexes", "_checked", "_file_stores", "_storage", "_imports"))
+REBUILT: Final = frozenset(
+    ("_catalog", "_indexes", "_checked", "_file_stores", "_file_deletions", "_storage", "_imports")
+)
 """System tables that are not copied row by row: an import makes them anew, from what it reads."""
 _FIRST_TABLE_NUMBER: Final = 10_001  # as in Convex, where user tables begin there
 _BLOCK_BYTES: Final = 256 * 1024

@@ -280,6 +280,17 @@ class FileBackendContract:
         assert sorted(found) == sorted([KEY, OTHER])
         assert all(1.7e9 < modified < 1e11 for modified in found.values())
 
+    def test_list_from_a_key_on(self) -> None:
+        keys = [f"{n:032x}" for n in range(5)]
+        for key in reversed(keys):
+            self.backend.put(key, [b"x"])
+        found = [key for key, _ in self.backend.list(keys[2])]
+        assert (found if self.backend.shared else sorted(found)) == keys[3:]
+
+    def test_a_url_of_its_own_only_where_one_asks_for_it(self) -> None:
+        self.backend.put(KEY, [b"x"])
+        assert self.backend.signed_url(KEY, 10**9) is None
+
     # ------------------------------------------------------------ at the same time
 
     def test_writers_and_readers_at_once(self) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ from minihttp.http.response import Response
 from minihttp.http.target import raw_path
 
 FILE_URLS = {"filesystem": "filesystem:{}/files", "sqlite": "sqlite:{}/files.db"}
+OBJECTS = "objects"  # obstore's own store in memory: what s3, gs and az do, without a server
+KINDS = [*FILE_URLS, *([OBJECTS] if find_spec("obstore") else [])]
 
 
 class Clock:
@@ -42,6 +45,7 @@ class Place:
         self.kind = kind
         self.clock = Clock()
         self.database = "app.db"
+        self._bucket: Any = None
 
     def open(self) -> FileStore:
         database = Database(
@@ -49,7 +53,15 @@ class Place:
         )
         return FileStore(self.open_files(), database, clock=self.clock)
 
-    def open_files(self) -> Any:
+    def open_files(self, **options: str) -> Any:
+        if self.kind == OBJECTS:
+            from obstore.store import MemoryStore
+
+            from storage_backends.object_store import FileBackend
+
+            self._bucket = self._bucket or MemoryStore()
+            query = "".join(f"?{name}={value}" for name, value in options.items())
+            return FileBackend(f"//bucket{query}", lambda *settings: self._bucket)
         return open_files(FILE_URLS[self.kind].format(self.path))
 
     def close(self, store: FileStore) -> None:
@@ -57,8 +69,14 @@ class Place:
         store.database.close()
 
 
-@pytest.fixture(params=FILE_URLS)
+@pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return Place(tmp_path, request.param)
+
+
+@pytest.fixture(params=FILE_URLS)
+def local_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """With a store that one process has for itself."""
     return Place(tmp_path, request.param)
 
 

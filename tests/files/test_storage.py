@@ -345,6 +345,8 @@ def test_a_file_deleted_while_it_is_read(store: FileStore) -> None:
 class FullBackend:
     """A disk that is full, or broken, however often one tries."""
 
+    shared = False
+
     class Fault(OSError):
         pass
 
@@ -367,7 +369,8 @@ def test_a_fault_becomes_our_error(store: FileStore, number: int, error: type[Ex
 # ---------------------------------------------------------------- the sweep
 
 
-def test_sweep_deletes_what_a_crash_left(place: Any) -> None:
+def test_sweep_deletes_what_a_crash_left(local_place: Any) -> None:
+    place = local_place
     store = place.open()
     assert store.sweep() == 0
     kept = store.outside().store(DATA)

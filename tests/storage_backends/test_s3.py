@@ -60,13 +60,6 @@ class TestS3(FileBackendContract):
             self.backend.open(KEY)
         other.delete(KEY)
 
-    def test_lists_in_order_from_a_key_on(self) -> None:
-        keys = [f"{n:032x}" for n in range(5)]
-        for key in reversed(keys):
-            self.backend.put(key, [b"x"])
-        assert [key for key, _ in self.backend.list()] == keys
-        assert [key for key, _ in self.backend.list(keys[2])] == keys[3:]
-
     @pytest.mark.parametrize("size_bytes", [5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, 13 * MIB])
     def test_around_the_size_of_a_part(self, size_bytes: int) -> None:
         data = pattern(size_bytes)
@@ -93,9 +86,6 @@ class TestS3(FileBackendContract):
             assert response.headers["Content-Disposition"] == "attachment"
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(url[:-4] + "0000")
-
-    def test_without_the_option_there_are_no_signed_urls(self) -> None:
-        assert self.backend.signed_url(KEY, 10**9) is None
 
 
 # ---------------------------------------------------------------- what goes wrong
