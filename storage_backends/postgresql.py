@@ -19,6 +19,7 @@ from math import inf
 from secrets import token_hex
 from time import monotonic, sleep
 from typing import Any, TypeVar
+from weakref import ref
 
 from .postgresql_connection import LOST, Connection, Fault, Target
 from .postgresql_statements import FORMAT, PREPARED, TABLES, Statements
@@ -34,6 +35,7 @@ _CONNECTING_SECONDS = 10.0  # in which a server may start, or another one take o
 _FULL_SECONDS = 1.0  # in which a server may close a connection of somebody else
 _PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5)
 _WAIT_SECONDS = 5.0  # for a connection of our own that others use
+_STEP_SECONDS = 0.005  # between two looks whether one is free
 _MAX_CLOSING_SECONDS = 6.0
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 _LOCK_NUMBER = 0x6D696E69  # of the advisory lock under which the tables are made
@@ -64,7 +66,9 @@ class DocumentBackend:
         self._statements = Statements(self._target.prepares)
         self._prepared = PREPARED if self._target.prepares else ""
         self._idle: list[Connection] = []
-        self._free = threading.Semaphore(self._target.connections - self._target.writers - 2)
+        self._max_snapshots = self._target.connections - self._target.writers - 2
+        self._snapshots: list[ref[_Snapshot]] = []  # weak: one that an interrupt has left open is forgotten
+        self._counting = threading.Lock()
         self._closed = False
         name = f"{socket.gethostname()}:{os.getpid()}"
         self._tokens = tokens = [Token(token_hex(16), name) for _ in range(self._target.writers + 1)]
@@ -130,6 +134,16 @@ class DocumentBackend:
 
     def read(self, deadline: float | None) -> AbstractContextManager[Reading]:
         return _Snapshot(self, deadline)
+
+    def _enter(self, snapshot: _Snapshot) -> bool:
+        """Whether there is room for one more snapshot, which then counts until it is closed or forgotten."""
+        with self._counting:
+            if len(self._snapshots) >= self._max_snapshots:
+                self._snapshots = [some for some in self._snapshots if (it := some()) and it.is_open]
+            if len(self._snapshots) >= self._max_snapshots:
+                return False
+            self._snapshots.append(ref(snapshot))
+            return True
 
     # -- writing
 
@@ -215,21 +229,24 @@ class _Snapshot:
     def __init__(self, backend: DocumentBackend, deadline: float | None) -> None:
         self._backend = backend
         self._deadline = inf if deadline is None else deadline
+        self.is_open = True
 
     def __enter__(self) -> Reading:
         backend = self._backend
-        wait = min(_WAIT_SECONDS, max(0.0, self._deadline - monotonic()))
-        if not backend._free.acquire(timeout=wait):
-            raise Fault(
-                errno.EAGAIN,
-                "all connections of this process are in use; connections= of the URL bounds them",
-            )
+        end = min(monotonic() + _WAIT_SECONDS, self._deadline)
+        while not backend._enter(self):
+            if monotonic() >= end:
+                raise Fault(
+                    errno.EAGAIN,
+                    "all connections of this process are in use; connections= of the URL bounds them",
+                )
+            sleep(_STEP_SECONDS)
+        self._reading = reading = Reading(backend._statements, _SNAPSHOT, backend._replace)
+        reading.deadline = self._deadline
         try:
-            self._reading = reading = Reading(backend._statements, _SNAPSHOT, backend._replace)
-            reading.deadline = self._deadline
             reading.connection = backend._take()
         except BaseException:
-            backend._free.release()
+            self.is_open = False
             raise
         return reading
 
@@ -247,7 +264,7 @@ class _Snapshot:
             else:
                 backend._idle.append(connection)
         finally:
-            backend._free.release()
+            self.is_open = False
 
 
 def _prepare_tables(connection: Connection) -> None:
