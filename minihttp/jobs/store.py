@@ -215,10 +215,14 @@ class JobStore:
         transaction.system.patch(row["_id"], {**changes, "claimedDue": row["dueTime"]})
 
     def _in_flight(self, transaction: Transaction, pool: str) -> int:
-        """How many jobs of a pool are claimed or run, in all processes."""
-        queues = ["inProgress", *self._queues(transaction, CLAIMED)]
+        """How many jobs of a pool are claimed or run, in all processes.
+
+        Each look may see a newer state, and a claimed job may begin to run between two of them: it is looked
+        for first where it was first.
+        """
+        queues = [*self._queues(transaction, CLAIMED), "inProgress"]
         rows = chain(*(self.due_jobs(transaction, queue) for queue in queues))
-        return sum(row["lane"] == pool for row in rows)
+        return len({row["_id"] for row in rows if row["lane"] == pool})
 
     def renew_claims(self, transaction: Transaction, owner: str) -> None:
         """Begin the leases of all claims of a process again."""

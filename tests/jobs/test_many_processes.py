@@ -131,6 +131,27 @@ def test_max_parallel_holds_over_all_processes(make_process) -> None:
     assert most == [1]
 
 
+def test_a_claimed_job_that_begins_while_another_process_counts(make_process, monkeypatch) -> None:
+    world, other = make_process(workers=0), make_process(workers=0)
+    for one in (world, other):
+        one.action(lambda_named("act", lambda ctx: None))
+    for _ in range(2):
+        world.scheduler.with_options(pool="one", max_parallel=1).run_after(0, "work:act")
+    store, look = other.jobs.store, other.jobs.store.due_jobs
+    [(_, [claimed], _)] = world.database.write(lambda t: world.jobs.store.claim_due(t, "first", 2))
+    begin = [lambda t: world.jobs.store.claim(t, world.jobs.store.due(t, claimed["_id"], "first"), "first")]
+
+    def look_and_wait(transaction, queue, *bounds):
+        found = look(transaction, queue, *bounds)
+        if not queue.startswith("pending:") and begin:
+            together([lambda: world.database.write(begin.pop())])
+        return found
+
+    monkeypatch.setattr(store, "due_jobs", look_and_wait)
+    [(_, rows, _)] = other.database.write(lambda t: store.claim_due(t, "second", 2), by_locks=True)
+    assert (rows, begin, world.state(claimed["_id"])) == ([], [], "inProgress")
+
+
 def test_a_job_is_heard_of_by_a_process_that_has_workers(make_process) -> None:
     log = Log()
     world, other = make_process(), make_process(workers=0)
