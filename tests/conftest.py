@@ -26,8 +26,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+import pytest
+
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1".lstrip(",")
 
-if os.environ.get("CI_DOCUMENTS") == "postgresql":  # every database of a test in a schema of its own
+ON_POSTGRESQL = os.environ.get("CI_DOCUMENTS") == "postgresql"
+if ON_POSTGRESQL:  # every database of a test in a schema of its own
     import tests.on_postgresql  # noqa: F401
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL the tests of the sqlite engine itself are left out."""
+    out = [item for item in items if ON_POSTGRESQL and item.get_closest_marker("sqlite")]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]

@@ -151,6 +151,7 @@ Database(backend, Schema(items=Table(v.any()).index("by_name", ["name"])))
 """
 
 
+@pytest.mark.sqlite  # the child patches that engine
 def test_a_kill_in_the_middle_of_filling_leaves_nothing_half(open_database: Open, location: str) -> None:
     fill(open_database, location, [{"name": "a"} for _ in range(1500)])
     child = subprocess.run(

@@ -13,6 +13,7 @@ import pytest
 from minihttp import App, Schema, Table, v
 from minihttp.data.consistency import check_documents, rebuild_indexes
 
+pytestmark = pytest.mark.sqlite  # damage is made by SQL, while nobody has the database open
 SCHEMA = Schema(
     items=Table({"name": v.string(), "n": v.number()})
     .index("by_name", ["name"])

@@ -134,6 +134,7 @@ def send(servers: Servers, sent: Sent) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.sqlite  # a server of its own writes what this process reads
 def test_ten_kills_lose_nothing_and_do_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "crash_app.py").write_text(APP)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -358,7 +358,7 @@ class Disk(DocumentBackend):
     full = False
     full_once = False
 
-    def write(self, run, deadline_seconds, *, any_thread=False):
+    def write(self, run, deadline_seconds, **options):
         def checked(writing):
             result = run(writing)
             once, self.full_once = self.full_once, False
@@ -366,7 +366,7 @@ class Disk(DocumentBackend):
                 raise self.Fault(errno.ENOSPC, "database or disk is full")
             return result
 
-        return super().write(checked, deadline_seconds, any_thread=any_thread)
+        return super().write(checked, deadline_seconds, **options)
 
 
 @pytest.mark.parametrize("kind", ["mutation", "action"])

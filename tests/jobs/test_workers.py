@@ -203,13 +203,13 @@ class Flaky(DocumentBackend):
             raise LookupError("a bug in reading")
         return super().read(deadline)
 
-    def write(self, run, deadline_seconds, *, any_thread=False):
+    def write(self, run, deadline_seconds, **options):
         bug, self.bug = self.bug, None
         if bug is not None:
             raise bug
         if self.errno:
             raise self.Fault(self.errno, os.strerror(self.errno))
-        return super().write(run, deadline_seconds, any_thread=any_thread)
+        return super().write(run, deadline_seconds, **options)
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOSPC, errno.EIO], ids=["locked", "full", "broken"])
