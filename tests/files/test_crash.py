@@ -117,7 +117,9 @@ def check(place: Any, journals: list[str], stored: dict[str, str], perhaps_delet
         connection.close()
 
 
-def test_kill_at_random_moments(place: Any) -> None:
+@pytest.mark.sqlite  # the sweep at a start, which a shared database does not have
+def test_kill_at_random_moments(local_place: Any) -> None:
+    place = local_place
     chance, stored, perhaps_deleted = random.Random(4), {}, set()
     for seed in range(ROUNDS):
         lines = run_and_kill(place, seed, chance.randrange(12), chance.uniform(0.002, 0.03))

@@ -369,6 +369,7 @@ def test_a_fault_becomes_our_error(store: FileStore, number: int, error: type[Ex
 # ---------------------------------------------------------------- the sweep
 
 
+@pytest.mark.sqlite  # where documents are shared, what is younger than a day stays
 def test_sweep_deletes_what_a_crash_left(local_place: Any) -> None:
     place = local_place
     store = place.open()
@@ -399,7 +400,9 @@ def test_sweep_spares_what_is_being_stored(place: Any) -> None:
     place.close(store)
 
 
-@pytest.mark.parametrize("loss", ["deleted", "emptied", "of another app"])
+@pytest.mark.parametrize(
+    "loss", [pytest.param("deleted", marks=pytest.mark.sqlite), "emptied", "of another app"]
+)
 def test_sweep_refuses_files_that_are_not_of_this_database(place: Any, tmp_path: Path, loss: str) -> None:
     store = place.open()
     store.sweep()

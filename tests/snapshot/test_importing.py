@@ -41,10 +41,26 @@ def target(tmp_path: Path) -> Iterator[App]:
         yield app
 
 
+_archives: list[Archive] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _archives:
+        _archives.pop().close()
+
+
+def opened(path: str) -> Archive:
+    """An archive that is closed after the test."""
+    _archives.append(Archive(path))
+    return _archives[-1]
+
+
 def exported(app: App, path: Path, **options: Any) -> Archive:
     with open(path, "wb") as out:
         export_snapshot(app.database, app.files, out, version="1", **options)
-    return Archive(str(path))
+    return opened(str(path))
 
 
 def imported(archive: Archive, app: App, **options: Any) -> Any:
@@ -124,7 +140,7 @@ def repacked(archive: Archive, path: Path, change: Any) -> Archive:
     for name, facts in manifest["entries"].items():
         facts.update(sha256=hashlib.sha256(entries[name]).hexdigest(), bytes=len(entries[name]))
     entries["_minihttp/manifest.json"] = json.dumps(manifest).encode()
-    return Archive(write_zip(path, entries))
+    return opened(write_zip(path, entries))
 
 
 def test_a_table_is_all_or_nothing(tmp_path: Path, source: App, target: App) -> None:
@@ -215,7 +231,7 @@ def test_an_import_that_is_killed_goes_on(tmp_path: Path) -> None:
     with make_app(tmp_path / "target") as app:
         half = documents(app)
         assert len(half["posts"]) == 3_000 and half["users"] == []
-        result = imported(Archive(str(tmp_path / "s.zip")), app)
+        result = imported(opened(str(tmp_path / "s.zip")), app)
         assert "posts" in result.resumed
         assert documents(app) == expected and is_clean(app)
         assert app.run_action("_app:check") == []
@@ -277,7 +293,7 @@ def convex_snapshot(path: Path, **changes: Any) -> str:
 
 
 def test_a_snapshot_of_convex(tmp_path: Path, target: App) -> None:
-    result = imported(Archive(convex_snapshot(tmp_path / "c.zip")), target)
+    result = imported(opened(convex_snapshot(tmp_path / "c.zip")), target)
     assert result.documents == {"users": 3, "posts": 2, "_storage": 1}
     found = documents(target)
     ann, bob, third = found["users"]
@@ -308,7 +324,7 @@ def test_a_snapshot_of_convex(tmp_path: Path, target: App) -> None:
 
 
 def test_the_same_ids_each_time(tmp_path: Path, target: App) -> None:
-    archive = Archive(convex_snapshot(tmp_path / "c.zip"))
+    archive = opened(convex_snapshot(tmp_path / "c.zip"))
     imported(archive, target)
     first = documents(target)
     imported(archive, target, mode="replace")
@@ -322,7 +338,7 @@ def test_a_snapshot_with_a_shape(tmp_path: Path, target: App) -> None:
         f'{{"_creationTime": normalfloat64, "_id": id<{USERS}>, "big": int64, "name": string, "raw": bytes}}'
     )
     changes = {"users/documents.jsonl": [row], "users/generated_schema.jsonl": [shape]}
-    imported(Archive(convex_snapshot(tmp_path / "c.zip", **changes)), target)
+    imported(opened(convex_snapshot(tmp_path / "c.zip", **changes)), target)
     [user] = documents(target)["users"]
     assert (user["name"], user["big"], user["raw"]) == ("5", Int64(5), b"\0\x01")
 
@@ -346,7 +362,7 @@ def test_a_snapshot_of_convex_that_is_wrong(
     tmp_path: Path, target: App, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SnapshotError, match=message):
-        imported(Archive(convex_snapshot(tmp_path / "c.zip", **changes)), target)
+        imported(opened(convex_snapshot(tmp_path / "c.zip", **changes)), target)
     assert documents(target)["users"] == []
 
 
@@ -357,7 +373,7 @@ def test_an_export_that_convex_takes_comes_back(tmp_path: Path, source: App, tar
     assert all(write_id(10_002, b"\0" * 16)[:2] == line["_id"][:2] for line in lines)
     with zipfile.ZipFile(archive.path) as old:
         entries = {name: old.read(name) for name in old.namelist() if not name.startswith("_minihttp")}
-    imported(Archive(write_zip(tmp_path / "c.zip", entries)), target)
+    imported(opened(write_zip(tmp_path / "c.zip", entries)), target)
     ours, theirs = documents(source), documents(target)
     assert [user["name"] for user in theirs["users"]] == [user["name"] for user in ours["users"]]
     places = {user["_id"]: number for number, user in enumerate(theirs["users"])}
