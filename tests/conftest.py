@@ -18,15 +18,17 @@ SLOW = frozenset(
 SLOW_NAMES = ("test_many_kills",)  # of contracts, whichever file inherits them
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         name = item.nodeid.partition("[")[0]
         function = name.rpartition("::")[2]
         if name.partition("::")[0] in SLOW or name in SLOW or function in SLOW_NAMES:
             item.add_marker(pytest.mark.slow)
+    out = [item for item in items if ON_POSTGRESQL and item.get_closest_marker("sqlite")]
+    if out:  # tests of the sqlite engine itself
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
 
-
-import pytest
 
 for name in ("no_proxy", "NO_PROXY"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1".lstrip(",")
@@ -34,11 +36,3 @@ for name in ("no_proxy", "NO_PROXY"):
 ON_POSTGRESQL = os.environ.get("CI_DOCUMENTS") == "postgresql"
 if ON_POSTGRESQL:  # every database of a test in a schema of its own
     import tests.on_postgresql  # noqa: F401
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL the tests of the sqlite engine itself are left out."""
-    out = [item for item in items if ON_POSTGRESQL and item.get_closest_marker("sqlite")]
-    if out:
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in out]

@@ -19,6 +19,8 @@ import threading
 import warnings
 from typing import Any
 
+import pytest
+
 from minihttp.files.storage import FileStore
 
 ROUNDS = 16  # of each backend
