@@ -79,13 +79,13 @@ class GroupCommit:
 
     Args:
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
-        patience_seconds: how long a mutation waits for another that does not end; None is for ever.
+        patience_seconds: how long a mutation waits for another that does not end.
     """
 
     fault_class: type[OSError]
     engine = ""  # its name, for its threads
 
-    def __init__(self, max_batch_seconds: float, patience_seconds: float | None = None) -> None:
+    def __init__(self, max_batch_seconds: float, patience_seconds: float = 5.0) -> None:
         self._max_batch_seconds = max_batch_seconds
         self._patience_seconds = patience_seconds
         self._queue_lock = threading.Lock()  # for `_queue` and `_leader`
@@ -93,6 +93,8 @@ class GroupCommit:
         self._leader: Ticket | None = None  # its thread alone uses what follows
         self._batch: list[Ticket] = []
         self._began_at = 0.0
+        self._committing = False
+        self._doomed = False  # somebody in the batch was told that it is not done
         self._closing = self._closed = False
         self._committer_gate: threading.Lock | None = None  # once there is a committer
         self._done: SimpleQueue[Ticket | None] = SimpleQueue()
@@ -128,13 +130,12 @@ class GroupCommit:
                 ESTALE, when the guard does not hold; and whatever `run` raises.
         """
         patience_seconds = self._patience_seconds if patience_seconds is None else patience_seconds
-        timeout = -1 if patience_seconds is None else patience_seconds
         ticket = Ticket(self, run, deadline_seconds, any_thread, guard)
         try:
             with self._queue_lock:
                 self._enqueue(ticket)
             while not ticket.completed:
-                if not ticket.gate.acquire(timeout=timeout) and ticket.committer._give_up(ticket):
+                if not ticket.gate.acquire(timeout=patience_seconds) and ticket.committer._give_up(ticket):
                     raise self.fault_class(errno.EAGAIN, NO_END)
                 committer = ticket.committer
                 if committer._leader is ticket:
@@ -208,9 +209,36 @@ class GroupCommit:
         """The leader was interrupted: undo what is not committed."""
         raise NotImplementedError
 
-    def _give_up(self, ticket: Ticket) -> bool:
-        """Whether the caller of a mutation may be told that it is not done."""
+    @property
+    def _waits_in_vain(self) -> bool:
+        """Whether it is a mutation's own code that others wait for."""
         return True
+
+    # -- patience
+
+    def _give_up(self, ticket: Ticket) -> bool:
+        """Let a mutation be one that is not done; False when its COMMIT is under way, or done.
+
+        If it has run already, all that was to be committed with it is undone: who was told to try again would
+        do it twice.
+        """
+        with self._queue_lock:
+            if ticket.completed or self._leader is ticket or not self._waits_in_vain:
+                return False
+            if ticket in self._batch:
+                if self._committing:
+                    return False
+                self._doomed = True
+            elif ticket not in self._queue:
+                return False
+            ticket.completed = ticket.given_up = True
+            return True
+
+    def _begin_commit(self) -> bool:
+        """From here on nobody in the batch gives up; False: somebody did."""
+        with self._queue_lock:
+            self._committing = not self._doomed
+        return self._committing
 
     # -- the committer
 
@@ -239,7 +267,7 @@ class GroupCommit:
             try:
                 ticket = self._done.get(timeout=self._patience_seconds)
             except Empty:
-                self._give_up_submitted(self._patience_seconds or 0.0)
+                self._give_up_submitted(self._patience_seconds)
                 continue
             if ticket is None:
                 return

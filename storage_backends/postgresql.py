@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from math import inf
 from secrets import token_hex
 from time import monotonic, sleep
@@ -52,6 +53,7 @@ class DocumentBackend:
             process may have, default 24), `writers=` (how many transactions it runs side by side, default 1),
             `prepare=0` (behind a pooler), `listen=` (a URL around the pooler).
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
+        patience_seconds: how long a mutation waits for another whose code does not end.
 
     Raises:
         Fault: if the server refuses us (EACCES, ENOENT), has other tables of these names (EILSEQ) or does not
@@ -61,7 +63,9 @@ class DocumentBackend:
     Fault = Fault
     shared = True
 
-    def __init__(self, location: str, *, max_batch_seconds: float = 0.05) -> None:
+    def __init__(
+        self, location: str, *, max_batch_seconds: float = 0.05, patience_seconds: float = 5.0
+    ) -> None:
         self._target = Target(location)
         self._statements = Statements(self._target.prepares)
         self._prepared = PREPARED if self._target.prepares else ""
@@ -93,12 +97,16 @@ class DocumentBackend:
         )
         self._writers: list[Writers] = []
         *tokens, locker = tokens
-        self._lockers = Writers(
-            self._statements, self._connect, locker, max_batch_seconds, by_locks=True
-        )  # they connect when they are first needed
+        make = partial(  # they connect when they are first needed
+            Writers,
+            self._statements,
+            self._connect,
+            max_batch_seconds=max_batch_seconds,
+            patience_seconds=patience_seconds,
+        )
+        self._lockers = make(token=locker, by_locks=True)
         for token in tokens:
-            first = self._writers[0] if self._writers else None
-            self._writers.append(Writers(self._statements, self._connect, token, max_batch_seconds, first))
+            self._writers.append(make(token=token, first=self._writers[0] if self._writers else None))
 
     # -- connections
 
@@ -202,7 +210,8 @@ class DocumentBackend:
         """Numbers of this process; the server is not asked, since it may be the one that is down."""
         names = ("commits", "mutations", "reruns", "waiting")
         sums = {name: sum(getattr(writers, name) for writers in self._writers) for name in names}
-        return {**sums, "clock_offset_seconds": self._clock.offset_seconds}
+        longest = max(writers.writing_seconds for writers in self._writers)
+        return {**sums, "writing_seconds": longest, "clock_offset_seconds": self._clock.offset_seconds}
 
     def close(self) -> None:
         if self._closed:

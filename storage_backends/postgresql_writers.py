@@ -38,6 +38,8 @@ class Writers(GroupCommit):
         connect: makes a connection; it tries for a while.
         token: of these writers.
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
+        patience_seconds: how long a mutation waits for another whose code does not end; for a server that
+            does not answer it waits longer.
         first: the writers that run what these have to run again; None: these themselves.
         by_locks: for mutations that rely on nothing but documents that they have locked: READ COMMITTED.
     """
@@ -53,8 +55,10 @@ class Writers(GroupCommit):
         max_batch_seconds: float,
         first: Writers | None = None,
         by_locks: bool = False,
+        patience_seconds: float = 5.0,
     ) -> None:
-        super().__init__(max_batch_seconds)
+        super().__init__(max_batch_seconds, patience_seconds)
+        self._in_body = False
         self._by_locks = by_locks
         self._connect = connect
         self._token = token
@@ -70,6 +74,10 @@ class Writers(GroupCommit):
     def busy(self) -> bool:
         return self._leader is not None
 
+    @property
+    def _waits_in_vain(self) -> bool:
+        return self._closing or (self._in_body and not self._writing.asking)
+
     def _interrupted(self) -> None:
         """Nobody knows what was half done: the line is closed, which undoes what is not committed."""
         if self._writing.connection is not None:
@@ -84,7 +92,11 @@ class Writers(GroupCommit):
             if self._closing:
                 self._refuse_after_closing()
                 return
-        self._run_body(ticket, self._writing, nested=True)
+        self._in_body = True
+        try:
+            self._run_body(ticket, self._writing, nested=True)
+        finally:
+            self._in_body = False
         if self._writing.lost is not None:
             self._set_aside(ticket, self._writing.lost)
         elif self._is_full:
@@ -102,6 +114,10 @@ class Writers(GroupCommit):
 
     def _commit(self) -> None:
         if not self._batch:
+            return
+        if not self._begin_commit():
+            self._roll_back()
+            self._run_again()
             return
         changes = self._writing.changes()
         try:
@@ -262,6 +278,7 @@ class Writers(GroupCommit):
 
     def _run_again(self) -> None:
         """Put the batch back at the front of the queue, in its order."""
+        self._committing = self._doomed = False
         self.reruns += len(self._batch)
         first = self._first
         with self._queue_lock:
@@ -286,7 +303,7 @@ class Writers(GroupCommit):
 
     def _complete(self, fault: Fault | None) -> None:
         self._complete_batch(fault, Fault)  # a fault of one's own is told to its owner
-        self._in_doubt = False
+        self._in_doubt = self._committing = self._doomed = False
         self._conflicts = self._runs = 0
         self._lost_at = 0.0
         self._writing.begin = self._begin_text()

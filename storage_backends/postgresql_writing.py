@@ -80,11 +80,13 @@ class Writing(Reading):
 
     Attributes:
         lost: the fault by which the server has given the transaction up, if it has.
+        asking: whether the server is asked for something now.
     """
 
     def __init__(self, statements: Statements, begin: str, connect: Callable[[], Connection]) -> None:
         super().__init__(statements, begin, connect)
         self.lost: Fault | None = None
+        self.asking = False
         self.reset()
 
     def reset(self) -> None:
@@ -112,11 +114,14 @@ class Writing(Reading):
 
     def ask(self, statement: str) -> Any:
         self.refuse_if_lost()
+        self.asking = True
         try:
             return super().ask(statement)
         except Fault as fault:
             self.lost = fault
             raise
+        finally:
+            self.asking = False
 
     # -- reading through what was written
 

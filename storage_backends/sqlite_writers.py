@@ -39,26 +39,6 @@ class Writers(GroupCommit):
         super().__init__(max_batch_seconds, patience_seconds)
         self._writing = writing
         self._committed = committed
-        self._committing = False
-        self._doomed = False  # somebody in the batch was told that it is not done
-
-    def _give_up(self, ticket: Ticket) -> bool:
-        """Let a mutation be one that is not done; False when its COMMIT is under way, or done.
-
-        If it has run already, all that was to be committed with it is undone: who was told to try again would
-        do it twice.
-        """
-        with self._queue_lock:
-            if ticket.completed or self._leader is ticket:
-                return False
-            if ticket in self._batch:
-                if self._committing:
-                    return False
-                self._doomed = True
-            elif ticket not in self._queue:
-                return False
-            ticket.completed = ticket.given_up = True
-            return True
 
     def _interrupted(self) -> None:
         self._roll_back(Fault(errno.EINTR, "the transaction was interrupted"))
@@ -92,9 +72,7 @@ class Writers(GroupCommit):
     def _commit(self) -> None:
         if not self._batch:
             return
-        with self._queue_lock:
-            self._committing = not self._doomed
-        if self._doomed:
+        if not self._begin_commit():
             self._roll_back(Fault(errno.EAGAIN, NO_END))
             return
         try:

@@ -13,7 +13,8 @@ class CuttingProxy:
     """Forwards connections to a port, until it is told to cut one.
 
     `cut(moment)` breaks the line of the next COMMIT: "before" the server has it, "during" (the
-    server has it and nobody reads its answer), or "after" (its answer has come and is thrown away).
+    server has it and nobody reads its answer), or "after" (its answer has come and is thrown away). While
+    `flows` is not set, nothing is forwarded.
     """
 
     def __init__(self, port: int) -> None:
@@ -25,6 +26,8 @@ class CuttingProxy:
         self._sockets: list[socket.socket] = []
         self.cuts = 0
         self.refuses = False
+        self.flows = threading.Event()
+        self.flows.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self, moment: str) -> None:
@@ -70,6 +73,7 @@ class CuttingProxy:
     ) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
+                self.flows.wait()
                 if upwards and b"COMMIT\0" in data:
                     moment = self._take()
                     if moment == "before":

@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -51,7 +52,7 @@ def open_backend(location: str, **options: Any) -> Any:
 
 @pytest.fixture
 def backend(location: str) -> Iterator[Any]:
-    backend = open_backend(location, max_batch_seconds=_HANGS_SECONDS)
+    backend = open_backend(location, max_batch_seconds=_HANGS_SECONDS, patience_seconds=_HANGS_SECONDS)
     yield backend
     backend.close()
 
@@ -170,6 +171,108 @@ def test_what_may_run_in_any_thread_runs_in_the_leader_s(backend: Any, own: bool
     threads: list[int] = []
     as_one_batch(backend, [lambda w: threads.append(threading.get_ident())] * 6, any_thread=not own)
     assert len(set(threads)) == (6 if own else 1)
+
+
+# ---------------------------------------------------------------- a mutation that does not end
+
+
+class _Held:
+    """A mutation that runs until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self, w: Any) -> None:
+        self.inside.set()
+        assert self.may_end.wait(_HANGS_SECONDS)
+        w.put("held", "t", "1", (), ())
+
+
+@pytest.fixture
+def hasty(location: str) -> Iterator[Any]:
+    backend = open_backend(location, max_batch_seconds=_HANGS_SECONDS, patience_seconds=0.2)
+    yield backend
+    backend.close()
+
+
+@pytest.mark.parametrize("any_thread", [False, True])
+def test_others_do_not_wait_for_ever_for_one_that_does_not_end(hasty: Any, any_thread: bool) -> None:
+    held = _Held()
+
+    def wait() -> None:
+        assert held.inside.wait(_HANGS_SECONDS)
+        with pytest.raises(hasty.Fault) as refused:
+            hasty.write(putter("a"), None, any_thread=any_thread)
+        assert refused.value.errno == errno.EAGAIN
+        assert hasty.statistics()["writing_seconds"] >= 0.2
+        held.may_end.set()
+
+    together([lambda: hasty.write(held, None), wait])
+    assert hasty.statistics()["writing_seconds"] == 0.0
+    assert (bool(get(hasty, "held")), get(hasty, "a")) == (True, None)
+    put(hasty, "b", "1")
+
+
+def test_one_that_was_given_up_after_it_had_run_is_undone_alone(hasty: Any) -> None:
+    """It shared the transaction of one that does not end; its caller will try again, the others need not."""
+    held = _Held()
+    errors: list[Any] = []
+    ran = threading.Event()
+
+    def first(w: Any) -> None:
+        w.put("a", "t", "1", (), ())
+        ran.set()
+        until = time.monotonic() + _HANGS_SECONDS
+        while not hasty.statistics()["waiting"] and time.monotonic() < until:
+            pass  # until the other one is queued: then both are one batch
+
+    def write(run: Any) -> None:
+        try:
+            hasty.write(run, None)
+        except hasty.Fault as fault:
+            errors.append(fault.errno)
+            held.may_end.set()
+
+    def second() -> None:
+        assert ran.wait(_HANGS_SECONDS)
+        write(held)
+
+    together([lambda: write(first), second])
+    assert errors == [errno.EAGAIN]
+    assert (get(hasty, "a"), bool(get(hasty, "held"))) == (None, True)
+
+
+def test_a_submitted_one_is_told_that_it_waited_in_vain(hasty: Any) -> None:
+    held, told = _Held(), threading.Event()
+    outcome: list[Any] = []
+
+    def done(result: Any, error: Any) -> None:
+        outcome.append(error)
+        told.set()
+
+    def wait() -> None:
+        assert held.inside.wait(_HANGS_SECONDS)
+        hasty.submit(putter("a"), None, done)
+        assert told.wait(_HANGS_SECONDS)
+        held.may_end.set()
+
+    together([lambda: hasty.write(held, None), wait])
+    put(hasty, "b", "1")
+    assert [error.errno for error in outcome] == [errno.EAGAIN]
+    assert get(hasty, "a") is None
+
+
+def test_a_server_that_does_not_answer_is_waited_for_longer(server: Server, tmp_path: Path) -> None:
+    proxy = CuttingProxy(server.port)
+    backend = open_backend(server.location(schema_for(tmp_path), port=proxy.port), patience_seconds=0.1)
+    put(backend, "n", "0")
+    proxy.flows.clear()
+    go_on = threading.Timer(1.0, proxy.flows.set)  # several times the patience
+    go_on.start()
+    together([lambda: backend.write(increment, None)] * 3)
+    assert get(backend, "n") == ("t", "3")
+    backend.close()
+    proxy.close()
 
 
 def test_a_statement_that_fails_is_the_fault_of_its_mutation_alone(backend: Any) -> None:
