@@ -4,8 +4,9 @@
 A mutation runs in the transaction that marks its job as done: effects and state share one commit, so it
 takes effect exactly once. An action is claimed in one commit, run, and ended in another: a process that
 dies in between leaves a row `inProgress`, which `recover` fails, or lets wait for its next attempt if the
-caller gave a retry policy. Of a mutation that kills the process only `crash_notes.py` knows. Knows no
-threads and no order: `workers.py` decides who runs what, and when.
+caller gave a retry policy. Of a mutation that kills the process only `crash_notes.py` knows; where several
+processes run jobs, its claim whose lease has ended tells. Knows no threads and no order: `workers.py` decides
+who runs what, and when.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..errors import FunctionNotFoundError, LimitError, StorageUnavailableError,
 from ..functions.context import CallInfo
 from .crash_notes import CrashNotes
 from .retry import Drop, RetryLater, RetryPolicy
-from .store import CLAIMED, JobStore
+from .store import CLAIMED, SUSPECTS, JobStore
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -266,9 +267,27 @@ class Executor:
             text = "job %s (%s) failed: the process ended %d times while it ran"
         else:
             changes = {"crashes": crashes, "attempts": row["attempts"] + 1}
-            transaction.system.patch(row["_id"], changes)
+            if row["queue"].startswith(CLAIMED):
+                self._store.release_claim(transaction, row, lane=SUSPECTS, maxParallel=1, **changes)
+            else:
+                transaction.system.patch(row["_id"], changes)
             text = "job %s (%s) ran when the process ended, time %d; it is run alone now"
         transaction.after_commit(lambda: log.error(text, *facts))
+
+    def _release_lost(self, transaction: Transaction) -> None:
+        """Let the jobs wait whose process is gone. Each mutation among them may have ended it: they are run
+        one at a time in all processes from now on, so that the next crash shows whose it was."""
+        for row in self._store.lost_claims(transaction):
+            if self._is_mutation(row["name"]):
+                self._count_crash(transaction, row, is_alone=row["lane"] == SUSPECTS)
+            else:
+                self._store.release_claim(transaction, row)
+
+    def _is_mutation(self, name: str) -> bool:
+        try:
+            return self._runner.resolve(name).kind == "mutation"
+        except FunctionNotFoundError:
+            return False
 
     def recover(self, *, alone: bool) -> None:
         """Fail, or let wait for their next attempt, the actions whose process is gone.
@@ -292,7 +311,7 @@ class Executor:
         while self._store.database.read(lost):
             self._write(write)
         while not alone and self._store.database.read(self._store.lost_claims):
-            self._write(partial(self._store.release_claims, owner=None))
+            self._write(self._release_lost)
 
     def release(self) -> None:
         """Leave what is claimed and does not run to other processes."""

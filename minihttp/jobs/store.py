@@ -44,6 +44,7 @@ PENDING = "pending:"
 CLAIMED = "claimed:"
 _PENDING_END = "pending;"  # what follows every queue of pending jobs
 _READ_FOR_A_PAGE = 500
+SUSPECTS = "suspects"
 _CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it runs; renewed
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 
@@ -229,20 +230,21 @@ class JobStore:
         for row in self.due_jobs(transaction, CLAIMED + owner):
             transaction.system.patch(row["_id"], {"dueTime": self._claim_end_ms()})
 
-    def release_claims(self, transaction: Transaction, owner: str | None) -> None:
-        """Let the jobs wait that a process had claimed and does not run; None: all whose lease has ended."""
-        if owner is not None:
-            found = [self.due_jobs(transaction, CLAIMED + owner)]
-        else:
-            now, queues = self.now_ms(), list(self._queues(transaction, CLAIMED))
-            found = [self.due_jobs(transaction, queue, _PRUNED_AT_ONCE, now) for queue in queues]
-        for row in chain(*found):
-            transaction.system.patch(row["_id"], _pending(row["lane"], row["claimedDue"]))
+    def release_claims(self, transaction: Transaction, owner: str) -> None:
+        """Let the jobs wait that a process had claimed and does not run."""
+        for row in self.due_jobs(transaction, CLAIMED + owner):
+            self.release_claim(transaction, row)
 
-    def lost_claims(self, transaction: Transaction) -> bool:
-        """Whether there is a claim whose lease has ended."""
+    def release_claim(self, transaction: Transaction, row: Document, **changes: Any) -> None:
+        """Let a claimed job wait for another process."""
+        pool = str(changes.get("lane", row["lane"]))
+        transaction.system.patch(row["_id"], {**_pending(pool, row["claimedDue"]), **changes})
+
+    def lost_claims(self, transaction: Transaction) -> list[Document]:
+        """Some of the claimed jobs whose lease has ended: their process is gone."""
         now = self.now_ms()
-        return any(self.due_jobs(transaction, queue, 1, now) for queue in self._queues(transaction, CLAIMED))
+        queues = self._queues(transaction, CLAIMED)
+        return [row for queue in queues for row in self.due_jobs(transaction, queue, _PRUNED_AT_ONCE, now)]
 
     def _claim_end_ms(self) -> float:
         return self.now_ms() + min(_CLAIM_SECONDS, self.limits.job_lease_seconds) * 1000

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import StorageUnavailableError
-from .store import JobStore
+from .store import SUSPECTS, JobStore
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -223,13 +223,13 @@ class WorkerPool:
 
     def _next_pool(self) -> _Pool | None:
         """Of the pools below their limits, the one whose first job has been due the longest."""
-        mutations = self._pools.get("mutation")
-        others = sum(pool.running for pool in self._pools.values() if pool is not mutations)
+        mutations = [self._pools.get("mutation"), self._pools.get(SUSPECTS)]
+        others = sum(pool.running for pool in self._pools.values() if pool not in mutations)
         others_full = others >= max(1, self._workers - 1)
         ready = [
             pool
             for pool in self._pools.values()
-            if pool.waiting and pool.running < pool.limit and (pool is mutations or not others_full)
+            if pool.waiting and pool.running < pool.limit and (pool in mutations or not others_full)
         ]
         return min(ready, key=lambda pool: pool.waiting[0]["dueTime"], default=None)
 

@@ -37,6 +37,10 @@ def make_world(path: str, log_path: str, scheme: str = "sqlite") -> World:
     def act(ctx, n):
         os.write(log, b"%d\n" % n)
 
+    def kill(ctx):
+        os._exit(9)
+
+    world.mutation(kill)
     world.mutation(count)
     world.mutation(follow)
     world.action(act)

@@ -285,3 +285,34 @@ def test_kill_nine_of_one_of_several(location: str, tmp_path: Path, make_process
     lost = [row for row in world.rows("_scheduled_functions") if row["state"]["kind"] == "failed"]
     assert all("the process ended while the action ran" in row["state"]["error"] for row in lost)
     assert len(acted) + len(lost) >= 90
+
+
+def test_a_mutation_that_kills_each_process_is_failed_and_no_other(
+    location: str, tmp_path: Path, make_process
+) -> None:
+    world = make_process(workers=0)
+    for name in ("count", "follow"):
+        world.mutation(lambda_named(name, lambda ctx, n: None))
+    world.mutation(lambda_named("kill", lambda ctx: None))
+
+    def schedule(transaction) -> str:
+        for n in range(1, 9):
+            world.jobs.scheduler(transaction).run_after(0, "work:count", n=n)
+        return str(world.jobs.scheduler(transaction).run_after(0, "work:kill"))
+
+    killer = world.database.write(schedule)
+    command = [sys.executable, "-m", "tests.jobs.crash_child", location, str(tmp_path / "log"), "postgresql"]
+    kills = 0
+    while not ended(world):
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+        try:
+            wait_until(lambda child=child: child.poll() is not None or ended(world))
+            kills += child.poll() == 9
+        finally:
+            child.kill()
+            child.communicate()
+        assert kills <= 3
+    assert kills == 3
+    assert world.state(killer) == "failed"
+    assert "the process ended 3 times while this ran" in world.job(killer)["state"]["error"]
+    assert Counter(row["n"] for row in world.rows("counts")) == Counter(range(1, 9)), "each mutation once"
