@@ -3,8 +3,8 @@
 
 A blob is put before its document is committed, and deleted after its document is: whatever the moment of a
 crash, a document has its bytes, and bytes without a document are an orphan that `FileStore.sweep` removes
-(`docs/explanation/durability.md`). In a store that several processes share a key begins with its time, so that
-orphans are found among the new ones (`orphans.py`). Knows nothing of who may store what.
+(`docs/explanation/durability.md`). In a store that several processes share a key begins with its time, so
+that orphans are found among the new ones (`orphans.py`). Knows nothing of who may store what.
 """
 
 from __future__ import annotations
