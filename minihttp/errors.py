@@ -69,6 +69,10 @@ class HTTPError(MinihttpError):
     def __init__(
         self, status: int, message: str, *, headers: Iterable[tuple[str, str]] = (), code: str | None = None
     ) -> None:
+        if not isinstance(status, int):
+            raise TypeError(
+                f'write HTTPError(404, "no such item"): the status comes first, not {status!r:.60}'
+            )
         if not 400 <= status <= 599:
             raise ValueError(f"HTTPError status {status!r} is outside the range 400-599")
         super().__init__(message)

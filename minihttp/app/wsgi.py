@@ -18,7 +18,7 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, DataDirectoryError, HTTPError
+from ..errors import ConfigurationError, DataDirectoryError, HTTPError, no_attribute
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
 from ..functions.context import HandlerCtx
 from ..http.deferred import Deferred
@@ -63,6 +63,15 @@ _apps: weakref.WeakSet[App] = weakref.WeakSet()
 _of_parents: list[Services] = []
 
 
+_ROUTES = "routes are registered on its router, http.route(…), before App(http)"
+_WORDS_OF_OTHERS = {  # of frameworks that people know
+    **dict.fromkeys(("run", "listen", "serve", "start"), "`python -m minihttp serve` serves it"),
+    **dict.fromkeys(("route", "get", "post", "put", "delete", "webhook"), _ROUTES),
+    "db": "documents are read and written by functions: app.run_query(f, …), app.run_mutation(f, …)",
+    "test_client": "testing.in_memory(app) is a copy for tests",
+}
+
+
 class App(RunsQueries, RunsMutations, RunsActions):
     """An app: routes, functions, documents, files and jobs behind one WSGI callable.
 
@@ -95,6 +104,11 @@ class App(RunsQueries, RunsMutations, RunsActions):
         self.options = DEFAULTS
         self.limits: Limits
         self.configure(**options)
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name, _WORDS_OF_OTHERS.get(name, ""))
 
     @classmethod
     def from_package(cls, package: str | os.PathLike[str], **options: Unpack[AppOptions]) -> App:

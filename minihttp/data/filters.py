@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import DocumentError
+from ..errors import DocumentError, no_attribute
 from ..values import UNSET, Int64, compare, copy, dumps, show
 from .catalog import Document, field_value
 
@@ -132,6 +132,12 @@ def _boolean(name: str, value: Any) -> bool:
 
 class Filter:
     """What the function given to `filter` builds with: `q`."""
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "" if name[:1] == "_" else f'write q.eq(q.field("{name}"), value)'
+            raise no_attribute(self, name, hint)
 
     eq = _comparison("eq", operator.eq)
     neq = _comparison("neq", operator.ne)

@@ -29,6 +29,16 @@ _BATCH_BYTES = 1024 * 1024  # a batch grows until its documents take about this 
 _ID_CHARACTERS = 32
 _REVERSE = {"asc": False, "desc": True}
 IndexHit = tuple[Position, str]
+_WORDS_OF_OTHERS = {  # of query builders that people know
+    "all": "write .collect()",
+    "get": "write .unique(), or ctx.db.get(id)",
+    "one": "write .unique()",
+    "where": 'write .with_index(name, lambda q: q.eq("field", value)) or .filter(…)',
+    "filter_by": 'write .with_index(name, lambda q: q.eq("field", value)) or .filter(…)',
+    "limit": "write .take(n)",
+    "order_by": 'write .with_index(name).order("desc")',
+    "count": "write len(….collect())",
+}
 
 
 class Query:
@@ -50,7 +60,10 @@ class Query:
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
         def __getattr__(self, name: str) -> Any:
-            raise no_attribute(self, name)
+            raise no_attribute(self, name, _WORDS_OF_OTHERS.get(name, ""))
+
+    def __repr__(self) -> str:
+        return f"<query of {self._table.name} that nothing has read: end it with .collect() or .take(n)>"
 
     # -- the chain
 

@@ -9,9 +9,9 @@ one. Every index ends with `_creationTime` and `_id`, which are the document's i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import DocumentError, IndexNotReadyError, did_you_mean
+from ..errors import DocumentError, IndexNotReadyError, did_you_mean, no_attribute
 from ..values import UNSET, copy, index_key
 from . import ids
 from .backend import Reading
@@ -40,6 +40,12 @@ class IndexRange:
         self._equal: list[Any] = []
         self._bounds: dict[str, Any] = {}  # operator -> value, all on one field
         self._bounded: str | None = None
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "" if name[:1] == "_" else f'write q.eq("{name}", value), or q.gt, q.gte, q.lt, q.lte'
+            raise no_attribute(self, name, hint)
 
     def eq(self, field: str, value: Any) -> IndexRange:
         """Documents whose field is this value; UNSET finds those without the field."""

@@ -10,7 +10,7 @@ databases.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Refusal, SchemaError, ValidationError, did_you_mean
 from ..values import MAX_EXACT_INT, UNSET, Int64, copy, show
@@ -391,9 +391,35 @@ def check_tables(validator: Validator, tables: Collection[str], where: str) -> N
         check_tables(part, tables, where)
 
 
+_OF_PYTHON = {  # a type of Python, or the name of one -> its validator
+    "str": "v.string()",
+    "int": "v.number()",
+    "float": "v.number()",
+    "bool": "v.boolean()",
+    "list": "v.array(…)",
+    "dict": "v.object({…}) or v.record(…)",
+    "tuple": "v.array(…)",
+    "datetime": "v.number(), Unix milliseconds",
+    "date": "v.string()",
+    "none": "v.null()",
+    "NoneType": "v.null()",
+    "enum": "v.union(v.literal(…), …)",
+}
+
+
+def instead_of(value: Any) -> str:
+    """What to write in the place of what is no validator, such as `str`; "" where that is not known."""
+    name = getattr(value, "__name__", "")
+    if isinstance(value, type):
+        return _OF_PYTHON.get(name, f"v.{name}()" if hasattr(v, name) else "")
+    return f"v.{name}()" if name and getattr(v, name, None) is value else ""
+
+
 def _validator(value: Any, where: str, detail: str = "") -> Validator:
     if not isinstance(value, Validator):
-        raise SchemaError(f"{where} entries must be validators{detail}, not {show(value)}")
+        hint = instead_of(value)
+        hint = f"; write {hint}" if hint else ""
+        raise SchemaError(f"{where} entries must be validators{detail}, not {show(value)}{hint}")
     return value
 
 
@@ -403,7 +429,18 @@ def _required(value: Any, where: str) -> Validator:
     return value  # type: ignore[no-any-return]
 
 
-class v:
+class _Names(type):
+    """So that asking `v` for what is not there says what is."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> Any:
+            near = _OF_PYTHON.get(name)
+            said = f"; write {near}" if near else did_you_mean(name, (n for n in vars(cls) if n[0] != "_"))
+            raise AttributeError(f"v has no validator {name!r}{said}", name=name, obj=None)
+
+
+class v(metaclass=_Names):
     """The validators: `v.string()`, `v.object({"name": v.string()})`, `v.id("users")` …"""
 
     @staticmethod

@@ -243,7 +243,8 @@ class OutsideCtx(Context, RunsQueries, RunsMutations, RunsActions):
     """What actions and handlers share: each `run_*` is a transaction (or an action) of its own."""
 
     _missing = {
-        "db": "documents are read and written by functions: ctx.run_query(f, …), ctx.run_mutation(f, …)"
+        "env": "ctx.secret(name) is the value of an environment variable",
+        "db": "documents are read and written by functions: ctx.run_query(f, …), ctx.run_mutation(f, …)",
     }
 
     __slots__ = ()

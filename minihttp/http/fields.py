@@ -129,6 +129,10 @@ class PathParams(dict[str, str]):
 
     __slots__ = ()
 
+    def __missing__(self, name: str) -> str:
+        names = ", ".join(f"{{{known}}}" for known in self) or "none"
+        raise KeyError(f"the path of the route has no {{{name}}}; it has {names}")
+
     @overload
     def get(self, name: str, default: D = ...) -> str | D: ...
     @overload

@@ -47,7 +47,8 @@ def check_handler(
         raise RouteError(f"{name} is an async def; handlers run in threads: write def")
     if code.co_flags & _GENERATOR:
         raise RouteError(f"{name} yields, so it returns no response: return Response(generator()) instead")
-    if not _takes(call, code, len(takes)):
+    swapped = takes[1:] + takes[:1]  # (request, ctx): each is there, and not where it is given
+    if not _takes(call, code, len(takes)) or code.co_varnames[: len(takes)] == swapped:
         given = ", ".join(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
         raise RouteError(f"{name} takes ({given}); it must take ({', '.join(takes)})")
 

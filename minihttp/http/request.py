@@ -16,7 +16,7 @@ from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from ..errors import HTTPError
+from ..errors import HTTPError, no_attribute
 from ..limits import DEFAULT_LIMITS, Limits
 from .body import BLOCK_BYTES, Body, open_body, too_large
 from .charsets import codec_of
@@ -71,6 +71,20 @@ class Checks(Protocol):
     def problems(self, value: Any) -> list[str]: ...
 
 
+_WORDS_OF_OTHERS = {  # of frameworks that people know
+    "args": 'request.query.get("name") is a query parameter',
+    "params": "request.query has the query parameters, request.path_params the segments of the path",
+    "query_params": "it is request.query",
+    "GET": "it is request.query",
+    "POST": "it is request.form()",
+    "data": "request.bytes() is the body, request.json() and request.form() read it",
+    "get_json": "it is request.json()",
+    "formData": "it is request.form()",
+    "files": 'request.form().get("name") is a file, too',
+    "user": "ctx.auth.get_user_identity() is who calls",
+}
+
+
 class Request:
     """What a handler gets.
 
@@ -100,6 +114,11 @@ class Request:
         self.path = path
         self.route = route
         self.limits = limits
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name, _WORDS_OF_OTHERS.get(name, ""))
 
     # ------------------------------------------------------------ the target
 

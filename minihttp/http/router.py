@@ -196,6 +196,7 @@ class HttpRouter:
         after: Iterable[After] = (),
         system: bool = False,
     ) -> None:
+        _check_cors(cors)
         self.cors = cors
         self.before_hooks = list(before)
         self.after_hooks = list(after)
@@ -305,6 +306,7 @@ class HttpRouter:
         elif path_prefix is not None:
             route = Route(method, f"{path_prefix}*", handler, _location())
             self._add_prefix(route, path_prefix)
+        _check_cors(cors)
         route.cors = cors or self.cors
         route.max_body_bytes = max_body
         route.auth = auth
@@ -505,6 +507,8 @@ class HttpRouter:
     def _add_path(self, route: Route, path: str) -> None:
         if not path.startswith("/"):
             raise RouteError(f"path {path!r} does not start with a /")
+        if "/<" in path and ">" in path:
+            raise RouteError(f"path {path!r}: a segment that varies is written {{name}}, not <name>")
         self._refuse_reserved("path", path)
         table = self._table(route.method)
         complaint = f"Path {path!r} for method {route.method} already in use"
@@ -552,6 +556,11 @@ class HttpRouter:
         if first is not route:
             as_other = f" as {first.pattern!r}" if first.pattern != route.pattern else ""
             raise RouteError(f"{complaint}{as_other}: first at {first.location}, again at {route.location}")
+
+
+def _check_cors(cors: object) -> None:
+    if cors is not None and not isinstance(cors, Cors):
+        raise RouteError(f'cors takes a rule such as Cors(["https://shop.example"]), not {cors!r:.60}')
 
 
 def _parameters(path: str) -> tuple[tuple[str, int], ...]:
