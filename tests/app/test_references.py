@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,8 @@ SCHEMA = Schema(
 
 
 @pytest.fixture
-def app() -> Iterator[App]:
-    with App(schema=SCHEMA, data=":memory:") as app:
+def app(tmp_path: Path) -> Iterator[App]:
+    with App(schema=SCHEMA, data=":memory:", files=str(tmp_path)) as app:
         yield app
 
 

@@ -28,7 +28,7 @@ from minihttp import (
     v,
 )
 from minihttp.app import log_ring
-from minihttp.dashboard import Installed, install
+from minihttp.dashboard import Installed, install, install_welcome
 from minihttp.logs import access_line
 from minihttp.server import Server
 from minihttp.webhooks import github
@@ -149,6 +149,8 @@ def make_app(data: str, **options: Any) -> App:
     http.webhook("/webhooks/github", github.provider(secret="GH_SECRET"), handler=on_event)
     crons = Crons()
     crons.interval("nightly tidy", function=tidy, hours=24)
+    if data != ":memory:":
+        options.setdefault("files", f"{data}-files")  # where documents are shared, they have to be named
     return App(
         http,
         schema=SCHEMA,
@@ -170,6 +172,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
     def start(mode: str = "write", trusted_proxy: str | None = None, **options: Any) -> Site:
         app = make_app(str(tmp_path / f"data{len(started)}"), **options)
+        install_welcome(app)
         installed = install(app, mode)
         assert installed is not None
 
@@ -201,7 +204,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 @pytest.fixture
 def site(serve: Callable[..., Site]) -> Site:
     """A server whose dashboard changes things, with some of everything in it."""
-    site = serve()
+    site = serve(workers=0)  # so that jobs run when a test says so
     fill(site)
     return site
 
@@ -226,3 +229,4 @@ def fill(site: Site) -> None:
     for path in ("/items", "/boom", "/webhooks/github"):
         site.person.get(path)
     site.person.post("/webhooks/github", {"a": "b"})
+    app.jobs.run_due()

@@ -258,8 +258,8 @@ def test_a_document_is_deleted_by_keyboard_alone(chromium: Any, site: Site) -> N
     wait_for_note(chromium, f"Deleted items {id}.")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(tmp_path: Path, site: Site, dark: bool) -> None:
+@pytest.mark.parametrize(("dark", "width"), [(False, 1400), (True, 360)], ids=["light-wide", "dark-narrow"])
+def test_axe_finds_nothing_serious(tmp_path: Path, site: Site, dark: bool, width: int) -> None:
     modules = os.environ.get("CONVEX_NODE_MODULES", "")
     source = Path(modules, "axe-core", "axe.min.js")
     if not source.exists():
@@ -267,8 +267,8 @@ def test_axe_finds_nothing_serious(tmp_path: Path, site: Site, dark: bool) -> No
     driver = browser(tmp_path / "axe", dark=dark)
     try:
         sign_in(driver, site)
-        site.app.jobs.run_due()
-        for page in (*every_page(site), "login"):
+        set_width(driver, width)
+        for page in (*every_page(site), "login", "nowhere", "data/nothing", "?note=x", "../"):
             driver.get(f"{site.url}/_/{page}")
             driver.execute_script(source.read_text("utf-8"))
             found = driver.execute_async_script(
@@ -335,6 +335,27 @@ def test_the_link_of_the_banner_opens_it_at_once(chromium: Any, site: Site) -> N
     chromium.get(f"{site.url}{site.installed.link()}")
     chromium.get(f"{site.url}/_/")
     assert chromium.find_element(By.TAG_NAME, "h1").text == "Overview"
+
+
+def test_the_welcome_page_of_development(chromium: Any, site: Site) -> None:
+    chromium.get(f"{site.url}/")
+    assert chromium.find_element(By.TAG_NAME, "h1").text == "It runs"
+    rows = [row.text for row in chromium.find_elements(By.CSS_SELECTOR, "tbody tr")]
+    assert any(re.fullmatch(r"GET /make _make .*conftest\.py:\d+", row) for row in rows), rows
+    assert any("POST /webhooks/github github webhook, then shop:on_event" in row for row in rows), rows
+    assert f"curl {site.url}/" in chromium.find_element(By.TAG_NAME, "ul").text
+    assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_on_paper_there_are_no_menus_and_forms(chromium: Any, site: Site) -> None:
+    sign_in(chromium, site)
+    chromium.get(f"{site.url}/_/data/items")
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not chromium.find_element(By.TAG_NAME, "header").is_displayed()
+    assert not chromium.find_element(By.CLASS_NAME, "filter").is_displayed()
+    chromium.find_element(By.CSS_SELECTOR, "td a").click()
+    assert chromium.find_element(By.NAME, "document").is_displayed()
+    assert not chromium.find_element(By.TAG_NAME, "button").is_displayed()
 
 
 def test_the_next_error_is_found(chromium: Any, site: Site) -> None:
