@@ -17,7 +17,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from math import inf
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
@@ -78,6 +78,7 @@ class GroupCommit:
     stopped between becoming the leader and knowing it.
 
     Args:
+        writing: the connection; its `deadline` is that of the mutation that runs, and `nested()` undoes one.
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
         patience_seconds: how long a mutation waits for another that does not end.
     """
@@ -85,7 +86,8 @@ class GroupCommit:
     fault_class: type[OSError]
     engine = ""  # its name, for its threads
 
-    def __init__(self, max_batch_seconds: float, patience_seconds: float = 5.0) -> None:
+    def __init__(self, writing: Any, max_batch_seconds: float, patience_seconds: float = 5.0) -> None:
+        self.writing = writing
         self._max_batch_seconds = max_batch_seconds
         self._patience_seconds = patience_seconds
         self._queue_lock = threading.Lock()  # for `_queue` and `_leader`
@@ -114,8 +116,10 @@ class GroupCommit:
         self,
         run: Callable[[Any], T],
         deadline_seconds: float | None,
-        any_thread: bool,
+        *,
+        any_thread: bool = False,
         guard: tuple[str, str] | None = None,
+        by_locks: bool = False,
         patience_seconds: float | None = None,
     ) -> T:
         """Run a mutation and return its result once it is durable.
@@ -138,8 +142,18 @@ class GroupCommit:
                 if not ticket.gate.acquire(timeout=patience_seconds) and ticket.committer._give_up(ticket):
                     raise self.fault_class(errno.EAGAIN, NO_END)
                 committer = ticket.committer
-                if committer._leader is ticket:
-                    committer._lead(ticket)
+                while committer._lead(
+                    ticket
+                ):  # then it is to be run, here: see _run, which does it for others
+                    if committer._begin():
+                        try:
+                            with committer._scope(ticket):
+                                ticket.result = run(committer.writing)
+                        except BaseException as raised:
+                            ticket.error = raised
+                            if not isinstance(raised, (Exception, SystemExit)):
+                                raise
+                        committer._ran(ticket)
         except BaseException:  # an interrupt, or the end of patience
             ticket.committer._abandon(ticket)
             raise
@@ -186,7 +200,7 @@ class GroupCommit:
         end = monotonic() + patience_seconds
         while not self._closed and (left := end - monotonic()) > 0:
             with suppress(self.fault_class):
-                self.write(lambda writing: None, None, True, None, left)
+                self.write(lambda writing: None, None, any_thread=True, patience_seconds=left)
         while self._leader is not None and monotonic() < end:  # it may still be telling of others
             sleep(0.001)
         if self._closed and self._committer_gate is not None:
@@ -197,8 +211,12 @@ class GroupCommit:
 
     # -- what an engine says
 
-    def _run(self, ticket: Ticket) -> None:
-        """Run a mutation that is in the batch already."""
+    def _begin(self) -> bool:
+        """Have a transaction open for the mutation that was put into the batch; False if all are refused."""
+        raise NotImplementedError
+
+    def _ran(self, ticket: Ticket) -> None:
+        """A mutation of the batch has run: commit if that is enough, roll back if it has to be."""
         raise NotImplementedError
 
     def _commit(self) -> None:
@@ -298,14 +316,22 @@ class GroupCommit:
         if self._leader is None:
             self._pass_to(ticket)
 
-    def _lead(self, own: Ticket) -> None:
-        """As the leader: run what is queued and commit, until the leader is somebody else or nobody."""
+    def _lead(self, own: Ticket) -> bool:
+        """As the leader: run what is queued and commit, until the leader is somebody else or nobody.
+
+        Returns:
+            Whether the leader's own mutation is next, which its thread runs itself: so there are few frames
+            between a caller and its function.
+        """
         while self._leader is own:
             if not self._queue or len(self._batch) >= MAX_BATCH:
                 self._commit()
             ticket = self._next(own)
+            if ticket is own and own.done is None:
+                return True
             if ticket is not None:
                 self._run(ticket)
+        return False
 
     def _next(self, own: Ticket) -> Ticket | None:
         """What to run in this thread, already in the batch; or else pass the leadership on, perhaps
@@ -335,6 +361,7 @@ class GroupCommit:
         with self._queue_lock:
             ticket.completed = True
         if self._leader is ticket:
+            self.writing.deadline = inf
             try:
                 self._interrupted()
             finally:
@@ -342,23 +369,25 @@ class GroupCommit:
 
     # -- the batch
 
-    def _run_body(self, ticket: Ticket, writing: Any, *, nested: bool) -> None:
-        """Run the mutation's own code; what it raises is kept, and told after the COMMIT: it may have come of
-        what others wrote."""
-        writing.deadline = monotonic() + ticket.deadline_seconds
-        ticket.error = ticket.result = None
+    def _run(self, ticket: Ticket) -> None:
+        """Run a mutation of another thread, or of none."""
+        if not self._begin():
+            return
         try:
-            if nested:
-                with writing.nested():
-                    ticket.result = ticket.run(writing)
-            else:
-                ticket.result = ticket.run(writing)
+            with self._scope(ticket):
+                ticket.result = ticket.run(self.writing)
         except BaseException as error:
-            ticket.error = error
+            ticket.error = error  # told after the COMMIT: it may have come of what others wrote
             if not isinstance(error, (Exception, SystemExit)):
                 raise  # an interrupt is meant for this thread, and nobody knows what it left half done
-        finally:
-            writing.deadline = inf
+        self._ran(ticket)
+
+    def _scope(self, ticket: Ticket) -> AbstractContextManager[None]:
+        """In it the mutation runs; if it raises, what it wrote is undone."""
+        ticket.error = ticket.result = None
+        self.writing.deadline = monotonic() + ticket.deadline_seconds
+        scope: AbstractContextManager[None] = self.writing.nested()
+        return scope
 
     @property
     def _is_full(self) -> bool:

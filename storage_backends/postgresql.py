@@ -169,7 +169,7 @@ class DocumentBackend:
             writers = self._lockers
         elif len(self._writers) > 1:
             writers = min(self._writers, key=lambda some: some.busy + some.waiting)
-        return writers.write(run, deadline_seconds, any_thread, guard)
+        return writers.write(run, deadline_seconds, any_thread=any_thread, guard=guard)
 
     def submit(
         self,

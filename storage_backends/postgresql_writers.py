@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from math import inf
 from time import monotonic, sleep
 
 from .group_commit import GroupCommit, Ticket
@@ -57,7 +58,6 @@ class Writers(GroupCommit):
         by_locks: bool = False,
         patience_seconds: float = 5.0,
     ) -> None:
-        super().__init__(max_batch_seconds, patience_seconds)
         self._in_body = False
         self._by_locks = by_locks
         self._connect = connect
@@ -66,7 +66,9 @@ class Writers(GroupCommit):
         self._places: dict[Guard, str] = {}  # of guards, in their table
         self._in_doubt = False  # a COMMIT was sent, and its answer has not come
         self._conflicts = self._runs = 0
-        self._writing = Writing(statements, self._begin_text(), connect)
+        super().__init__(
+            Writing(statements, self._begin_text(), connect), max_batch_seconds, patience_seconds
+        )
         self._lost_at = 0.0  # when the line broke for the first time in this batch
         self.reruns = 0
 
@@ -76,35 +78,41 @@ class Writers(GroupCommit):
 
     @property
     def _waits_in_vain(self) -> bool:
-        return self._closing or (self._in_body and not self._writing.asking)
+        return self._closing or (self._in_body and not self.writing.asking)
 
     def _interrupted(self) -> None:
         """Nobody knows what was half done: the line is closed, which undoes what is not committed."""
-        if self._writing.connection is not None:
-            self._writing.connection.close()
+        self._in_body = False
+        if self.writing.connection is not None:
+            self.writing.connection.close()
         self._recover(Fault(LOST, "the transaction was interrupted"))
 
     # -- the transaction
 
-    def _run(self, ticket: Ticket) -> None:
-        if len(self._batch) == 1:
-            self._began_at = monotonic()
-            if self._closing:
-                self._refuse_after_closing()
-                return
+    def _begin(self) -> bool:
+        if len(self._batch) > 1:
+            return True
+        self._began_at = monotonic()
+        if self._closing:
+            self._refuse_after_closing()
+            return False
+        return True
+
+    def _scope(self, ticket: Ticket) -> AbstractContextManager[None]:
         self._in_body = True
-        try:
-            self._run_body(ticket, self._writing, nested=True)
-        finally:
-            self._in_body = False
-        if self._writing.lost is not None:
-            self._set_aside(ticket, self._writing.lost)
+        return super()._scope(ticket)
+
+    def _ran(self, ticket: Ticket) -> None:
+        self._in_body = False
+        self.writing.deadline = inf
+        if self.writing.lost is not None:
+            self._set_aside(ticket, self.writing.lost)
         elif self._is_full:
             self._commit()
 
     def _refuse_after_closing(self) -> None:
         if not self._closed:
-            connection = self._writing.connection
+            connection = self.writing.connection
             if connection is not None:
                 with suppress(Fault):
                     self._token.delete(connection)
@@ -119,12 +127,12 @@ class Writers(GroupCommit):
             self._roll_back()
             self._run_again()
             return
-        changes = self._writing.changes()
+        changes = self.writing.changes()
         try:
-            if changes or self._writing.begun:
+            if changes or self.writing.begun:
                 text = self._commit_text(changes)
                 self._in_doubt = bool(changes)  # until everybody knows
-                self._writing.ask(text)
+                self.writing.ask(text)
         except Fault as fault:
             self._recover(fault)
             return
@@ -158,7 +166,7 @@ class Writers(GroupCommit):
 
     def _find_places(self, guards: list[Guard]) -> None:
         unknown = [guard for guard in guards if guard not in self._places]
-        connection = self._writing.connection
+        connection = self.writing.connection
         if not unknown or connection is None:
             return
         self._places.clear()
@@ -201,8 +209,8 @@ class Writers(GroupCommit):
                 self._refuse_all(Fault(errno.EIO, str(failed.strerror)))
                 return
         self._in_doubt = False
-        if fault.errno == LOST and self._writing.connection is not None:
-            self._writing.connection.close()
+        if fault.errno == LOST and self.writing.connection is not None:
+            self.writing.connection.close()
         if self._may_run_again(fault):
             self._roll_back()
             self._run_again()
@@ -224,9 +232,9 @@ class Writers(GroupCommit):
         end = monotonic() + _MAX_OUTAGE_SECONDS
         while True:
             try:
-                if self._writing.connection is not None:
-                    self._writing.connection.close()
-                connection = self._writing.connection = self._connect()
+                if self.writing.connection is not None:
+                    self.writing.connection.close()
+                connection = self.writing.connection = self._connect()
                 return self._token.took_place(connection)
             except Fault as fault:
                 if fault.errno not in (LOST, AGAIN, errno.EAGAIN) or monotonic() > end:
@@ -260,14 +268,14 @@ class Writers(GroupCommit):
         """Somebody has removed the row of these writers, which were asleep for long."""
         self._roll_back()
         try:
-            if self._writing.connection is not None:
-                self._token.create(self._writing.connection)
+            if self.writing.connection is not None:
+                self._token.create(self.writing.connection)
         except Fault:
             return False
         return True
 
     def _roll_back(self) -> None:
-        writing = self._writing
+        writing = self.writing
         connection = writing.connection
         if connection is not None and not connection.alive:
             connection.close()
@@ -294,7 +302,7 @@ class Writers(GroupCommit):
                     with first._queue_lock:
                         first._enqueue(ticket)
                 del self._batch[-1]
-        self._writing.begin = self._begin_text()
+        self.writing.begin = self._begin_text()
 
     def _refuse_all(self, fault: Fault) -> None:
         self._take_all()
@@ -306,5 +314,5 @@ class Writers(GroupCommit):
         self._in_doubt = self._committing = self._doomed = False
         self._conflicts = self._runs = 0
         self._lost_at = 0.0
-        self._writing.begin = self._begin_text()
-        self._writing.reset()
+        self.writing.begin = self._begin_text()
+        self.writing.reset()

@@ -202,28 +202,15 @@ class DocumentBackend:
         else:
             self._idle.append(reading)
 
-    # -- writing
+    # -- writing: `sqlite_writers.py` itself, so that there are few frames between a caller and its function
 
-    def write(
-        self,
-        run: Callable[[Writing], T],
-        deadline_seconds: float | None,
-        *,
-        any_thread: bool = False,
-        guard: tuple[str, str] | None = None,
-        by_locks: bool = False,
-    ) -> T:
-        return self._writers.write(run, deadline_seconds, any_thread)
+    @property
+    def write(self) -> Callable[..., Any]:
+        return self._writers.write
 
-    def submit(
-        self,
-        run: Callable[[Writing], Any],
-        deadline_seconds: float | None,
-        done: Callable[[Any, BaseException | None], None],
-        *,
-        guard: tuple[str, str] | None = None,
-    ) -> None:
-        self._writers.submit(run, deadline_seconds, done)
+    @property
+    def submit(self) -> Callable[..., None]:
+        return self._writers.submit
 
     # -- other processes: there are none
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from time import monotonic
 
 from .group_commit import NO_END, GroupCommit, Ticket
@@ -36,32 +38,34 @@ class Writers(GroupCommit):
         committed: Callable[[], None],
         patience_seconds: float = 5.0,
     ) -> None:
-        super().__init__(max_batch_seconds, patience_seconds)
-        self._writing = writing
+        super().__init__(writing, max_batch_seconds, patience_seconds)
         self._committed = committed
 
     def _interrupted(self) -> None:
         self._roll_back(Fault(errno.EINTR, "the transaction was interrupted"))
 
-    def _run(self, ticket: Ticket) -> None:
-        batch = self._batch
-        if len(batch) == 1 and not self._begin():
-            return
-        self._run_body(ticket, self._writing, nested=len(batch) > 1)
-        if not self._writing.connection.in_transaction:
+    def _scope(self, ticket: Ticket) -> AbstractContextManager[None]:
+        scope = super()._scope(ticket)
+        return scope if len(self._batch) > 1 else nullcontext()
+
+    def _ran(self, ticket: Ticket) -> None:
+        self.writing.deadline = inf
+        if not self.writing.connection.in_transaction:
             self._roll_back(_fault_of_all(ticket.error))
-        elif ticket.error is not None and len(batch) == 1:
+        elif ticket.error is not None and len(self._batch) == 1:
             self._roll_back(None)
         elif self._is_full:
             self._commit()
 
     def _begin(self) -> bool:
+        if len(self._batch) > 1:
+            return True
         try:
             if self._closing:
-                self._writing.connection.close()
+                self.writing.connection.close()
                 self._closed = True
                 raise Fault(errno.EIO, "the database is closed")
-            self._writing.begin()
+            self.writing.begin()
         except Fault as fault:
             self._take_all()
             self._complete(fault)
@@ -76,7 +80,7 @@ class Writers(GroupCommit):
             self._roll_back(Fault(errno.EAGAIN, NO_END))
             return
         try:
-            self._writing.commit()
+            self.writing.commit()
         except Fault as fault:
             self._roll_back(fault)
             return
@@ -88,7 +92,7 @@ class Writers(GroupCommit):
 
     def _roll_back(self, fault: Fault | None) -> None:
         try:
-            self._writing.roll_back()
+            self.writing.roll_back()
         finally:
             self._doomed = False
             self._complete(fault)

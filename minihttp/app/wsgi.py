@@ -568,8 +568,8 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
     # ------------------------------------------------------------ calls from plain Python
 
-    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
-        return self.runner.run(function, args, kind=kind)
+    def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
+        return self.runner.bind(function, args, kind=kind)
 
 
 def _each_app(call: Callable[[App], None]) -> None:

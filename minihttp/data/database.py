@@ -23,16 +23,15 @@ from ..errors import (
     StorageUnavailableError,
 )
 from ..limits import DEFAULT_LIMITS, Limits
-from ..watchdog import timed_out
+from ..watchdog import timed_out, watchdog
 from . import ids
 from .backend import DocumentBackend, Reading, Writing
 from .catalog import Catalog, Document, TableInfo, Tables
-from .documents import PreparedDocument
-from .meter import SYSTEM_LIMITS
+from .documents import PreparedDocument, make_view
 from .migration import Migration, read_stored, table_infos
 from .pins import Pins
 from .schema import Schema, Table
-from .transaction import Transaction
+from .transaction import SYSTEM_LIMITS, Transaction
 from .validators import PUBLIC_SYSTEM_TABLES
 
 __all__ = ["Database", "Transaction"]
@@ -199,28 +198,29 @@ class Database:
         Raises:
             DeadlineError, StorageUnavailableError, and whatever `run` raises.
         """
+        self._refuse_a_second()
         give_up_at = time.monotonic() + _OUTAGE_SECONDS
-
-        def body() -> tuple[Transaction, T]:
+        try:
+            self._open.here = True
             while True:
                 catalog = self._catalog
+                deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
                 try:
-                    return snapshot(catalog)
+                    with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
+                        self._refuse_if_stale(catalog, engine)
+                        ran: list[Transaction] = []
+                        result = self._run(run, catalog, time_limit_seconds, ran, False, engine)
+                    break
                 except self._backend.Fault as fault:  # the line broke: another snapshot is as good
                     if fault.errno == errno.ESTALE:
                         self._reload(catalog)
                     elif fault.errno != errno.ECONNRESET or at is not None or time.monotonic() > give_up_at:
                         raise
-
-        def snapshot(catalog: Catalog) -> tuple[Transaction, T]:
-            deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
-            with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
-                self._refuse_if_stale(catalog, engine)
-                transaction = self._transaction(catalog, engine, False, time_limit_seconds)
-                return transaction, transaction.run(run)
-
-        transaction, result = self._alone(body, time_limit_seconds)
-        transaction.call_hooks(committed=True)
+        except self._backend.Fault as fault:
+            raise self._translate(fault, time_limit_seconds) from fault
+        finally:
+            self._open.here = False
+        ran[0].call_hooks(committed=True)
         return result
 
     def write(
@@ -244,33 +244,32 @@ class Database:
             DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
         """
         attempts: list[Transaction] = []
+        self._refuse_a_second()
         self._pins.release_stale()
-
-        def write() -> T:
-            catalog = self._catalog
-
-            def body(engine: Writing) -> T:
-                transaction = self._transaction(catalog, engine, True, time_limit_seconds)
-                attempts.append(transaction)
-                return transaction.run(run)
-
-            options: dict[str, Any] = {"guard": catalog.guard} if self.shared else {}
-            if by_locks:
-                options["by_locks"] = True
-            try:
-                return self._backend.write(body, time_limit_seconds, any_thread=any_thread, **options)
-            except self._backend.Fault as fault:
-                if fault.errno != errno.ESTALE or len(attempts) > _MAX_RELOADS:
-                    raise
-            self._reload(catalog)
-            return write()
-
+        options: dict[str, Any] = {"by_locks": True} if by_locks else {}
         try:
-            result = self._alone(write, time_limit_seconds)
-        except Exception:  # of an interrupt nobody knows whether it came before the commit or after
+            self._open.here = True
+            while True:
+                catalog = self._catalog
+                body = partial(self._run, run, catalog, time_limit_seconds, attempts, True)
+                if self.shared:
+                    options["guard"] = catalog.guard
+                try:
+                    result = self._backend.write(body, time_limit_seconds, any_thread=any_thread, **options)
+                    break
+                except self._backend.Fault as fault:
+                    if fault.errno != errno.ESTALE or len(attempts) > _MAX_RELOADS:
+                        raise
+                self._reload(catalog)
+        except Exception as error:  # of an interrupt nobody knows whether it came before the commit or after
+            self._open.here = False
             for attempt in attempts:
                 attempt.call_hooks(committed=False)
+            if isinstance(error, self._backend.Fault):
+                raise self._translate(error, time_limit_seconds) from error
             raise
+        finally:
+            self._open.here = False
         for attempt in attempts:
             attempt.call_hooks(committed=attempt is attempts[-1])
         return result
@@ -293,11 +292,9 @@ class Database:
         catalog = self._catalog
 
         def body(engine: Writing) -> Any:
-            transaction = self._transaction(catalog, engine, True, time_limit_seconds)
-            attempts.append(transaction)
             self._open.here = True
             try:
-                return transaction.run(run)
+                return self._run(run, catalog, time_limit_seconds, attempts, True, engine)
             finally:
                 self._open.here = False
 
@@ -315,17 +312,35 @@ class Database:
         options: dict[str, Any] = {"guard": catalog.guard} if self.shared else {}
         self._backend.submit(body, time_limit_seconds, told, **options)
 
-    def _transaction(
-        self, catalog: Catalog, engine: Any, writable: bool, time_limit_seconds: float | None
-    ) -> Transaction:
-        return Transaction(
+    def _run(
+        self,
+        run: Callable[[Transaction], T],
+        catalog: Catalog,
+        time_limit_seconds: float | None,
+        attempts: list[Transaction],
+        writable: bool,
+        engine: Any,
+    ) -> T:
+        """Run the body in a new transaction, which is added to `attempts` and can do nothing more then."""
+        transaction = Transaction(
             catalog,
             engine,
+            make_view,
             writable=writable,
             now=self.clock(),
             limits=self.limits,
             time_limit_seconds=time_limit_seconds,
         )
+        attempts.append(transaction)
+        try:
+            if time_limit_seconds is None:
+                result = run(transaction)
+            else:
+                result = watchdog.run(time_limit_seconds, transaction, run, transaction)
+            transaction.check()
+            return result
+        finally:
+            transaction.end()
 
     def prepare(self, table: str, fields: Document) -> PreparedDocument:
         """A new document of a system table, made ready before the transaction that adds it: others can write
@@ -336,24 +351,21 @@ class Database:
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""
-        return self._alone(self._pins.pin)
+        self._refuse_a_second()
+        try:
+            return self._pins.pin()
+        except self._backend.Fault as fault:
+            raise self._translate(fault, None) from fault
 
-    def _alone(self, run: Callable[[], T], time_limit_seconds: float | None = None) -> T:
-        """Run a transaction: one at a time in a thread (two would block each other), faults as our errors.
+    def _refuse_a_second(self) -> None:
+        """One transaction at a time in a thread: two would block each other.
 
-        No context manager: an interrupt that comes on the way into its `__exit__` would leave it open.
+        No context manager sets `_open`: an interrupt on the way into its `__exit__` would leave it set.
         """
         if self._open.here:
             raise CallError(
                 "A transaction is open in this thread already: use its ctx instead of opening another"
             )
-        try:
-            self._open.here = True
-            return run()
-        except self._backend.Fault as fault:
-            raise self._translate(fault, time_limit_seconds) from fault
-        finally:
-            self._open.here = False
 
     @staticmethod
     def _translate(fault: OSError, time_limit_seconds: float | None) -> MinihttpError:

@@ -16,23 +16,28 @@ from ..values import dumps, largest_part, loads, show
 from . import ids
 from .catalog import Document, TableInfo, Tables, make_document
 from .query import Query
+from .transaction import SYSTEM_LIMITS, Transaction
 
 if TYPE_CHECKING:
     from .backend import Guard
-    from .lease import Lease
-    from .meter import Meter
 
 _WRITING = ("insert", "patch", "replace", "delete")
 _SYSTEM_FIELDS = ("_id", "_creationTime")
 
 
 class Reader:
-    """Documents, for reading. Every call counts against the transaction's limits and its deadline."""
+    """Documents, for reading. Every call counts against the transaction's deadline.
 
-    def __init__(self, lease: Lease, tables: Tables, meter: Meter) -> None:
-        self._lease = lease
+    Args:
+        limits: of one document.
+        counted: whether what is read and written counts against the transaction's limits.
+    """
+
+    def __init__(self, transaction: Transaction, tables: Tables, limits: Limits, counted: bool) -> None:
+        self._transaction = transaction
         self._tables = tables
-        self._meter = meter
+        self._limits = limits
+        self._counted = counted
 
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
@@ -47,11 +52,10 @@ class Reader:
             DocumentError: for what is not an id, or not one of that table.
         """
         id = self._document_id("get", where)
-        self._meter.count_range()
-        row = self._lease.engine.get(id)
+        row = self._row(id)
         if row is None or not self._tables.admits(row[0]):
             return None
-        self._meter.count_read(len(row[1]))
+        self._count_read(row)
         return make_document(id, row[1])
 
     def query(self, table: str) -> Query:
@@ -60,7 +64,7 @@ class Reader:
         Raises:
             DocumentError: for a table that is not in the schema; without a schema it is empty.
         """
-        return Query(self._lease, self._tables.named(table), self._meter)
+        return Query(self._transaction, self._tables.named(table), self._counted)
 
     def normalize_id(self, table: str, text: object) -> str | None:
         """The text, if it has the form of an id of that table, else None."""
@@ -70,7 +74,16 @@ class Reader:
     @property
     def system(self) -> Reader:
         """`_storage` and `_scheduled_functions`, for reading."""
-        return Reader(self._lease, self._lease.catalog.public_system, self._meter)
+        return Reader(self._transaction, self._transaction.catalog.public_system, self._limits, True)
+
+    def _row(self, id: str) -> tuple[str, str] | None:
+        if self._counted:
+            self._transaction.count_range()
+        return self._transaction.engine.get(id)
+
+    def _count_read(self, row: tuple[str, str]) -> None:
+        if self._counted:
+            self._transaction.count_read(len(row[1]))
 
     def _document_id(self, operation: str, where: tuple[Any, ...]) -> str:
         if not 1 <= len(where) <= 2:
@@ -139,17 +152,16 @@ class Writer(Reader):
         """
         info = self._tables.writable(table)
         fields = self._fields("insert", document)
-        return self.add(
-            PreparedDocument(info, self._lease.catalog.ids.make(info.tag), fields, self._meter.limits)
-        )
+        id = self._transaction.catalog.ids.make(info.tag)
+        return self.add(PreparedDocument(info, id, fields, self._limits))
 
     def add(self, prepared: PreparedDocument) -> str:
         """Store a new document that was prepared before (`Database.prepare`), and return its id."""
-        self._meter.count_write(prepared.size_bytes)
-        entries = prepared.entries
-        if prepared.guard is not None and prepared.guard != self._lease.catalog.guard:  # other indexes by now
+        self._count_write(prepared.size_bytes)
+        entries, guard = prepared.entries, prepared.guard
+        if guard is not None and guard != self._transaction.catalog.guard:  # there are other indexes by now
             entries = self._tables.writable(prepared.table).entries(prepared.id, loads(prepared.json))
-        self._lease.engine.put(prepared.id, prepared.table, prepared.json, entries, ())
+        self._transaction.engine.put(prepared.id, prepared.table, prepared.json, entries, ())
         return prepared.id
 
     def patch(self, *where_and_fields: Any) -> None:
@@ -181,8 +193,12 @@ class Writer(Reader):
             DocumentError: for no such document.
         """
         info, old = self._existing("delete", "Delete", where)
-        self._meter.count_write(0)
-        self._lease.engine.delete(old["_id"], info.entries(old["_id"], old))
+        self._count_write(0)
+        self._transaction.engine.delete(old["_id"], info.entries(old["_id"], old))
+
+    def _count_write(self, size_bytes: int) -> None:
+        if self._counted:
+            self._transaction.count_write(size_bytes)
 
     def _change(
         self, operation: str, verb: str, arguments: tuple[Any, ...]
@@ -194,12 +210,11 @@ class Writer(Reader):
 
     def _existing(self, operation: str, verb: str, where: tuple[Any, ...]) -> tuple[TableInfo, Document]:
         id = self._document_id(operation, where)
-        self._meter.count_range()
-        row = self._lease.engine.get(id)
+        row = self._row(id)
         if row is None or not (self._tables.admits(row[0]) or row[0].startswith("_")):
             missing = DocumentError("DocumentNotFound", f"{verb} on nonexistent document ID {id}")
             raise missing.refusing(id)
-        self._meter.count_read(len(row[1]))
+        self._count_read(row)
         return self._tables.writable(row[0]), make_document(id, row[1])
 
     def _fields(self, operation: str, document: Any, old: Document | None = None) -> Document:
@@ -220,12 +235,18 @@ class Writer(Reader):
         return {name: document[name] for name in document if name not in reserved} if reserved else document
 
     def _store(self, info: TableInfo, old: Document, fields: Document) -> None:
-        prepared = PreparedDocument(info, old["_id"], fields, self._meter.limits)
-        self._meter.count_write(prepared.size_bytes)
+        prepared = PreparedDocument(info, old["_id"], fields, self._limits)
+        self._count_write(prepared.size_bytes)
         add, gone = prepared.entries, info.entries(prepared.id, old)
         if gone:
             add, gone = [x for x in add if x not in gone], [x for x in gone if x not in add]
-        self._lease.engine.put(prepared.id, prepared.table, prepared.json, add, gone)
+        self._transaction.engine.put(prepared.id, prepared.table, prepared.json, add, gone)
+
+
+def make_view(transaction: Transaction, tables: Tables, writes: bool, counted: bool) -> Reader:
+    """What reads some tables, or writes them too; what is not counted is not held to document limits."""
+    limits = transaction.limits if counted else SYSTEM_LIMITS
+    return (Writer if writes else Reader)(transaction, tables, limits, counted)
 
 
 def _checked(info: TableInfo, fields: Document) -> Document:

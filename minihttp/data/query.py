@@ -21,8 +21,7 @@ from .pagination import page_options, whole_number
 from .ranges import IndexRange, Position
 
 if TYPE_CHECKING:
-    from .lease import Lease
-    from .meter import Meter
+    from .transaction import Transaction
 
 _FIRST_ROWS, _MAX_ROWS = 32, 1_024
 _BATCH_BYTES = 1024 * 1024  # a batch grows until its documents take about this much
@@ -47,10 +46,10 @@ class Query:
     Each step gives a new query and closes the one before.
     """
 
-    def __init__(self, lease: Lease, table: TableInfo, meter: Meter) -> None:
-        self._lease = lease
+    def __init__(self, transaction: Transaction, table: TableInfo, counted: bool) -> None:
+        self._transaction = transaction
         self._table = table
-        self._meter = meter
+        self._counted = counted
         self._index_name = "by_creation_time"
         self._range: IndexRange | None = None
         self._order: str | None = None
@@ -107,7 +106,7 @@ class Query:
         Raises:
             DocumentError: when there are too many filters.
         """
-        limit = self._meter.limits.max_filter_operators
+        limit = self._transaction.limits.max_filter_operators
         if len(self._filters) >= limit:
             raise DocumentError("TooManyOperators", f"A query can have at most {limit} operators")
         return self._next(_filters=(*self._filters, build_filter(build)))
@@ -195,11 +194,11 @@ class Query:
         after = None if asked.cursor is None else self._open_cursor(asked.cursor)
         has_end = asked.end_cursor is not None
         end = self._open_cursor(asked.end_cursor) if has_end else None
-        if self._lease.paginated:
+        if self._transaction.paginated:
             raise DocumentError(
                 "MultiplePaginatedDatabaseQueries", "A function can read only one page in each of its calls"
             )
-        self._lease.paginated = True
+        self._transaction.paginated = True
         page: list[Document] = []
         positions: list[Position] = []
         bytes_read = 0
@@ -216,11 +215,13 @@ class Query:
             if is_full or len(positions) >= asked.max_rows or bytes_read >= asked.max_bytes:
                 break
         is_cut = next(rows, None) is not None
-        limits = self._meter.limits
-        status = None
+        limits, status = self._transaction.limits, None
+        is_long = (
+            len(positions) > limits.max_read_documents * 0.75 or bytes_read > limits.max_read_bytes * 0.75
+        )
         if is_cut and has_end:
             status = "SplitRequired"
-        elif len(positions) > limits.max_read_documents * 0.75 or bytes_read > limits.max_read_bytes * 0.75:
+        elif is_long and self._counted:
             status = "SplitRecommended"
         is_halved = len(positions) > 1 or status == "SplitRequired"
         return {
@@ -254,8 +255,9 @@ class Query:
         return self._read(max(1, min(count, _FIRST_ROWS)), after, until)
 
     def _read(self, limit: int, after: Position | None, until: Position | None = None) -> Iterator[IndexHit]:
-        lease, meter = self._lease, self._meter
-        meter.count_range()
+        transaction, counted = self._transaction, self._counted
+        if counted:
+            transaction.count_range()
         index_range = self._index_range()
         reverse = _REVERSE[self._order or "asc"]
         start, stop = index_range.positions()
@@ -268,11 +270,12 @@ class Query:
                 stop = min(stop, after)
             elif after is not None:
                 start = max(start, (after[0], after[1] + "0"))
-            rows = index_range.read(lease.engine, start, stop, reverse, limit)
+            rows = index_range.read(transaction.engine, start, stop, reverse, limit)
             size_bytes = 1
             for key, id, json in rows:
                 size_bytes += len(json)
-                meter.count_read(len(json))
+                if counted:
+                    transaction.count_read(len(json))
                 yield (key, id), json
             if len(rows) < limit:
                 return
@@ -292,10 +295,10 @@ class Query:
 
     def _make_cursor(self, position: Position | None) -> str:
         payload = position[1].encode() + position[0] if position else b""
-        return seal(self._lease.catalog.secret, self._shape(), payload)
+        return seal(self._transaction.catalog.secret, self._shape(), payload)
 
     def _open_cursor(self, cursor: Any) -> Position | None:
-        secret = self._lease.catalog.secret
+        secret = self._transaction.catalog.secret
         payload = unseal(secret, self._shape(), cursor) if isinstance(cursor, str) else None
         if payload is None:
             message = f"Cursor {show(cursor)} is not one of this query"

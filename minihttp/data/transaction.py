@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""One transaction: what may be done in it, what else is undone with it, and what happens when it ends.
+"""One transaction: the engine for as long as it lasts, its limits, and what happens when it ends.
 
-Knows no functions, and not the database that opened it.
+Readers, writers and queries reach the engine only through it, so after its end or its deadline they can do
+nothing more. Time is looked at on every call; the watchdog ends what makes no call. Knows no functions, no
+documents (only their sizes), and not the database that opened it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from ..errors import CallError, DeadlineError, LimitError
 from ..limits import Limits
-from ..watchdog import watchdog
-from .documents import Reader, Writer
-from .lease import Lease
-from .meter import SYSTEM_LIMITS, Meter
+from ..watchdog import timed_out
 
 if TYPE_CHECKING:
     from .backend import Writing
@@ -24,51 +25,141 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Hook = Callable[[], object]
 
+SYSTEM_LIMITS = Limits(
+    max_document_bytes=math.inf,
+    max_document_fields=math.inf,
+    max_document_depth=128,
+    max_array_length=math.inf,
+)
+"""The framework's own documents (jobs, deliveries, files) are bounded where they are made."""
 
-class Transaction(Lease):
+
+class Transaction:
     """A snapshot, or a serializable transaction that reads its own writes.
+
+    Args:
+        make_view: makes what reads, or writes, some tables: called with the transaction, the tables, whether
+            it writes, and whether what it does counts against the limits.
 
     Attributes:
         db: what a function sees as `ctx.db`: a Writer in a mutation, else a Reader.
         reader: the same, for reading only.
+        catalog: the tables.
         writable: whether this is a write transaction.
         now: Unix seconds by the app's clock, the same throughout.
+        deadline: when it must have ended, on `time.monotonic()`; infinity without a limit.
         label: the name of its outermost function, for the log.
-        notes: a place for other rooms to keep what they know of this transaction.
+        paginated: whether the running function has read its one page.
+        limit_error: the first limit that was passed; a transaction that passed one is undone even if its code
+            goes on.
     """
+
+    bytes_read = documents_read = ranges_read = 0
+    bytes_written = documents_written = 0
+    scheduled = scheduled_bytes = 0
+    limit_error: LimitError | None = None
+    label = ""
+    paginated = False
 
     def __init__(
         self,
         catalog: Catalog,
         engine: Writing,
+        make_view: Callable[[Transaction, Any, bool, bool], Any],
         *,
         writable: bool,
         now: float,
         limits: Limits,
         time_limit_seconds: float | None,
     ) -> None:
-        super().__init__(catalog, engine, time_limit_seconds)
+        self.catalog = catalog
+        self._engine: Writing | None = engine
+        self._time_limit_seconds = time_limit_seconds
+        self.deadline = math.inf if time_limit_seconds is None else monotonic() + time_limit_seconds
         self.writable = writable
         self.now = now
-        self.meter = Meter(limits)
-        self.reader = Reader(self, catalog.user, self.meter)
-        self.db = Writer(self, catalog.user, self.meter) if writable else self.reader
-        self.notes: dict[Any, Any] = {}
-        self.label = ""
+        self.limits = limits
+        self._make_view = make_view
+        self.reader = make_view(self, catalog.user, False, True)
+        self.db = make_view(self, catalog.user, True, True) if writable else self.reader
         self._hooks: list[tuple[str, Hook]] = []  # ("commit", "rollback" or "always", call)
 
     @cached_property
     def system(self) -> Any:
         """The system tables: a Writer in a write transaction, else a Reader; not held to document limits."""
-        view = Writer if self.writable else Reader
-        return view(self, self.catalog.system, Meter(SYSTEM_LIMITS))
+        return self._make_view(self, self.catalog.system, self.writable, False)
 
     def __str__(self) -> str:
         return self.label or "a transaction"
 
+    # -- the engine
+
     @property
-    def documents_written(self) -> int:
-        return self.meter.documents_written
+    def engine(self) -> Writing:
+        """The backend's transaction, for one call.
+
+        Raises:
+            CallError: after the end of the transaction.
+            DeadlineError: after its deadline.
+        """
+        if self._engine is None:
+            raise CallError("This transaction has ended; its ctx.db cannot be used any more")
+        if monotonic() > self.deadline:
+            raise self._late()
+        return self._engine
+
+    def time_left(self) -> float:
+        """Seconds until the deadline, 0 after it, infinity without one."""
+        return max(0.0, self.deadline - monotonic())
+
+    def _late(self) -> DeadlineError:
+        return timed_out(self._time_limit_seconds)
+
+    def check(self) -> None:
+        """Refuse to commit what has run for too long or passed a limit.
+
+        Raises:
+            DeadlineError, LimitError.
+        """
+        if monotonic() > self.deadline:
+            raise self._late()
+        if self.limit_error is not None and self.writable:
+            raise self.limit_error
+
+    def end(self) -> None:
+        """From now on there is no engine."""
+        self._engine = None
+
+    # -- the limits
+
+    def count_read(self, size_bytes: int) -> None:
+        self.documents_read += 1
+        self.bytes_read += size_bytes
+        if self.documents_read > self.limits.max_read_documents:
+            self._refuse("TooManyDocumentsRead", "documents read", self.limits.max_read_documents)
+        if self.bytes_read > self.limits.max_read_bytes:
+            self._refuse("TooManyBytesRead", "bytes read", self.limits.max_read_bytes)
+
+    def count_range(self) -> None:
+        self.ranges_read += 1
+        if self.ranges_read > self.limits.max_read_ranges:
+            self._refuse("TooManyReads", "index ranges read", self.limits.max_read_ranges)
+
+    def count_write(self, size_bytes: int) -> None:
+        self.documents_written += 1
+        self.bytes_written += size_bytes
+        if self.documents_written > self.limits.max_write_documents:
+            self._refuse("TooManyWrites", "documents written", self.limits.max_write_documents)
+        if self.bytes_written > self.limits.max_write_bytes:
+            self._refuse("TooManyBytesWritten", "bytes written", self.limits.max_write_bytes)
+
+    def _refuse(self, code: str, what: str, limit: float) -> NoReturn:
+        self.limit_error = LimitError(
+            code, f"Too many {what} in a single function execution (limit: {limit})"
+        )
+        raise self.limit_error
+
+    # -- sub-transactions, and the end
 
     def nested(self, run: Callable[[], T]) -> T:
         """Run a sub-transaction: if `run` raises, only what it wrote is undone, and its hooks with it."""
@@ -88,19 +179,6 @@ class Transaction(Lease):
     def after_rollback(self, call: Hook) -> None:
         """Call this once the transaction, or the sub-transaction in which this is said, has been undone."""
         self._hooks.append(("rollback", call))
-
-    def run(self, run: Callable[[Transaction], T]) -> T:
-        """Run the body; afterwards the transaction can do nothing more."""
-        try:
-            limit_seconds = self._time_limit_seconds
-            result = run(self) if limit_seconds is None else watchdog.run(limit_seconds, self, run, self)
-            if monotonic() > self.deadline:
-                raise self.late()
-            if self.meter.error is not None and self.writable:
-                raise self.meter.error
-            return result
-        finally:
-            self.end()
 
     def call_hooks(self, *, committed: bool) -> None:
         """Call what waited for the end of the transaction, outside of every lock."""

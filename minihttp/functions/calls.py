@@ -7,7 +7,7 @@ function that is called by its name is not known to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ R = TypeVar("R")
 class _Runs:
     __slots__ = ()
 
-    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+    def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
+        """The call, checked: what runs it is then called by `run_*` itself, which keeps tracebacks short."""
         raise NotImplementedError
 
 
@@ -48,7 +49,7 @@ class RunsQueries(_Runs):
             ArgumentValidationError: when the arguments do not match.
             CallError: for a function of another kind, or a call that is nested too deep.
         """
-        return self._run("query", function, call_args(function, args, kwargs))
+        return self._bind("query", function, call_args(function, args, kwargs))()
 
 
 class RunsMutations(_Runs):
@@ -71,7 +72,7 @@ class RunsMutations(_Runs):
         Raises:
             ArgumentValidationError, CallError: as `run_query`.
         """
-        return self._run("mutation", function, call_args(function, args, kwargs))
+        return self._bind("mutation", function, call_args(function, args, kwargs))()
 
 
 class RunsActions(_Runs):
@@ -91,7 +92,7 @@ class RunsActions(_Runs):
         Raises:
             ArgumentValidationError, CallError: as `run_query`.
         """
-        return self._run("action", function, call_args(function, args, kwargs))
+        return self._bind("action", function, call_args(function, args, kwargs))()
 
 
 def call_args(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:

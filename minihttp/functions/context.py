@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..auth.caller import NOBODY, Caller
@@ -63,6 +64,9 @@ class FunctionRunner(Protocol):
         kind: str | None,
         then: Callable[[Any, Any], Any] | None = None,
     ) -> Any: ...
+    def bind(
+        self, function: Function | str, args: Mapping[str, Any], *, call: CallInfo, kind: str
+    ) -> Callable[[], Any]: ...
     def submit(
         self,
         function: Function | str,
@@ -186,8 +190,9 @@ class QueryCtx(Context, RunsQueries):
         reader: StorageReader = self._runner.storage(self._transaction, self._call, False)
         return reader
 
-    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
-        return self._runner.run_in(self._transaction, function, args, call=self._call.deeper(), kind=kind)
+    def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
+        call = self._call.deeper()
+        return partial(self._runner.run_in, self._transaction, function, args, call=call, kind=kind)
 
 
 class MutationCtx(QueryCtx, RunsMutations):
@@ -206,7 +211,7 @@ class MutationCtx(QueryCtx, RunsMutations):
         self._runner = runner
         self._transaction = transaction
         self._call = call
-        self.db = transaction.db  # type: ignore[assignment]
+        self.db = transaction.db
 
     @property
     def storage(self) -> StorageWriter:
@@ -285,10 +290,10 @@ class OutsideCtx(Context, RunsQueries, RunsMutations, RunsActions):
         """Scheme and authority for URLs, as in `QueryCtx`."""
         return self._call.origin or self._runner.origin
 
-    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+    def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
         call = self._call.deeper()
         call.auth.prepare()  # it may fetch keys, which no transaction waits for
-        return self._runner.run(function, args, call=call, kind=kind)
+        return self._runner.bind(function, args, call=call, kind=kind)
 
     @property
     def scheduler(self) -> Scheduler:
@@ -352,12 +357,12 @@ class HandlerCtx(OutsideCtx):
         self._request = request
         self.attempt: Attempt | None = None  # where the request has an Idempotency-Key
 
-    def _run(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Any:
+    def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
         if self.attempt is None or kind != "mutation":
-            return super()._run(kind, function, args)
+            return super()._bind(kind, function, args)
         call = self._call.deeper()
         call.auth.prepare()
-        return self.attempt.run_mutation(self._runner, function, args, call)
+        return partial(self.attempt.run_mutation, self._runner, function, args, call)
 
     def submit_mutation(
         self,

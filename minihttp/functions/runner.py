@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..data.database import Database, Transaction
@@ -93,10 +94,34 @@ class Runner:
             FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
             DeadlineError, StorageUnavailableError, and whatever the function raises.
         """
+        options: Any = {"call": call, "kind": kind, "public": public, "sized": sized}
+        return self.bind(function, args, wire=wire, checked=checked, then=then, **options)()
+
+    def bind(
+        self,
+        function: Function | str,
+        args: Mapping[str, Any],
+        *,
+        call: CallInfo | None = None,
+        kind: str | None = None,
+        public: bool = False,
+        sized: bool = False,
+        wire: bool = False,
+        checked: bool = False,
+        then: Then | None = None,
+    ) -> Callable[[], Any]:
+        """What `run` does, once the call is checked: whoever calls it is near to the function in a traceback.
+
+        Args and raises as `run`.
+        """
         found = self.find(function, kind, call, public)
-        call = call or CallInfo()
         given = dict(args) if checked else self._given_args(found, args, sized, wire)
-        return _RUN[found.kind](self, found, given, call, then)
+        body = partial(self._call, found, given, call or CallInfo(), then)
+        if found.kind == "query":
+            return partial(self.database.read, body, time_limit_seconds=self.limits.query_seconds)
+        if found.kind == "mutation":
+            return partial(self.database.write, body, time_limit_seconds=self.limits.mutation_seconds)
+        return partial(watchdog.run, self.limits.action_seconds, found.name, body)
 
     def submit(
         self,
@@ -119,13 +144,9 @@ class Runner:
                 begin; `done` is not called then.
         """
         found = self.find(function, "mutation", call, public)
-        call = call or CallInfo()
         given = self._given_args(found, args, False, wire)
-        self.database.submit(
-            self._body(found, given, call, then),
-            done,
-            time_limit_seconds=self.limits.mutation_seconds,
-        )
+        body = partial(self._call, found, given, call or CallInfo(), then)
+        self.database.submit(body, done, time_limit_seconds=self.limits.mutation_seconds)
 
     def run_in(
         self,
@@ -155,13 +176,12 @@ class Runner:
         given = dict(args) if checked else self._given_args(found, args, sized, wire)
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
-        transaction.label = transaction.label or found.name
-        ctx = _context(found)(self, transaction, call)
+        body = partial(self._call, found, given, call, then, transaction)
         paginated, transaction.paginated = transaction.paginated, False  # one page for each call
         try:
             if found.kind == "query" or not nested:
-                return self._finish(found, ctx, given, then)
-            return transaction.nested(lambda: self._finish(found, ctx, given, then))
+                return body()
+            return transaction.nested(body)
         finally:
             transaction.paginated = paginated
 
@@ -206,7 +226,22 @@ class Runner:
             self._check_args_size(function, checked)
         return checked
 
-    def _finish(self, function: Function, ctx: Any, args: dict[str, Any], then: Then | None = None) -> Any:
+    def _call(
+        self,
+        function: Function,
+        args: dict[str, Any],
+        call: CallInfo,
+        then: Then | None,
+        transaction: Transaction | None = None,
+    ) -> Any:
+        """Call the function itself, in the transaction if it runs in one, and check what it returns."""
+        ctx: Any
+        if transaction is None:
+            make = SystemActionCtx if function.system else ActionCtx
+            ctx = make(self, call, time.monotonic() + self.limits.action_seconds)
+        else:
+            transaction.label = transaction.label or function.name
+            ctx = (SystemCtx if function.system else _CONTEXT[function.kind])(self, transaction, call)
         started, outer, failed = time.perf_counter(), running.name, True
         running.name, running.call = function.name, ctx._call
         try:
@@ -222,7 +257,7 @@ class Runner:
         finally:
             running.name = outer
             self.statistics.record(function.name, time.perf_counter() - started, failed)
-            if not outer and ctx._call.job_id is not None:
+            if not outer and call.job_id is not None:
                 self.statistics.ran_job()
 
     def _then(self, function: Function, ctx: Any, value: Any, then: Then) -> Any:
@@ -247,37 +282,5 @@ class Runner:
             message = f"The result of {function.name} takes {size} bytes, the limit is {limit}."
             raise LimitError("FunctionResultTooLarge", message)
 
-    def _query(self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None) -> Any:
-        body = self._body(function, args, call, then)
-        return self.database.read(body, time_limit_seconds=self.limits.query_seconds)
 
-    def _mutation(self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None) -> Any:
-        body = self._body(function, args, call, then)
-        return self.database.write(body, time_limit_seconds=self.limits.mutation_seconds)
-
-    def _body(
-        self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None
-    ) -> Callable[[Transaction], Any]:
-        """What a transaction of its own does for a query or a mutation."""
-
-        def run(transaction: Transaction) -> Any:
-            transaction.label = function.name
-            return self._finish(function, _context(function)(self, transaction, call), args, then)
-
-        return run
-
-    def _action(self, function: Function, args: dict[str, Any], call: CallInfo, then: Then | None) -> Any:
-        limit_seconds = self.limits.action_seconds
-        make = SystemActionCtx if function.system else ActionCtx
-        ctx = make(self, call, time.monotonic() + limit_seconds)
-        return watchdog.run(limit_seconds, function.name, self._finish, function, ctx, args, then)
-
-
-_CONTEXT = {"query": QueryCtx, "mutation": MutationCtx}
-
-
-def _context(function: Function) -> type[QueryCtx]:
-    return SystemCtx if function.system else _CONTEXT[function.kind]
-
-
-_RUN = {"query": Runner._query, "mutation": Runner._mutation, "action": Runner._action}
+_CONTEXT: dict[str, type[QueryCtx]] = {"query": QueryCtx, "mutation": MutationCtx}

@@ -153,7 +153,7 @@ class Scheduler:
     def cancel(self, job_id: str) -> None:
         """Cancel a job: a pending one never runs, one that has ended stays as it is.
 
-        An action in progress goes on, but what it schedules from now on is canceled with it (J6).
+        An action in progress goes on, but what it schedules from now on is canceled with it.
 
         Raises:
             CallError: when a scheduled mutation cancels itself, and for an `on_complete`, which runs exactly
@@ -221,9 +221,10 @@ class Scheduler:
     def _count(self, transaction: Transaction, size: int) -> None:
         """Count what this transaction schedules against the limits of one mutation."""
         limits = self._store.limits
-        count, total = transaction.notes.get(Scheduler, (0, 0))
-        count, total = transaction.notes[Scheduler] = count + 1, total + size
-        if count > limits.max_scheduled:
+        transaction.scheduled += 1
+        transaction.scheduled_bytes += size
+        total = transaction.scheduled_bytes
+        if transaction.scheduled > limits.max_scheduled:
             raise LimitError(
                 "TooManyFunctionsScheduled",
                 f"Too many functions scheduled by this mutation (limit: {limits.max_scheduled})",
@@ -236,7 +237,7 @@ class Scheduler:
             )
 
     def _parent_is_canceled(self, transaction: Transaction) -> bool:
-        """Whether this runs in a job that was cancelled meanwhile: then what it schedules never runs (J6)."""
+        """Whether this runs in a job that was cancelled meanwhile: then what it schedules never runs."""
         if self._call is None or self._call.job_id is None:
             return False
         parent = transaction.system.get(self._call.job_id)

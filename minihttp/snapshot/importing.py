@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..data import ids
 from ..data.catalog import TableInfo, make_document
 from ..data.documents import PreparedDocument
-from ..data.meter import SYSTEM_LIMITS
 from ..data.migration import stored_documents
+from ..data.transaction import SYSTEM_LIMITS
 from ..data.walks import map_ids
 from ..errors import LimitError, MinihttpError, SnapshotError, ValidationError
 from .archive import Archive

@@ -229,11 +229,11 @@ def test_reading_stops_when_the_caller_stops(open_database: Callable[..., Databa
     def some(t: Any) -> int:
         for document in t.db.query("items"):
             if document["n"] == 2:
-                return t.meter.documents_read
+                return t.documents_read
         return -1
 
     assert db.read(some) == 3
-    assert db.read(lambda t: [t.db.query("items").first(), t.meter.documents_read][1]) == 1
+    assert db.read(lambda t: [t.db.query("items").first(), t.documents_read][1]) == 1
 
 
 @pytest.mark.parametrize("direction", ["asc", "desc"])

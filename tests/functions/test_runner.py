@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from minihttp import (
     Table,
     action,
     internal_mutation,
+    internal_query,
     mutation,
     query,
     testing,
@@ -152,6 +154,27 @@ def opens_another(ctx: Any) -> None:
     the_app.run_mutation(add, text="from inside")
 
 
+@internal_query(args={})
+def frames(ctx: Any) -> list[str]:
+    """The names of the functions that run now, the innermost first, up to whoever called `run_*`."""
+    names, frame = [], sys._getframe(1)
+    while not names or not names[-1].startswith("run_"):
+        names.append(frame.f_code.co_name)
+        assert frame.f_back is not None
+        frame = frame.f_back
+    return names
+
+
+@internal_mutation(args={})
+def frames_of_a_mutation(ctx: Any) -> list[str]:
+    return frames.handler(ctx)[1:]
+
+
+@internal_mutation(args={})
+def frames_within(ctx: Any) -> list[str]:
+    return ctx.run_mutation(frames_of_a_mutation)
+
+
 the_app: App  # of the running test
 
 
@@ -165,6 +188,28 @@ def app() -> Iterator[App]:
 
 def name(function: Any) -> str:
     return str(function.name)
+
+
+@pytest.mark.parametrize("run", ["run_query", "run_mutation"])
+def test_few_frames_lie_between_a_caller_and_the_function(app: App, run: str) -> None:
+    found = getattr(app, run)(frames if run == "run_query" else frames_of_a_mutation)
+    assert found[-1] == run
+    assert len(found) <= 6, found
+    assert len(app.run_mutation(frames_within)) <= 6
+
+
+def test_the_frames_are_as_few_where_writers_share_a_commit(app: App) -> None:
+    found: list[list[str]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(app.run_mutation(frames_of_a_mutation)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert max(map(len, found)) <= 6, found
 
 
 def test_a_mutation_is_seen_once_it_returned(app: App) -> None:
