@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -63,6 +64,7 @@ SHARED_BY_BACKENDS = {
     "postgresql": {"postgres"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
+MAX_TESTED_ELSEWHERE = 101  # modules of tests/tested_elsewhere.txt; the number only goes down
 
 
 def room_of(path: Path) -> str:
@@ -299,3 +301,63 @@ def test_what_is_called_slow_is_there() -> None:
         file, _, function = named.partition("::")
         text = (ROOT / file).read_text("utf-8")
         assert not function or f"def {function}(" in text, named
+
+
+def modules_elsewhere() -> dict[str, str]:
+    lines = (ROOT / "tests" / "tested_elsewhere.txt").read_text("utf-8").splitlines()
+    rows = [line.split() for line in lines if line and line[0] != "#"]
+    return dict(rows)
+
+
+def own_test(module: str) -> str:
+    """The name of its own test file, wherever below the tests of its room."""
+    path = Path(module)
+    return f"test_{(path.parent if path.stem == '__init__' else path).stem.strip('_')}.py"
+
+
+def own_tests(module: str) -> list[Path]:
+    package, *folders = Path(module).parts[:-1]
+    room = ROOT.joinpath("tests", *folders[:1] if package == "minihttp" else [package])
+    found = room.rglob(own_test(module)) if room != ROOT / "tests" else room.glob(own_test(module))
+    return list(found)
+
+
+def needs_tests(path: Path) -> bool:
+    """A provider or a backend that somebody adds breaks no test; a package may say only what it is."""
+    body = ast.parse(path.read_text("utf-8")).body
+    is_provider = any(
+        isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SCHEME" for node in body
+    )
+    is_backend = path.parent == STORAGE and "_" not in path.stem
+    return len(body) > 1 and not is_provider and not is_backend
+
+
+def test_every_module_has_its_own_tests_or_says_where_they_are() -> None:
+    modules = {f"minihttp/{path.relative_to(PACKAGE).as_posix()}": path for path in FILES}
+    modules |= {f"storage_backends/{path.name}": path for path in STORAGE.glob("*.py")}
+    elsewhere = modules_elsewhere()
+    for name, path in modules.items():
+        assert own_tests(name) or name in elsewhere or not needs_tests(path), (
+            f"{name} has no tests: write {own_test(name)}"
+        )
+    for name, test in elsewhere.items():
+        assert name in modules and (ROOT / test).is_file(), f"tests/tested_elsewhere.txt: {name} {test}"
+        assert not own_tests(name), f"{name} has tests of its own: strike it from tests/tested_elsewhere.txt"
+    assert len(elsewhere) <= MAX_TESTED_ELSEWHERE, "the list shrinks: give the new module a test file"
+
+
+CITED = re.compile(r"[\w./-]*\w\.md\b")  # a document; what begins with a host is a page elsewhere
+
+
+def test_documents_that_are_cited_are_here() -> None:
+    """In docstrings, comments and pages; CHANGELOG.md tells of what was."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for path in [*FILES, *STORAGE.glob("*.py"), *pages]:
+        if path.name == "CHANGELOG.md":
+            continue
+        for cited in CITED.findall(path.read_text("utf-8")):
+            elsewhere = (
+                "." in cited.removeprefix("./").split("/")[0].removesuffix(".md") and "//" not in cited
+            )
+            places = (ROOT / cited.lstrip("/"), ROOT / "docs" / cited, path.parent / cited)
+            assert any(place.is_file() for place in places) or elsewhere, f"{path} cites {cited}"
