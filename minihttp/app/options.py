@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, did_you_mean
 from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from ..auth.providers import Provider, Resolver
+    from ..auth.providers import IdentityProvider, Resolver
     from ..data.schema import Schema
     from ..jobs.crons import Crons
     from .health import Metrics
@@ -145,7 +145,9 @@ class AppOptions(TypedDict, total=False):
     schema: Annotated["Schema | None", Option(None, "the tables; without it documents are free of form")]
     modules: Annotated[Modules, Option((), "where functions are: names or modules, or wire name -> module")]
     crons: Annotated["Crons | None", Option(None, "the cron jobs")]
-    auth: Annotated["Iterable[Provider | Resolver]", Option((), "whose tokens are believed: docs/auth.md")]
+    auth: Annotated[
+        "Iterable[IdentityProvider | Resolver]", Option((), "whose tokens are believed: docs/auth.md")
+    ]
     data: Annotated[str | os.PathLike[str], Option("data", "data directory, database URL, or :memory:", text)]
     files: Annotated[
         str | None, Option(None, "directory or URL of the stored files; beside the data if absent", text)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .authenticator import Authenticator as Authenticator
     from .guard import required as required
     from .identity import Identity as Identity
-    from .providers import Provider as Provider
+    from .providers import IdentityProvider as IdentityProvider
     from .providers import jwks_file as jwks_file
     from .providers import jwt as jwt
     from .providers import oidc as oidc
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Authenticator": "authenticator",
     "Identity": "identity",
-    "Provider": "providers",
+    "IdentityProvider": "providers",
     "jwks_file": "providers",
     "jwt": "providers",
     "oidc": "providers",

@@ -18,7 +18,7 @@ from math import ceil
 from ..errors import AuthError, ConfigurationError
 from .identity import Identity
 from .key_sources import SecretKeys
-from .providers import Provider, Resolver
+from .providers import IdentityProvider, Resolver
 from .token import Token, parse, time_claim
 
 TOLERANCE_SECONDS = 5.0  # of other machines' clocks, as in Convex
@@ -39,7 +39,7 @@ class Authenticator:
 
     def __init__(
         self,
-        providers: Iterable[Provider | Resolver],
+        providers: Iterable[IdentityProvider | Resolver],
         *,
         environment: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
@@ -49,11 +49,11 @@ class Authenticator:
         self._lock = threading.Lock()
         self._remembered: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
         for provider in self.providers:
-            if not isinstance(provider, (Provider, Resolver)):
+            if not isinstance(provider, (IdentityProvider, Resolver)):
                 raise ConfigurationError(
                     f"App(auth=…) takes providers such as auth.oidc(…), not {provider!r:.100}"
                 )
-            if isinstance(provider, Provider) and isinstance(provider.keys, SecretKeys):
+            if isinstance(provider, IdentityProvider) and isinstance(provider.keys, SecretKeys):
                 provider.keys.load(environment)
 
     def identify(self, token: str) -> Identity:
@@ -92,21 +92,23 @@ class Authenticator:
     def problems(self) -> list[str]:
         """What is wrong with the providers at present, one sentence each: for the log and `/_/ready`."""
         found = [
-            (provider, provider.keys.problem) for provider in self.providers if isinstance(provider, Provider)
+            (provider, provider.keys.problem)
+            for provider in self.providers
+            if isinstance(provider, IdentityProvider)
         ]
         return [f"{provider}: {problem}" for provider, problem in found if problem]
 
     def secret_names(self) -> list[str]:
         """The environment variables that the providers need."""
-        sources = [provider.keys for provider in self.providers if isinstance(provider, Provider)]
+        sources = [provider.keys for provider in self.providers if isinstance(provider, IdentityProvider)]
         return [name for keys in sources if isinstance(keys, SecretKeys) for name in keys.names]
 
-    def _provider(self, token: Token) -> Provider:
+    def _provider(self, token: Token) -> IdentityProvider:
         """The provider of a token's issuer and audience; of several, the one of its algorithm."""
         issuer, subject = token.claims.get("iss"), token.claims.get("sub")
         if not isinstance(issuer, str):
             raise AuthError("InvalidAuthHeader", "The token is missing its issuer, the claim 'iss'")
-        known = [p for p in self.providers if isinstance(p, Provider) and p.is_of(issuer)]
+        known = [p for p in self.providers if isinstance(p, IdentityProvider) and p.is_of(issuer)]
         fitting = [provider for provider in known if provider.takes(token.claims.get("aud"))]
         if not fitting:
             raise self._unknown()
@@ -124,7 +126,7 @@ class Authenticator:
         )
 
 
-def _verify(token: Token, provider: Provider, now: float) -> float:
+def _verify(token: Token, provider: IdentityProvider, now: float) -> float:
     """When a token expires, if it is the provider's and its time is now; AuthError if it is not."""
     algorithm = token.header.get("alg")
     if algorithm != provider.algorithm:

@@ -22,7 +22,7 @@ from .token import decode_object
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
 
-class Provider:
+class IdentityProvider:
     """Tokens of one issuer; made by `oidc`, `jwt` and `shared_secret`.
 
     Attributes:
@@ -78,7 +78,7 @@ class Resolver:
         return f"Resolver({getattr(self._resolve, '__qualname__', self._resolve)})"
 
 
-def oidc(domain: str, *, audience: str | Sequence[str], algorithm: str = "RS256") -> Provider:
+def oidc(domain: str, *, audience: str | Sequence[str], algorithm: str = "RS256") -> IdentityProvider:
     """Tokens of an OpenID Connect provider, whose keys its discovery document names.
 
     Args:
@@ -94,7 +94,7 @@ def oidc(domain: str, *, audience: str | Sequence[str], algorithm: str = "RS256"
     issuer = domain if "://" in domain else f"https://{domain}"
     url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"  # OpenID Connect Discovery §4
     _check(algorithm, url)
-    return Provider("OIDC", issuer, audience, algorithm, FetchedKeys(url, algorithm, issuer))
+    return IdentityProvider("OIDC", issuer, audience, algorithm, FetchedKeys(url, algorithm, issuer))
 
 
 def jwt(
@@ -103,7 +103,7 @@ def jwt(
     jwks: str | Mapping[str, Any],
     algorithm: str = "RS256",
     audience: str | Sequence[str] | None = None,
-) -> Provider:
+) -> IdentityProvider:
     """Tokens of any issuer that signs JWTs.
 
     Args:
@@ -125,10 +125,10 @@ def jwt(
         keys = FixedKeys(lambda: decode_object(_data_uri(jwks)), algorithm)
     else:
         keys = FetchedKeys(jwks, algorithm)
-    return Provider("CustomJWT", issuer, audience, algorithm, keys)
+    return IdentityProvider("CustomJWT", issuer, audience, algorithm, keys)
 
 
-def shared_secret(*names: str, issuer: str, audience: str | Sequence[str] | None = None) -> Provider:
+def shared_secret(*names: str, issuer: str, audience: str | Sequence[str] | None = None) -> IdentityProvider:
     """Tokens that the app signs itself, or another program with the same secret (HS256): see `auth.sign`.
 
     Args:
@@ -137,7 +137,7 @@ def shared_secret(*names: str, issuer: str, audience: str | Sequence[str] | None
     """
     if not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError("auth.shared_secret takes the name of an environment variable")
-    return Provider("SharedSecret", issuer, audience, "HS256", SecretKeys(names))
+    return IdentityProvider("SharedSecret", issuer, audience, "HS256", SecretKeys(names))
 
 
 def resolver(resolve: Callable[[str], Identity | None]) -> Resolver:
@@ -149,7 +149,7 @@ def resolver(resolve: Callable[[str], Identity | None]) -> Resolver:
     return Resolver(resolve)
 
 
-def named_provider(issuer: str | None, audience: str | None, jwks: str | None) -> Provider:
+def named_provider(issuer: str | None, audience: str | None, jwks: str | None) -> IdentityProvider:
     """The provider that the settings `auth_issuer`, `auth_audience` and `auth_jwks` name.
 
     Args:

@@ -19,7 +19,7 @@ class SpoolFullError(OSError):
     """The budget has no room for the rest of a body."""
 
 
-class Spool:
+class SpoolBudget:
     """The budget of spooled bytes; for any thread.
 
     Args:
@@ -61,7 +61,7 @@ class BodyBuffer(OverflowableBuffer):  # type: ignore[misc]
     buf: Any
     taken_bytes = 0
 
-    def __init__(self, overflow_bytes: int, spool: Spool, folder: str | None = None) -> None:
+    def __init__(self, overflow_bytes: int, spool: SpoolBudget, folder: str | None = None) -> None:
         super().__init__(overflow_bytes)
         self.spool, self.folder = spool, folder
 

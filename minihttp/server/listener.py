@@ -24,7 +24,7 @@ from waitress.server import TcpWSGIServer
 from ..limits import KIB, MIB
 from ..logs import Served
 from .admission import Admission, peer_of
-from .buffers import Spool
+from .buffers import SpoolBudget
 from .channel import Channel
 from .dispatcher import Dispatcher
 from .loop import Sockets
@@ -105,7 +105,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     ) -> None:
         # Without `listen` it would look up a name, and for that 0.4 MB of tables are loaded.
         adjustments = Adjustments(listen="", threads=threads, server_name=sock.getsockname()[0], **_FIXED)
-        self.spool = adjustments.spool = Spool(max_spooled_bytes)
+        self.spool = adjustments.spool = SpoolBudget(max_spooled_bytes)
         adjustments.slack_bytes = _SLACK_BYTES
         adjustments.min_body_bytes_per_second = min_body_bytes_per_second
         plan, pattern = getattr(app, "plan_body", None), getattr(app, "find_pattern", None)

@@ -88,7 +88,7 @@ class HMACKey:
         return found
 
 
-class Token(HMACKey):
+class PlainToken(HMACKey):
     """A secret that the provider sends as it is: its "signature" is itself, whatever the body."""
 
     __slots__ = ("_raw",)
@@ -218,4 +218,4 @@ def _from_base64(secret: str, scheme: Scheme) -> bytes:
     return key
 
 
-_KEYS: dict[str, Callable[[bytes, Scheme], Key]] = {"ed25519": Ed25519Key, "token": Token}
+_KEYS: dict[str, Callable[[bytes, Scheme], Key]] = {"ed25519": Ed25519Key, "token": PlainToken}

@@ -22,7 +22,7 @@ SECRET = "a secret of the tests, 32 bytes or more"
 BROKEN = "data:text/plain;charset=utf-8;base64,e30tLQ=="  # "{}--"
 
 
-def providers() -> list[auth.Provider]:
+def providers() -> list[auth.IdentityProvider]:
     """As in Convex's own tests: one with an audience, one without, one broken, one of the app's own."""
     return [
         auth.jwt(issuer=ISSUER, jwks=JWKS, audience="App 1"),
