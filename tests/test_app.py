@@ -359,11 +359,6 @@ def test_closing_and_opening_again(tmp_path: Path) -> None:
     app.close()  # a second time does nothing
 
 
-def test_secrets_that_are_missing_are_known_before_the_first_delivery() -> None:
-    http = HttpRouter(secrets=["ONE", "TWO"])
-    assert App(http, environment={"ONE": "x", "TWO": ""}).missing_secrets() == [("", "TWO")]
-
-
 def test_a_catch_all_of_the_user_leaves_the_own_routes_alone(tmp_path: Path) -> None:
     http = HttpRouter()
     for method in ("GET", "POST"):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..http.request import Request
     from ..http.route import Handler
     from ..limits import Limits
-    from .system_routes import Host
+    from .runtime import Runtime
 
 
 class Routes:
@@ -37,9 +37,9 @@ class Routes:
 
     __slots__ = ("_endpoints", "_own", "_users")
 
-    def __init__(self, app: Host) -> None:
-        self._users = app.http
-        self._own = SystemRoutes(app)
+    def __init__(self, runtime: Runtime) -> None:
+        self._users = runtime.http
+        self._own = SystemRoutes(runtime)
         self._endpoints: dict[Route, Route] = {}
 
     def mount(self, endpoints: Mapping[str, Handler]) -> None:

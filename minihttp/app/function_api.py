@@ -19,7 +19,7 @@ import struct
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..auth.caller import NOBODY
 from ..errors import (
@@ -38,17 +38,13 @@ from ..http.request import Request
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
 from ..http.strict_json import JSONObject, parse_json
-from ..tracebacks import RepeatFilter, error_text, is_on_purpose, shown_frames
+from ..tracebacks import error_text, is_on_purpose, shown_frames
 from ..values import decode, encode_clean, encode_wire
 from .idempotency import IdempotencyKeyInUseError
 
 if TYPE_CHECKING:
-    from ..auth.caller import Caller
-    from ..data.database import Database
-    from ..functions.runner import Runner
     from .idempotency import Attempt
-    from .options import Options
-    from .services import Services
+    from .runtime import Runtime
 
 log = logging.getLogger("minihttp")
 
@@ -89,22 +85,6 @@ _MAX_QUERIES = 100  # of one batch: each may read as much as one by itself
 _PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
 )
-
-
-class Host(Protocol):
-    """What the function API needs of the app."""
-
-    failures: RepeatFilter
-    options: Options
-
-    def read_authorization(self, header: str) -> tuple[bool, Caller]: ...
-
-    @property
-    def runner(self) -> Runner: ...
-    @property
-    def services(self) -> Services: ...
-    @property
-    def database(self) -> Database: ...
 
 
 class _Called:
@@ -158,8 +138,8 @@ class _Called:
 class FunctionApi:
     """The operations of the function API of one app, each a method that answers a request."""
 
-    def __init__(self, app: Host) -> None:
-        self._app = app
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     def answer(self, operation: str, request: Request) -> Response | Deferred:
         """Answer by the method `operation`; errors of the transport are `{code, message}`, not minihttp's
@@ -205,7 +185,7 @@ class FunctionApi:
 
     def get_query(self, request: Request) -> Response:
         body: dict[str, Any] = dict(request.query.items())
-        limits = self._app.options.limits
+        limits = self._runtime.options.limits
         try:
             body["args"] = parse_json(
                 (body.get("args") or "{}").encode("utf-8", "surrogatepass"),
@@ -225,7 +205,8 @@ class FunctionApi:
                 code="MissingIdentifier",
             )
         called = _Called({**_body(request), "path": f"{module}:{name}"}, _default_format(request))
-        is_mutation = self._app.runner.registry.kind_of(called.path) == "mutation"
+        functions = self._runtime.runner.registry
+        is_mutation = functions.kind_of(called.path) == "mutation"
         return self._mutate(called, request) if is_mutation else self._answer(called, request, None)
 
     def function(self, request: Request) -> Response:
@@ -247,7 +228,7 @@ class FunctionApi:
         return Response.json({"results": self._queries(calls, request, None)})
 
     def query_ts(self, request: Request) -> Response:
-        timestamp = self._app.database.pin()
+        timestamp = self._runtime.database.pin()
         return Response.json({"ts": base64.b64encode(struct.pack("<Q", timestamp)).decode()})
 
     def query_at_ts(self, request: Request) -> Response:
@@ -265,7 +246,7 @@ class FunctionApi:
 
     def _queries(self, calls: list[_Called], request: Request, at: int | None) -> list[_Encoded]:
         """Several queries on one snapshot."""
-        runner = self._app.runner
+        runner = self._runtime.runner
         is_admin, call = self._caller(request)
 
         def run(transaction: Any) -> list[_Encoded]:
@@ -281,12 +262,14 @@ class FunctionApi:
 
             return [outcome(called) for called in calls]
 
-        return self._app.database.read(run, time_limit_seconds=self._app.options.limits.query_seconds, at=at)
+        return self._runtime.database.read(
+            run, time_limit_seconds=self._runtime.options.limits.query_seconds, at=at
+        )
 
     def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
         is_admin, call = self._caller(request)
         how: dict[str, Any] = {"call": call, "kind": kind, "public": not is_admin, "wire": True}
-        runner = self._app.runner
+        runner = self._runtime.runner
 
         def run(then: Any) -> Any:
             runner.find(called.path, kind, call, not is_admin)  # before its arguments are decoded
@@ -304,24 +287,24 @@ class FunctionApi:
 
             return Response.json(self._outcome(called, request, lambda: run(then)))
 
-        return self._app.services.idempotency.answer(request, respond)
+        return self._runtime.services.idempotency.answer(request, respond)
 
     def _is_mutation(self, path: str) -> bool:
         try:
-            return self._app.runner.resolve(path).kind == "mutation"
+            return self._runtime.runner.resolve(path).kind == "mutation"
         except FunctionNotFoundError:
             return False
 
     def _mutate(self, called: _Called, request: Request) -> Response | Deferred:
         """Run a mutation; where nobody wants its log lines or has a key, no thread waits for the disk."""
-        if self._app.options.development or request.headers.get("Idempotency-Key") is not None:
+        if self._runtime.options.development or request.headers.get("Idempotency-Key") is not None:
             return self._answer(called, request, "mutation")
         is_admin, call = self._caller(request)
         how: dict[str, Any] = {"call": call, "public": not is_admin, "wire": True}
 
         def start(done: Done) -> None:
-            self._app.runner.find(called.path, "mutation", call, not is_admin)
-            self._app.runner.submit(called.path, called.arguments(), done, then=called.encoded, **how)
+            self._runtime.runner.find(called.path, "mutation", call, not is_admin)
+            self._runtime.runner.submit(called.path, called.arguments(), done, then=called.encoded, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:
             return Response.json(self._outcome(called, request, partial(_give, value, error)))
@@ -330,7 +313,7 @@ class FunctionApi:
 
     def _outcome(self, called: _Called, request: Request, run: Callable[[], Any]) -> dict[str, Any]:
         """Run and say how it went; only faults of the machine go on as errors of the transport."""
-        lines = _LogLines() if self._app.options.development else None
+        lines = _LogLines() if self._runtime.options.development else None
         try:
             with lines or _NOTHING:
                 outcome = {"status": "success", "value": run()}
@@ -369,10 +352,10 @@ class FunctionApi:
         )  # the framework's own
         if is_for_operator or isinstance(error, HTTPError) or is_on_purpose(error):
             return f"{head}\n{error}"
-        self._app.failures.log(log, error, "function %s failed request_id=%s", called.path, request.id)
+        self._runtime.failures.log(log, error, "function %s failed request_id=%s", called.path, request.id)
         if isinstance(error, MinihttpError) and error.public:
             return f"{head}\n{error}"
-        if not self._app.options.development:
+        if not self._runtime.options.development:
             return head
         frames = "".join(f"    at {frame}\n" for frame in shown_frames(error))
         if isinstance(error, ApplicationError):
@@ -383,7 +366,7 @@ class FunctionApi:
 
     def _hint(self, path: str) -> str:
         """The public function that was meant, where only a `.` or `/` stands for the colon."""
-        public = {function.name for function in self._app.runner.registry if function.public}
+        public = {function.name for function in self._runtime.runner.registry if function.public}
         meant = ":".join(re.split(r"[./:](?=[^./:]*$)", path))
         return (
             f"; did you mean {meant!r}?" if meant in public else ". Is its module named in App(modules=[…])?"
@@ -396,8 +379,8 @@ class FunctionApi:
             AuthError: 401 for a header that proves nothing, as in Convex.
         """
         header = request.headers.get("Authorization")
-        is_admin, auth = (False, NOBODY) if header is None else self._app.read_authorization(header)
-        origin = self._app.options.origin or request.origin
+        is_admin, auth = (False, NOBODY) if header is None else self._runtime.read_authorization(header)
+        origin = self._runtime.options.origin or request.origin
         return is_admin, CallInfo(origin=origin, request_id=request.id, auth=auth)
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..auth.caller import NOBODY, Caller
 from ..auth.identity import Identity
@@ -67,21 +67,20 @@ def digest_of(document: Any) -> str:
     return sha256(dumps(dict(document)).encode()).hexdigest()
 
 
-class Host(Protocol):
-    """What is asked of an app."""
-
-    options: Options
-
-    def secrets(self) -> list[tuple[str, str]]: ...
-
-
 class AppFunctions:
     """Each method named in `_FUNCTIONS` is a function of the app."""
 
     def __init__(
-        self, app: Host, database: Database, files: FileStore, runner: Runner, registry: Registry
+        self,
+        options: Options,
+        secrets: Callable[[], list[tuple[str, str]]],
+        database: Database,
+        files: FileStore,
+        runner: Runner,
+        registry: Registry,
     ) -> None:
-        self._app = app
+        self._options = options
+        self._secrets = secrets
         self._database = database
         self._files = files
         self._runner = runner
@@ -215,7 +214,7 @@ class AppFunctions:
         """
         transaction = ctx.transaction
         stored = {row["name"]: row for row in transaction.system.query("_cron_jobs")}
-        return [_cron_row(transaction, cron, stored.get(cron.name)) for cron in self._app.options.crons or ()]
+        return [_cron_row(transaction, cron, stored.get(cron.name)) for cron in self._options.crons or ()]
 
     def run(
         self, ctx: Any, name: str, args: str = "{}", identity: dict[str, Any] | None = None
@@ -253,10 +252,10 @@ class AppFunctions:
 
     def run_cron(self, ctx: Any, name: str) -> dict[str, Any]:
         """Run a cron's function now, beside its schedule; returns what `run` does."""
-        for cron in self._app.options.crons or ():
+        for cron in self._options.crons or ():
             if cron.name == name:
                 return self._run(cron.function, cron.args)
-        near = did_you_mean(name, [cron.name for cron in self._app.options.crons or ()])
+        near = did_you_mean(name, [cron.name for cron in self._options.crons or ()])
         raise ArgumentValidationError(f"there is no cron {name!r}{near}")
 
     def environment(self, ctx: Any) -> list[dict[str, Any]]:
@@ -264,8 +263,8 @@ class AppFunctions:
         needs it, or "".
         """
         return [
-            {"name": name, "isSet": bool(self._app.options.environment.get(name)), "path": path}
-            for path, name in self._app.secrets()
+            {"name": name, "isSet": bool(self._options.environment.get(name)), "path": path}
+            for path, name in self._secrets()
         ]
 
     def logs(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..auth.providers import IdentityProvider, Resolver
     from ..data.schema import Schema
     from ..jobs.crons import Crons
-    from .health import Metrics
+    from .metrics import Metrics
 
 Modules = Iterable[str | ModuleType] | Mapping[str, str | ModuleType]
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")

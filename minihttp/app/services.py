@@ -7,11 +7,10 @@ what was opened before it is closed again. Knows no requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from copy import copy
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..data.database import Database
 from ..data.schema import Schema
@@ -49,17 +48,11 @@ _SYSTEM_TABLES = {
 _LOOK_SECONDS = 10.0  # at the pages of the database, for `doctor`
 
 
-class Host(Protocol):
-    """What is asked of an app."""
-
-    http: HttpRouter
-    options: Options
-
-    def secrets(self) -> list[tuple[str, str]]: ...
-
-
 class Services:
     """The opened services of one app.
+
+    Args:
+        secrets: finds the (path or "", variable name) of every secret that the app needs.
 
     Raises:
         ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
@@ -68,28 +61,30 @@ class Services:
 
     __slots__ = ("database", "files", "idempotency", "inbox", "jobs", "operations", "runner")
 
-    def __init__(self, app: Host) -> None:
-        _check("schema", app.options.schema, Schema)
-        _check("crons", app.options.crons, Crons)
-        registry = _registry(app.options.modules, app.options.wire_names)
-        schema = app.options.schema
+    def __init__(
+        self, options: Options, http: HttpRouter, secrets: Callable[[], list[tuple[str, str]]]
+    ) -> None:
+        _check("schema", options.schema, Schema)
+        _check("crons", options.crons, Crons)
+        registry = _registry(options.modules, options.wire_names)
+        schema = options.schema
         if schema is not None and schema.schema_validation:
             registry.check_tables(schema.tables)
-        documents_url, files_url = storage_urls(app.options.data, app.options.files)
+        documents_url, files_url = storage_urls(options.data, options.files)
         backend = open_documents(documents_url)
         close = backend.close
         try:
-            shared: dict[str, Any] = {"limits": app.options.limits, "clock": app.options.clock}
-            self.database = Database(backend, app.options.schema, system=_SYSTEM_TABLES, **shared)
+            shared: dict[str, Any] = {"limits": options.limits, "clock": options.clock}
+            self.database = Database(backend, options.schema, system=_SYSTEM_TABLES, **shared)
             close = self.database.close
             shared["clock"] = self.database.clock
             names = without_password(documents_url), without_password(files_url)
             file_backend = open_files(files_url)
-            _refuse_files_of_one_machine(backend, file_backend, app.options.files)
+            _refuse_files_of_one_machine(backend, file_backend, options.files)
             self.files = FileStore(
                 file_backend,
                 self.database,
-                origin=app.options.origin,
+                origin=options.origin,
                 lease=lambda seconds: self.jobs.lease("files", seconds),
                 names=names,
                 **shared,
@@ -98,22 +93,22 @@ class Services:
             self.runner = Runner(
                 self.database,
                 registry,
-                limits=app.options.limits,
+                limits=options.limits,
                 storage=self.files.storage,
                 scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
-                environment=app.options.environment,
-                origin=app.options.origin,
+                environment=options.environment,
+                origin=options.origin,
             )
             self.jobs = Jobs(
                 self.database,
                 self.runner,
-                crons=app.options.crons,
-                workers=app.options.workers,
+                crons=options.crons,
+                workers=options.workers,
                 alone=not backend.shared,
                 notes_path=_notes_path(documents_url),
                 **shared,
             )
-            self.idempotency = IdempotencyKeys(self.database, app.options.limits, app.options.clock)
+            self.idempotency = IdempotencyKeys(self.database, options.limits, options.clock)
             self.jobs.expired += [expired_rate_limits, self.idempotency.expired]
             JobFunctions(self.jobs.store).register(registry)
             KeyFunctions().register(registry)
@@ -121,14 +116,14 @@ class Services:
                 self.database,
                 self.runner,
                 self.jobs,
-                webhooks=app.http.webhooks,
-                environment=app.options.environment,
+                webhooks=http.webhooks,
+                environment=options.environment,
                 clock=self.database.clock,
             )
-            _check_mutation_routes(app.http, registry)
-            self.operations = AppFunctions(app, self.database, self.files, self.runner, registry)
+            _check_mutation_routes(http, registry)
+            self.operations = AppFunctions(options, secrets, self.database, self.files, self.runner, registry)
             self.operations.register()
-            SnapshotFunctions(self.database, self.files, app.options.data).register(registry)
+            SnapshotFunctions(self.database, self.files, options.data).register(registry)
             self.files.mark()
         except BaseException:
             close()
@@ -144,16 +139,17 @@ class Services:
         self.database.close()
 
 
-def try_out(app: Host, stored: bool) -> bool:
-    """Finds what would stop `Services(app)` and changes nothing; what `App.check` takes, returns and raises.
+def try_out(
+    options: Options, http: HttpRouter, secrets: Callable[[], list[tuple[str, str]]], stored: bool
+) -> bool:
+    """Finds what would stop `Services` and changes nothing; what `App.check` takes, returns and raises.
 
     The code is put together on an empty database in memory, then what is stored is taken in and that undone.
     """
-    check_backends(app.options.data, app.options.files)
-    empty = copy(app)
-    empty.options = changed(app.options, {"data": ":memory:", "files": None})
-    Services(empty).close(0.0)
-    documents_url, files_url = storage_urls(app.options.data, app.options.files)
+    check_backends(options.data, options.files)
+    empty = changed(options, {"data": ":memory:", "files": None})
+    Services(empty, http, secrets).close(0.0)
+    documents_url, files_url = storage_urls(options.data, options.files)
     if not (stored and is_there(documents_url)):
         return False
     try:
@@ -162,14 +158,14 @@ def try_out(app: Host, stored: bool) -> bool:
         if error.is_locked:  # a running server has checked it
             return False
         raise
-    shared: dict[str, Any] = {"limits": app.options.limits, "clock": app.options.clock}
+    shared: dict[str, Any] = {"limits": options.limits, "clock": options.clock}
     with closing(backend):
         problems, _ = backend.problems(_LOOK_SECONDS)
         if problems:
             raise DataDirectoryError(
                 f"the database is damaged ({problems[0]}): put a backup in its place with `restore`"
             )
-        database = Database(backend, app.options.schema, system=_SYSTEM_TABLES, trial=True, **shared)
+        database = Database(backend, options.schema, system=_SYSTEM_TABLES, trial=True, **shared)
         names = without_password(documents_url), without_password(files_url)
         if is_there(files_url):
             with closing(FileStore(open_files(files_url), database, names=names, **shared)) as files:

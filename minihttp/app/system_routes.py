@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, RouteError
 from ..http.cors import Cors
@@ -21,22 +21,9 @@ from ..http.router import HttpRouter, Route
 from . import health
 
 if TYPE_CHECKING:
-    from ..files.storage import FileStore
     from ..http.deferred import Deferred
     from ..http.request import Request
-    from . import function_api
-
-    class Host(function_api.Host, health.Observed, Protocol):
-        """What the own routes need of the app."""
-
-        http: HttpRouter
-        metrics: health.Metrics | None
-        system_handlers: dict[str, Any]
-
-        @property
-        def files(self) -> FileStore: ...
-        def openapi(self, *, server: str = "") -> dict[str, Any]: ...
-
+    from .runtime import Runtime
 
 log = logging.getLogger("minihttp")
 
@@ -84,27 +71,27 @@ class SystemRoutes:
 
     __slots__ = ("_fallback", "_routes")
 
-    def __init__(self, app: Host) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._routes = HttpRouter(system=True)
         self._fallback = HttpRouter()
-        health.add_routes(app, self._routes, app.metrics)
+        health.add_routes(runtime, self._routes, runtime.metrics)
 
-        cors = _MirrorCors(app.options.api_origins)
-        files: Any = {"handler": partial(_storage, app), "cors": cors}
+        cors = _MirrorCors(runtime.options.api_origins)
+        files: Any = {"handler": partial(_storage, runtime), "cors": cors}
         for method in ("GET", "POST"):
             self._routes.route(path_prefix="/api/storage/", method=method, **files)
-        limit_bytes = app.options.limits.max_upload_bytes
+        limit_bytes = runtime.options.limits.max_upload_bytes
         self._routes.route(path="/api/storage/upload", method="POST", max_body=limit_bytes, **files)
         upload = self._routes.find("/api/storage/upload", "POST")
         assert upload is not None
-        upload.wants_body = partial(_may_upload, app)
-        if app.options.openapi:
+        upload.wants_body = partial(_may_upload, runtime)
+        if runtime.options.openapi:
             self._routes.route(
-                path="/_/openapi.json", method="GET", handler=partial(_openapi, app), cors=cors
+                path="/_/openapi.json", method="GET", handler=partial(_openapi, runtime), cors=cors
             )
-        if app.options.function_api:
-            self._add_function_api(app, cors)
-        for path, handler in app.system_handlers.items():
+        if runtime.options.function_api:
+            self._add_function_api(runtime, cors)
+        for path, handler in runtime.system_handlers.items():
             if path == "/":
                 self._fallback.route(path=path, method="GET", handler=handler)
             else:
@@ -113,23 +100,23 @@ class SystemRoutes:
         for route in (*self._routes, *self._fallback):
             route.watched = False
         for path, method, _ in self._routes.routes():
-            users = app.http.find(path, method)
+            users = runtime.http.find(path, method)
             if users is not None and users.exact:
                 raise RouteError(
                     f"{method} {path} is taken by the function API, but registered at {users.location};"
                     " App(function_api=False) frees it"
                 )
 
-    def _add_function_api(self, app: Host, cors: Cors) -> None:
-        limits = app.options.limits
+    def _add_function_api(self, runtime: Runtime, cors: Cors) -> None:
+        limits = runtime.options.limits
         for (method, path), operation in _OPERATIONS.items():
-            if operation in _CONSISTENT and not app.options.consistent_queries:
+            if operation in _CONSISTENT and not runtime.options.consistent_queries:
                 continue
             where: Any = {"path_prefix" if path.endswith("/") else "path": path}
             self._routes.route(
                 **where,
                 method=method,
-                handler=partial(_call_function, app, operation),
+                handler=partial(_call_function, runtime, operation),
                 cors=cors,
                 max_body=min(limits.max_args_bytes, limits.max_json_bytes) + _ENVELOPE_BYTES,
             )
@@ -153,22 +140,22 @@ class SystemRoutes:
         return self._routes.allowed_methods(path) if path.startswith(OURS) else []
 
 
-def _may_upload(app: Host, environ: Mapping[str, str]) -> bool:
-    return app.files.may_upload(environ["QUERY_STRING"])
+def _may_upload(runtime: Runtime, environ: Mapping[str, str]) -> bool:
+    return runtime.files.may_upload(environ["QUERY_STRING"])
 
 
-def _storage(app: Host, ctx: Any, request: Request) -> Response:
-    return app.files.handle(request)
+def _storage(runtime: Runtime, ctx: Any, request: Request) -> Response:
+    return runtime.files.handle(request)
 
 
-def _openapi(app: Host, ctx: Any, request: Request) -> Response:
-    return Response.json(app.openapi(server=app.options.origin or request.origin))
+def _openapi(runtime: Runtime, ctx: Any, request: Request) -> Response:
+    return Response.json(runtime.openapi(server=runtime.options.origin or request.origin))
 
 
-def _call_function(app: Host, operation: str, ctx: Any, request: Request) -> Response | Deferred:
+def _call_function(runtime: Runtime, operation: str, ctx: Any, request: Request) -> Response | Deferred:
     from .function_api import FunctionApi  # 10 ms, which an app that only routes need not spend
 
-    return FunctionApi(app).answer(operation, request)
+    return FunctionApi(runtime).answer(operation, request)
 
 
 def _about(text: str, ctx: Any, request: Request) -> Response:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, DataDirectoryError, HTTPError, no_attribute
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
-from ..functions.context import HandlerCtx
+from ..functions.context import HandlerCtx, HandlerServices
 from ..http.deferred import Deferred
 from ..http.error_response import response_for
 from ..http.hooks import as_response
@@ -28,29 +28,20 @@ from ..http.request import Request
 from ..http.response import Response
 from ..http.router import HttpRouter, Route
 from ..http.target import check_host
-from ..limits import Limits
-from ..tracebacks import RepeatFilter
 from ..watchdog import watchdog
 from .hosts import Hosts
-from .options import DEFAULTS, AppOptions, changed
+from .options import AppOptions, changed
 from .response_body import Closing, Stream, is_stream
+from .runtime import Runtime
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ..auth.authenticator import Authenticator
-    from ..auth.caller import Caller
-    from ..auth.identity import Identity
-    from ..data.database import Database
-    from ..files.storage import FileStore
     from ..functions.registry import Function
-    from ..functions.runner import Runner
     from ..http.cors import Cors
-    from ..inbox.inbox import Inbox
-    from ..jobs.jobs import Jobs
     from .dispatch import Routes
-    from .health import Metrics
     from .idempotency import Attempt
+    from .metrics import Metrics
     from .services import Services
 
 StartResponse = Callable[..., Any]
@@ -72,7 +63,7 @@ _WORDS_OF_OTHERS = {  # of frameworks that people know
 }
 
 
-class App(RunsQueries, RunsMutations, RunsActions):
+class App(Runtime, RunsQueries, RunsMutations, RunsActions):
     """An app: routes, functions, documents, files and jobs behind one WSGI callable.
 
     Args:
@@ -90,19 +81,12 @@ class App(RunsQueries, RunsMutations, RunsActions):
     def __init__(self, http: HttpRouter | None = None, **options: Unpack[AppOptions]) -> None:
         if http is not None and not isinstance(http, HttpRouter):
             raise ConfigurationError(f"App(http) takes an HttpRouter, not {http!r}")
-        self.http = http if http is not None else HttpRouter()
-        self.failures = RepeatFilter()  # of what handlers and functions let out, for the log
-        self._services: Services | None = None
-        self._opening = threading.RLock()
+        super().__init__(http if http is not None else HttpRouter())
         self._is_prepared = self._serves = self._is_for_child = False
         self._locked_until = 0.0
         self._bound: tuple[str, ...] = ()
         _apps.add(self)
         self._routes: Routes | None = None  # once it serves
-        self.system_handlers: dict[str, Any] = {}
-        """What answers below `/_/`, and `/` where the user has no route: rooms above put themselves in."""
-        self.options = DEFAULTS
-        self.limits: Limits
         self.configure(**options)
 
     if not TYPE_CHECKING:  # so that type checkers find what is not there
@@ -174,7 +158,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
                 if not options.strict_media_type:
                     environ["minihttp.strict_media_type"] = False
                 request = Request(environ, path, route, self.limits)
-                ctx, limit_seconds = HandlerCtx(self, request), self.limits.action_seconds
+                ctx, limit_seconds = HandlerCtx(self._handlers, request), self.limits.action_seconds
                 if not route.watched:
                     result = route.run(ctx, request)
                 elif route.takes_key and "HTTP_IDEMPOTENCY_KEY" in environ and self._services is not None:
@@ -339,6 +323,9 @@ class App(RunsQueries, RunsMutations, RunsActions):
             raise ConfigurationError("the app is open already: configure() comes before open()")
         self.options = changed(self.options, options)
         self.limits = self.options.limits  # read in every request
+        self._handlers = HandlerServices(
+            self.options.origin, self.limits.action_seconds, self.identify, lambda: self.runner
+        )
         self.hosts = Hosts(self.options.hosts, self.options.origin, self._bound)
         self.metrics = self._metrics()
         vars(self).pop("authenticator", None)
@@ -353,7 +340,7 @@ class App(RunsQueries, RunsMutations, RunsActions):
         wanted = self.options.metrics
         if wanted is not True:
             return wanted or None
-        from .health import Metrics
+        from .metrics import Metrics
 
         return Metrics()
 
@@ -388,21 +375,16 @@ class App(RunsQueries, RunsMutations, RunsActions):
 
         Routes(self)
         _ = self.authenticator
-        return try_out(self, stored)
+        return try_out(self.options, self.http, self.secrets, stored)
 
     def open(self) -> App:
         """Open storage, check the schema and register the functions; a second call does nothing.
 
         Raises:
-            ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
-                naming the value and the place.
+            ConfigurationError: as `Runtime.open`, and for a route that is taken twice.
         """
-        with self._opening:
-            if self._services is None:
-                from .services import Services
-
-                _ = self._all_routes  # a path taken twice is a mistake of the start, not of the first request
-                self._services = Services(self)
+        _ = self._all_routes  # a path taken twice is a mistake of the start, not of the first request
+        super().open()
         return self
 
     def start(self) -> None:
@@ -429,142 +411,6 @@ class App(RunsQueries, RunsMutations, RunsActions):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    # ------------------------------------------------------------ services, opened on demand
-
-    @property
-    def clock(self) -> Callable[[], float]:
-        """Unix seconds: a `testing.Clock` where tests move the time."""
-        clock: Callable[[], float] = self.options.clock
-        return clock
-
-    @property
-    def is_open(self) -> bool:
-        """Whether storage is open."""
-        return self._services is not None
-
-    @property
-    def services(self) -> Services:
-        services = self._services
-        if services is None:
-            self.open()
-            services = self._services
-            assert services is not None
-        return services
-
-    @property
-    def database(self) -> Database:
-        return self.services.database
-
-    @property
-    def files(self) -> FileStore:
-        return self.services.files
-
-    @property
-    def runner(self) -> Runner:
-        return self.services.runner
-
-    @property
-    def jobs(self) -> Jobs:
-        return self.services.jobs
-
-    @property
-    def inbox(self) -> Inbox:
-        return self.services.inbox
-
-    @property
-    def has_admin_key(self) -> bool:
-        """Whether there is an admin key, given as an option or in the environment."""
-        return bool(self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY"))
-
-    def missing_secrets(self) -> list[tuple[str, str]]:
-        """Those of `secrets` that the environment lacks; of several secrets of one webhook, one is enough."""
-        spare = {(path, name) for path, name, _, _ in self.spare_secrets()}
-        return [
-            (path, name)
-            for path, name in self.secrets()
-            if not self._has_secret(name) and (path, name) not in spare
-        ]
-
-    def _has_secret(self, name: str) -> bool:
-        return bool(self.options.environment.get(name, "").strip())
-
-    def spare_secrets(self) -> list[tuple[str, str, int, int]]:
-        """The (path, variable name, secrets that are set, secrets that are named) of every one of a webhook's
-        several secrets that is not set, while another is.
-        """
-        spare = []
-        for endpoint in self.http.webhooks:
-            names = endpoint.provider.secret_names
-            unset = [name for name in names if not self._has_secret(name)]
-            named = len(names)
-            spare += [
-                (endpoint.path, name, named - len(unset), named) for name in unset if len(unset) < named
-            ]
-        return spare
-
-    def secrets(self) -> list[tuple[str, str]]:
-        """The (path or "", variable name) of every secret that routes and webhooks need."""
-        wanted = [("", name) for name in self.http.secrets]
-        wanted += [("", name) for name in self.authenticator.secret_names()] if self.options.auth else []
-        for endpoint in self.http.webhooks:
-            names = (*endpoint.provider.secret_names, endpoint.provider.verify_token_name)
-            wanted += [(endpoint.path, name) for name in names if name]
-        return wanted
-
-    def openapi(self, *, title: str = "minihttp", version: str = "1", server: str = "") -> dict[str, Any]:
-        """The app as an OpenAPI 3.1 document: its routes, and its functions where the function API is on.
-
-        Args:
-            title, version: of the API, as the document shows them.
-            server: its URL; "" for wherever the document is got from.
-        """
-        from .openapi import openapi
-
-        registry = self.runner.registry if self.options.function_api and self.options.modules else None
-        resolve = lambda function: self.runner.resolve(function)  # noqa: E731
-        return openapi(
-            self.http, registry, resolve, title=title, version=version, server=server or self.options.origin
-        )
-
-    # ------------------------------------------------------------ who calls
-
-    @cached_property
-    def authenticator(self) -> Authenticator:
-        """Checks the tokens of the app's providers."""
-        from ..auth.authenticator import Authenticator
-
-        options = self.options
-        return Authenticator(options.auth, environment=options.environment, clock=options.clock)
-
-    def read_authorization(self, header: str) -> tuple[bool, Caller]:
-        """What an Authorization header proves: whether it holds the admin key, and who calls.
-
-        Raises:
-            AuthError: 401 for one that proves nothing; HTTPError 503 for one that cannot be checked now.
-        """
-        from ..auth.header import read_header
-
-        return read_header(header, self.authenticator, self._admin_key)
-
-    def is_admin_key(self, given: str) -> bool:
-        """Whether a text is the admin key, which is never so where there is none."""
-        from ..auth.header import is_admin_key
-
-        return is_admin_key(given, self._admin_key)
-
-    @property
-    def _admin_key(self) -> str:
-        key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY") or ""
-        return key.strip()
-
-    def problems(self) -> list[str]:
-        """What is wrong while the app goes on: providers whose keys cannot be fetched."""
-        return self.authenticator.problems() if self.options.auth else []
-
-    def identify(self, header: str) -> Identity | None:
-        """The identity in an Authorization header; raises as `read_authorization`."""
-        return self.read_authorization(header)[1].get_user_identity()
 
     # ------------------------------------------------------------ calls from plain Python
 

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..auth.caller import NOBODY, Caller
 from ..errors import HTTPError, check_variable_name, no_attribute
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..data.documents import Reader, Writer
     from ..files.access import Storage, StorageReader, StorageWriter
     from ..http.request import Request
-    from ..limits import Limits
     from .registry import Function
 
 log = logging.getLogger("minihttp")
@@ -328,15 +327,20 @@ class SystemActionCtx(ActionCtx):
         return self._call
 
 
-class Host(Protocol):
-    """What a handler's context needs of the app."""
+class HandlerServices(NamedTuple):
+    """What the app gives its handlers' contexts.
 
-    limits: Limits
-    options: Any
+    Attributes:
+        origin: the app's own, or "".
+        action_seconds: how long a handler may take.
+        identify: finds who an Authorization header speaks of.
+        runner: opens the services on demand: a handler that calls no function opens no database.
+    """
 
-    @property
-    def runner(self) -> FunctionRunner: ...
-    def identify(self, header: str) -> Identity | None: ...
+    origin: str
+    action_seconds: float
+    identify: Callable[[str], Identity | None]
+    runner: Callable[[], FunctionRunner]
 
 
 class Attempt(Protocol):
@@ -350,10 +354,10 @@ class Attempt(Protocol):
 class HandlerCtx(OutsideCtx):
     """The context of a handler: it calls functions, keeps files and schedules; it has no `db`."""
 
-    __slots__ = ("_app", "_auth", "_deadline", "_request", "attempt")
+    __slots__ = ("_auth", "_deadline", "_request", "_services", "attempt")
 
-    def __init__(self, app: Host, request: Request) -> None:
-        self._app = app
+    def __init__(self, services: HandlerServices, request: Request) -> None:
+        self._services = services
         self._request = request
         self.attempt: Attempt | None = None  # where the request has an Idempotency-Key
 
@@ -383,7 +387,7 @@ class HandlerCtx(OutsideCtx):
         try:
             return self._deadline
         except AttributeError:
-            self._deadline: float = time.monotonic() + self._app.limits.action_seconds
+            self._deadline: float = time.monotonic() + self._services.action_seconds
             return self._deadline
 
     @property
@@ -393,18 +397,17 @@ class HandlerCtx(OutsideCtx):
             return self._auth
         except AttributeError:
             header = self._request.environ.get("HTTP_AUTHORIZATION")
-            self._auth: Caller = NOBODY if header is None else Caller(lambda: self._app.identify(header))
+            self._auth: Caller = NOBODY if header is None else Caller(lambda: self._services.identify(header))
             return self._auth
 
     @property
     def origin(self) -> str:
         """Scheme and authority for URLs: the app's `origin`, else that of the request."""
-        origin: str = self._app.options.origin or self._request.origin
-        return origin
+        return self._services.origin or self._request.origin
 
     @property
     def _runner(self) -> FunctionRunner:  # type: ignore[override]
-        return self._app.runner  # opened on demand: a handler that calls no function opens no database
+        return self._services.runner()
 
     @property
     def _call(self) -> CallInfo:  # type: ignore[override]

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""What an app is made of while it runs: services, opened on demand; who may call them; what they need.
+
+The framework's own routes, the function API and the probes are handed this, and know no WSGI. Nothing is
+opened before somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..limits import Limits
+from ..tracebacks import RepeatFilter
+from .options import DEFAULTS
+
+if TYPE_CHECKING:
+    from ..auth.authenticator import Authenticator
+    from ..auth.caller import Caller
+    from ..auth.identity import Identity
+    from ..data.database import Database
+    from ..files.storage import FileStore
+    from ..functions.runner import Runner
+    from ..http.router import HttpRouter
+    from ..inbox.inbox import Inbox
+    from ..jobs.jobs import Jobs
+    from .metrics import Metrics
+    from .services import Services
+
+
+class Runtime:
+    """The services of one app.
+
+    Args:
+        http: its routes.
+
+    Attributes:
+        options: all of them, as they are in force.
+        failures: what handlers and functions let out, for the log.
+        system_handlers: what answers below `/_/`, and `/` where the user has no route: rooms above put
+            themselves in.
+    """
+
+    limits: Limits
+    metrics: Metrics | None = None
+
+    def __init__(self, http: HttpRouter) -> None:
+        self.http = http
+        self.options = DEFAULTS
+        self.failures = RepeatFilter()
+        self.system_handlers: dict[str, Any] = {}
+        self._services: Services | None = None
+        self._opening = threading.RLock()
+
+    def open(self) -> Runtime:
+        """Open storage, check the schema and register the functions; a second call does nothing.
+
+        Raises:
+            ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
+                naming the value and the place.
+        """
+        with self._opening:
+            if self._services is None:
+                from .services import Services
+
+                self._services = Services(self.options, self.http, self.secrets)
+        return self
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Unix seconds: a `testing.Clock` where tests move the time."""
+        clock: Callable[[], float] = self.options.clock
+        return clock
+
+    @property
+    def is_open(self) -> bool:
+        """Whether storage is open."""
+        return self._services is not None
+
+    @property
+    def services(self) -> Services:
+        services = self._services
+        if services is None:
+            self.open()
+            services = self._services
+            assert services is not None
+        return services
+
+    @property
+    def database(self) -> Database:
+        return self.services.database
+
+    @property
+    def files(self) -> FileStore:
+        return self.services.files
+
+    @property
+    def runner(self) -> Runner:
+        return self.services.runner
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.services.jobs
+
+    @property
+    def inbox(self) -> Inbox:
+        return self.services.inbox
+
+    @property
+    def has_admin_key(self) -> bool:
+        """Whether there is an admin key, given as an option or in the environment."""
+        return bool(self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY"))
+
+    def missing_secrets(self) -> list[tuple[str, str]]:
+        """Those of `secrets` that the environment lacks; of several secrets of one webhook, one is enough."""
+        spare = {(path, name) for path, name, _, _ in self.spare_secrets()}
+        return [
+            (path, name)
+            for path, name in self.secrets()
+            if not self._has_secret(name) and (path, name) not in spare
+        ]
+
+    def _has_secret(self, name: str) -> bool:
+        return bool(self.options.environment.get(name, "").strip())
+
+    def spare_secrets(self) -> list[tuple[str, str, int, int]]:
+        """The (path, variable name, secrets that are set, secrets that are named) of every one of a webhook's
+        several secrets that is not set, while another is.
+        """
+        spare = []
+        for endpoint in self.http.webhooks:
+            names = endpoint.provider.secret_names
+            unset = [name for name in names if not self._has_secret(name)]
+            named = len(names)
+            spare += [
+                (endpoint.path, name, named - len(unset), named) for name in unset if len(unset) < named
+            ]
+        return spare
+
+    def secrets(self) -> list[tuple[str, str]]:
+        """The (path or "", variable name) of every secret that routes and webhooks need."""
+        wanted = [("", name) for name in self.http.secrets]
+        wanted += [("", name) for name in self.authenticator.secret_names()] if self.options.auth else []
+        for endpoint in self.http.webhooks:
+            names = (*endpoint.provider.secret_names, endpoint.provider.verify_token_name)
+            wanted += [(endpoint.path, name) for name in names if name]
+        return wanted
+
+    def openapi(self, *, title: str = "minihttp", version: str = "1", server: str = "") -> dict[str, Any]:
+        """The app as an OpenAPI 3.1 document: its routes, and its functions where the function API is on.
+
+        Args:
+            title, version: of the API, as the document shows them.
+            server: its URL; "" for wherever the document is got from.
+        """
+        from .openapi import openapi
+
+        registry = self.runner.registry if self.options.function_api and self.options.modules else None
+        resolve = lambda function: self.runner.resolve(function)  # noqa: E731
+        return openapi(
+            self.http, registry, resolve, title=title, version=version, server=server or self.options.origin
+        )
+
+    # ------------------------------------------------------------ who calls
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Checks the tokens of the app's providers."""
+        from ..auth.authenticator import Authenticator
+
+        options = self.options
+        return Authenticator(options.auth, environment=options.environment, clock=options.clock)
+
+    def read_authorization(self, header: str) -> tuple[bool, Caller]:
+        """What an Authorization header proves: whether it holds the admin key, and who calls.
+
+        Raises:
+            AuthError: 401 for one that proves nothing; HTTPError 503 for one that cannot be checked now.
+        """
+        from ..auth.header import read_header
+
+        return read_header(header, self.authenticator, self._admin_key)
+
+    def is_admin_key(self, given: str) -> bool:
+        """Whether a text is the admin key, which is never so where there is none."""
+        from ..auth.header import is_admin_key
+
+        return is_admin_key(given, self._admin_key)
+
+    @property
+    def _admin_key(self) -> str:
+        key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY") or ""
+        return key.strip()
+
+    def problems(self) -> list[str]:
+        """What is wrong while the app goes on: providers whose keys cannot be fetched."""
+        return self.authenticator.problems() if self.options.auth else []
+
+    def identify(self, header: str) -> Identity | None:
+        """The identity in an Authorization header; raises as `read_authorization`."""
+        return self.read_authorization(header)[1].get_user_identity()
