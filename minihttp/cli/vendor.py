@@ -22,7 +22,7 @@ from . import add_json_flag, note, print_rows
 HELP = "copy minihttp, or a part of it, into a folder of yours"
 LIST = "VENDORED.json"
 _PARTS = ("router", "backend")
-_ROUTER = (  # what its users import; what these import comes along
+_ROUTER = (  # what its users import; what these import when they are loaded comes along
     *("http/router.py", "http/request.py", "http/response.py", "http/multipart.py", "http/cors.py"),
     *("http/credentials.py", "webhooks/github.py", "webhooks/stripe.py", "webhooks/svix.py"),
 )
@@ -98,12 +98,7 @@ def _with_imports(entries: tuple[str, ...]) -> set[str]:
 
 def _imported(path: str) -> Iterator[str]:
     tree = ast.parse(_read(os.path.join(_PACKAGE, path)))
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
+    skipped = {id(inner) for node in ast.walk(tree) if _is_on_demand(node) for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level and id(node) not in skipped:
             base = path.split("/")[: -node.level] + [part for part in (node.module or "").split(".") if part]
@@ -112,6 +107,13 @@ def _imported(path: str) -> Iterator[str]:
                 yield "/".join([*base, name.name]) + ".py"
                 yield "/".join([*base, name.name, "__init__.py"])
             yield "/".join([*base, "__init__.py"])
+
+
+def _is_on_demand(node: ast.AST) -> bool:
+    """Whether what is imported there is for type checkers, or for somebody who calls that function."""
+    if isinstance(node, ast.If):
+        return "TYPE_CHECKING" in ast.unparse(node.test)
+    return isinstance(node, ast.FunctionDef)
 
 
 def _read(path: str) -> bytes:

@@ -22,7 +22,6 @@ from ..errors import (
 )
 from .request import Request, request_id
 from .response import Response
-from .sent import sent_with
 
 
 class Failures(Protocol):
@@ -75,6 +74,8 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
         message = "No space left to store this" if error.status == 507 else "Storage is not available now"
         return error_response(error.status, message, environ, [("Retry-After", "5")])
     if isinstance(error, MinihttpError) and error.refusal is not None and request is not None:
+        from .sent import sent_with  # no room of the router refuses values so
+
         told = sent_with(request).message(error)
         if told is not None:
             return error_response(error.status, told, environ)
@@ -93,10 +94,17 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
     if failures is not None and environ.get("minihttp.development"):
         more = {"message": failures.text(error), "frames": failures.frames(error)}
     if isinstance(error, ApplicationError):
-        from ..values import encode_clean
-
         try:
-            return error_response(500, "Application error", environ, data=encode_clean(error.data), **more)
-        except ValidationError as problem:
+            return error_response(500, "Application error", environ, data=_as_json(error.data), **more)
+        except (ValidationError, TypeError, ValueError) as problem:
             log.error("the data of an ApplicationError cannot be sent: %s %s", problem, request_id(environ))
     return error_response(500, "Internal server error", environ, **more)
+
+
+def _as_json(data: Any) -> Any:
+    """The data of an ApplicationError; a copy of the router alone sends what `json` takes."""
+    try:
+        from ..values import encode_clean
+    except ImportError:
+        return data
+    return encode_clean(data)

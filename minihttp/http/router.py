@@ -13,17 +13,21 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, cast, overload
 
 from ..errors import RouteError, check_variable_name
 from .cors import Cors
 from .handlers import check_handler, check_provider, check_webhook_handler
 from .headers import RequestHeaders
 from .hooks import After, Before, require_identity, with_hooks
-from .mutation_route import MutationFunction, MutationRoute
 from .route import Handler as Handler
 from .route import Route as Route
 from .target import percent_encode
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .mutation_route import MutationFunction
 
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 BeforeHook = TypeVar("BeforeHook", bound=Before)
@@ -59,43 +63,30 @@ class Webhook(NamedTuple):
         return bool(self.provider.has_signature(RequestHeaders(environ)))
 
 
+class RouteOptions(TypedDict, total=False):
+    """What every way to register a route takes; `HttpRouter.route` says what each means."""
+
+    path_prefix: str | None
+    cors: Cors | None
+    max_body: int | None
+    body: Any
+    auth: Literal["required"] | None
+
+
 class Shorthand(Protocol):
     """`http.get`, `http.post` and the like: `route` with the method said."""
 
     @overload
     def __call__(
-        self,
-        path: str | None = ...,
-        *,
-        path_prefix: str | None = ...,
-        cors: Cors | None = ...,
-        max_body: int | None = ...,
-        body: Any = ...,
-        auth: Literal["required"] | None = ...,
+        self, path: str | None = ..., **options: Unpack[RouteOptions]
     ) -> Callable[[AnyHandler], AnyHandler]: ...
     @overload
     def __call__(
-        self,
-        path: str | None,
-        handler: AnyHandler,
-        *,
-        path_prefix: str | None = ...,
-        cors: Cors | None = ...,
-        max_body: int | None = ...,
-        body: Any = ...,
-        auth: Literal["required"] | None = ...,
+        self, path: str | None, handler: AnyHandler, **options: Unpack[RouteOptions]
     ) -> AnyHandler: ...
     @overload
     def __call__(
-        self,
-        path: str | None = ...,
-        *,
-        handler: AnyHandler,
-        path_prefix: str | None = ...,
-        cors: Cors | None = ...,
-        max_body: int | None = ...,
-        body: Any = ...,
-        auth: Literal["required"] | None = ...,
+        self, path: str | None = ..., *, handler: AnyHandler, **options: Unpack[RouteOptions]
     ) -> AnyHandler: ...
 
 
@@ -209,28 +200,11 @@ class HttpRouter:
 
     @overload
     def route(
-        self,
-        path: str | None = ...,
-        method: str | None = ...,
-        *,
-        path_prefix: str | None = ...,
-        cors: Cors | None = ...,
-        max_body: int | None = ...,
-        body: Any = ...,
-        auth: Literal["required"] | None = ...,
+        self, path: str | None = ..., method: str | None = ..., **options: Unpack[RouteOptions]
     ) -> Callable[[AnyHandler], AnyHandler]: ...
     @overload
     def route(
-        self,
-        path: str | None,
-        method: str | None,
-        handler: AnyHandler,
-        *,
-        path_prefix: str | None = ...,
-        cors: Cors | None = ...,
-        max_body: int | None = ...,
-        body: Any = ...,
-        auth: Literal["required"] | None = ...,
+        self, path: str | None, method: str | None, handler: AnyHandler, **options: Unpack[RouteOptions]
     ) -> AnyHandler: ...
     @overload
     def route(
@@ -239,11 +213,7 @@ class HttpRouter:
         method: str | None = ...,
         *,
         handler: AnyHandler,
-        path_prefix: str | None = ...,
-        cors: Cors | None = ...,
-        max_body: int | None = ...,
-        body: Any = ...,
-        auth: Literal["required"] | None = ...,
+        **options: Unpack[RouteOptions],
     ) -> AnyHandler: ...
     def route(
         self,
@@ -452,11 +422,15 @@ class HttpRouter:
         Raises:
             RouteError: as `route`, and for what is no mutation.
         """
+        from .mutation_route import MutationRoute  # for apps: the router alone goes without
+
         handler = MutationRoute(function, method, path, status)
         self.route(path, method, handler, cors=cors, max_body=max_body, auth=auth)
 
     def mutations(self) -> list[Route]:
         """The routes that are mutations."""
+        from .mutation_route import MutationRoute
+
         return [route for route in self._routes if isinstance(route.handler, MutationRoute)]
 
     def with_endpoints(self, endpoints: Mapping[str, Handler]) -> dict[Route, Route]:

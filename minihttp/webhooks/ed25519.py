@@ -8,12 +8,20 @@ same: a key or an `R` of small order, a number or a point spelled otherwise than
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigurationError
 from . import curve25519
 
+if TYPE_CHECKING:
+    from .scheme import Scheme
+
 IS_NATIVE = find_spec("cryptography") is not None
+_MAX_ED25519_SIGNATURES = 2  # tried of one delivery: a check may take milliseconds; two do while keys change
+_MAX_SEEN = 4  # of one header, malformed ones too; no sender has more keys at work
 _P = 2**255 - 19
 _Y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7  # of the points of order 8
 _SMALL_ORDER = (0, 1, _P - 1, _Y8, _P - _Y8)
@@ -77,3 +85,41 @@ def _private(seed: bytes) -> Any:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+class Ed25519Key:
+    """A public key, which verifies, or a private one, which signs as well.
+
+    Raises:
+        ConfigurationError: the bytes are no key.
+    """
+
+    __slots__ = ("_prefix", "_public", "_seed")
+
+    def __init__(self, raw: bytes, scheme: Scheme) -> None:
+        self._prefix = scheme.prefix.encode()
+        self._seed, public = (raw[:32], raw[32:]) if len(raw) == 64 else (b"", raw)
+        if self._seed and public_key(self._seed) != public:
+            raise ConfigurationError("the halves of an Ed25519 key 'whsk_…' do not belong together")
+        try:
+            self._public = PublicKey(public)
+        except ValueError:
+            raise ConfigurationError("a webhook secret is no Ed25519 key of 32 or 64 bytes") from None
+
+    def sign(self, before: bytes, body: bytes) -> bytes:
+        if not self._seed:
+            raise ConfigurationError("a public key signs nothing: sign with the private one, 'whsk_…'")
+        return self._prefix + b2a_base64(sign(self._seed, before + body), newline=False)
+
+    def accepts(self, before: bytes, body: bytes, given: Sequence[bytes]) -> bool:
+        well_formed = [raw for signature in given[:_MAX_SEEN] if (raw := self._raw(signature))]
+        return any(self._public.verify(before + body, raw) for raw in well_formed[:_MAX_ED25519_SIGNATURES])
+
+    def _raw(self, signature: bytes) -> bytes:
+        """The 64 bytes of a signature in its one spelling, or b"" for anything else."""
+        text = signature.removeprefix(self._prefix)
+        try:
+            raw = a2b_base64(text)
+        except ValueError:
+            return b""
+        return raw if len(raw) == 64 and b2a_base64(raw, newline=False) == text else b""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from binascii import a2b_base64, b2a_base64, hexlify
+from binascii import b2a_base64, hexlify
 from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Secrets = str | bytes | Iterable[str | bytes]
 """One secret or several; text is read as the provider shows it, bytes are the key itself."""
 
-_MAX_ED25519_SIGNATURES = 2  # tried of one delivery: a check may take milliseconds; two do while keys change
-_MAX_SEEN = 4  # of one header, malformed ones too; no sender has more keys at work
 _ED25519_BYTES = {
     "whsec_": 0,
     "whpk_": 32,
@@ -100,44 +98,6 @@ class PlainToken(HMACKey):
         return self._raw
 
 
-class Ed25519Key:
-    """A public key, which verifies, or a private one, which signs as well; `ed25519` says where to sign."""
-
-    __slots__ = ("_prefix", "_public", "_seed")
-
-    def __init__(self, raw: bytes, scheme: Scheme) -> None:
-        from .ed25519 import PublicKey, public_key
-
-        self._prefix = scheme.prefix.encode()
-        self._seed, public = (raw[:32], raw[32:]) if len(raw) == 64 else (b"", raw)
-        if self._seed and public_key(self._seed) != public:
-            raise ConfigurationError("the halves of an Ed25519 key 'whsk_…' do not belong together")
-        try:
-            self._public = PublicKey(public)
-        except ValueError:
-            raise ConfigurationError("a webhook secret is no Ed25519 key of 32 or 64 bytes") from None
-
-    def sign(self, before: bytes, body: bytes) -> bytes:
-        from .ed25519 import sign
-
-        if not self._seed:
-            raise ConfigurationError("a public key signs nothing: sign with the private one, 'whsk_…'")
-        return self._prefix + b2a_base64(sign(self._seed, before + body), newline=False)
-
-    def accepts(self, before: bytes, body: bytes, given: Sequence[bytes]) -> bool:
-        well_formed = [raw for signature in given[:_MAX_SEEN] if (raw := self._raw(signature))]
-        return any(self._public.verify(before + body, raw) for raw in well_formed[:_MAX_ED25519_SIGNATURES])
-
-    def _raw(self, signature: bytes) -> bytes:
-        """The 64 bytes of a signature in its one spelling, or b"" for anything else."""
-        text = signature.removeprefix(self._prefix)
-        try:
-            raw = a2b_base64(text)
-        except ValueError:
-            return b""
-        return raw if len(raw) == 64 and b2a_base64(raw, newline=False) == text else b""
-
-
 def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: Scheme) -> tuple[Key, ...]:
     """The keys of one secret or several, as the provider shows them; the caller keeps them.
 
@@ -147,7 +107,9 @@ def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: Scheme) -> t
     listed = secrets if isinstance(secrets, tuple) else (secrets,)
     if not listed:
         raise ConfigurationError("no webhook secret is given; name at least one")
-    make = _KEYS.get(scheme.algorithm, HMACKey)
+    make: Callable[[bytes, Scheme], Key] = PlainToken if scheme.algorithm == "token" else HMACKey
+    if scheme.algorithm == "ed25519":
+        from .ed25519 import Ed25519Key as make
     return tuple(make(_decode(secret, scheme), scheme) for secret in listed)
 
 
@@ -216,6 +178,3 @@ def _from_base64(secret: str, scheme: Scheme) -> bytes:
             f"a webhook secret is not {wanted} after its prefix: is part of it missing, or is it another's?"
         )
     return key
-
-
-_KEYS: dict[str, Callable[[bytes, Scheme], Key]] = {"ed25519": Ed25519Key, "token": PlainToken}

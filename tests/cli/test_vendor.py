@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import os
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,11 @@ from acme.vendor.minihttp.http.multipart import parse_multipart
 from acme.vendor.minihttp.http.cors import Cors
 from acme.vendor.minihttp.webhooks import github, stripe, svix
 
+from acme.vendor.minihttp.http.error_response import response_for
+from acme.vendor.minihttp.errors import ApplicationError
+
+assert b'"data":{"a":1}' in response_for(ApplicationError({"a": 1}), {}).body
+assert b"Internal server error" in response_for(ApplicationError(object()), {}).body
 router = HttpRouter()
 router.route(path="/x", method="GET", handler=lambda ctx, request: Response.json({"a": 1}), cors=Cors(["*"]))
 assert router.find("/x", "GET") is not None
@@ -55,7 +63,7 @@ def run_python(folder: Path, program: str) -> None:
 @pytest.mark.parametrize(
     ("part", "program", "absent"),
     [
-        (("--only", "router"), ROUTER, ("data", "app", "cli", "server")),
+        (("--only", "router"), ROUTER, ("data", "app", "cli", "server", "values", "webhooks/ed25519.py")),
         (("--only", "backend"), BACKEND, ("cli", "server")),
         ((), ALL, ()),
     ],
@@ -69,6 +77,29 @@ def test_a_copy_works_under_another_package(
     assert row["files"] == len(json.loads((copy / "VENDORED.json").read_text())["files"])
     assert not [name for name in absent if (copy / "minihttp" / name).exists()]
     run_python(tmp_path, program)
+
+
+def code_lines(path: Path) -> int:
+    """Lines without the blank ones, comments and docstrings."""
+    text = path.read_bytes()
+    docstrings: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_text and isinstance(node.value.value, str):
+            docstrings |= set(range(node.lineno, (node.end_lineno or 0) + 1))
+    tokens = tokenize.tokenize(io.BytesIO(text).readline)
+    code = [
+        token
+        for token in tokens
+        if token.type in (tokenize.NAME, tokenize.OP, tokenize.NUMBER, tokenize.STRING)
+    ]
+    return len({line for token in code for line in range(token.start[0], token.end[0] + 1)} - docstrings)
+
+
+def test_the_router_alone_stays_small(shell: Shell, tmp_path: Path) -> None:
+    """The number only goes down."""
+    shell("vendor", "lib", "--only", "router")
+    assert sum(map(code_lines, (tmp_path / "lib").rglob("*.py"))) <= 3_143
 
 
 @pytest.mark.parametrize(
