@@ -72,6 +72,7 @@ class DocumentBackend:
     ) -> None:
         self._scratch = _scratch_directory() if location == ":memory:" else None
         self._path = os.path.abspath(os.path.join(self._scratch or "", location))
+        self.notes_path = None if self._scratch else f"{self._path}.running"
         self._synchronous = "OFF" if self._scratch else "FULL"
         self._idle: list[Reading] = []
         self._closed = False

@@ -197,6 +197,18 @@ def test_backends_know_nobody(path: Path) -> None:
         assert allowed, f"{path}:{line} imports {module}"
 
 
+def test_nothing_asks_which_engine_it_is() -> None:
+    """The Protocols say what an engine can; only what opens one, and the command line, read its name."""
+    schemes = {path.stem for path in STORAGE.glob("*.py")}
+    for path in FILES:
+        if room_of(path) == "cli" or path == PACKAGE / "app" / "backends.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Compare):
+                compared = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+                assert not compared & schemes, f"{path}:{node.lineno} asks for {compared & schemes}"
+
+
 def test_no_circles_between_modules() -> None:
     """No module knows itself by way of others, not by the names of types either (imports inside functions
     are deferred on purpose).

@@ -9,7 +9,6 @@ documents or people. Knows no server.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from math import inf
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MinihttpError
 from ..http.response import Response
 from ..watchdog import watchdog
-from .metrics import Gauge, Metrics
+from .metrics import Gauge, Metrics, Sample
 
 if TYPE_CHECKING:
     from ..data.database import Transaction
@@ -128,14 +127,9 @@ def gauges(runtime: Runtime) -> Iterator[Gauge]:
     yield "minihttp_jobs", "Scheduled functions by state" + up_to, [("", {"state": s}, n) for s, n in jobs]
     yield "minihttp_job_lag_seconds", "How long the first pending job has been due.", [("", {}, lag_seconds)]
     yield "minihttp_dead_deliveries", "Webhook deliveries given up" + up_to, [("", {}, dead)]
-    sizes = []
-    for file in ("app.db", "app.db-wal"):
-        try:
-            sizes.append(
-                ("", {"file": file}, float(os.stat(os.path.join(runtime.options.data, file)).st_size))
-            )
-        except OSError:  # not in a directory
-            continue
+    numbers = runtime.database.statistics()
+    files = {"app.db": numbers.get("database_bytes"), "app.db-wal": numbers.get("wal_bytes")}
+    sizes: list[Sample] = [("", {"file": file}, size) for file, size in files.items() if size is not None]
     yield "minihttp_database_bytes", "Size of the database.", sizes
 
 

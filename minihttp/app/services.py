@@ -105,7 +105,7 @@ class Services:
                 crons=options.crons,
                 workers=options.workers,
                 alone=not backend.shared,
-                notes_path=_notes_path(documents_url),
+                notes_path=getattr(backend, "notes_path", None),
                 **shared,
             )
             self.idempotency = IdempotencyKeys(self.database, options.limits, options.clock)
@@ -188,12 +188,6 @@ def _check_mutation_routes(http: HttpRouter, functions: Registry) -> None:
             raise ConfigurationError(f"mutation {route.label}: {error}") from None
         if found.kind != "mutation":
             raise ConfigurationError(f"mutation {route.label}: {found} is no mutation")
-
-
-def _notes_path(documents_url: str) -> str | None:
-    """Where the jobs that run are noted: beside a database in a file."""
-    scheme, _, path = documents_url.partition(":")
-    return f"{path}.running" if scheme == "sqlite" and path != ":memory:" else None
 
 
 def _refuse_files_of_one_machine(documents: Any, files: Any, named: str | None) -> None:

@@ -96,6 +96,8 @@ class DocumentBackend(Protocol):
 
     Attributes:
         shared: whether other processes may have the same store open.
+        notes_path: a file beside the store, for what concerns this machine alone; an engine that has no such
+            place lacks it, or says None.
     """
 
     Fault: type[OSError]
