@@ -8,16 +8,34 @@ its result, so that `ctx.run_query(get, id=…)` is checked by a type checker.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, overload
 
 from .registry import ActionFunction, Args, MutationFunction, QueryFunction
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..data.validators import Validator
     from .context import ActionCtx, MutationCtx, QueryCtx
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class FunctionOptions(TypedDict, total=False):
+    """What each of the decorators takes.
+
+    Attributes:
+        args: a dict of validators by parameter name, or an object validator; without it anything is accepted.
+        returns: the validator of the result; without it anything is returned.
+        name: what clients of the function API call it, such as "getUserByEmail"; by default its own name.
+        aliases: what clients call its arguments, with their names here: `{"clerkId": "clerk_id"}`.
+    """
+
+    args: Args
+    returns: Validator | None
+    name: str | None
+    aliases: Mapping[str, str] | None
 
 
 class _Decorator:
@@ -34,17 +52,9 @@ class _Decorator:
         *,
         args: Args = None,
         returns: Validator | None = None,
-        name: str | None = None,
-        aliases: Mapping[str, str] | None = None,
+        **names: Any,
     ) -> Any:
         """Make a function.
-
-        Args:
-            args: a dict of validators by parameter name, or an object validator; without it anything is
-                accepted.
-            returns: the validator of the result; without it anything is returned.
-            name: what clients of the function API call it, such as "getUserByEmail"; by default its own name.
-            aliases: what clients call its arguments, with their names here: `{"clerkId": "clerk_id"}`.
 
         Raises:
             FunctionError: for a handler that is async, or whose parameters do not fit `args`; for a name that
@@ -52,7 +62,7 @@ class _Decorator:
         """
 
         def make(handler: Callable[..., Any]) -> Any:
-            return self.make(self.public, handler, args, returns, name=name, aliases=aliases)
+            return self.make(self.public, handler, args, returns, **names)
 
         return make if handler is None else make(handler)
 
@@ -64,13 +74,7 @@ class _QueryDecorator(_Decorator):
     def __call__(self, handler: Callable[Concatenate[QueryCtx, P], R], /) -> QueryFunction[P, R]: ...
     @overload
     def __call__(
-        self,
-        /,
-        *,
-        args: Args = ...,
-        returns: Validator | None = ...,
-        name: str | None = ...,
-        aliases: Mapping[str, str] | None = ...,
+        self, /, **options: Unpack[FunctionOptions]
     ) -> Callable[[Callable[Concatenate[QueryCtx, P], R]], QueryFunction[P, R]]: ...
     def __call__(self, handler: Any = None, /, **options: Any) -> Any:
         return self._decorate(handler, **options)
@@ -83,13 +87,7 @@ class _MutationDecorator(_Decorator):
     def __call__(self, handler: Callable[Concatenate[MutationCtx, P], R], /) -> MutationFunction[P, R]: ...
     @overload
     def __call__(
-        self,
-        /,
-        *,
-        args: Args = ...,
-        returns: Validator | None = ...,
-        name: str | None = ...,
-        aliases: Mapping[str, str] | None = ...,
+        self, /, **options: Unpack[FunctionOptions]
     ) -> Callable[[Callable[Concatenate[MutationCtx, P], R]], MutationFunction[P, R]]: ...
     def __call__(self, handler: Any = None, /, **options: Any) -> Any:
         return self._decorate(handler, **options)
@@ -102,13 +100,7 @@ class _ActionDecorator(_Decorator):
     def __call__(self, handler: Callable[Concatenate[ActionCtx, P], R], /) -> ActionFunction[P, R]: ...
     @overload
     def __call__(
-        self,
-        /,
-        *,
-        args: Args = ...,
-        returns: Validator | None = ...,
-        name: str | None = ...,
-        aliases: Mapping[str, str] | None = ...,
+        self, /, **options: Unpack[FunctionOptions]
     ) -> Callable[[Callable[Concatenate[ActionCtx, P], R]], ActionFunction[P, R]]: ...
     def __call__(self, handler: Any = None, /, **options: Any) -> Any:
         return self._decorate(handler, **options)
