@@ -353,9 +353,14 @@ class ReturnsValidationError(MinihttpError):
 
 
 class StorageUnavailableError(MinihttpError):
-    """The database or the file store cannot answer now (locked, I/O error, corrupt); try again later."""
+    """The database or the file store cannot answer now (locked, I/O error, corrupt); try again later.
+
+    Attributes:
+        told: what a stranger is told; the message is for the log.
+    """
 
     status = 503
+    told = "Storage is not available now"
     code = "StorageUnavailable"
 
 
@@ -370,6 +375,7 @@ class StorageFullError(StorageUnavailableError):
 
     status = 507
     code = "StorageFull"
+    told = "No space left to store this"
 
 
 class DataDirectoryError(ConfigurationError):

@@ -25,7 +25,6 @@ from ..auth.caller import NOBODY
 from ..errors import (
     ApplicationError,
     ArgumentValidationError,
-    DocumentError,
     FunctionNotFoundError,
     HTTPError,
     MinihttpError,
@@ -34,6 +33,7 @@ from ..errors import (
 )
 from ..functions.context import CallInfo, transaction_of
 from ..http.deferred import Deferred, Done
+from ..http.error_response import CODED, coded_response
 from ..http.request import Request
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
@@ -156,15 +156,8 @@ class FunctionApi:
     def _answer_errors(self, run: Callable[[], Any], request: Request) -> Any:
         try:
             result = run()
-        except (HTTPError, DocumentError) as error:  # of functions, errors are in the outcome
-            headers = error.headers if isinstance(error, HTTPError) else ()
-            body = {"code": error.code, "message": str(error)}
-            result = Response.json(body, status=error.status, headers=headers)
-        except StorageUnavailableError as error:
-            log.error("%s request_id=%s", error, request.id)
-            message = "No space left to store this" if error.status == 507 else "Storage is not available now"
-            body = {"code": error.code, "message": message}
-            result = Response.json(body, status=error.status, headers={"Retry-After": "5"})
+        except CODED as error:  # of functions, errors are in the outcome
+            return coded_response(error, request)
         if isinstance(result, Response):
             result.headers.set("X-Content-Type-Options", "nosniff")
         return result

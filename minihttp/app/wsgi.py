@@ -18,7 +18,13 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, DataDirectoryError, HTTPError, no_attribute
+from ..errors import (
+    ConfigurationError,
+    DataDirectoryError,
+    HTTPError,
+    StorageUnavailableError,
+    no_attribute,
+)
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
 from ..functions.context import HandlerCtx, HandlerServices
 from ..http.deferred import Deferred
@@ -230,7 +236,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
                 if not self._locked_until:
                     log.error("%s: run one worker process, or keep documents in PostgreSQL", error)
                 self._locked_until = now + _LOCKED_PAUSE_SECONDS
-        raise HTTPError(503, "Storage is not available now", headers=[("Retry-After", "5")])
+        raise HTTPError(503, StorageUnavailableError.told, headers=[("Retry-After", "5")])
 
     def _before_fork(self) -> None:
         """A server that loads the app and then forks its workers: what `prepare` opened is for the worker."""

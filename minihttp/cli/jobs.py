@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
-from . import add_app_arguments, add_json_flag, count, plain, print_rows
+from . import add_app_arguments, add_json_flag, count, plain, print_rows, utc
 from ._admin import Access, access, add_access_arguments, opened_alone
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ def _summary(row: Document) -> dict[str, Any]:
         "id": row["_id"],
         "state": row["state"]["kind"],
         "name": row["name"],
-        "scheduled": _utc(row["scheduledTime"]),
-        "completed": _utc(row.get("completedTime")),
+        "scheduled": utc(row["scheduledTime"]),
+        "completed": utc(row.get("completedTime")),
         "attempts": int(row["attempts"]),
     }
 
@@ -114,12 +113,6 @@ def _cancel(jobs: Access, args: argparse.Namespace) -> None:
 
 def _run(app: App, args: argparse.Namespace) -> None:
     print_rows([{"ran": app.jobs.run_due()}], args.json)
-
-
-def _utc(milliseconds: float | None) -> str | None:
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="milliseconds")
 
 
 _ACTIONS: dict[str, tuple[Callable[[Any, argparse.Namespace], None], str, bool]] = {

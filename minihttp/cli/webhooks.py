@@ -12,7 +12,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from .. import webhooks
@@ -22,7 +21,7 @@ from ..webhooks.explain import explain
 from ..webhooks.provider import resolve_secrets
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
-from . import add_json_flag, count, print_rows
+from . import add_json_flag, count, print_rows, utc
 from ._admin import Access, access, add_access_arguments
 from ._http import Posted, post
 from ._settings import MisuseError
@@ -71,7 +70,7 @@ def _list(inbox: Access, args: argparse.Namespace) -> int:
 def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": row["_id"],
-        "received": _utc(row["_creationTime"]),
+        "received": utc(row["_creationTime"]),
         "endpoint": row["endpoint"],
         "event": row.get("eventType"),
         "delivery": row.get("deliveryId"),
@@ -241,10 +240,6 @@ def _say(lines: list[str], args: argparse.Namespace) -> int:
     else:
         print("\n".join(lines))
     return 0
-
-
-def _utc(milliseconds: float) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="seconds")
 
 
 # ---------------------------------------------------------------- arguments

@@ -7,11 +7,11 @@ What a response with a file looks like is in `serving.py`; CORS is the app's.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DocumentError, HTTPError, StorageUnavailableError
+from ..errors import HTTPError, StorageUnavailableError
+from ..http.error_response import CODED, coded_response
 from ..http.response import Response
 from .access import Storage, find_by_id, find_by_key
 from .digests import checked_sha512, claimed_digests
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .backend import Blob
     from .blobs import BlobStore
 
-log = logging.getLogger("minihttp")
-
 PREFIX = "/api/storage/"
 _is_uuid = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _is_id = re.compile(r"[0-9a-v]{32}").fullmatch
@@ -36,13 +34,8 @@ def handle(store: BlobStore, request: Request) -> Response:
     name = request.path.removeprefix(PREFIX)
     try:
         return _upload(store, request, name) if request.method == "POST" else _download(store, request, name)
-    except (HTTPError, DocumentError) as error:  # all that is refused here came with the request
-        headers = {"X-Content-Type-Options": "nosniff", **dict(getattr(error, "headers", ()))}
-        return Response.json({"code": error.code, "message": str(error)}, error.status, headers)
-    except StorageUnavailableError as error:
-        log.error("%s request_id=%s", error, request.id)
-        message = "No space left to store this" if error.status == 507 else "Storage is not available now"
-        return Response.json({"code": error.code, "message": message}, error.status, {"Retry-After": "5"})
+    except CODED as error:  # all that is refused here came with the request
+        return coded_response(error, request)
 
 
 def _upload(store: BlobStore, request: Request, name: str) -> Response:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeGuard
 
 from ..errors import (
     ApplicationError,
+    DocumentError,
     HTTPError,
     MinihttpError,
     StorageUnavailableError,
@@ -36,7 +37,9 @@ class Failures(Protocol):
 log = logging.getLogger("minihttp")
 
 _JSON = ("Content-Type", "application/json")
+_RETRY = ("Retry-After", "5")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
+CODED = (HTTPError, DocumentError, StorageUnavailableError)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -58,6 +61,21 @@ def error_response(
     return response
 
 
+def coded_response(error: MinihttpError, request: Request) -> Response:
+    """`{"code", "message"}`: how Convex's function API and file storage answer errors of the transport.
+
+    Args:
+        error: one of `CODED`.
+    """
+    headers = [_NOSNIFF, *getattr(error, "headers", ())]
+    message = str(error)
+    if isinstance(error, StorageUnavailableError):
+        log.error("%s request_id=%s", error, request.id)
+        message = error.told
+        headers.append(_RETRY)
+    return Response.json({"code": error.code, "message": message}, error.status, headers)
+
+
 def response_for(error: BaseException, environ: dict[str, Any], request: Request | None = None) -> Response:
     """The response for an exception that a handler let out; what the author must know is logged.
 
@@ -71,8 +89,7 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
         return error_response(error.status, "Webhook verification failed", environ)
     if isinstance(error, StorageUnavailableError):
         log.error("%s request_id=%s", error, request_id(environ))
-        message = "No space left to store this" if error.status == 507 else "Storage is not available now"
-        return error_response(error.status, message, environ, [("Retry-After", "5")])
+        return error_response(error.status, error.told, environ, [_RETRY])
     if isinstance(error, MinihttpError) and error.refusal is not None and request is not None:
         from .sent import sent_with  # no room of the router refuses values so
 
