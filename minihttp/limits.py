@@ -23,9 +23,8 @@ class Limits:
     """
 
     # -- requests
-    max_body_bytes: int = (
-        20 * MIB
-    )  # Convex's documented request size; waitress spools this much per request to disk
+    # Convex's documented request size; waitress spools this much per request to disk
+    max_body_bytes: int = 20 * MIB
     # Apache's rate (mod_reqtimeout), of a request's body and of a response, once either took 30 s
     min_body_bytes_per_second: int = 500
     max_upload_bytes: int = 1024 * MIB  # only with a signed upload URL, so not for strangers; it goes to disk

@@ -142,9 +142,8 @@ class GroupCommit:
                 if not ticket.gate.acquire(timeout=patience_seconds) and ticket.committer._give_up(ticket):
                     raise self.fault_class(errno.EAGAIN, NO_END)
                 committer = ticket.committer
-                while committer._lead(
-                    ticket
-                ):  # then it is to be run, here: see _run, which does it for others
+                # Its own mutation is next and runs here; `_run` does the same for those of others
+                while committer._lead(ticket):
                     if committer._begin():
                         try:
                             with committer._scope(ticket):

@@ -21,9 +21,8 @@ from urllib.parse import parse_qsl
 import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
-_PART_BYTES = (
-    5 * 1024 * 1024
-)  # the smallest part that S3 takes (AmazonS3 UserGuide, "Multipart upload limits")
+# The smallest part that S3 takes (AmazonS3 UserGuide, "Multipart upload limits")
+_PART_BYTES = 5 * 1024 * 1024
 _MAX_CONCURRENT_PARTS = 2
 _MAX_RESUMES = 2  # of one read that broke off
 _SIGNED_SECONDS = 60

@@ -224,9 +224,8 @@ class DocumentBackend:
         for writers in (self._lockers, *reversed(self._writers)):
             writers.close(_MAX_CLOSING_SECONDS)
         if last is not None:
-            with suppress(
-                Fault
-            ):  # writers that never connected have left their rows: nobody is here any more
+            # Writers that never connected have left their rows: nobody is here any more
+            with suppress(Fault):
                 for token in self._tokens:
                     token.delete(last)
             last.close()

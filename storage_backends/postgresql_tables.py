@@ -130,9 +130,8 @@ class Reading:
         rows = self._entry_rows(index, piece.start, piece.stop, piece.reverse, limit)
         last = rows[-1][0] if len(rows) == limit else None
         long = any(len(key) == MAX_KEY_BYTES for (key, _), _, _ in rows)
-        if (
-            last is not None and len(last[0]) == MAX_KEY_BYTES
-        ):  # all whose keys begin so are put in order here
+        # All whose keys begin so are put in order here
+        if last is not None and len(last[0]) == MAX_KEY_BYTES:
             key = last[0]
             rows = [row for row in rows if row[0][0] != key]
             end = (_end_of_prefix(key), "")

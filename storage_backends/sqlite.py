@@ -153,9 +153,8 @@ class DocumentBackend:
         self._closed = True
         while self._idle:
             self._idle.pop().connection.close()
-        if self._writers.close(
-            _MAX_CLOSING_SECONDS
-        ):  # the last one out writes the log back into the database
+        # The last one out writes the log back into the database
+        if self._writers.close(_MAX_CLOSING_SECONDS):
             self._left = self._stamp()
             self._unlock()  # otherwise the end of the process does
         if self._scratch:

@@ -131,9 +131,8 @@ class Image:
             try:
                 yield inside
             finally:
-                if (
-                    self.process.poll() is None
-                ):  # a check failed; --kill-child does not outlive the change of user
+                # A check failed; --kill-child does not outlive the change of user
+                if self.process.poll() is None:
                     os.kill(inside, signal.SIGKILL)
         finally:
             self.process.kill()

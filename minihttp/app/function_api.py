@@ -340,9 +340,8 @@ class FunctionApi:
         message = called.sent().message(error)
         if message is not None:
             return f"{head}\n{message}"
-        is_for_operator = called.path.startswith("_") and isinstance(
-            error, MinihttpError
-        )  # the framework's own
+        # The framework's own
+        is_for_operator = called.path.startswith("_") and isinstance(error, MinihttpError)
         if is_for_operator or isinstance(error, HTTPError) or is_on_purpose(error):
             return f"{head}\n{error}"
         self._runtime.failures.log(log, error, "function %s failed request_id=%s", called.path, request.id)

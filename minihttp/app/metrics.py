@@ -27,9 +27,8 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: dict[tuple[str, str, int], int] = {}
-        self._seconds: dict[
-            str, tuple[list[int], list[float]]
-        ] = {}  # per route: counts of each bucket; [sum]
+        # Per route: counts of each bucket; [sum]
+        self._seconds: dict[str, tuple[list[int], list[float]]] = {}
         self._started = time.time()
 
     def record(self, served: Served) -> None:

@@ -50,9 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reload", action="store_true", help="for development: start again when a file changes"
     )
-    parser.add_argument(
-        "--fd", type=int, help=argparse.SUPPRESS
-    )  # a bound socket, from the parent of --reload
+    # A bound socket, from the parent of --reload
+    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:

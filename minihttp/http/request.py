@@ -240,9 +240,8 @@ class Request:
         if data is not None:
             return hashlib.sha256(data).hexdigest()
         digest, body, stream = hashlib.sha256(), self.body, self.environ["wsgi.input"]
-        if hasattr(stream, "seek") and hasattr(
-            stream, "tell"
-        ):  # mostly: servers keep bodies in memory or in a file
+        # Mostly: servers keep bodies in memory or in a file
+        if hasattr(stream, "seek") and hasattr(stream, "tell"):
             start = stream.tell()
             for block in iter(lambda: body.read(BLOCK_BYTES), b""):
                 digest.update(block)

@@ -194,9 +194,8 @@ class JobStore:
         for pool in list(self.pools(transaction)):
             rows = self.due_jobs(transaction, PENDING + pool, 2 * room + 1, now)
             limit = room
-            if (
-                rows and "maxParallel" in rows[0]
-            ):  # one process at a time counts them, and sees what all others did
+            # One process at a time counts them, and sees what all others did
+            if rows and "maxParallel" in rows[0]:
                 at_it = transaction.engine.lock(transaction.catalog.guard[0])
                 limit = min(room, rows[0]["maxParallel"] - self._in_flight(transaction, pool)) if at_it else 0
             taken: list[Document] = []

@@ -2,7 +2,7 @@
 """The handler threads, as few of them awake as answer the most.
 
 Two threads that want the interpreter take it from each other at every system call, and on two cores these
-exchanges cost more than a short request does. So the main loop hands over what arrived in one turn, and
+exchanges cost more than a short request does. So the main loop hands over what arrived in one poll, and
 sleeps while one thread answers it all. That is best while handlers compute; where they wait (for a disk,
 another server), they had better all wait together. Which it is shows in what gets done:
 
@@ -190,7 +190,7 @@ class Dispatcher:
         bell.acquire()
 
     def _measure(self, now: float) -> None:
-        """In each turn of the main loop; at the end of a span, choose how many are awake in the next."""
+        """After each poll of the main loop; at the end of a span, choose how many are awake in the next."""
         if self._taken != self._taken_then or not self.queue:
             self._progress_at, self._taken_then = now, self._taken
         span = self._span

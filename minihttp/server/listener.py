@@ -173,7 +173,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             return None
 
     def handle_accept(self) -> None:
-        """Accepts all that wait: until the next turn the handlers may take some milliseconds."""
+        """Accepts all that wait: until the next poll the handlers may take some milliseconds."""
         for _ in range(self.admission.connections):
             accepted = self.accept()
             if accepted is None:
@@ -237,7 +237,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             channel.handle_close()
 
     def poll(self, timeout_seconds: float) -> None:
-        """One turn of the main loop: waits for sockets at most so long, and serves those that are ready."""
+        """One poll of the main loop: waits for sockets at most so long, and serves those that are ready."""
         self._loop_thread = threading.get_ident()
         now = monotonic()
         if self._has_to_shed:
@@ -304,4 +304,4 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
 
 def _nothing(thing: Any) -> None:
-    """For a loop that asks every connection in every turn, and for a callable that has no routes."""
+    """For a loop that asks every connection in every poll, and for a callable that has no routes."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The sockets of the main loop, by epoll: one is asked what it waits for only after something happened to it.
 
-Waitress asks every connection in every turn, which with hundreds of them is most of the work. Where there is
+Waitress asks every connection in every poll, which with hundreds of them is most of the work. Where there is
 no epoll the loop is waitress's own. Knows nothing of HTTP.
 """
 
@@ -26,7 +26,7 @@ class Sockets(dict[int, Any]):
         super().__init__()
         self._epoll = select.epoll()
         self._waits_for: dict[int, int] = {}  # events by file descriptor, as epoll knows them
-        self._new: set[int] = set()  # descriptors of this turn's connections
+        self._new: set[int] = set()  # descriptors of this poll's connections
         self._changed: deque[Any] = deque()
         self.changed = self._changed.append
 

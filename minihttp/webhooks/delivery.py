@@ -172,9 +172,8 @@ class Delivery:
         return self._json
 
     def _read_payload(self) -> Any:
-        text = self.body.decode().removeprefix(
-            "\ufeff"
-        )  # a byte order mark is signed, but no part of the text
+        # A byte order mark is signed, but no part of the text
+        text = self.body.decode().removeprefix("\ufeff")
         field, sends_forms = self.scheme.form_field, self.scheme.sends_forms
         if not (field or sends_forms) or not self.is_form:
             return _decode_json(text)

@@ -75,9 +75,8 @@ class HeaderParser:
         names = [self._headers[kind] for kind in (*kinds, "signature") if kind in self._headers]
         self._single = len(names) == 1
         self._find = lru_cache(maxsize=64)(partial(find_once, wanted=tuple(names), once=self.once))
-        self._find_in_environ = itemgetter(
-            *("HTTP_" + name.upper().replace("-", "_") for name in names)
-        )  # PEP 3333
+        # PEP 3333
+        self._find_in_environ = itemgetter(*("HTTP_" + name.upper().replace("-", "_") for name in names))
         self._alone = not before and not scheme.separator
         self._usual = re.compile(_usual(scheme, kinds, mac).encode()).fullmatch
         self._before = re.sub(r"{\w+}", "%b", before.replace("%", "%%")).encode() + b"%.0b"

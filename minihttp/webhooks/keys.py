@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 Secrets = str | bytes | Iterable[str | bytes]
 """One secret or several; text is read as the provider shows it, bytes are the key itself."""
 
-_ED25519_BYTES = {
-    "whsec_": 0,
-    "whpk_": 32,
-    "whsk_": 64,
-}  # by the prefix of a key in base64: none, public, private
+# By the prefix of a key in base64: none, public, private
+_ED25519_BYTES = {"whsec_": 0, "whpk_": 32, "whsk_": 64}
 _INVISIBLE = " \t\r\n\v\f\xa0\u200b\ufeff"  # around a secret; str.strip() leaves the last two
 _QUOTES = {"'": "'", '"': '"', "\u201c": "\u201d", "\u2018": "\u2019", "`": "`"}
 _has_control = re.compile(r"[\x00-\x1f\x7f]").search

@@ -89,9 +89,8 @@ class Provider:
         self.verifier: Verifier = module
         self.name = module.scheme.name
         self.tolerance_seconds = tolerance_seconds
-        self.public_url = public_url.partition("#")[
-            0
-        ]  # of Twilio's connection overrides, which it does not sign
+        # Of Twilio's connection overrides, which it does not sign
+        self.public_url = public_url.partition("#")[0]
         self.verify_token_name = verify_token
         self._handshake, self._acknowledge, self._probe = module.handshake, module.acknowledge, module.probe
         self.wanted_headers = module.wanted_headers()

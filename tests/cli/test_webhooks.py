@@ -200,10 +200,8 @@ class TestInbox:
     def test_replay_to_another_place(self, shell: Shell, filled: Any, server: Client) -> None:
         _, done = shell.rows(*filled("list"))
         again = shell.rows(*filled("replay", done["id"]), "--to", f"{server.url}/webhooks/stripe")
-        assert json.loads(again[0]["response"]) == {
-            "ok": True,
-            "duplicate": True,
-        }  # as it came, signature and all
+        # As it came, signature and all
+        assert json.loads(again[0]["response"]) == {"ok": True, "duplicate": True}
 
     def test_explain(self, shell: Shell, filled: Any) -> None:
         [refused] = shell.rows(*filled("list", "--state", "refused"))

@@ -394,9 +394,8 @@ def test_cursors_survive_inserts_and_deletes(db: Database) -> None:
     by_a = lambda q: q.with_index("by_a_b", lambda q: q.gte("a", 0))
     ids = fill(db, [{"a": n, "n": n} for n in range(10)])
     first = run(db, lambda q: by_a(q).paginate(num_items=4))
-    db.write(
-        lambda t: [t.db.delete(ids[n]) for n in (3, 4)]
-    )  # the document that the cursor stands on, and the next
+    # The document that the cursor stands on, and the next
+    db.write(lambda t: [t.db.delete(ids[n]) for n in (3, 4)])
     fill(db, [{"a": 1.5, "n": 100}, {"a": 4.5, "n": 101}])
     rest = run(db, lambda q: by_a(q).paginate(num_items=40, cursor=first["continueCursor"]))
     assert [d["n"] for d in rest["page"]] == [101, 5, 6, 7, 8, 9]

@@ -63,9 +63,8 @@ def one_client(store: FileStore, seed: int, journal: int) -> None:
 def run_and_kill(place: Any, seed: int, after_lines: int, after_seconds: float) -> list[str]:
     """One life of the child; returns its journal."""
     reading, writing = os.pipe()
-    with (
-        warnings.catch_warnings()
-    ):  # a thread that an earlier test left does not matter: the child starts its own
+    # A thread that an earlier test left does not matter: the child starts its own
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:

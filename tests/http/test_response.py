@@ -190,9 +190,8 @@ def test_json_of_a_value_that_contains_itself_ends() -> None:
 def test_redirect() -> None:
     sent: list[Any] = []
     response = Response.redirect("/api/storage/x?y=1")
-    body = response(
-        make_environ("GET"), lambda *head: sent.extend(head)
-    )  # no Content-Type: not for a validator
+    # No Content-Type: not for a validator
+    body = response(make_environ("GET"), lambda *head: sent.extend(head))
     assert b"".join(body) == b"" and sent[0] == "302 Found"
     assert sent[1] == [("Location", "/api/storage/x?y=1"), ("Content-Length", "0")]
     assert Response.redirect("https://a.example/", 308).status == 308

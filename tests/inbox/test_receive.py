@@ -497,9 +497,8 @@ class TestHandling:
     def test_a_done_delivery_is_replayed_too(self, shop: Shop) -> None:
         shop.webhook(stripe, shop.mutate)
         shop.stripe()
-        assert (
-            shop.app.run_mutation("_webhooks:replay", id=shop.list()[0]["_id"]) is True
-        )  # it is pending: once
+        # It is pending: once
+        assert shop.app.run_mutation("_webhooks:replay", id=shop.list()[0]["_id"]) is True
         shop.run()
         assert len(shop.effects()) == 1
         shop.app.run_mutation("_webhooks:replay", id=shop.list()[0]["_id"])

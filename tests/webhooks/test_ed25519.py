@@ -113,9 +113,8 @@ def test_a_point_of_small_order_is_no_key_and_no_r(ed: Any, encoded: bytes) -> N
     digest = hashlib.sha512(encoded + public_key(SEED) + MESSAGE).digest()
     k = int.from_bytes(digest, "little") % L
     a = int.from_bytes(hashlib.sha512(SEED).digest()[:32], "little") & (2**254 - 8) | 2**254
-    assert not ed.PublicKey(public_key(SEED)).verify(
-        MESSAGE, encoded + number(k * a % L)
-    )  # right, were R the neutral point
+    # Right, were R the neutral point
+    assert not ed.PublicKey(public_key(SEED)).verify(MESSAGE, encoded + number(k * a % L))
 
 
 @pytest.mark.parametrize("encoded", [number(2), number(P + 3), b"\xff" * 32, b"", number(3)[:31], bytes(33)])
