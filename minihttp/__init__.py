@@ -53,42 +53,27 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
 
 __version__ = "0.1.0"
 
-_WHERE = {
-    "App": "app.wsgi",
-    "HttpRouter": "http.router",
-    "Request": "http.request",
-    "Response": "http.response",
-    "Headers": "http.headers",
-    "Cors": "http.cors",
-    "v": "data.validators",
-    "Schema": "data.schema",
-    "Table": "data.schema",
-    "Int64": "values",
-    "UNSET": "values",
-    "query": "functions.decorators",
-    "mutation": "functions.decorators",
-    "action": "functions.decorators",
-    "internal_query": "functions.decorators",
-    "internal_mutation": "functions.decorators",
-    "internal_action": "functions.decorators",
-    "QueryCtx": "functions.context",
-    "MutationCtx": "functions.context",
-    "ActionCtx": "functions.context",
-    "HandlerCtx": "functions.context",
-    "Crons": "jobs.crons",
-    "RetryPolicy": "jobs.retry",
-    "RetryLater": "jobs.retry",
-    "Drop": "jobs.retry",
-    "RateLimit": "rate_limit",
-    "Limits": "limits",
-    "MinihttpError": "errors",
-    "HTTPError": "errors",
-    "ApplicationError": "errors",
-    "ValidationError": "errors",
-    "WebhookError": "errors",
-    "RouteError": "errors",
-    "ConfigurationError": "errors",
+_MODULES = {
+    "app.wsgi": "App",
+    "http.router": "HttpRouter",
+    "http.request": "Request",
+    "http.response": "Response",
+    "http.headers": "Headers",
+    "http.cors": "Cors",
+    "data.validators": "v",
+    "data.schema": "Schema Table",
+    "values": "Int64 UNSET",
+    "functions.decorators": "query mutation action internal_query internal_mutation internal_action",
+    "functions.context": "QueryCtx MutationCtx ActionCtx HandlerCtx",
+    "jobs.crons": "Crons",
+    "jobs.retry": "RetryPolicy RetryLater Drop",
+    "rate_limit": "RateLimit",
+    "limits": "Limits",
+    "errors": (
+        "MinihttpError HTTPError ApplicationError ValidationError WebhookError RouteError ConfigurationError"
+    ),
 }
+_WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
 _ROOMS = ("auth", "errors", "key_store", "testing", "webhooks")
 
 __all__ = [*sorted(_WHERE), *_ROOMS]
