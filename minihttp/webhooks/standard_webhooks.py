@@ -4,7 +4,7 @@ signing token.
 
 HMAC-SHA256 of `id.timestamp.body`, base64, in a space-separated list of `v1,…`; other versions are ignored.
 Ids hold no dot, so that the signed text has one reading. Source: github.com/standard-webhooks,
-spec/standard-webhooks.md.
+"Standard Webhooks", the specification.
 """
 
 from __future__ import annotations

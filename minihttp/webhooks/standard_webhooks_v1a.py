@@ -3,7 +3,7 @@
 
 The receiver holds the public key, `whpk_…`, which signs nothing; the sender's private one is `whsk_…`. A
 check costs about two milliseconds, and `sign`, which does not take constant time, is for tests and test
-events: see `ed25519`. Source: github.com/standard-webhooks, spec/standard-webhooks.md, "Signature scheme".
+events: see `ed25519`. Source: github.com/standard-webhooks, the specification, "Signature scheme".
 """
 
 from __future__ import annotations
