@@ -2,7 +2,7 @@
 """Zoom: `v0=` and HMAC-SHA256 of `v0:timestamp:body`; answers the `endpoint.url_validation` challenge.
 
 Source: developers.zoom.us/docs/api/webhooks, "Verify with Zoom's header" and "Validate your webhook
-    endpoint".
+endpoint".
 """
 
 from __future__ import annotations
