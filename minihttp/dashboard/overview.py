@@ -16,8 +16,7 @@ from .html import Safe, join, tag
 from .plots import Series, bars, lines
 from .view import Page, View, facts, size, span
 
-_SPANS = {"": (60, 1, "Last hour"), "day": (24 * 60, 15, "Last day")}  # minutes, minutes a step
-_ERROR_MINUTES = 60
+_SPANS = {"": "Last hour", "day": "Last day"}
 _SIZES = {"database_bytes": "Database", "wal_bytes": "Write-ahead log"}
 _COUNTED = 100
 _UNHEARD = "No request has been counted yet. Under another server than minihttp's own none will be."
@@ -27,18 +26,17 @@ def page(view: View, rest: list[str]) -> Page | None:
     if rest:
         return None
     chosen = view.asked("span") if view.asked("span") in _SPANS else ""
-    minutes, each, _ = _SPANS[chosen]
-    steps = view.activity.steps(minutes, each)
+    steps = view.activity.day() if chosen else view.activity.hour()
     tabs = [
         tag("a", said, href=view.path("", span=name), aria_current="true" if name == chosen else None)
-        for name, (_, _, said) in _SPANS.items()
+        for name, said in _SPANS.items()
     ]
     body = [
         _missing(view),
         _numbers(view),
         tag("nav", tabs, class_="tabs", aria_label="Time shown"),
         None if view.activity.has_heard else tag("p", _UNHEARD, class_="muted"),
-        tag("div", _plots(view, steps, each), class_="plots"),
+        tag("div", _plots(view, steps), class_="plots"),
         tag("h2", "This server"),
         _facts(view),
     ]
@@ -48,7 +46,8 @@ def page(view: View, rest: list[str]) -> Page | None:
 # ------------------------------------------------------------ plots
 
 
-def _plots(view: View, steps: list[Step], each: int) -> list[Safe]:
+def _plots(view: View, steps: list[Step]) -> list[Safe]:
+    each = len(steps[0].minutes)
     per = "a minute" if each == 1 else f"in {each} minutes"
     times = [time.strftime("%H:%M", time.gmtime(step.minutes[0] * 60)) + " UTC" for step in steps]
     logs = view.path("logs")
@@ -106,7 +105,7 @@ def _missing(view: View) -> Safe | None:
 
 
 def _numbers(view: View) -> Safe:
-    errors = sum(step.statuses[-1] for step in view.activity.steps(_ERROR_MINUTES, 1))
+    errors = sum(step.statuses[-1] for step in view.activity.hour())
     tiles = [(errors, "errors (5xx) in the last hour", view.path("logs", status="5"), errors > 0)]
     for name, said in (
         ("pending", "jobs pending"),

@@ -23,6 +23,7 @@ def test_the_standard_library_alone(shell: Shell, tmp_path: Path) -> None:
         "raise ModuleNotFoundError('No module named waitress', name='waitress')\n"
     )
     shell.environ["PYTHONPATH"] = os.pathsep.join([str(hidden.parent), str(ROOT)])
+    shell.environ["MINIHTTP_ADMIN_KEY"] = "a long admin key"
     process = shell.process(
         "serve", "--port", "0", "--backup", "backups", "--backup-every", "1s", "--backup-keep", "2"
     )
@@ -42,6 +43,9 @@ def test_the_standard_library_alone(shell: Shell, tmp_path: Path) -> None:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         client.request("GET", "/_/health")
         assert client.getresponse().status == 200
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        client.request("GET", "/_/login")
+        assert b"Admin key" in client.getresponse().read()
         end = time.monotonic() + 60
         while not list(tmp_path.glob("backups/*/backup.json")):
             assert time.monotonic() < end

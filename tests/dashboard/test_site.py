@@ -357,6 +357,14 @@ def test_below_a_prefix_that_a_proxy_names(serve: Callable[..., Site]) -> None:
         assert set(re.findall(r'(?:href|action)="(/[^/"]*)', text)) == {"/shop"}, page
 
 
+def test_the_cookie_is_secure_on_https(serve: Callable[..., Site]) -> None:
+    site = serve(trusted_proxy="127.0.0.1")
+    headers = {"X-Forwarded-Proto": "https", "Origin": site.url.replace("http:", "https:")}
+    came = Person(site.url).post("/_/login", {"key": KEY}, **headers)
+    assert came.headers["Set-Cookie"].endswith("; HttpOnly; SameSite=Strict; Secure")
+    assert "Secure" not in Person(site.url).post("/_/login", {"key": KEY}).headers["Set-Cookie"]
+
+
 @pytest.mark.parametrize("prefix", ["/shop", "/in/the/back", "/a b"])
 def test_mounted_in_another_app(site: Site, prefix: str) -> None:
     """Flask with the app below a path, as `docs/serving.md` shows it: SCRIPT_NAME."""
