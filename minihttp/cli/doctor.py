@@ -19,6 +19,7 @@ from ..app.backends import storage_urls
 from ..errors import ConfigurationError, MinihttpError
 from ..limits import MIB
 from . import (
+    PROGRAM,
     add_app_arguments,
     add_json_flag,
     load_app,
@@ -69,9 +70,30 @@ def run(args: argparse.Namespace) -> int:
 
 def _versions() -> Iterator[Finding]:
     yield "python", "ok", sys.version.split()[0]
+    yield from _namesake()
     safe = sqlite3.sqlite_version_info >= _SAFE_SQLITE
     advice = "" if safe else "; let no other program write to app.db (WAL-reset bug before 3.51.3)"
     yield "sqlite", "ok", sqlite3.sqlite_version + advice
+
+
+def _namesake() -> Iterator[Finding]:
+    """The package index has an unrelated program that is called `minihttp`, too."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    name = PROGRAM.rpartition(".")[2]
+    try:
+        other = distribution(name)
+    except PackageNotFoundError:
+        return
+    if other.metadata["Name"] != name:  # `minihttp-actions`, should it ever be found by this name
+        return
+    said = f"an unrelated package, {name} {other.version}, is installed in {other.locate_file('')}"
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if os.path.realpath(str(other.locate_file(""))) == os.path.realpath(here):
+        advice = f"`pip uninstall {name}`, then `pip install --force-reinstall minihttp-actions`"
+        yield "package", "fail", f"{said} and shares this program's folder: {advice}"
+    else:
+        yield "package", "warning", f"{said}; which of the two is imported depends on sys.path"
 
 
 def _start(app: App) -> Iterator[Finding]:

@@ -151,3 +151,23 @@ def test_few_descriptors(app: Path, descriptors: int, code: int, verdict: str) -
     done = subprocess.run(["sh", "-c", command], cwd=app.parent, env=environ, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     assert worst(done.stdout)["descriptors"][0] == verdict
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_the_unrelated_package_of_this_name(
+    app: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_here: bool
+) -> None:
+    found = doctor(app, capsys, "--data", str(app.parent / "data"))[1]
+    assert "package" not in found
+    folder = app.parent / "site"
+    info = folder / "minihttp-1.2.3.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: minihttp\nVersion: 1.2.3\n")
+    monkeypatch.syspath_prepend(str(folder))
+    if is_here:  # as if this program lay there
+        monkeypatch.setattr(sys.modules["minihttp.cli.doctor"], "__file__", str(folder / "minihttp/cli/x.py"))
+    code, found = doctor(app, capsys, "--data", str(app.parent / "data"))
+    verdict, said = found["package"]
+    assert "minihttp 1.2.3" in said and code == int(is_here)
+    assert verdict == ("fail" if is_here else "warning")
+    assert ("pip install --force-reinstall minihttp-actions" in said) is is_here
