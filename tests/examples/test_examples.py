@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +18,7 @@ import pytest
 import webtest
 
 from minihttp import App, testing
-from tests.live import ROOT, Client, live
+from tests.live import PATIENCE_SECONDS, ROOT, Client, live
 
 EXAMPLES = ROOT / "examples"
 SEED = ROOT / "tests" / "apps" / "seed"  # programs that verify by hand, in an action
@@ -235,6 +240,27 @@ def test_inside_flask(tmp_path: Path) -> None:
         )
     finally:
         in_flask.backend.close()
+
+
+def test_under_gunicorn(tmp_path: Path) -> None:
+    pytest.importorskip("gunicorn")
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(EXAMPLES / "under_gunicorn.py")]
+    command += ["--bind", f"127.0.0.1:{port}", "examples.under_gunicorn:app"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open(tmp_path / "log", "w+") as log:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+        try:
+            until = time.monotonic() + PATIENCE_SECONDS
+            while not (tmp_path / "data" / "app.db").exists():  # before any request: `prepare` has run
+                assert process.poll() is None and time.monotonic() < until, (tmp_path / "log").read_text()
+                time.sleep(0.05)
+            assert Client(f"http://127.0.0.1:{port}").get("/health").json() == {"status": "ok"}
+            process.terminate()
+            assert process.wait(PATIENCE_SECONDS) == 0
+        finally:
+            process.kill()
 
 
 def test_each_example_of_one_file_is_short_and_says_what_it_is() -> None:
