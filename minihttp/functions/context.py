@@ -360,6 +360,9 @@ class HandlerCtx(OutsideCtx):
         self._services = services
         self._request = request
         self.attempt: Attempt | None = None  # where the request has an Idempotency-Key
+        # None until somebody asks. Not a slot without a value: to miss one costs what `did_you_mean` does.
+        self._auth: Caller | None = None
+        self._deadline: float | None = None
 
     def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
         if self.attempt is None or kind != "mutation":
@@ -384,21 +387,17 @@ class HandlerCtx(OutsideCtx):
     @property
     def deadline(self) -> float:  # type: ignore[override]
         """On `time.monotonic()`; the time begins when a handler first asks, as most never do."""
-        try:
-            return self._deadline
-        except AttributeError:
-            self._deadline: float = time.monotonic() + self._services.action_seconds
-            return self._deadline
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._services.action_seconds
+        return self._deadline
 
     @property
     def auth(self) -> Caller:
         """Who calls. A token that is not valid makes `get_user_identity()` raise, and nothing else."""
-        try:
-            return self._auth
-        except AttributeError:
+        if self._auth is None:
             header = self._request.environ.get("HTTP_AUTHORIZATION")
-            self._auth: Caller = NOBODY if header is None else Caller(lambda: self._services.identify(header))
-            return self._auth
+            self._auth = NOBODY if header is None else Caller(lambda: self._services.identify(header))
+        return self._auth
 
     @property
     def origin(self) -> str:
