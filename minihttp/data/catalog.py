@@ -23,6 +23,12 @@ def make_document(id: str, json: str) -> Document:
     return StoredDocument(id, ids.microseconds(id), json)
 
 
+def make_documents(rows: Iterable[tuple[bytes, str, str]]) -> list[Document]:
+    """Many, of rows of (key, id, text)."""
+    begin, end = ids.TAG_LENGTH, ids.TIME_END
+    return [StoredDocument(id, int(id[begin:end], 32), json) for _, id, json in rows]
+
+
 def field_value(document: Any, path: tuple[str, ...]) -> Any:
     """The value at a field path, UNSET where there is none."""
     for name in path:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError, no_attribute
 from ..values import show
-from .catalog import Document, TableInfo, make_document
+from .catalog import Document, TableInfo, make_document, make_documents
 from .cursors import seal, unseal
 from .filters import Expression, Filter, build_filter
 from .pagination import page_options, whole_number
@@ -233,7 +233,17 @@ class Query:
         }
 
     def _take(self, count: int) -> list[Document]:
-        return [document for _, document in islice(self._documents(count), count)]
+        if self._filters or not count:
+            return [document for _, document in islice(self._documents(count), count)]
+        found: list[Document] = []  # as above, but many at once
+        for rows in self._batches(count, None):
+            rows = rows[: count - len(found)]
+            if self._counted:
+                self._transaction.count_reads([len(json) for _, _, json in rows])
+            found += make_documents(rows)
+            if len(found) >= count:
+                break
+        return found
 
     # -- reading
 
@@ -249,14 +259,33 @@ class Query:
 
     def _rows(self, count: int, after: Position | None, until: Position | None = None) -> Iterator[IndexHit]:
         """Rows after a position, up to another; `count` is how many the caller is likely to want."""
+        return self._each(self._batches(count, after, until))
+
+    def _batches(
+        self, count: int, after: Position | None, until: Position | None = None
+    ) -> Iterator[list[tuple[bytes, str, str]]]:
+        """The same, many at once and not yet counted."""
         if self._closed:
             raise DocumentError("InvalidQuery", "This query is closed and can't emit any more values.")
         self._closed = True
-        return self._read(max(1, min(count, _FIRST_ROWS)), after, until)
+        return self._read_batches(max(1, min(count, _FIRST_ROWS)), after, until)
 
     def _read(self, limit: int, after: Position | None, until: Position | None = None) -> Iterator[IndexHit]:
+        return self._each(self._read_batches(limit, after, until))
+
+    def _each(self, batches: Iterator[list[tuple[bytes, str, str]]]) -> Iterator[IndexHit]:
         transaction, counted = self._transaction, self._counted
-        if counted:
+        for rows in batches:
+            for key, id, json in rows:
+                if counted:
+                    transaction.count_read(len(json))
+                yield (key, id), json
+
+    def _read_batches(
+        self, limit: int, after: Position | None, until: Position | None
+    ) -> Iterator[list[tuple[bytes, str, str]]]:
+        transaction = self._transaction
+        if self._counted:
             transaction.count_range()
         index_range = self._index_range()
         reverse = _REVERSE[self._order or "asc"]
@@ -271,16 +300,12 @@ class Query:
             elif after is not None:
                 start = max(start, (after[0], after[1] + "0"))
             rows = index_range.read(transaction.engine, start, stop, reverse, limit)
-            size_bytes = 1
-            for key, id, json in rows:
-                size_bytes += len(json)
-                if counted:
-                    transaction.count_read(len(json))
-                yield (key, id), json
-            if len(rows) < limit:
+            size_bytes, read = 1 + sum([len(json) for _, _, json in rows]), len(rows)
+            after = rows[-1][:2] if rows else after
+            yield rows
+            if read < limit:
                 return
-            after = rows[-1][:2]
-            limit = max(1, min(limit * 4, _MAX_ROWS, _BATCH_BYTES * len(rows) // size_bytes))
+            limit = max(1, min(limit * 4, _MAX_ROWS, _BATCH_BYTES * read // size_bytes))
 
     def _index_range(self) -> IndexRange:
         return IndexRange(self._table, self._index_name) if self._range is None else self._range

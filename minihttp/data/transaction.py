@@ -140,6 +140,14 @@ class Transaction:
         if self.bytes_read > self.limits.max_read_bytes:
             self._refuse("TooManyBytesRead", "bytes read", self.limits.max_read_bytes)
 
+    def count_reads(self, sizes_bytes: list[int]) -> None:
+        """Count many at once; where a limit is passed, as if each had been counted by itself."""
+        documents, size_bytes = self.documents_read + len(sizes_bytes), self.bytes_read + sum(sizes_bytes)
+        if documents > self.limits.max_read_documents or size_bytes > self.limits.max_read_bytes:
+            for each in sizes_bytes:
+                self.count_read(each)
+        self.documents_read, self.bytes_read = documents, size_bytes
+
     def count_range(self) -> None:
         self.ranges_read += 1
         if self.ranges_read > self.limits.max_read_ranges:

@@ -99,7 +99,14 @@ class StoredDocument(Document):
             return None
         if _is_unlike_json("".join([document._text for document in documents])):
             return None
-        return [document._json() for document in documents]
+        texts = []
+        for document in documents:  # `_json` of each, without the calls
+            milliseconds, rest = divmod(document._microseconds, 1000)
+            time = f"{milliseconds}.{rest:03}".rstrip("0") if rest else milliseconds
+            text = document._text
+            fields = "}" if text == "{}" else f",{text[1:]}"
+            texts.append(f'{{"_id":"{_get(document, "_id")}","_creationTime":{time}{fields}')
+        return texts
 
     def _json(self) -> str:
         milliseconds, rest = divmod(self._microseconds, 1000)

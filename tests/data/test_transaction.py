@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minihttp.data.transaction import Transaction
 from minihttp.errors import CallError, DeadlineError, LimitError
@@ -114,3 +116,21 @@ def test_a_hook_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     one.after_commit(lambda: called.append("the next"))
     one.call_hooks(committed=True)
     assert called == ["the next"] and "a hook of a transaction failed" in caplog.text
+
+
+@given(st.lists(st.lists(st.integers(0, 80), max_size=3), max_size=3))
+def test_reads_counted_together_count_as_one_by_one(batches: list[list[int]]) -> None:
+    seen = []
+    for together in (True, False):
+        reading = transaction(writable=False)
+        try:
+            for batch in batches:
+                if together:
+                    reading.count_reads(batch)
+                else:
+                    for size_bytes in batch:
+                        reading.count_read(size_bytes)
+        except LimitError as error:
+            assert error is reading.limit_error
+        seen.append((reading.documents_read, reading.bytes_read, str(reading.limit_error)))
+    assert seen[0] == seen[1]
