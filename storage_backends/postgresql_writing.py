@@ -200,6 +200,12 @@ class Writing(Reading):
         self._note(self._documents, id, (table, _storable(json)))
         self._note_entries(id, add, True)
 
+    def insert(self, id: str, table: str, json: str, add: Iterable[tuple[int, bytes]]) -> bool:
+        if self.get(id) is not None:  # of two at the same time the server makes one run again
+            return False
+        self.put(id, table, json, add, ())
+        return True
+
     def delete(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
         self.refuse_if_lost()
         self._note_entries(id, remove, _GONE)

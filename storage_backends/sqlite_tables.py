@@ -198,6 +198,14 @@ class Writing(Reading):
         self._remove_entries(id, remove)
         self._pending.append(((id, table, json), [(index, key, id) for index, key in add]))
 
+    def insert(self, id: str, table: str, json: str, add: Iterable[tuple[int, bytes]]) -> bool:
+        self._refuse_if_lost()
+        waits = any(document[0] == id for document, _ in self._pending)
+        if waits or super().get(id) is not None:  # what is pending need not be written for that
+            return False
+        self.put(id, table, json, add, ())
+        return True
+
     def delete(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
         self._remove_entries(id, remove)
         self._send("DELETE FROM documents WHERE id = ?", ((id,),))

@@ -64,6 +64,10 @@ class Writing(Reading, Protocol):
         """Insert or replace a document; `add` and `remove` are the index entries that come and go with it."""
         ...
 
+    def insert(self, id: str, table: str, json: str, add: Iterable[Entry]) -> bool:
+        """Insert a document unless there is one of that id; whether it did."""
+        ...
+
     def delete(self, id: str, remove: Iterable[Entry]) -> None:
         """Delete a document and its index entries."""
         ...

@@ -342,12 +342,21 @@ class Database:
         finally:
             transaction.end()
 
-    def prepare(self, table: str, fields: Document) -> PreparedDocument:
+    def prepare(self, table: str, fields: Document, source: bytes | None = None) -> PreparedDocument:
         """A new document of a system table, made ready before the transaction that adds it: others can write
-        meanwhile."""
+        meanwhile.
+
+        Args:
+            source: what its id follows from (`ids.derived`); by default it gets a new one.
+        """
         catalog = self._catalog
         info = catalog.system.writable(table)
-        return PreparedDocument(info, self._ids.make(info.tag), fields, SYSTEM_LIMITS, catalog.guard)
+        id = self._ids.make(info.tag) if source is None else ids.derived(table, 0, source)
+        return PreparedDocument(info, id, fields, SYSTEM_LIMITS, catalog.guard)
+
+    def new_id(self, table: str) -> str:
+        """A new id of a table: greater than all that were made before."""
+        return self._ids.make(ids.table_tag(table))
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""

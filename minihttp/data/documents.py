@@ -19,7 +19,7 @@ from .query import Query
 from .transaction import SYSTEM_LIMITS, Transaction
 
 if TYPE_CHECKING:
-    from .backend import Guard
+    from .backend import Entry, Guard
 
 _WRITING = ("insert", "patch", "replace", "delete")
 _SYSTEM_FIELDS = ("_id", "_creationTime")
@@ -158,11 +158,20 @@ class Writer(Reader):
     def add(self, prepared: PreparedDocument) -> str:
         """Store a new document that was prepared before (`Database.prepare`), and return its id."""
         self._count_write(prepared.size_bytes)
-        entries, guard = prepared.entries, prepared.guard
-        if guard is not None and guard != self._transaction.catalog.guard:  # there are other indexes by now
-            entries = self._tables.writable(prepared.table).entries(prepared.id, loads(prepared.json))
-        self._transaction.engine.put(prepared.id, prepared.table, prepared.json, entries, ())
+        self._transaction.engine.put(prepared.id, prepared.table, prepared.json, self._entries(prepared), ())
         return prepared.id
+
+    def add_new(self, prepared: PreparedDocument) -> bool:
+        """As `add`, unless there is a document of its id already; whether it was stored."""
+        self._count_write(prepared.size_bytes)
+        entries = self._entries(prepared)
+        return self._transaction.engine.insert(prepared.id, prepared.table, prepared.json, entries)
+
+    def _entries(self, prepared: PreparedDocument) -> list[Entry]:
+        if prepared.guard is None or prepared.guard == self._transaction.catalog.guard:
+            return prepared.entries
+        # There are other indexes by now.
+        return self._tables.writable(prepared.table).entries(prepared.id, loads(prepared.json))
 
     def patch(self, *where_and_fields: Any) -> None:
         """`patch(id, fields)` or `patch(table, id, fields)`: set some fields; UNSET removes one.
@@ -176,6 +185,16 @@ class Writer(Reader):
         info, old, fields = self._change("patch", "Update", where_and_fields)
         kept = {name: value for name, value in old.items() if name not in _SYSTEM_FIELDS}
         self._store(info, old, {**kept, **fields})
+
+    def rewrite(self, old: Document, changes: Document) -> Document:
+        """As `patch`, of a document of the framework's that this transaction has read, and not changed since.
+
+        Returns:
+            The document as it is then.
+        """
+        fields = {**{name: value for name, value in old.items() if name not in _SYSTEM_FIELDS}, **changes}
+        self._store(self._tables.named(ids.table_of(old["_id"])), old, fields)
+        return {**old, **changes}
 
     def replace(self, *where_and_document: Any) -> None:
         """`replace(id, document)` or `replace(table, id, document)`: all of it but its id and time.

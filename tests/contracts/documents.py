@@ -86,6 +86,43 @@ class DocumentBackendContract:
         put(backend, "a", text)
         assert get(backend, "a") == ("table", text)
 
+    def test_an_insert_leaves_what_is_there(self, backend: Any) -> None:
+        def insert(writing: Any, n: int) -> bool:
+            inserted: bool = writing.insert(document_id(1), "t", f'{{"n":{n}}}', [(7, b"%d" % n)])
+            return inserted
+
+        assert backend.write(lambda w: [insert(w, 1), insert(w, 2)], None) == [True, False]
+        assert backend.write(lambda w: insert(w, 3), None) is False
+
+        def undone(writing: Any) -> Any:
+            writing.delete(document_id(1), [(7, b"1")])
+            with suppress(Oops), writing.nested():
+                assert insert(writing, 4)
+                raise Oops
+            return insert(writing, 5)
+
+        assert backend.write(undone, None) is True
+        with backend.read(None) as reading:
+            assert reading.get(document_id(1)) == ("t", '{"n":5}')
+            assert [key for _, key, _ in reading.entries((7, b"", ""), 9)] == [b"5"]
+
+    def test_of_inserts_at_the_same_time_one_does_it(self, backend: Any) -> None:
+        outcomes: list[bool] = []
+        barrier = threading.Barrier(8)
+
+        def insert() -> None:
+            for n in range(20):
+                barrier.wait(60)
+                run = lambda writing, n=n: writing.insert(document_id(n), "t", "{}", [])
+                outcomes.append(backend.write(run, None))
+
+        threads = [threading.Thread(target=insert) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (outcomes.count(True), len(outcomes)) == (20, 160)
+
     def test_write_returns_the_result_and_passes_errors_on(self, backend: Any) -> None:
         assert backend.write(lambda w: "result", None) == "result"
         with pytest.raises(Oops):
