@@ -342,17 +342,16 @@ class Database:
         finally:
             transaction.end()
 
-    def prepare(self, table: str, fields: Document, source: bytes | None = None) -> PreparedDocument:
+    def prepare(self, table: str, fields: Document, id: str | None = None) -> PreparedDocument:
         """A new document of a system table, made ready before the transaction that adds it: others can write
         meanwhile.
 
         Args:
-            source: what its id follows from (`ids.derived`); by default it gets a new one.
+            id: its id; by default a new one.
         """
         catalog = self._catalog
         info = catalog.system.writable(table)
-        id = self._ids.make(info.tag) if source is None else ids.derived(table, 0, source)
-        return PreparedDocument(info, id, fields, SYSTEM_LIMITS, catalog.guard)
+        return PreparedDocument(info, id or self._ids.make(info.tag), fields, SYSTEM_LIMITS, catalog.guard)
 
     def new_id(self, table: str) -> str:
         """A new id of a table: greater than all that were made before."""

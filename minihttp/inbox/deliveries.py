@@ -1,140 +1,223 @@
 # SPDX-License-Identifier: MIT
-"""Webhook deliveries as documents, and every change of state that one may make.
+"""Webhook deliveries: one row each, which is its own job, and its body apart.
 
-Each method works in a transaction that somebody else opened, so that a delivery's state, its job and its
-effects share one commit. A delivery is `pending` (it has a job), `waiting` (behind another of its order key),
-`done` or `dead`. The index by (`queue`, `until`) finds them by state: `queue` is the state, with the lane
-behind it where deliveries are ordered, and `until` is when the row may be removed. Bodies are documents of
-their own, so that a change of state does not write them again. Knows no HTTP and verifies nothing.
+The id of the body follows from the endpoint and the delivery's id, so a delivery is new exactly if its body
+can be inserted. The row has the fields of a job (`jobs/store.py`), so that the workers claim, retry and end
+it as any other; what a person sees of it is worked out (`seen`). Of deliveries with an order key one at a
+time has the lane, a row of its own, and those that wait have a queue that no worker looks at. Each method
+works in a transaction that somebody else opened. Knows no HTTP and verifies nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from itertools import islice
+import zlib
+from collections.abc import Callable, Mapping
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from ..data import ids
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DocumentError
-from ..jobs.store import JobStore, new_row
+from ..jobs.retry import RetryPolicy
+from ..jobs.store import CLAIMED, DONE, PENDING, JobStore, JobTable, page_of, pending
+from ..values import UNSET
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Transaction
-    from ..data.documents import PreparedDocument
+    from ..webhooks.delivery import Delivery
 
 DELIVERIES = "_webhook_deliveries"
 BODIES = "_webhook_bodies"
+LANES = "_webhook_lanes"
 REFUSALS = "_webhook_refusals"
 INBOX_TABLES: dict[str, Table] = {
-    DELIVERIES: Table(v.any())
-    .index("by_key", ["endpoint", "deliveryId"])
-    .index("by_queue", ["queue", "until"]),
+    DELIVERIES: Table(v.any()).index("by_queue", ["queue", "dueTime"]),
     BODIES: Table(v.any()),
+    LANES: Table(v.any()),
     REFUSALS: Table(v.any()).index("by_endpoint", ["endpoint"]),
 }
 
-FINISHED = ("done", "dead")
-_READ_FOR_A_PAGE = 500
+FULL_JITTER = RetryPolicy(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)
+"""How a handler that fails is tried again where its endpoint says nothing else."""
+
+BEHIND = "behind:"  # the queue of those that wait for another of their lane
 _AT_ONCE = 100  # rows that one transaction changes: it holds the one write lock
+_LARGE_BYTES = 2_048  # from which on a body is compressed
+_MAX_FRESH = 64  # deliveries that are kept in memory for their handlers
+_MAX_FRESH_BYTES = 64 * 1024  # of one of them
+_STATES = {"success": "done", "failed": "dead", "canceled": "dead"}
+_OF_JOBS = ("queue", "dueTime", "lane", "lastError", "owner", "result", "claimedDue", "crashes", "retry")
+_SHOWN_AS_JOB = (
+    "_id", "_creationTime", "state", "queue", "dueTime", "attempts", "completedTime", "lastError", "failures",
+    "requestId",
+)  # fmt: skip
+_QUEUES: dict[str, list[tuple[str, str]]] = {  # bounds of the queues of a state
+    "pending": [(PENDING, f"{PENDING[:-1]};"), (CLAIMED, f"{CLAIMED[:-1]};"), ("inProgress", "inProgress ")],
+    "waiting": [(BEHIND, f"{BEHIND[:-1]};")],
+    "done": [("success", "success ")],
+    "dead": [("canceled", "canceled "), ("failed", "failed ")],
+}
 
 
-class Deliveries:
+def body_id(endpoint: str, delivery_id: str) -> str:
+    """The id of a delivery's body."""
+    return ids.derived(BODIES, 0, f"{endpoint}\0{delivery_id}".encode("utf-8", "backslashreplace"))
+
+
+def _lane_id(order_key: str) -> str:
+    return ids.derived(LANES, 0, order_key.encode("utf-8", "backslashreplace"))
+
+
+class Deliveries(JobTable):
     """Reads and writes deliveries.
 
     Args:
-        store: where the jobs are that run their handlers.
+        store: of the jobs that they are.
     """
+
+    name = DELIVERIES
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self.now_ms = store.now_ms
+        self._fresh: dict[str, Delivery] = {}
+
+    # ------------------------------------------------------------ as jobs
+
+    def call_of(self, row: Document) -> tuple[str, Mapping[str, Any]]:
+        kind = "action" if self._pool_of(row) == "action" else "mutation"  # suspects are mutations too
+        return f"_webhooks:run_{kind}", {"row": row}
+
+    def retry_of(self, row: Document) -> RetryPolicy | None:
+        return RetryPolicy(**row["retry"]) if "retry" in row else FULL_JITTER
+
+    def kept_seconds(self, row: Document) -> float | None:
+        seconds: float = row["retentionSeconds"]
+        return seconds
+
+    def parts(self, row: Document) -> list[str]:
+        return [body_id(row["endpoint"], row["deliveryId"])]
+
+    def ended(self, transaction: Transaction, store: JobStore, row: Document, outcome: Document) -> None:
+        """The next one of its lane begins."""
+        if "orderKey" not in row or row["queue"].startswith(BEHIND):
+            return
+        following = self._queue(transaction, BEHIND + row["orderKey"]).first()
+        if following is None:
+            transaction.system.delete(_lane_id(row["orderKey"]))
+        else:
+            due = pending(following["lane"], self.now_ms())
+            self._store.announce(transaction, transaction.system.rewrite(following, due))
+
+    def shown(self, row: Document) -> Document:
+        name, _ = self.call_of(row)
+        args = {"endpoint": row["endpoint"], "delivery_id": row["deliveryId"]}
+        job = {field: row[field] for field in _SHOWN_AS_JOB if field in row}
+        return {**job, "name": name, "args": [args], "scheduledTime": row["_creationTime"]}
+
+    @staticmethod
+    def _pool_of(row: Document) -> str:
+        queue: str = row["queue"]
+        return queue.removeprefix(PENDING) if queue.startswith(PENDING) else str(row.get("lane", "mutation"))
 
     # ------------------------------------------------------------ states
 
-    def insert(self, row: Document, body: bytes, run: Document | None) -> Callable[[Transaction], None]:
-        """Make a delivery ready; what is returned stores it in a transaction, and schedules its handler.
+    def insert(
+        self, row: Document, delivery: Delivery, pool: str | None
+    ) -> Callable[[Transaction], Document | None]:
+        """Make a delivery ready; what is returned stores it in a transaction, or returns the row that is
+        there already.
 
         Args:
-            row: `endpoint`, `deliveryId`, `retentionSeconds`, perhaps `lane`, and what else is to be kept.
-            run: what `new_row` takes of the handler's job; None where nothing is to run.
+            row: `endpoint`, `deliveryId`, `retentionSeconds`, perhaps `orderKey` and `retry`, and what else
+                is to be kept.
+            pool: of the job that runs the handler: its kind; None where nothing is to run.
         """
-        prepare = self._store.database.prepare
-        kept = prepare(BODIES, {"body": _storable(body)})
-        row = {**row, "duplicates": 0, "body": kept.id}
-        if run is not None and "lane" in row:  # whether it has to wait is seen in the transaction
-            return partial(self._add_ordered, kept, row, run)
-        job_row = job = None
-        if run is None:
-            row |= self._finished(row, "done")
-        else:
-            job_row = new_row(due_ms=self.now_ms(), **run)
-            job = self._store.prepare(job_row)
-            row |= self._unfinished(row, "pending") | {"jobId": job.id}
-        delivery = prepare(DELIVERIES, row)
+        prepare, id = self._store.database.prepare, self._store.database.new_id(DELIVERIES)
+        row = {**row, "duplicates": 0, "attempts": 0}
+        known_by = body_id(row["endpoint"], row["deliveryId"])
+        body = prepare(BODIES, {"delivery": id, **storable(delivery.body)}, known_by)
+        if pool is None:
+            row |= self._done(row)
+        elif "orderKey" not in row:
+            row |= pending(pool, self.now_ms())
+        ready = None if "orderKey" in row and pool else prepare(DELIVERIES, row, id)
 
-        def add(transaction: Transaction) -> None:
-            transaction.system.add(kept)
-            transaction.system.add(delivery)
-            if job_row is not None:
-                self._store.add(transaction, job_row, job)
+        def add(transaction: Transaction) -> Document | None:
+            if not transaction.system.add_new(body):
+                return self._known(transaction, known_by)
+            stored = row
+            if ready is not None:
+                transaction.system.add(ready)
+            else:
+                stored = {**row, **self._begun(transaction, row, pool or "")}
+                transaction.system.add(prepare(DELIVERIES, stored, id))
+            if stored["queue"].startswith(PENDING):
+                self._hand_over(transaction, id, stored, delivery)
+            return None
 
         return add
 
-    def _add_ordered(
-        self, kept: PreparedDocument, row: Document, run: Document, transaction: Transaction
-    ) -> None:
-        transaction.system.add(kept)
-        transaction.system.insert(DELIVERIES, row | self._start(transaction, row, run))
+    def _known(self, transaction: Transaction, body: str) -> Document:
+        known: Document = transaction.system.get(transaction.system.get(body)["delivery"])
+        return known
+
+    def _hand_over(self, transaction: Transaction, id: str, row: Document, delivery: Delivery) -> None:
+        """The handler gets what is in memory already, if it runs soon and in this process."""
+        if len(delivery.body) <= _MAX_FRESH_BYTES:
+            transaction.after_commit(lambda: self._keep_fresh(id, delivery))
+        created_ms = ids.microseconds(id) / 1000
+        self._store.announce(transaction, {**row, "_id": id, "_creationTime": created_ms})
+
+    def _keep_fresh(self, id: str, delivery: Delivery) -> None:
+        fresh = self._fresh
+        if len(fresh) >= _MAX_FRESH:
+            fresh.pop(next(iter(list(fresh))), None)
+        fresh[id] = delivery
+
+    def take_fresh(self, id: str) -> Delivery | None:
+        """The delivery as it was received, once, if it is still in memory."""
+        return self._fresh.pop(id, None)
 
     def record_duplicate(
-        self, transaction: Transaction, row: Document, body_hash: str, run: Document | None
+        self, transaction: Transaction, row: Document, body_hash: str, pool: str | None
     ) -> None:
         """Count a duplicate. It revives a dead delivery: senders resend by hand under the old id."""
         changes: Document = {"duplicates": row["duplicates"] + 1, "lastSeen": self.now_ms()}
         if row["bodyHash"] != body_hash:
             changes["conflicts"] = row.get("conflicts", 0) + 1  # the first body stays
-        if row["state"] == "dead" and run is not None:
-            changes |= self._start(transaction, row, run)
-        transaction.system.patch(row["_id"], changes)
+        row = transaction.system.rewrite(row, changes)
+        if row["queue"] in ("failed", "canceled") and pool is not None:
+            self._start(transaction, row, pool)
 
-    def replay(self, transaction: Transaction, row: Document, run: Document) -> None:
+    def replay(self, transaction: Transaction, row: Document, pool: str) -> None:
         """Run the handler of a finished delivery again; one that is not finished stays as it is."""
-        if row["state"] in FINISHED:
-            transaction.system.patch(row["_id"], self._start(transaction, row, run))
+        if row["queue"] in DONE:
+            self._start(transaction, row, pool)
 
-    def finish(self, transaction: Transaction, row: Document, state: str, **outcome: Any) -> None:
-        """Bring a delivery to its end, and let the next one of its lane begin."""
-        transaction.system.patch(row["_id"], {**self._finished(row, state), **outcome})
-        lane = row.get("lane")
-        following = lane and self._queue(transaction, f"waiting:{lane}").first()
-        if following:
-            job = {
-                "queue": f"pending:{lane}",
-                "state": "pending",
-                "jobId": self._schedule(transaction, following["run"]),
-            }
-            transaction.system.patch(following["_id"], job)
+    def _start(self, transaction: Transaction, row: Document, pool: str) -> None:
+        begun = {"attempts": 0, "lastError": UNSET, "completedTime": UNSET}
+        row = transaction.system.rewrite(row, {**begun, **self._begun(transaction, row, pool)})
+        if row["queue"].startswith(PENDING):
+            self._store.announce(transaction, row)
 
-    def _start(self, transaction: Transaction, row: Document, run: Document) -> Document:
-        lane = row.get("lane")
-        if lane is not None and self._queue(transaction, f"pending:{lane}").first() is not None:
-            return self._unfinished(row, "waiting") | {"run": run}
-        return self._unfinished(row, "pending") | {"jobId": self._schedule(transaction, run)}
+    def _begun(self, transaction: Transaction, row: Document, pool: str) -> Document:
+        """The fields of a delivery that is to be handled: at once, or when it has the lane."""
+        begun = pending(pool, self.now_ms())
+        if "orderKey" in row:
+            lane = self._store.database.prepare(
+                LANES, {"orderKey": row["orderKey"]}, _lane_id(row["orderKey"])
+            )
+            if not transaction.system.add_new(lane):
+                return {**begun, "queue": BEHIND + row["orderKey"], "lane": pool}
+        return begun
 
-    def _unfinished(self, row: Document, state: str) -> Document:
-        queue = f"{state}:{row['lane']}" if "lane" in row else state  # `until` orders a lane
-        return {"state": state, "queue": queue, "until": self.now_ms(), "error": None}
-
-    def _schedule(self, transaction: Transaction, run: Document) -> str:
-        return self._store.add(transaction, new_row(due_ms=self.now_ms(), **run))
-
-    def _finished(self, row: Document, state: str) -> Document:
+    def _done(self, row: Document) -> Document:
         now = self.now_ms()
         until = now + row["retentionSeconds"] * 1000
-        return {"state": state, "queue": state, "until": until, "completedAt": now}
+        return {"state": {"kind": "success"}, "queue": "success", "dueTime": until, "completedTime": now}
 
     # ------------------------------------------------------------ refusals
 
@@ -143,8 +226,10 @@ class Deliveries:
         if is_full:
             oldest = self.refusals(transaction, row["endpoint"]).first()
             if oldest is not None:
-                self._remove(transaction, oldest)
-        kept = {} if body is None else {"body": transaction.system.insert(BODIES, {"body": _storable(body)})}
+                if "body" in oldest:
+                    transaction.system.delete(oldest["body"])
+                transaction.system.delete(oldest["_id"])
+        kept = {} if body is None else {"body": transaction.system.insert(BODIES, storable(body))}
         transaction.system.insert(REFUSALS, {**row, **kept})
 
     def refusals(self, transaction: Transaction, endpoint: str) -> Any:
@@ -154,14 +239,6 @@ class Deliveries:
         )
 
     # ------------------------------------------------------------ looking
-
-    def find(self, transaction: Transaction, endpoint: str, delivery_id: str) -> Document | None:
-        """The delivery with the provider's id, or None."""
-        query = transaction.system.query(DELIVERIES)
-        row: Document | None = query.with_index(
-            "by_key", lambda q: q.eq("endpoint", endpoint).eq("deliveryId", delivery_id)
-        ).first()
-        return row
 
     def get(self, transaction: Transaction, id: str) -> Document:
         """A delivery or a refusal by its own id.
@@ -177,20 +254,36 @@ class Deliveries:
 
     def body(self, transaction: Transaction, row: Document) -> bytes | None:
         """The raw body of a delivery or refusal; None where it was not kept."""
-        kept = transaction.system.get(row["body"]) if "body" in row else None
+        id = row.get("body") or ("deliveryId" in row and body_id(row["endpoint"], row["deliveryId"]))
+        kept = transaction.system.get(id) if id else None
         if kept is None:
             return None
+        if "zlib" in kept:
+            return zlib.decompress(kept["zlib"])
         return kept["body"].encode() if isinstance(kept["body"], str) else bytes(kept["body"])
 
-    def newest(self, transaction: Transaction, state: str | None) -> Iterator[Document]:
+    def newest(self, transaction: Transaction, state: str | None, limit: int) -> list[Document]:
         """Deliveries (of one state), or with the state "refused" refusals, the newest first."""
-        return iter(self._newest(transaction, state))
+        queries = self._queries(transaction, state)
+        found = [row for query in queries for row in query.order("desc").take(limit)]
+        return sorted(found, key=lambda row: row["_creationTime"], reverse=True)[:limit]
 
-    def _newest(self, transaction: Transaction, state: str | None) -> Any:
-        query = transaction.system.query(REFUSALS if state == "refused" else DELIVERIES)
-        if state not in (None, "refused"):  # of every lane: ";" follows the ":" before one
-            query = query.with_index("by_queue", lambda q: q.gte("queue", state).lt("queue", f"{state};"))
-        return query.order("desc")
+    @staticmethod
+    def _queries(transaction: Transaction, state: str | None) -> list[Any]:
+        if state in (None, "refused"):
+            return [transaction.system.query(REFUSALS if state == "refused" else DELIVERIES)]
+        return [
+            transaction.system.query(DELIVERIES).with_index(
+                "by_queue", lambda q, low=low, high=high: q.gte("queue", low).lt("queue", high)
+            )
+            for low, high in _QUEUES[state or ""]
+        ]
+
+    def find(self, transaction: Transaction, endpoint: str, delivery_id: str) -> Document | None:
+        """The delivery with the provider's id, or None."""
+        body = transaction.system.get(body_id(endpoint, delivery_id))
+        row: Document | None = None if body is None else transaction.system.get(body["delivery"])
+        return row
 
     def page(
         self,
@@ -205,12 +298,8 @@ class Deliveries:
         Args:
             wanted: what fields must be; a page then ends after so many rows were read, fitting or not.
         """
-        query = self._newest(transaction, state)
-        for name, value in wanted.items():
-            query = query.filter(lambda q, name=name, value=value: q.eq(q.field(name), value))
-        asked = {"numItems": limit, "cursor": cursor, "maximumRowsRead": _READ_FOR_A_PAGE}
-        page: dict[str, Any] = query.paginate(asked)
-        return page
+        queries = [query.order("desc") for query in self._queries(transaction, state)]
+        return page_of(transaction, queries, wanted, limit, cursor)
 
     def refused_since(self, transaction: Transaction, endpoint: str, since_ms: float, limit: int) -> int:
         """How many deliveries of an endpoint were refused since then, counting at most `limit`."""
@@ -223,30 +312,40 @@ class Deliveries:
         self, transaction: Transaction, wanted: Callable[[Document], bool] | None = None
     ) -> list[Document]:
         """Some of the dead deliveries (that are wanted), the oldest first."""
-        return list(islice(filter(wanted, self._queue(transaction, "dead")), _AT_ONCE))
+        rows = chain(*(self._queue(transaction, queue) for queue in ("canceled", "failed")))
+        return list(islice(filter(wanted, rows), _AT_ONCE))
 
     def expired(self, transaction: Transaction) -> list[Document]:
         """Some of the finished deliveries whose retention is over, each behind its body."""
-        now = self.now_ms()
-        rows = [row for state in FINISHED for row in self._queue(transaction, state, now).take(_AT_ONCE)]
-        return [found for row in rows for found in ({"_id": row["body"]}, row)]
+        return self._store.expired(transaction, self)
 
-    def _remove(self, transaction: Transaction, row: Document) -> None:
-        if "body" in row:
-            transaction.system.delete(row["body"])
-        transaction.system.delete(row["_id"])
-
-    def _queue(self, transaction: Transaction, queue: str, until_ms: float | None = None) -> Any:
-        def wanted(q: Any) -> Any:
-            rows = q.eq("queue", queue)
-            return rows if until_ms is None else rows.lte("until", until_ms)
-
-        return transaction.system.query(DELIVERIES).with_index("by_queue", wanted)
+    def _queue(self, transaction: Transaction, queue: str) -> Any:
+        return transaction.system.query(DELIVERIES).with_index("by_queue", lambda q: q.eq("queue", queue))
 
 
-def _storable(body: bytes) -> str | bytes:
-    """Text where it is UTF-8, so that a person can read the database; the way back gives the same bytes."""
+def seen(row: Document) -> Document:
+    """A delivery as a person sees it: `state` is pending, waiting, done or dead; a refusal as it is."""
+    if "reason" in row:
+        return row
+    kind, queue = row["state"]["kind"], row["queue"]
+    state = "waiting" if queue.startswith(BEHIND) else _STATES.get(kind, "pending")
+    error = row.get("lastError")
+    if queue in DONE:
+        error = row["state"].get("error", "cancelled") if state == "dead" else None
+    fields = {name: value for name, value in row.items() if name not in _OF_JOBS}
+    was_run = kind != "success" or row["attempts"]
+    return {**fields, "state": state, "error": error, **({"jobId": row["_id"]} if was_run else {})}
+
+
+def storable(body: bytes) -> Document:
+    """A body as the fields of a document: text that a person can read where it is short and UTF-8, else
+    bytes, compressed where that makes a long one shorter.
+    """
+    if len(body) > _LARGE_BYTES:
+        packed = zlib.compress(body, 1)
+        if len(packed) < len(body):
+            return {"zlib": packed}
     try:
-        return body.decode()
+        return {"body": body.decode()}
     except UnicodeDecodeError:
-        return body
+        return {"body": body}

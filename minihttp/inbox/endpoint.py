@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..data.catalog import Document
 from ..data.validators import Object
 from ..errors import ConfigurationError, did_you_mean
 from ..functions.registry import Function
@@ -19,6 +18,7 @@ from ..http.response import Response
 from ..jobs.retry import RetryPolicy
 from ..limits import MIB
 from ..webhooks.delivery import Delivery
+from .deliveries import FULL_JITTER
 
 _DAY_SECONDS = 86_400.0
 _is_storable = re.compile(r"[a-z][a-z0-9-]{0,255}").fullmatch  # as the name of a field of a document
@@ -26,7 +26,6 @@ _of_the_way = re.compile(  # fields of the connection and of proxies, and creden
     r"host|content-length|expect|connection|keep-alive|te|trailer|transfer-encoding|upgrade|via|forwarded|"
     r"proxy-.*|x-forwarded-.*|x-real-ip|.*authorization|.*cookie|.*token|.*secret|.*api-?key|.*password"
 ).fullmatch
-FULL_JITTER = RetryPolicy(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)
 
 
 class EndpointOptions:
@@ -99,18 +98,10 @@ class EndpointOptions:
         if acknowledgement is not None and not _is_function(acknowledgement):
             _as_acknowledgement(acknowledgement)
 
-    def job_for(self, delivery_id: str) -> Document | None:
-        """What `new_row` takes of the job that runs the handler for a delivery."""
-        if self.handler is None:
-            return None
-        args = {"endpoint": self.path, "delivery_id": delivery_id}
-        return {
-            "name": f"_webhooks:run_{self.handler.kind}",
-            "kind": self.handler.kind,
-            "args": args,
-            "retry": self.retry.document,
-            "onComplete": {"name": "_webhooks:ended", "args": args, "unless": ["success"]},
-        }
+    @property
+    def pool(self) -> str | None:
+        """The pool of the jobs that run the handler: its kind; None without one."""
+        return None if self.handler is None else self.handler.kind
 
     def acknowledge(self, delivery: Delivery) -> Response | None:
         """What a delivery is answered once it is stored; None for `{"ok":true}`."""

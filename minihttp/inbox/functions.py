@@ -8,12 +8,11 @@ of requests: `receive.py` receives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..webhooks.delivery import Delivery
-from .deliveries import Deliveries
+from .deliveries import Deliveries, seen
 from .endpoint import EndpointOptions
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 _FUNCTIONS = {
     "query": ("list", "page", "show", "find", "endpoints"),
-    "mutation": ("run_mutation", "ended", "replay", "retry_dead", "prune"),
+    "mutation": ("run_mutation", "replay", "retry_dead", "prune"),
     "action": ("run_action",),
 }
 
@@ -51,69 +50,50 @@ class WebhookFunctions:
 
     # ------------------------------------------------------------ handling
 
-    def run_mutation(self, ctx: SystemCtx, endpoint: str, delivery_id: str) -> None:
-        """A job: the handler and the delivery's end in the job's own transaction."""
-        transaction = ctx.transaction
-        row, handler, args = self._call_of(transaction, endpoint, delivery_id)
-        if row is not None:
-            self._runner.run_in(transaction, handler, args, call=ctx.call, checked=True)
-            self._rows.finish(transaction, row, "done")
-
-    def run_action(self, ctx: SystemActionCtx, endpoint: str, delivery_id: str) -> None:
-        """A job. A delivery that is finished already, by an attempt that died just after, is left alone."""
-        row, handler, args = self._database.read(
-            lambda transaction: self._call_of(transaction, endpoint, delivery_id)
+    def run_mutation(self, ctx: SystemCtx, row: Document) -> None:
+        """A job: the handler, in the transaction that ends the delivery."""
+        handler, args = self._call_of(row, ctx.transaction)
+        self._runner.run_in(
+            ctx.transaction, handler, args, call=ctx.call, kind="mutation", nested=False, checked=True
         )
-        if row is None:
-            return
-        self._runner.run(handler, args, call=ctx.call, checked=True)
 
-        def finish(transaction: Transaction) -> None:
-            now = self._rows.find(transaction, endpoint, delivery_id)
-            if now is not None and now["state"] == "pending" and now.get("jobId") == row.get("jobId"):
-                self._rows.finish(transaction, now, "done")
+    def run_action(self, ctx: SystemActionCtx, row: Document) -> None:
+        """A job: the handler, outside of any transaction; it may run again if the process dies."""
+        handler, args = self._call_of(row)
+        self._runner.run(handler, args, call=ctx.call, kind="action", checked=True)
 
-        self._database.write(finish)
-
-    def ended(self, ctx: SystemCtx, endpoint: str, delivery_id: str, job_id: str, result: Document) -> None:
-        """A job has ended: one that failed for good, or was cancelled, leaves its delivery dead."""
-        transaction = ctx.transaction
-        row = self._rows.find(transaction, endpoint, delivery_id)
-        if row is not None and row["state"] == "pending" and row["jobId"] == job_id:
-            self._rows.finish(transaction, row, "dead", error=result.get("error", "cancelled"))
-
-    def _call_of(
-        self, transaction: Transaction, path: str, delivery_id: str
-    ) -> tuple[Document | None, Any, Document]:
-        """The row of a pending delivery, its handler and the arguments; no row where it is finished."""
-        row = self._rows.find(transaction, path, delivery_id)
-        endpoint = self._endpoints.get(path)
-        if row is None or row["state"] != "pending":
-            return None, None, {}
+    def _call_of(self, row: Document, transaction: Transaction | None = None) -> tuple[Any, Document]:
+        """The handler of a delivery, and its arguments."""
+        endpoint = self._endpoints.get(row["endpoint"])
         if endpoint is None or endpoint.handler is None:
-            raise ConfigurationError(f"there is no webhook handler at {path} any more")
-        body = self._rows.body(transaction, row) or b""
-        delivery = Delivery(endpoint.provider.scheme, body, row["headers"], 0, row["timestamp"])
+            raise ConfigurationError(f"there is no webhook handler at {row['endpoint']} any more")
+        delivery = self._rows.take_fresh(row["_id"])
+        if delivery is None:
+            body = self._body(row, transaction) or b""
+            delivery = Delivery(endpoint.provider.scheme, body, row["headers"], 0, row["timestamp"])
         event = {
             "id": row["deliveryId"],
             "provider": row["provider"],
-            "endpoint": path,
+            "endpoint": row["endpoint"],
             "event_type": row["eventType"],
             "timestamp": row["timestamp"],
             "received_at": row["_creationTime"],
-            "headers": row["headers"],
-            "body": body,
+            "headers": dict(row["headers"]),
+            "body": delivery.body,
             "payload": delivery.payload,
         }
-        return row, endpoint.handler, {"delivery": event}
+        return endpoint.handler, {"delivery": event}
+
+    def _body(self, row: Document, transaction: Transaction | None) -> bytes | None:
+        if transaction is not None:
+            return self._rows.body(transaction, row)
+        return self._database.read(lambda transaction: self._rows.body(transaction, row))
 
     # ------------------------------------------------------------ for the command line
 
     def list(self, ctx: SystemCtx, state: str | None = None, limit: float = 50) -> list[Document]:
         """The newest deliveries (of one state), or with state "refused" the newest refusals."""
-        transaction = ctx.transaction
-        rows = islice(self._rows.newest(transaction, state), int(limit))
-        return [self._with_job(transaction, row) for row in rows]
+        return [seen(row) for row in self._rows.newest(ctx.transaction, state, int(limit))]
 
     def page(
         self,
@@ -125,25 +105,24 @@ class WebhookFunctions:
         cursor: str | None = None,
     ) -> Document:
         """A page of what `list` lists: `page`, `isDone` and `continueCursor`."""
-        transaction = ctx.transaction
         asked = {"endpoint": endpoint, "eventType": event_type}
         wanted = {name: value for name, value in asked.items() if value is not None}
-        found = self._rows.page(transaction, state, wanted, int(limit), cursor)
-        return {**found, "page": [self._with_job(transaction, row) for row in found["page"]]}
+        found = self._rows.page(ctx.transaction, state, wanted, int(limit), cursor)
+        return {**found, "page": [seen(row) for row in found["page"]]}
 
     def find(self, ctx: SystemCtx, endpoint: str, delivery_id: str) -> Document | None:
         """The delivery with the provider's id, or None."""
-        return self._rows.find(ctx.transaction, endpoint, delivery_id)
+        row = self._rows.find(ctx.transaction, endpoint, delivery_id)
+        return None if row is None else seen(row)
 
     def endpoints(self, ctx: SystemCtx) -> Sequence[Document]:
         """Every endpoint: `path`, `provider`, `isReady` (its secret is set), `lastSuccess` (milliseconds, of
         the newest `_LOOKED_AT` that are done; else None), and `refused` in 24 hours, at most `_COUNTED`.
         """
         transaction = ctx.transaction
-        done = list(islice(self._rows.newest(transaction, "done"), _LOOKED_AT))
         last: dict[str, float] = {}
-        for row in done:
-            last[row["endpoint"]] = max(row["completedAt"], last.get(row["endpoint"], 0.0))
+        for row in self._rows.newest(transaction, "done", _LOOKED_AT):
+            last[row["endpoint"]] = max(row["completedTime"], last.get(row["endpoint"], 0.0))
         since_ms = self._rows.now_ms() - _DAY_MS
         return [
             {
@@ -158,17 +137,8 @@ class WebhookFunctions:
 
     def show(self, ctx: SystemCtx, id: str) -> Document:
         """A delivery or a refusal with its body, if that was kept."""
-        transaction = ctx.transaction
-        row = self._rows.get(transaction, id)
-        return {**self._with_job(transaction, row), "body": self._rows.body(transaction, row)}
-
-    def _with_job(self, transaction: Transaction, row: Document) -> Document:
-        job = transaction.system.get(row["jobId"]) if "jobId" in row else None
-        if job is None:
-            return row
-        error = job.get("lastError") if row["state"] == "pending" else row["error"]
-        more = {"failures": job["failures"]} if "failures" in job else {}
-        return {**row, **more, "attempts": job["attempts"], "error": error}
+        row = self._rows.get(ctx.transaction, id)
+        return {**seen(row), "body": self._rows.body(ctx.transaction, row)}
 
     def replay(self, ctx: SystemCtx, id: str) -> bool:
         """Run the handler again; false for a refusal, or where the route or its handler are gone."""
@@ -184,16 +154,16 @@ class WebhookFunctions:
         before = self._rows.now_ms() if before is None else before
         handled = {path for path, endpoint in self._endpoints.items() if endpoint.handler}
         rows = self._rows.dead(
-            ctx.transaction, lambda row: row["completedAt"] <= before and row["endpoint"] in handled
+            ctx.transaction, lambda row: row["completedTime"] <= before and row["endpoint"] in handled
         )
         return {"retried": sum(self._again(ctx.transaction, row) for row in rows), "before": before}
 
     def _again(self, transaction: Transaction, row: Document) -> bool:
         endpoint = self._endpoints.get(row["endpoint"])
-        run = endpoint.job_for(row["deliveryId"]) if endpoint and "deliveryId" in row else None
-        if run is not None:
-            self._rows.replay(transaction, row, run)
-        return run is not None
+        if endpoint is None or endpoint.handler is None or "deliveryId" not in row:
+            return False
+        self._rows.replay(transaction, row, endpoint.handler.kind)
+        return True
 
     def prune(self, ctx: SystemCtx) -> int:
         """Remove some of the deliveries whose retention is over; returns how many."""

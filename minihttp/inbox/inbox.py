@@ -76,4 +76,4 @@ class Inbox:
                     log.log(level, "webhook %s: the environment variable %s is not set", path, name)
         if self.endpoints:
             WebhookFunctions(database, runner, rows, self.endpoints).register()
-            jobs.expired.append(rows.expired)
+            jobs.store.add_table(rows)

@@ -18,6 +18,7 @@ from ..errors import HTTPError, StorageUnavailableError, WebhookError
 from ..http.body import open_body
 from ..http.deferred import Deferred
 from ..http.response import Response
+from .deliveries import FULL_JITTER
 from .endpoint import EndpointOptions
 
 if TYPE_CHECKING:
@@ -117,8 +118,7 @@ class Endpoint(EndpointOptions):
 
     def _storing(self, delivery: Delivery, request_id: str) -> Callable[[Transaction], Document]:
         body_hash = hashlib.sha256(delivery.body).hexdigest()
-        known_id = self.provider.delivery_id(delivery)
-        delivery_id = known_id or f"none:{secrets.token_hex(16)}"
+        delivery_id = self.provider.delivery_id(delivery) or f"none:{secrets.token_hex(16)}"
         names = list(self.secrets)
         row = {
             "endpoint": self.path,
@@ -132,21 +132,20 @@ class Endpoint(EndpointOptions):
             "bodyBytes": len(delivery.body),
             "retentionSeconds": self.retention_seconds,
         }
-        lane = self.ordering_key(delivery)
-        if lane is not None:
-            row["lane"] = lane
-        run = self.job_for(delivery_id)
-        if run is not None:
-            run["requestId"] = request_id
-        add = self._rows.insert(row, delivery.body, run)
+        order_key = self.ordering_key(delivery)
+        if order_key is not None:
+            row["orderKey"] = order_key
+        if self.retry is not FULL_JITTER:
+            row["retry"] = self.retry.document
+        row["requestId"] = request_id
+        add = self._rows.insert(row, delivery, self.pool)
 
         def store(transaction: Transaction) -> Document:
-            old = self._rows.find(transaction, self.path, delivery_id) if known_id else None
-            if old is not None:
-                self._rows.record_duplicate(transaction, old, body_hash, run)
-                return {"ok": True, "duplicate": True}
-            add(transaction)
-            return {"ok": True}
+            known = add(transaction)
+            if known is None:
+                return {"ok": True}
+            self._rows.record_duplicate(transaction, known, body_hash, self.pool)
+            return {"ok": True, "duplicate": True}
 
         return store
 

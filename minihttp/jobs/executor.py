@@ -93,7 +93,7 @@ class Executor:
             row = self._store.due(transaction, job_id, self.owner)
             if row is None:
                 return False
-            name, (args,) = row["name"], row["args"]
+            name, args = self._store.call_of(row)
             call = CallInfo(job_id=job_id)
             value = self._runner.run_in(transaction, name, args, call=call, nested=False, sized=True)
             self._store.finish(transaction, row, "success", returnValue=value)
@@ -124,8 +124,8 @@ class Executor:
             if row is None:
                 return False
             try:
-                call = CallInfo(job_id=job_id)
-                value = self._runner.run(row["name"], row["args"][0], call=call, sized=True)
+                name, args = self._store.call_of(row)
+                value = self._runner.run(name, args, call=CallInfo(job_id=job_id), sized=True)
             except BaseException as error:
                 self._persist(self._failing(job_id, "inProgress", error))
                 if _is_ctrl_c(error):
@@ -188,7 +188,7 @@ class Executor:
         """Let the job wait for its next attempt, or end it."""
         attempts = row["attempts"] + (row["state"]["kind"] == "pending")
         asked = error if isinstance(error, RetryLater) else None
-        policy = RetryPolicy(**row["retry"]) if "retry" in row else RetryPolicy() if asked else None
+        policy = self._store.table_of(row).retry_of(row) or (RetryPolicy() if asked else None)
         if policy is None or attempts >= policy.max_attempts or isinstance(error, Drop):
             self._store.finish(transaction, row, "failed", error=text)
             outcome = "failed"
@@ -199,7 +199,8 @@ class Executor:
             changes = {"attempts": attempts, "lastError": text, "failures": failures}
             self._store.postpone(transaction, row, delay, **changes)
             outcome = f"will be tried again in {delay:.3g} s"
-        transaction.after_commit(lambda: self._log_failure(row["_id"], row["name"], outcome, attempts, text))
+        name, _ = self._store.call_of(row)
+        transaction.after_commit(lambda: self._log_failure(row["_id"], name, outcome, attempts, text))
 
     @cached_property
     def _repeats(self) -> RepeatFilter:
@@ -249,7 +250,7 @@ class Executor:
                 row = transaction.system.get(job_id)
                 if row is not None and row["state"]["kind"] == "pending":
                     self._count_crash(transaction, row, is_alone=len(left_behind) == 1)
-                    suspects.append((job_id, row["name"]))
+                    suspects.append((job_id, self._store.call_of(row)[0]))
 
         if left_behind:
             self._write(write)
@@ -260,7 +261,7 @@ class Executor:
 
     def _count_crash(self, transaction: Transaction, row: Document, *, is_alone: bool) -> None:
         crashes = row.get("crashes", 0) + 1
-        facts = row["_id"], row["name"], crashes
+        facts = row["_id"], self._store.call_of(row)[0], crashes
         if crashes >= _MAX_CRASHES and is_alone:
             error = Interrupted(f"the process ended {crashes} times while this ran")
             self._store.finish(transaction, row | {"crashes": crashes}, "failed", error=describe(error))
@@ -270,7 +271,7 @@ class Executor:
             if row["queue"].startswith(CLAIMED):
                 self._store.release_claim(transaction, row, lane=SUSPECTS, maxParallel=1, **changes)
             else:
-                transaction.system.patch(row["_id"], changes)
+                transaction.system.rewrite(row, changes)
             text = "job %s (%s) ran when the process ended, time %d; it is run alone now"
         transaction.after_commit(lambda: log.error(text, *facts))
 
@@ -278,7 +279,7 @@ class Executor:
         """Let the jobs wait whose process is gone. Each mutation among them may have ended it: they are run
         one at a time in all processes from now on, so that the next crash shows whose it was."""
         for row in self._store.lost_claims(transaction):
-            if self._is_mutation(row["name"]):
+            if self._is_mutation(self._store.call_of(row)[0]):
                 self._count_crash(transaction, row, is_alone=row["lane"] == SUSPECTS)
             else:
                 self._store.release_claim(transaction, row)

@@ -31,7 +31,7 @@ class JobFunctions:
     def list(self, ctx: SystemCtx, state: str | None = None, limit: float = 50) -> list[Document]:
         """Jobs as `JobStore.by_state` orders them, without what may be large: arguments and results."""
         rows = self._store.by_state(ctx.transaction, state, int(limit))
-        return [_small(row) for row in rows]
+        return [self._small(row) for row in rows]
 
     def page(
         self,
@@ -51,11 +51,16 @@ class JobFunctions:
         asked = {"name": name, "requestId": request_id}
         wanted = {field: value for field, value in asked.items() if value is not None}
         found = self._store.page(ctx.transaction, state, wanted, int(limit), cursor)
-        return {**found, "page": [_small(row) for row in found["page"]]}
+        return {**found, "page": [self._small(row) for row in found["page"]]}
+
+    def _small(self, row: Document) -> Document:
+        shown = self._store.table_of(row).shown(row)
+        return {name: shown[name] for name in shown.keys() - _LARGE}
 
     def show(self, ctx: SystemCtx, id: str) -> Document | None:
         """A job, or None when it has been removed."""
-        return self._store.find(ctx.transaction, id)
+        row = self._store.find(ctx.transaction, id)
+        return None if row is None else self._store.table_of(row).shown(row)
 
     def retry(self, ctx: SystemCtx, id: str) -> str:
         """Run a job that has ended once more; returns the id of the new job."""
@@ -69,7 +74,3 @@ class JobFunctions:
 
 
 _LARGE = {"args", "result", "onComplete", "failures"}
-
-
-def _small(row: Document) -> Document:
-    return {name: row[name] for name in row.keys() - _LARGE}

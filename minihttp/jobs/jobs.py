@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from .cron_runs import CronRuns
 from .crons import Crons
 from .executor import Executor
 from .scheduler import Scheduler
-from .store import JOB_TABLES, PENDING, JobStore
+from .store import JOB_TABLES, JobStore
 from .workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -77,14 +77,19 @@ class Jobs:
         self._stopped.set()
         self._pool: WorkerPool | None = None
         self._starting = threading.Lock()
-        self.store = JobStore(database, limits, clock, self._wake)
+        self.store = JobStore(database, limits, clock, self._offer)
         self._notes = CrashNotes(notes_path)
         pause = lambda seconds: self._stopped.wait(seconds)  # noqa: E731
         self._executor = Executor(self.store, runner, pause, self._notes, self._has_claims)
         self._crons = CronRuns(self.store, runner, crons)
         self._next_maintenance = -math.inf
         self._listens = False
-        self.expired = [self.store.expired]  # each finds some rows that are to go
+        self._scheduled_meanwhile: set[str] | None = (
+            None  # during `run_due`: what it leaves for the next call
+        )
+        self.expired: list[Callable[[Transaction], list[Document]]] = [
+            self.store.expired
+        ]  # each finds some rows that are to go
 
     def scheduler(self, transaction: Transaction | None = None, call: CallInfo | None = None) -> Scheduler:
         """What `ctx.scheduler` is: of a mutation with its transaction, of anybody else without."""
@@ -104,23 +109,18 @@ class Jobs:
         while self._clean_up():
             pass
         self._crons.tick()
-        return sum(self._executor.run(job_id, name) for _, job_id, name in sorted(self._due()))
+        count, self._scheduled_meanwhile = 0, set()
+        try:
+            for row in self.store.all_due(self.store.now_ms()):
+                if row["_id"] not in self._scheduled_meanwhile:
+                    count += self._executor.run(row["_id"], self.store.call_of(row)[0])
+        finally:
+            self._scheduled_meanwhile = None
+        return count
 
     def plan_crons(self) -> None:
         """Note when each cron runs next, from now on; a worker does so when it starts."""
         self._crons.tick()
-
-    def _due(self) -> Iterator[tuple[float, str, str]]:
-        """Due time, id and name of all jobs that are due, read in pages: there may be very many."""
-        until_ms = self.store.now_ms()
-        for pool in self._database.read(lambda transaction: list(self.store.pools(transaction))):
-            cursor: str | None = None
-            while True:
-                page = self._database.read(partial(self.store.due_page, PENDING + pool, until_ms, cursor))
-                yield from ((row["dueTime"], row["_id"], row["name"]) for row in page["page"])
-                if page["isDone"]:
-                    break
-                cursor = page["continueCursor"]
 
     def start(self) -> None:
         """Start the worker threads, unless they run or there are to be none; also in a forked child."""
@@ -154,11 +154,14 @@ class Jobs:
             self._notes.close()
         return ended
 
-    def _wake(self, due_ms: float) -> None:
-        pool = self._pool
+    def _offer(self, row: Document) -> None:
+        """A pending job is durable."""
+        pool, meanwhile, is_due = self._pool, self._scheduled_meanwhile, row["dueTime"] <= self.store.now_ms()
+        if meanwhile is not None and is_due:
+            meanwhile.add(row["_id"])
         if pool is not None:
-            pool.wake(due_ms)
-        if not self._alone and due_ms <= self.store.now_ms() and (pool is None or pool.busy()):
+            pool.offer(row)
+        if not self._alone and is_due and (pool is None or pool.busy()):
             self._database.notify()
 
     def _heard(self) -> None:

@@ -174,11 +174,12 @@ class Scheduler:
             row = self._store.find(transaction, job_id)
             if row is None or row["state"]["kind"] not in DONE:
                 raise DocumentError("InvalidState", f"{job_id} is not a job that has ended")
-            if row["name"].startswith("_webhooks:"):
+            name, args = self._store.call_of(row)
+            if name.startswith("_webhooks:"):
                 raise DocumentError("InvalidState", f"{job_id} is of a webhook: `webhooks replay` does that")
             options = {name: row[name] for name in _OPTIONS if name in row}
             again = Scheduler(self._store, self._runner, transaction, self._call, options)
-            return again.run_after(0, row["name"], **row["args"][0])
+            return again.run_after(0, name, **args)
 
         new_id: str = self._write(write)
         return new_id

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from heapq import merge
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from ..data import ids
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DocumentError
 from ..values import show
+from .retry import RetryPolicy
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -49,6 +53,48 @@ _CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it run
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 
 
+class JobTable:
+    """A table whose rows are jobs, and what these have of their own; here, the scheduled functions.
+
+    A row has `state`, `queue`, `dueTime` and `attempts` whatever its table is.
+    """
+
+    name = JOBS
+
+    def call_of(self, row: Document) -> tuple[str, Mapping[str, Any]]:
+        """The name and the arguments of the function that the job runs."""
+        return row["name"], row["args"][0]
+
+    def retry_of(self, row: Document) -> RetryPolicy | None:
+        """How the job is tried again."""
+        return RetryPolicy(**row["retry"]) if "retry" in row else None
+
+    def kept_seconds(self, row: Document) -> float | None:
+        """How long it is kept once it has ended; None for as long as other jobs."""
+        return None
+
+    def ended(self, transaction: Transaction, store: JobStore, row: Document, outcome: Document) -> None:
+        """What else is written when a job has ended.
+
+        Args:
+            row: as it was before.
+            outcome: `kind`, and `returnValue` or `error`.
+        """
+        callback = row.get("onComplete")
+        if callback is not None:
+            args = {**callback["args"], "job_id": row["_id"], "result": outcome}
+            new = new_row(callback["name"], args, "mutation", store.now_ms(), completes=row["_id"])
+            store.add(transaction, new)
+
+    def shown(self, row: Document) -> Document:
+        """The row as people see it who look at jobs."""
+        return row
+
+    def parts(self, row: Document) -> list[str]:
+        """The ids of what is removed with it."""
+        return []
+
+
 def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **options: Any) -> Document:
     """A pending job.
 
@@ -57,14 +103,15 @@ def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **opti
         args: its arguments.
         due_ms: when it is to run, in milliseconds since the epoch.
         options: `lane` (instead of the kind: "pool:" and the name of a pool) and `maxParallel` of it,
-            `retry` (a policy), `onComplete` (name and args; `unless` lists ends that it is not for),
-            `completes` (the job whose `onComplete` this is), `requestId` (of the request that schedules it).
+            `retry` (a policy), `onComplete` (name and args), `completes` (the job whose `onComplete` this
+            is), `requestId` (of the request that schedules it).
     """
     row = {"name": name, "args": [args], "scheduledTime": due_ms, "attempts": 0}
-    return row | _pending(options.get("lane", kind), due_ms) | options
+    return row | pending(options.get("lane", kind), due_ms) | options
 
 
-def _pending(pool: str, due_ms: float) -> Document:
+def pending(pool: str, due_ms: float) -> Document:
+    """The fields of a job that waits for its time, in a pool."""
     return {"state": {"kind": "pending"}, "queue": PENDING + pool, "dueTime": due_ms}
 
 
@@ -73,20 +120,65 @@ def _pool_of(row: Document) -> str:
     return queue.removeprefix(PENDING) if queue.startswith(PENDING) else str(row["lane"])
 
 
-class JobStore:
-    """Reads and writes the rows of jobs.
+def page_of(
+    transaction: Transaction, queries: list[Any], wanted: Mapping[str, str], limit: int, cursor: str | None
+) -> dict[str, Any]:
+    """A page of what several queries find one after the other.
 
     Args:
-        wake: called after the commit of each new pending job with its due time in milliseconds.
+        wanted: what fields must be; a page ends after so many rows were read, fitting or not.
+
+    Raises:
+        DocumentError: for what is no cursor of a page before.
+    """
+    number, _, inner = (cursor or "0.").partition(".")
+    if not (number.isdecimal() and int(number) < len(queries)):
+        raise DocumentError("InvalidCursor", f"{show(cursor)} is not the cursor of a page").refusing(cursor)
+    for n, query in enumerate(queries[int(number) :], int(number)):
+        for name, value in wanted.items():
+            query = query.filter(lambda q, name=name, value=value: q.eq(q.field(name), value))
+        transaction.paginated = False  # a function reads one page; here they are one
+        asked = {"numItems": limit, "cursor": inner or None, "maximumRowsRead": _READ_FOR_A_PAGE}
+        page: dict[str, Any] = query.paginate(asked)
+        is_last, inner = n == len(queries) - 1, ""
+        if page["page"] or not page["isDone"] or is_last:
+            break
+    following = f"{n + 1}." if page["isDone"] and not is_last else f"{n}.{page['continueCursor']}"
+    return {**page, "isDone": page["isDone"] and is_last, "continueCursor": following}
+
+
+class JobStore:
+    """Reads and writes the rows of jobs, of every table that has some.
+
+    Args:
+        offer: called after the commit of each pending job with its row.
     """
 
     def __init__(
-        self, database: Database, limits: Limits, clock: Callable[[], float], wake: Callable[[float], None]
+        self,
+        database: Database,
+        limits: Limits,
+        clock: Callable[[], float],
+        offer: Callable[[Document], None],
     ) -> None:
         self.database = database
         self.limits = limits
         self._clock = clock
-        self._wake = wake
+        self._offer = offer
+        self._tables: dict[str, JobTable] = {}
+        self.add_table(JobTable())
+
+    def add_table(self, table: JobTable) -> None:
+        """From now on the rows of this table are jobs, too."""
+        self._tables[ids.table_tag(table.name)] = table
+
+    def table_of(self, row: Document) -> JobTable:
+        """The table of a row."""
+        return self._tables[row["_id"][: ids.TAG_LENGTH]]
+
+    def call_of(self, row: Document) -> tuple[str, Mapping[str, Any]]:
+        """The name and the arguments of the function that a job runs."""
+        return self.table_of(row).call_of(row)
 
     def now_ms(self) -> float:
         return self._clock() * 1000
@@ -96,8 +188,12 @@ class JobStore:
     def add(self, transaction: Transaction, row: Document, prepared: PreparedDocument | None = None) -> str:
         """Write a new job, perhaps one prepared before, and return its id."""
         job_id: str = transaction.system.add(prepared or self.prepare(row))
-        transaction.after_commit(lambda: self._wake(row["dueTime"]))
+        self.announce(transaction, {**row, "_id": job_id})
         return job_id
+
+    def announce(self, transaction: Transaction, row: Document) -> None:
+        """Tell the workers of a pending job, once it is durable."""
+        transaction.after_commit(lambda: self._offer(row))
 
     def prepare(self, row: Document) -> PreparedDocument:
         """A new job, ready to be added."""
@@ -112,48 +208,55 @@ class JobStore:
             "attempts": row["attempts"] + 1,
             "lane": _pool_of(row),
         }
-        transaction.system.patch(row["_id"], changes)
+        transaction.system.rewrite(row, changes)
 
     def renew(self, transaction: Transaction, row: Document) -> None:
         """Begin the lease of a running job again."""
-        transaction.system.patch(row["_id"], {"dueTime": self._lease_end_ms()})
+        transaction.system.rewrite(row, {"dueTime": self._lease_end_ms()})
 
     def postpone(self, transaction: Transaction, row: Document, delay_seconds: float, **changes: Any) -> None:
         """Let a job wait for its next attempt."""
         due_ms = self.now_ms() + delay_seconds * 1000
-        transaction.system.patch(row["_id"], {**_pending(_pool_of(row), due_ms), **changes})
-        transaction.after_commit(lambda: self._wake(due_ms))
+        waiting = transaction.system.rewrite(row, {**pending(_pool_of(row), due_ms), **changes})
+        self.announce(transaction, waiting)
 
     def finish(self, transaction: Transaction, row: Document, kind: str, **outcome: Any) -> None:
-        """Bring a job to its end, and schedule its `on_complete` in the same transaction.
+        """Bring a job to its end, and do in the same transaction what its end asks for.
 
         Args:
             kind: "success", "failed" or "canceled".
             outcome: `returnValue` of a success, `error` of a failure.
         """
-        now = self.now_ms()
+        now, table = self.now_ms(), self.table_of(row)
+        kept_seconds = table.kept_seconds(row)
+        kept_seconds = self.limits.job_result_seconds if kept_seconds is None else kept_seconds
         changes = {
             "state": {"kind": kind} | ({"error": outcome["error"]} if "error" in outcome else {}),
             "queue": kind,
-            "dueTime": now + self.limits.job_result_seconds * 1000,
+            "dueTime": now + kept_seconds * 1000,
             "completedTime": now,
             "attempts": row["attempts"] + (row["state"]["kind"] == "pending" and kind != "canceled"),
         }
         if outcome.get("returnValue") is not None:
             changes["result"] = outcome["returnValue"]
-        transaction.system.patch(row["_id"], changes)
-        callback = row.get("onComplete")
-        if callback is not None and kind not in callback.get("unless", ()):
-            args = {**callback["args"], "job_id": row["_id"], "result": {"kind": kind, **outcome}}
-            self.add(transaction, new_row(callback["name"], args, "mutation", now, completes=row["_id"]))
+        transaction.system.rewrite(row, changes)
+        table.ended(transaction, self, row, {"kind": kind, **outcome})
 
     def _lease_end_ms(self) -> float:
         return self.now_ms() + self.limits.job_lease_seconds * 1000
 
-    def expired(self, transaction: Transaction) -> list[Document]:
-        """Some of the ended jobs whose time to be kept is over."""
-        now = self.now_ms()
-        return [row for kind in DONE for row in self.due_jobs(transaction, kind, _PRUNED_AT_ONCE, now)]
+    def expired(self, transaction: Transaction, table: JobTable | None = None) -> list[Document]:
+        """Some of the ended jobs (of one table) whose time to be kept is over, each behind its parts."""
+        now, tables = self.now_ms(), [table] if table else list(self._tables.values())
+        rows = [
+            row
+            for t in tables
+            for kind in DONE
+            for row in self._rows(transaction, t, kind, _PRUNED_AT_ONCE, now)
+        ]
+        return [
+            gone for row in rows for gone in (*({"_id": id} for id in self.table_of(row).parts(row)), row)
+        ]
 
     # ------------------------------------------------------------ looking
 
@@ -163,7 +266,7 @@ class JobStore:
         Raises:
             DocumentError: for what is no id of a job.
         """
-        if transaction.system.normalize_id(JOBS, job_id) is None:
+        if not (ids.is_id(job_id) and job_id[: ids.TAG_LENGTH] in self._tables):
             message = f"{show(job_id)} is not the id of a scheduled function"
             raise DocumentError("InvalidTable", message).refusing(job_id)
         row: Document | None = transaction.system.get(job_id)
@@ -212,7 +315,7 @@ class JobStore:
 
     def _take(self, transaction: Transaction, row: Document, owner: str) -> None:
         changes = {"queue": CLAIMED + owner, "dueTime": self._claim_end_ms(), "lane": _pool_of(row)}
-        transaction.system.patch(row["_id"], {**changes, "claimedDue": row["dueTime"]})
+        transaction.system.rewrite(row, {**changes, "claimedDue": row["dueTime"]})
 
     def _in_flight(self, transaction: Transaction, pool: str) -> int:
         """How many jobs of a pool are claimed or run, in all processes.
@@ -227,7 +330,7 @@ class JobStore:
     def renew_claims(self, transaction: Transaction, owner: str) -> None:
         """Begin the leases of all claims of a process again."""
         for row in self.due_jobs(transaction, CLAIMED + owner):
-            transaction.system.patch(row["_id"], {"dueTime": self._claim_end_ms()})
+            transaction.system.rewrite(row, {"dueTime": self._claim_end_ms()})
 
     def release_claims(self, transaction: Transaction, owner: str) -> None:
         """Let the jobs wait that a process had claimed and does not run."""
@@ -237,7 +340,7 @@ class JobStore:
     def release_claim(self, transaction: Transaction, row: Document, **changes: Any) -> None:
         """Let a claimed job wait for another process."""
         pool = str(changes.get("lane", row["lane"]))
-        transaction.system.patch(row["_id"], {**_pending(pool, row["claimedDue"]), **changes})
+        transaction.system.rewrite(row, {**pending(pool, row["claimedDue"]), **changes})
 
     def lost_claims(self, transaction: Transaction) -> list[Document]:
         """Some of the claimed jobs whose lease has ended: their process is gone."""
@@ -272,28 +375,40 @@ class JobStore:
             return False
         return self.database.write(take)
 
-    def due_page(
-        self, queue: str, until_ms: float, cursor: str | None, transaction: Transaction
-    ) -> dict[str, Any]:
-        """A page of the rows of a queue in due order, up to a due time."""
-        query = transaction.system.query(JOBS).with_index(
-            "by_queue", lambda q: q.eq("queue", queue).lte("dueTime", until_ms)
-        )
-        page: dict[str, Any] = query.paginate(num_items=DUE_PAGE, cursor=cursor)
-        return page
-
     def due_jobs(
         self, transaction: Transaction, queue: str, limit: int | None = None, until_ms: float | None = None
     ) -> list[Document]:
         """The rows of a queue in due order, at most `limit`, up to a due time."""
+        found = [self._rows(transaction, table, queue, limit, until_ms) for table in self._tables.values()]
+        if len(found) == 1:
+            return found[0]
+        return sorted(chain(*found), key=lambda row: (row["dueTime"], row["_creationTime"]))[:limit]
 
+    def _rows(
+        self,
+        transaction: Transaction,
+        table: JobTable,
+        queue: str,
+        limit: int | None = None,
+        until_ms: float | None = None,
+    ) -> list[Document]:
         def wanted(q: Any) -> Any:
             rows = q.eq("queue", queue)
             return rows if until_ms is None else rows.lte("dueTime", until_ms)
 
-        query = transaction.system.query(JOBS).with_index("by_queue", wanted)
+        query = transaction.system.query(table.name).with_index("by_queue", wanted)
         found: list[Document] = query.collect() if limit is None else query.take(limit)
         return found
+
+    def due_page(
+        self, table: JobTable, queue: str, until_ms: float, cursor: str | None, transaction: Transaction
+    ) -> dict[str, Any]:
+        """A page of the rows of a queue of one table in due order, up to a due time."""
+        query = transaction.system.query(table.name).with_index(
+            "by_queue", lambda q: q.eq("queue", queue).lte("dueTime", until_ms)
+        )
+        page: dict[str, Any] = query.paginate(num_items=DUE_PAGE, cursor=cursor)
+        return page
 
     def by_state(self, transaction: Transaction, state: str | None, limit: int) -> list[Document]:
         """At most `limit` jobs: the pending ones in due order, others the latest first.
@@ -305,11 +420,15 @@ class JobStore:
             queues = chain(self._queues(transaction, PENDING), self._queues(transaction, CLAIMED))
             waiting = [self.due_jobs(transaction, queue, limit) for queue in queues]
             return sorted(chain(*waiting), key=lambda row: row["dueTime"])[:limit]
-        jobs = transaction.system.query(JOBS)
-        if state is not None:
-            jobs = jobs.with_index("by_queue", lambda q: q.eq("queue", state))
-        found: list[Document] = jobs.order("desc").take(limit)
-        return found
+        found: list[Document] = []
+        for table in self._tables.values():
+            jobs = transaction.system.query(table.name)
+            if state is not None:
+                jobs = jobs.with_index("by_queue", lambda q: q.eq("queue", state))
+            found += jobs.order("desc").take(limit)
+        if len(self._tables) > 1:
+            found.sort(key=lambda row: row["_creationTime" if state is None else "dueTime"], reverse=True)
+        return found[:limit]
 
     def page(
         self,
@@ -324,15 +443,17 @@ class JobStore:
         Args:
             wanted: what fields must be; a page then ends after so many rows were read, fitting or not.
         """
-        query = transaction.system.query(JOBS)
-        if state == "pending":
-            query = query.with_index("by_queue", lambda q: q.gte("queue", PENDING).lt("queue", _PENDING_END))
-        elif state is not None:
-            query = query.with_index("by_queue", lambda q: q.eq("queue", state))
-        for name, value in wanted.items():
-            query = query.filter(lambda q, name=name, value=value: q.eq(q.field(name), value))
-        asked = {"numItems": limit, "cursor": cursor, "maximumRowsRead": _READ_FOR_A_PAGE}
-        page: dict[str, Any] = query.order("asc" if state == "pending" else "desc").paginate(asked)
+        queries = []
+        for table in self._tables.values():
+            query = transaction.system.query(table.name)
+            if state == "pending":
+                query = query.with_index(
+                    "by_queue", lambda q: q.gte("queue", PENDING).lt("queue", _PENDING_END)
+                )
+            elif state is not None:
+                query = query.with_index("by_queue", lambda q: q.eq("queue", state))
+            queries.append(query.order("asc" if state == "pending" else "desc"))
+        page = page_of(transaction, queries, wanted, limit, cursor)
         if state == "pending" and cursor is None:
             claimed = chain(
                 *(self.due_jobs(transaction, q, limit) for q in self._queues(transaction, CLAIMED))
@@ -352,14 +473,40 @@ class JobStore:
         return (queue.removeprefix(PENDING) for queue in self._queues(transaction, PENDING))
 
     def _queues(self, transaction: Transaction, prefix: str) -> Iterator[str]:
+        found = (self._queues_of(transaction, table.name, prefix) for table in self._tables.values())
+        return iter(dict.fromkeys(chain(*found)))
+
+    @staticmethod
+    def _queues_of(transaction: Transaction, table: str, prefix: str) -> Iterator[str]:
         last, end = prefix, prefix[:-1] + ";"  # which follows ":"
         while True:
 
             def following(q: Any, last: str = last) -> Any:
                 return q.gt("queue", last).lt("queue", end)
 
-            row = transaction.system.query(JOBS).with_index("by_queue", following).first()
+            row = transaction.system.query(table).with_index("by_queue", following).first()
             if row is None:
                 return
             last = row["queue"]
             yield last
+
+    def all_due(self, until_ms: float) -> Iterator[Document]:
+        """The rows of all jobs that are due, in due order.
+
+        Pages are read while it goes on, since there may be very many: what is scheduled meanwhile may be
+        among them.
+        """
+        pools = self.database.read(lambda transaction: list(self.pools(transaction)))
+        every = [
+            self._pages(table, PENDING + pool, until_ms) for table in self._tables.values() for pool in pools
+        ]
+        return merge(*every, key=lambda row: (row["dueTime"], row["_creationTime"]))
+
+    def _pages(self, table: JobTable, queue: str, until_ms: float) -> Iterator[Document]:
+        cursor: str | None = None
+        while True:
+            page = self.database.read(partial(self.due_page, table, queue, until_ms, cursor))
+            yield from page["page"]
+            if page["isDone"]:
+                return
+            cursor = page["continueCursor"]

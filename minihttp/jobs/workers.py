@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import StorageUnavailableError
-from .store import SUSPECTS, JobStore
+from .store import PENDING, SUSPECTS, JobStore
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -84,6 +84,7 @@ class WorkerPool:
         self._known: set[str] = set()
         self._news = threading.Event()
         self._next_look_ms = math.inf
+        self._has_looked = False
         names = ["minihttp-jobs", *(f"minihttp-job-{n}" for n in range(1, workers + 1))]
         targets = [self._look_out, *[self._work] * workers]
         self._threads = [
@@ -103,6 +104,21 @@ class WorkerPool:
         """Look again, if a job with this due time could matter before the next look."""
         if due_ms <= self._next_look_ms and not self._news.is_set():
             self._news.set()
+
+    def offer(self, row: Document) -> None:
+        """A job has become pending: it goes to the workers at once where none that is due earlier may be left
+        in the store.
+        """
+        if self._owner is None and self._has_looked and row["dueTime"] <= self._store.now_ms():
+            name = row["queue"].removeprefix(PENDING)
+            with self._changed:
+                pool = self._pools.setdefault(name, _Pool())
+                if pool.more or len(pool.waiting) >= _READ_AHEAD:
+                    pool.more = True
+                elif row["_id"] not in self._known:
+                    self._enter(pool, [row])
+                    return
+        self.wake(row["dueTime"])
 
     def busy(self) -> bool:
         """Whether as many jobs are known here as there are workers."""
@@ -130,6 +146,7 @@ class WorkerPool:
             self._news.clear()
             self._next_look_ms = math.inf  # while it looks, any new job is news
             next_ms = min(_guarded(self._maintain), _guarded(self._fill))
+            self._has_looked = True
             self._next_look_ms = next_ms
             until_next = (next_ms - self._store.now_ms()) / 1000
             self._news.wait(max(0.0, min(until_next, _LOOK_SECONDS)))
@@ -196,16 +213,16 @@ class WorkerPool:
         failures = 0
         while (taken := self._take()) is not None:
             pool, row = taken
-            ran = False
+            name, ran = self._store.call_of(row)[0], False
             try:
-                ran = self._run(row["_id"], row["name"])
+                ran = self._run(row["_id"], name)
                 failures = 0
             except StorageUnavailableError as error:
                 failures += 1
-                log.warning("jobs: %s has to wait, the database does not answer: %s", row["name"], error)
+                log.warning("jobs: %s has to wait, the database does not answer: %s", name, error)
             except BaseException:  # the last resort: a thread that dies would take all later jobs with it
                 failures += 1
-                log.exception("jobs: running %s failed", row["name"])
+                log.exception("jobs: running %s failed", name)
             self._give_back(pool, row, ran)
             if failures:
                 self._stopped.wait(min(_MAX_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10)))

@@ -567,25 +567,23 @@ class TestHandling:
         with pytest.raises(DocumentError, match="`webhooks replay` does that"):
             shop.app.jobs.scheduler().retry(row["jobId"])
 
-    def test_an_action_whose_process_died_after_its_end_is_not_run_again(self, tmp_path: Path) -> None:
+    def test_an_action_whose_process_died_is_run_again(self, tmp_path: Path) -> None:
         shop = Shop(str(tmp_path))
         shop.webhook(stripe, shop.act)
         shop.stripe()
-
-        def die(ctx: Any, delivery: Any) -> None:
-            shop.app.run_query("_webhooks:list")  # the world outside still answers
-
-        shop.on_event = die
-        shop.run()
         [row] = shop.list()
-        job = shop.app.database.read(lambda transaction: transaction.system.get(row["jobId"]))
+        store = shop.app.jobs.store
 
-        def undo(transaction: Any) -> None:  # as the store is when the power fails between the two commits
-            changes = {"state": {"kind": "pending"}, "queue": "pending:action", "dueTime": 0}
-            transaction.system.patch(job["_id"], changes)
+        def claim(transaction: Any) -> None:  # as the store is when the process dies while the action runs
+            store.claim(transaction, transaction.system.get(row["_id"]), "a process that died")
 
-        shop.app.database.write(undo)
-        assert shop.run() == 1
+        shop.app.database.write(claim)
+        assert shop.states() == ["pending"]
+        shop.close()
+        assert shop.run() == 0 and shop.states() == ["pending"]
+        assert "the process ended" in shop.list()[0]["error"]
+        shop.clock.advance(seconds=60)
+        shop.run()
         assert shop.seen == ["evt_1"] and shop.states() == ["done"]
         shop.close()
 
