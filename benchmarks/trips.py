@@ -118,8 +118,8 @@ def main() -> None:
             app.jobs.run_due()
             deliver(2)
             deliver(3)
-            rows = app.database.read(lambda t: t.system.query("_scheduled_functions").collect())
-            jobs = [(row["_id"], row["name"]) for row in rows if row["state"]["kind"] == "pending"]
+            store = app.jobs.store
+            jobs = [(row["_id"], store.call_of(row)[0]) for row in store.all_due(store.now_ms())]
             measured("its job", lambda n: app.jobs._executor.run(*jobs[n]))
             measured("take(30)", lambda n: app.run_query(newest))
             url = app.files.outside("").generate_upload_url()

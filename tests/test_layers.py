@@ -40,7 +40,7 @@ EDGES = {
     "rate_limit": "errors data functions",
     "jobs": "errors tracebacks limits values data functions",
     "snapshot": "errors values data files",
-    "inbox": "errors limits http webhooks data functions jobs",
+    "inbox": "errors limits values http webhooks data functions jobs",
     "app": "errors tracebacks limits logs watchdog values http data "
     "files auth functions key_store rate_limit jobs snapshot inbox",
     "testing": "app",

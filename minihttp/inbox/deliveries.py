@@ -66,7 +66,8 @@ def body_id(endpoint: str, delivery_id: str) -> str:
     return ids.derived(BODIES, 0, f"{endpoint}\0{delivery_id}".encode("utf-8", "backslashreplace"))
 
 
-def _lane_id(order_key: str) -> str:
+def lane_id(order_key: str) -> str:
+    """The id of the row that says that a lane is taken."""
     return ids.derived(LANES, 0, order_key.encode("utf-8", "backslashreplace"))
 
 
@@ -106,7 +107,7 @@ class Deliveries(JobTable):
             return
         following = self._queue(transaction, BEHIND + row["orderKey"]).first()
         if following is None:
-            transaction.system.delete(_lane_id(row["orderKey"]))
+            transaction.system.delete(lane_id(row["orderKey"]))
         else:
             due = pending(following["lane"], self.now_ms())
             self._store.announce(transaction, transaction.system.rewrite(following, due))
@@ -208,7 +209,7 @@ class Deliveries(JobTable):
         begun = pending(pool, self.now_ms())
         if "orderKey" in row:
             lane = self._store.database.prepare(
-                LANES, {"orderKey": row["orderKey"]}, _lane_id(row["orderKey"])
+                LANES, {"orderKey": row["orderKey"]}, lane_id(row["orderKey"])
             )
             if not transaction.system.add_new(lane):
                 return {**begun, "queue": BEHIND + row["orderKey"], "lane": pool}

@@ -16,6 +16,7 @@ from .deliveries import INBOX_TABLES, Deliveries
 from .endpoint import check_options
 from .functions import WebhookFunctions
 from .receive import Endpoint
+from .upgrade import upgrade
 
 if TYPE_CHECKING:
     from ..data.database import Database
@@ -77,3 +78,4 @@ class Inbox:
         if self.endpoints:
             WebhookFunctions(database, runner, rows, self.endpoints).register()
             jobs.store.add_table(rows)
+            upgrade(jobs.store)
