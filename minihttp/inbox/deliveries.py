@@ -63,7 +63,11 @@ _QUEUES: dict[str, list[tuple[str, str]]] = {  # bounds of the queues of a state
 
 def body_id(endpoint: str, delivery_id: str) -> str:
     """The id of a delivery's body."""
-    return ids.derived(BODIES, 0, f"{endpoint}\0{delivery_id}".encode("utf-8", "backslashreplace"))
+    return ids.derived(BODIES, 0, _source(endpoint, delivery_id))
+
+
+def _source(endpoint: str, delivery_id: str) -> bytes:
+    return f"{endpoint}\0{delivery_id}".encode("utf-8", "backslashreplace")
 
 
 def lane_id(order_key: str) -> str:
@@ -126,7 +130,7 @@ class Deliveries(JobTable):
     # ------------------------------------------------------------ states
 
     def insert(
-        self, row: Document, delivery: Delivery, pool: str | None
+        self, row: Document, delivery: Delivery, pool: str | None, now_ms: float
     ) -> Callable[[Transaction], Document | None]:
         """Make a delivery ready; what is returned stores it in a transaction, or returns the row that is
         there already.
@@ -136,14 +140,12 @@ class Deliveries(JobTable):
                 is to be kept.
             pool: of the job that runs the handler: its kind; None where nothing is to run.
         """
+        kept, source = storable(delivery.body), _source(row["endpoint"], row["deliveryId"])
+        begun = _done(row, now_ms) if pool is None else pending(pool, now_ms)
+        row = {**row, "duplicates": 0, "attempts": 0, **begun}
         prepare, id = self._store.database.prepare, self._store.database.new_id(DELIVERIES)
-        row = {**row, "duplicates": 0, "attempts": 0}
-        known_by = body_id(row["endpoint"], row["deliveryId"])
-        body = prepare(BODIES, {"delivery": id, **storable(delivery.body)}, known_by)
-        if pool is None:
-            row |= self._done(row)
-        elif "orderKey" not in row:
-            row |= pending(pool, self.now_ms())
+        known_by = ids.derived(BODIES, 0, source)
+        body = prepare(BODIES, {"delivery": id, **kept}, known_by)
         ready = None if "orderKey" in row and pool else prepare(DELIVERIES, row, id)
 
         def add(transaction: Transaction) -> Document | None:
@@ -214,11 +216,6 @@ class Deliveries(JobTable):
             if not transaction.system.add_new(lane):
                 return {**begun, "queue": BEHIND + row["orderKey"], "lane": pool}
         return begun
-
-    def _done(self, row: Document) -> Document:
-        now = self.now_ms()
-        until = now + row["retentionSeconds"] * 1000
-        return {"state": {"kind": "success"}, "queue": "success", "dueTime": until, "completedTime": now}
 
     # ------------------------------------------------------------ refusals
 
@@ -322,6 +319,11 @@ class Deliveries(JobTable):
 
     def _queue(self, transaction: Transaction, queue: str) -> Any:
         return transaction.system.query(DELIVERIES).with_index("by_queue", lambda q: q.eq("queue", queue))
+
+
+def _done(row: Document, now_ms: float) -> Document:
+    until_ms = now_ms + row["retentionSeconds"] * 1000
+    return {"state": {"kind": "success"}, "queue": "success", "dueTime": until_ms, "completedTime": now_ms}
 
 
 def seen(row: Document) -> Document:

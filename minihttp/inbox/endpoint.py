@@ -14,6 +14,7 @@ from ..data.validators import Object
 from ..errors import ConfigurationError, did_you_mean
 from ..functions.registry import Function
 from ..http.headers import connection_options
+from ..http.request import Request
 from ..http.response import Response
 from ..jobs.retry import RetryPolicy
 from ..limits import MIB
@@ -103,14 +104,17 @@ class EndpointOptions:
         """The pool of the jobs that run the handler: its kind; None without one."""
         return None if self.handler is None else self.handler.kind
 
-    def acknowledge(self, delivery: Delivery) -> Response | None:
-        """What a delivery is answered once it is stored; None for `{"ok":true}`."""
+    def acknowledge(self, delivery: Delivery, usual: tuple[bytes, str] | None) -> Response | None:
+        """What a delivery is answered once it is stored; None for `{"ok":true}`.
+
+        Args:
+            usual: what the provider wants, where it wants something else.
+        """
         chosen = self.acknowledgement
-        if _is_function(chosen):
-            chosen = chosen(delivery)
         if chosen is not None:
-            return _as_acknowledgement(chosen)
-        usual = self.provider.acknowledgement(delivery)
+            chosen = chosen(delivery) if _is_function(chosen) else chosen
+            if chosen is not None:
+                return _as_acknowledgement(chosen)
         if usual is None:
             return None
         body, media_type = usual
@@ -120,17 +124,22 @@ class EndpointOptions:
             response.headers.set("Content-Type", media_type)
         return response
 
-    def select_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def select_headers(self, request: Request) -> dict[str, str]:
         """The header fields of a request that are verified with or stored, by lower-case name."""
-        names = set(self.provider.wanted_headers)
+        headers, names = request.headers, self.provider.wanted_headers
         if self.keep_all_headers:
-            names.update(filter(_is_storable, map(str.lower, headers)))
-        return {name: value for name in names if (value := headers.get(name))}
+            names = {*names, *filter(_is_storable, map(str.lower, headers))}
+        selected = {}
+        for name in names:
+            if value := headers.get(name):
+                selected[name] = value
+        return selected
 
     def storable_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Of these, the ones that are stored with a delivery."""
         known, kept = self.provider.wanted_headers, self.provider.kept_headers
-        for_one_hop = connection_options(headers.get("connection", ""))
+        connection = headers.get("connection", "")
+        for_one_hop = connection_options(connection) if connection else ()
         return {
             name: value
             for name, value in headers.items()

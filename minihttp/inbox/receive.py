@@ -57,6 +57,8 @@ class Endpoint(EndpointOptions):
     ) -> None:
         super().__init__(webhook.path, webhook.provider, handler, **webhook.options)
         self.secrets = secrets
+        self._keys, self._names = list(secrets.values()), list(secrets)
+        self._signs_url = webhook.provider.signs_url
         self._database = database
         self._rows = rows
         self._clock = clock
@@ -80,24 +82,27 @@ class Endpoint(EndpointOptions):
             )
         if request.method in ("GET", "HEAD"):
             return self._probe(request)
+        headers, now = self.select_headers(request), self._clock()
+        is_signed = self.provider.has_signature(headers)
         sent = open_body(request.environ, self.max_body_bytes)
-        body = b""  # not read, where the head shows that it is refused
-        if self.keep_refused_bodies or self.provider.has_signature(request.headers):
-            body = sent.read()
-        url = request.url if self.provider.signs_url else ""
-        keys = list(self.secrets.values())
-        headers = self.select_headers(request.headers)
+        # not read, where the head shows that it is refused
+        body = sent.read() if is_signed or self.keep_refused_bodies else b""
+        request_id = request.id
+        url = request.url if self._signs_url else ""
         try:
-            delivery = self.provider.verify(body, headers, keys, now=self._clock(), url=url)
+            delivery = self.provider.verify(body, headers, self._keys, now=now, url=url)
         except WebhookError as error:
             error.status = self.refusal_status or error.status
             self._refuse(error, body, headers)
             raise
-        answer = self.provider.handshake(delivery, keys[delivery.secret_index])
+        answer = self.provider.handshake(delivery, self._keys[delivery.secret_index])
         if answer is not None:
             return Response.json(answer)
-        acknowledgement = self.acknowledge(delivery)
-        store = partial(self._database.submit, self._storing(delivery, request.id))
+        usual, known_id = self.provider.acknowledgement(delivery), self.provider.delivery_id(delivery)
+        facts: Document = {"eventType": delivery.event_type, "requestId": request_id}
+        facts["headers"] = self.storable_headers(headers)
+        acknowledgement = self.acknowledge(delivery, usual)
+        store = partial(self._database.submit, self._storing(delivery, known_id, facts, now))
 
         def respond(stored: Any, error: BaseException | None) -> Response:
             if error is not None:
@@ -116,29 +121,28 @@ class Endpoint(EndpointOptions):
         headers = {"X-Content-Type-Options": "nosniff"}
         return Response(answer, headers=headers) if isinstance(answer, str) else Response.json(answer)
 
-    def _storing(self, delivery: Delivery, request_id: str) -> Callable[[Transaction], Document]:
+    def _storing(
+        self, delivery: Delivery, known_id: str | None, facts: Document, now: float
+    ) -> Callable[[Transaction], Document]:
+        delivery_id = known_id or f"none:{secrets.token_hex(16)}"
         body_hash = hashlib.sha256(delivery.body).hexdigest()
-        delivery_id = self.provider.delivery_id(delivery) or f"none:{secrets.token_hex(16)}"
-        names = list(self.secrets)
         row = {
             "endpoint": self.path,
             "deliveryId": delivery_id,
             "provider": self.provider.name,
-            "eventType": delivery.event_type,
             "timestamp": delivery.timestamp,
-            "headers": self.storable_headers(delivery.headers),
-            "secret": names[delivery.secret_index],
+            "secret": self._names[delivery.secret_index],
             "bodyHash": body_hash,
             "bodyBytes": len(delivery.body),
             "retentionSeconds": self.retention_seconds,
+            **facts,
         }
         order_key = self.ordering_key(delivery)
         if order_key is not None:
             row["orderKey"] = order_key
         if self.retry is not FULL_JITTER:
             row["retry"] = self.retry.document
-        row["requestId"] = request_id
-        add = self._rows.insert(row, delivery, self.pool)
+        add = self._rows.insert(row, delivery, self.pool, now * 1000)
 
         def store(transaction: Transaction) -> Document:
             known = add(transaction)
