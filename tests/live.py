@@ -144,9 +144,13 @@ def live(app: Any, **settings: Any) -> Iterator[Client]:
         thread.join()
 
 
-def serve_command(target: str | Path, data: Path, *options: str) -> list[str]:
-    """What to run, in ROOT, for a server on a port of its own, inside `wsgiref.validate`."""
-    serve = [sys.executable, "-m", "tests.validated", "serve", str(target)]
+def serve_command(
+    target: str | Path, data: Path, *options: str, module: str = "tests.validated"
+) -> list[str]:
+    """What to run, in ROOT, for a server on a port of its own, inside `wsgiref.validate`; the module
+    "minihttp" is the one of users.
+    """
+    serve = [sys.executable, "-m", module, "serve", str(target)]
     return [*serve, "--port", "0", "--data", str(data), *options]
 
 
@@ -154,12 +158,17 @@ class Process:
     """`minihttp serve TARGET` as a process; `client` talks to it."""
 
     def __init__(
-        self, target: str | Path, data: Path, *options: str, env: Mapping[str, str] | None = None
+        self,
+        target: str | Path,
+        data: Path,
+        *options: str,
+        env: Mapping[str, str] | None = None,
+        module: str = "tests.validated",
     ) -> None:
         self.log = open(data.parent / f"{data.name}.log", "a+b")  # noqa: SIM115  (closed by kill)
         start = self.log.seek(0, os.SEEK_END)
         self.popen = subprocess.Popen(
-            serve_command(target, data, *options),
+            serve_command(target, data, *options, module=module),
             cwd=ROOT,
             env={**os.environ, **_SERVER, **(env or {})},
             stdout=self.log,
