@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from secrets import token_bytes, token_hex
-from time import sleep
+from time import monotonic, sleep
 from typing import NamedTuple
 
 from ..errors import SchemaError, ValidationError
@@ -20,6 +20,7 @@ from ..values import dumps, loads, show
 from . import ids
 from .backend import DocumentBackend, Guard, Reading, Writing
 from .catalog import Document, Index, TableInfo, make_document
+from .compatibility import admits
 from .schema import Table
 from .validators import Validator
 
@@ -31,6 +32,7 @@ _FILL_ROWS = 1_024
 _LEASE_SECONDS = 10.0  # after it another process may go on filling
 _MAX_WAIT_SECONDS = 60.0  # for a process that fills
 _PAUSE_SECONDS = 0.2
+_SAID_SECONDS, _SAID_EVERY = 2.0, 256  # progress in the log; documents between two looks at the clock
 ALONE_SECONDS = 60.0  # without a sign of another process: then nobody uses an index that is not declared
 
 
@@ -108,6 +110,26 @@ def _rows(engine: Reading, table: str) -> list[Document]:
     return [make_document(id, json) for id, json in stored_documents(engine, table)]
 
 
+class _Progress:
+    """Says in the log how far something has come that takes longer than a few seconds.
+
+    Args:
+        what: goes on.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._done = 0
+        self._next = monotonic() + _SAID_SECONDS
+
+    def count(self, documents: int) -> None:
+        """So many more are done."""
+        self._done += documents
+        if not self._done % _SAID_EVERY and monotonic() > self._next:
+            self._next = monotonic() + _SAID_SECONDS
+            log.warning("%s: %d documents so far", self._what, self._done)
+
+
 class Migration:
     """Brings a database in line with a schema.
 
@@ -133,18 +155,22 @@ class Migration:
         self._make_id = make_id
         self._clock = clock
         self._owner = token_hex(8)
+        self._progress: dict[str, _Progress] = {}
         self._drops = not backend.shared or backend.alone(ALONE_SECONDS)
 
     def check(self) -> None:
-        """Compare documents with validators that have changed; writes nothing.
+        """Compare documents with validators that have changed so that it matters; writes nothing.
 
         Raises:
             SchemaError: naming the first document that does not match, and why.
         """
         self._refuse_collisions()
         with self._backend.read(None) as engine:
-            for name in self._unchecked(read_stored(engine)):
-                self._check_table(engine, name, self._checked[name])
+            stored = read_stored(engine)
+            for name in self._unchecked(stored):
+                known = stored.checked.get(name, {}).get("validator")
+                if known is None or not admits(self._checked[name], known):
+                    self._check_table(engine, name, self._checked[name])
 
     def declare(self) -> None:
         """Write down what is declared: from then on every process keeps new indexes true; those of small
@@ -223,7 +249,9 @@ class Migration:
 
     @staticmethod
     def _check_table(engine: Reading, name: str, validator: Validator) -> None:
+        tell = _Progress(f"table {show(name)} is compared with its schema")
         for id, json in stored_documents(engine, name):
+            tell.count(1)
             try:  # what `check` has to change (a null it drops, an int it widens) does not match as it is
                 if dumps(validator.check(loads(json))) == json:
                     continue
@@ -300,8 +328,11 @@ class Migration:
         if self._backend.shared and row.get("owner", self._owner) != self._owner and row["until"] > now:
             return False
         index = Index(row["number"], row["name"], tuple(row["fields"]))
+        what = f"index {row['name']} of table {show(row['table'])} is filled"
+        progress = self._progress.setdefault(row["_id"], _Progress(what))
         rows, position = self._batch(engine, row["table"], index, row["position"])
         engine.add_entries(rows)
+        progress.count(_FILL_ROWS)
         fields = _fields(row)
         if position is None:
             for name in ("state", "position", "owner", "until"):
