@@ -176,12 +176,18 @@ class FileBackend:
         finally:
             os.close(held)
 
-    def list(self, since: str = "") -> Iterator[tuple[str, float]]:
+    def list(self, since: str = "", changed_since: float = 0.0) -> Iterator[tuple[str, float]]:
         """Every (key, last-modified Unix seconds) with a key after `since`, passing over links, folders and
-        names that are no keys."""
+        names that are no keys.
+
+        Args:
+            changed_since: leave out what has had its name since before that, in Unix seconds.
+        """
         with _faults():
             for shard in filter(_is_shard, os.listdir(self._root)):
-                for name, modified in self._files(shard):
+                if self._changed(shard) < changed_since:
+                    continue
+                for name, modified in self._files(shard, changed_since):
                     if _is_key(name) and name.startswith(shard) and name > since:
                         yield name, modified
 
@@ -262,12 +268,17 @@ class FileBackend:
         finally:
             os.close(descriptor)
 
-    def _files(self, folder: str) -> Iterator[tuple[str, float]]:
+    def _changed(self, shard: str) -> float:
+        with suppress(FileNotFoundError):
+            return os.stat(shard, dir_fd=self._root, follow_symlinks=False).st_mtime
+        return 0.0
+
+    def _files(self, folder: str, changed_since: float = 0.0) -> Iterator[tuple[str, float]]:
         with self._folder(folder) as descriptor, os.scandir(descriptor) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # deleted meanwhile
                     status = entry.stat(follow_symlinks=False)
-                    if stat.S_ISREG(status.st_mode):
+                    if stat.S_ISREG(status.st_mode) and status.st_ctime >= changed_since:
                         yield entry.name, status.st_mtime
 
 

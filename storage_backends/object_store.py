@@ -163,7 +163,7 @@ class FileBackend:
         except FileNotFoundError:
             pass
 
-    def list(self, since: str = "") -> Iterator[tuple[str, float]]:
+    def list(self, since: str = "", changed_since: float = 0.0) -> Iterator[tuple[str, float]]:
         """Every (key, last-modified Unix seconds) with a key after `since`, in the order of the keys."""
         with _faults():
             for batch in obstore.list(self._store, offset=since or None):

@@ -132,11 +132,11 @@ class FileBackend:
             self._write("NORMAL", partial(_hide, number))
             self._erase(number)
 
-    def list(self, since: str = "") -> Iterator[tuple[str, float]]:
-        """Every (key, last-modified Unix seconds) with a key after `since`."""
+    def list(self, since: str = "", changed_since: float = 0.0) -> Iterator[tuple[str, float]]:
+        """Every (key, last-modified Unix seconds) with a key after `since` that was put since then."""
         last = since
         while rows := self._select(_LIST, last, _LIST_ROWS):
-            yield from rows
+            yield from (row for row in rows if row[1] >= changed_since)
             last = rows[-1][0]
 
     def signed_url(self, key: str, size_bytes: int) -> None:

@@ -33,7 +33,7 @@ EDGES = {
     "http": "errors limits values",
     "webhooks": "errors",
     "data": "errors limits watchdog values",
-    "files": "errors limits http data",
+    "files": "errors limits values http data",
     "auth": "errors",
     "functions": "errors limits watchdog values http data files auth",
     "key_store": "errors http data functions",

@@ -58,9 +58,9 @@ class FileBackend(Protocol):
         """Delete a blob; one that is not there is no error."""
         ...
 
-    def list(self, since: str = "") -> Iterator[tuple[str, float]]:
+    def list(self, since: str = "", changed_since: float = 0.0) -> Iterator[tuple[str, float]]:
         """Every (key, last-modified Unix seconds) with a key after `since`; of a shared store in the order of
-        the keys, else in any."""
+        the keys, else in any. Those that have been there since before `changed_since` may be left out."""
         ...
 
     def signed_url(self, key: str, size_bytes: int) -> str | None:

@@ -57,6 +57,7 @@ class BlobStore:
         self.database = database
         self.clock = clock
         self.limits = limits
+        self.has_leftovers = False  # blobs that could not be deleted
         self._in_flight: set[str] = set()  # put, but not yet committed or undone: not orphans
 
     def put(self, source: Any, content_type: str | None, sha256: str | bytes | None) -> dict[str, Any]:
@@ -103,6 +104,7 @@ class BlobStore:
         try:
             self.backend.delete(key)
         except self.backend.Fault as fault:
+            self.has_leftovers = True
             log.warning("blob %s could not be deleted, and waits for the next sweep: %s", key, fault)
         self.release(key)
 

@@ -10,12 +10,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
 from ..data.validators import v
-from ..errors import DataDirectoryError, HTTPError, StorageUnavailableError
+from ..errors import DataDirectoryError, HTTPError, MinihttpError, StorageUnavailableError
 from ..http.fields import QueryParams, parse_query
+from ..values import UNSET
 from .access import Storage, StorageReader, StorageWriter
 from .blobs import DELETIONS, BlobStore
 from .endpoint import check_upload, handle
@@ -35,8 +37,16 @@ FILE_TABLES: Mapping[str, Table] = {
         {"sha256": v.string(), "size": v.number(), "contentType": v.optional(v.string()), "key": v.string()}
     ).index("by_key", ["key"]),
     # One document: the mark by which this database knows its file store, see `FileStore.mark`, and the key up
-    # to which a shared store has been swept.
-    STORES: Table({"key": v.string(), "sweptTo": v.optional(v.string())}),
+    # to which a shared store has been swept; of others `cleanUntil`, when the last process stopped in peace,
+    # and `sweptAt`, when all of the store was last swept.
+    STORES: Table(
+        {
+            "key": v.string(),
+            "sweptTo": v.optional(v.string()),
+            "cleanUntil": v.optional(v.number()),
+            "sweptAt": v.optional(v.number()),
+        }
+    ),
     # Of a shared store: blobs whose deletion is committed, until they are gone.
     DELETIONS: Table({"key": v.string()}),
 }
@@ -44,6 +54,9 @@ FILE_TABLES: Mapping[str, Table] = {
 _LOOK_SECONDS = 60.0  # of one process for deletions that another one did not come to
 _SWEEP_SECONDS = 3_600.0
 _CLOSING_SECONDS = 5.0
+_DELAY_SECONDS = 1.0  # of a sweep in the background: by then the server listens
+_MARGIN_SECONDS = 60.0  # before a clean stop: clocks of file systems differ
+_FULL_SWEEP_SECONDS = 7 * 86_400.0  # after which all files are looked at again, whatever the stops were
 
 
 class FileStore(BlobStore):
@@ -75,6 +88,7 @@ class FileStore(BlobStore):
         self._closing = threading.Event()
         self._news = threading.Event()  # for the sweeper: rows of deletions, or the end
         self._opened_at = time.time()  # compared with what the file system says, so not the app's clock
+        self._is_swept = False
 
     # ------------------------------------------------------------ ctx.storage
 
@@ -114,7 +128,18 @@ class FileStore(BlobStore):
         self._news.set()
         if self._sweeper is not None:
             self._sweeper.join(_CLOSING_SECONDS if self.backend.shared else None)
+        if self._is_swept and not (self._in_flight or self.has_leftovers or self.database.shared):
+            with suppress(MinihttpError):  # then all is swept at the next start
+                self._note(cleanUntil=time.time() - _MARGIN_SECONDS)
         self.backend.close()
+
+    def _note(self, **changes: Any) -> None:
+        def write(transaction: Transaction) -> None:
+            known = transaction.system.query(STORES).first()
+            if known is not None:
+                transaction.system.patch(known["_id"], changes)
+
+        self.database.write(write)
 
     def check_reachable(self) -> None:
         """Find out whether the store is there and answers.
@@ -137,6 +162,8 @@ class FileStore(BlobStore):
         self._sweeper.start()
 
     def _sweep_once(self) -> None:
+        if self._closing.wait(_DELAY_SECONDS):
+            return
         try:
             self.sweep()
         except Exception:
@@ -180,6 +207,8 @@ class FileStore(BlobStore):
         In a store of one process these are all that are older than the process; in a shared one see
         `orphans.py`. Where only the database is shared they are those older than a day.
 
+        After a process that stopped in peace only what is newer than its stop is looked at.
+
         Returns:
             how many blobs were deleted.
 
@@ -194,7 +223,8 @@ class FileStore(BlobStore):
                 return deleted + sweep_new(self.database, self.backend, mark, self.clock(), stopped)
             until = self._opened_at - (PUTTING_SECONDS if self.database.shared else 0)
             self.backend.sweep_temporary(until)
-            stored = (key for key, modified in self.backend.list() if modified < until)
+            since = self._begin_sweep()
+            stored = (k for k, modified in self.backend.list(changed_since=since) if modified < until)
             # Looked up before the documents are read: a file that is settled in between has one by then.
             old = (key for key in stored if key != mark and key not in self._in_flight)
             deleted = 0
@@ -205,7 +235,20 @@ class FileStore(BlobStore):
                     log.warning("blob %s has no document: deleted", key)
                     self.backend.delete(key)
                     deleted += 1
+        if not self._closing.is_set():
+            self._is_swept = True
+            if not since:
+                self._note(sweptAt=time.time())
         return deleted
+
+    def _begin_sweep(self) -> float:
+        """When the last process stopped in peace, 0 for never; from now on it is not known to be so."""
+        known = self.database.read(lambda transaction: transaction.system.query(STORES).first()) or {}
+        clean_until: float = known.get("cleanUntil", 0.0)
+        if clean_until:
+            self._note(cleanUntil=UNSET)
+        is_recent = time.time() - known.get("sweptAt", 0.0) < _FULL_SWEEP_SECONDS
+        return clean_until if is_recent and not self.database.shared else 0.0
 
     def check(self) -> str:
         """The key of the empty blob by which store and database know each other, or "" before there is one.

@@ -385,6 +385,29 @@ def test_sweep_deletes_what_a_crash_left(local_place: Any) -> None:
     place.close(store)
 
 
+@pytest.mark.parametrize("place", ["filesystem", "sqlite"], indirect=True)  # a shared store is never listed
+def test_after_a_clean_stop_only_what_is_newer_is_looked_at(place: Any) -> None:
+    store = place.open()
+    store.sweep()
+    kept = store.outside().store(DATA)
+    store.backend.put(f"{1:032x}", [b"orphan"])  # which no clean process would leave
+    place.close(store)
+    store = place.open()
+
+    def stopped_later(transaction: Any) -> None:  # as if an hour had passed between the files and the stop
+        row = transaction.system.query("_file_stores").first()
+        transaction.system.patch(row["_id"], {"cleanUntil": row["cleanUntil"] + 3_600})
+
+    store.database.write(stopped_later)
+    assert store.sweep() == 0, "it is not looked at"
+    store.database.close()  # a crash
+    store.backend.close()
+    store = place.open()
+    assert store.sweep() == 1, "after a crash all is"
+    assert read(store, kept) == DATA
+    place.close(store)
+
+
 def test_sweep_spares_what_is_being_stored(place: Any) -> None:
     """Even if the clock was set back since the process began, so that new files look old."""
     store = place.open()
