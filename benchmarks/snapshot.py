@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Export, import, backup and check, beside `sqlite3 .dump`, `VACUUM INTO` and `zip` of the same database.
+"""Export, import (also of Convex's), backup, check, beside `sqlite3 .dump`, `VACUUM INTO`, `zip` of the same.
 
     python benchmarks/snapshot.py              20,000 documents
     python benchmarks/snapshot.py 1000000      and the peak memory of each step, in a process of its own
@@ -9,6 +9,8 @@ Each step runs in a process of its own, so that its peak memory is its own.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import resource
 import shutil
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from minihttp.app import backends
 from minihttp.data.consistency import check_documents
 from minihttp.snapshot.archive import Archive
 from minihttp.snapshot.backup import back_up, restore
+from minihttp.snapshot.convex import write_id
 from minihttp.snapshot.export import export_snapshot
 from minihttp.snapshot.importing import import_snapshot
 
@@ -74,6 +78,23 @@ def import_(place: Path, count: int) -> None:
         assert done.documents["events"] == count
 
 
+def write_convex(place: Path, count: int) -> None:
+    """A snapshot as Convex exports it: its ids, its spelling of values, no manifest."""
+    with zipfile.ZipFile(place / "convex.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("_tables/documents.jsonl", json.dumps({"name": "events", "id": 10_001}) + "\n")
+        with archive.open("events/documents.jsonl", "w", force_zip64=True) as out:
+            for n in range(count):
+                id = write_id(10_001, hashlib.sha256(b"%d" % n).digest()[:16])
+                row = {**event(n), "_id": id, "_creationTime": 1_700_000_000_000.0 + n}
+                out.write(json.dumps(row).encode() + b"\n")
+
+
+def import_convex(place: Path, count: int) -> None:
+    with app(place / "from_convex") as target, closing(Archive(str(place / "convex.zip"))) as archive:
+        done = import_snapshot(archive, target.database, target.files)
+        assert done.documents["events"] == count
+
+
 def backup(place: Path, count: int) -> None:
     urls = backends.storage_urls(str(place / "data"), None)
     back_up(backends, *urls, str(place / "backup"), version="0", tick=nothing)
@@ -107,6 +128,8 @@ STEPS = {
     "fill (inserts of 5,000)": fill,
     "export": export,
     "import": import_,
+    "write a snapshot as Convex does": write_convex,
+    "import of Convex's": import_convex,
     "backup": backup,
     "restore": restored,
     "check": check,

@@ -94,12 +94,16 @@ class DocumentBackend:
         directory = os.path.dirname(self._path)
         try:
             os.makedirs(directory, exist_ok=True)
+            if not os.access(directory, os.W_OK | os.X_OK):  # SQLite keeps its log beside the database
+                raise Fault(errno.EACCES, f"{directory} is not writable for this user")
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # for its owner only
             with open(os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as file:
                 self._left = file.read(100)
             return lock(self._path + ".lock")
         except Fault:
             raise
+        except FileExistsError:
+            raise Fault(errno.ENOTDIR, f"{directory} is not a directory") from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else f": {self._path}"
             raise Fault(error.errno, f"{error.strerror}{where}") from error
@@ -112,8 +116,7 @@ class DocumentBackend:
     def _refuse_damage(self, limit_seconds: float) -> None:
         found, _ = self.problems(limit_seconds)
         if found:
-            is_another = "not a database" in found[0]
-            raise Fault(errno.EILSEQ, found[0] if is_another else damaged(self._path, found[0]))
+            raise Fault(errno.EILSEQ, damaged(self._path, found[0]))
 
     def _open(self) -> Writing:
         pragmas = {"busy_timeout": self._busy_milliseconds, "journal_size_limit": self._max_wal_bytes}

@@ -7,6 +7,7 @@ backup copies one snapshot: a reader that is held open, so that writers neither 
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -31,16 +32,20 @@ class DatabaseCopy:
         source: its path; no lock is taken, so it may be in use by another process.
 
     Raises:
-        Fault: it cannot be read.
+        Fault: it cannot be read, is damaged, or is an empty file.
     """
 
     def __init__(self, source: str) -> None:
+        self._path = os.path.abspath(source)
         try:
             self._reader = read_only(source)
             self._reader.execute("BEGIN")
-            self._reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # this takes the snapshot
+            tables = self._reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # the snapshot
         except sqlite3.Error as error:
-            raise fault(error) from error
+            raise self._fault(error) from error
+        if not tables:
+            self.close()
+            raise Fault(errno.ENOENT, f"{self._path} is an empty file: was the database lost?")
 
     def write(self, target: str, progress: Progress) -> None:
         """Write it into the new file `target`, durably; a file that ends early is not left behind.
@@ -66,7 +71,7 @@ class DatabaseCopy:
             os.rename(partial, target)
             sync_directory(os.path.dirname(os.path.abspath(target)))
         except sqlite3.Error as error:
-            raise fault(error) from error
+            raise self._fault(error) from error
         except OSError as error:
             raise Fault(error.errno, f"{error.strerror}: {target}") from error
         finally:
@@ -75,6 +80,11 @@ class DatabaseCopy:
 
     def close(self) -> None:
         self._reader.close()
+
+    def _fault(self, error: sqlite3.Error) -> Fault:
+        found = fault(error)
+        is_damage = found.errno == errno.EILSEQ
+        return Fault(found.errno, damaged(self._path, str(error)) if is_damage else f"{self._path}: {error}")
 
 
 def read_only(path: str) -> sqlite3.Connection:
@@ -94,6 +104,9 @@ def problems(path: str, limit_seconds: float) -> tuple[list[str], bool]:
 
     Returns:
         The first of what is wrong, in SQLite's words, and whether all of the database was looked at.
+
+    Raises:
+        Fault: it cannot be read.
     """
     end = monotonic() + limit_seconds
     try:
@@ -101,13 +114,20 @@ def problems(path: str, limit_seconds: float) -> tuple[list[str], bool]:
             connection.set_progress_handler(lambda: monotonic() > end, _PROGRESS_STEPS)
             rows = connection.execute(f"PRAGMA quick_check({_SHOWN})").fetchall()
     except sqlite3.Error as error:
-        return ([], False) if "interrupted" in str(error) else ([str(error)], True)
+        found = fault(error)
+        if found.errno == errno.ETIME:
+            return [], False
+        if found.errno != errno.EILSEQ:  # it may be whole, but cannot be looked at
+            raise found from error
+        return [str(error)], True
     lines = [line for (text,) in rows for line in text.splitlines() if not line.startswith("***")]
     return ([] if lines == ["ok"] else lines[:_SHOWN]), True
 
 
 def damaged(path: str, problem: str) -> str:
-    """The sentence that refuses a damaged database."""
+    """The sentence that refuses a damaged database, or what is none."""
+    if "not a database" in problem:
+        return f"{path} is not a database: move it away, or put a backup in its place with `restore`"
     return (
         f"{path} is damaged ({problem}): put a backup in its place with `restore`, and never copy a database"
         " that is in use with cp, `backup` does that"

@@ -11,6 +11,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,8 @@ def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_o
     try:
         backend = _find(scheme, kind)
         if must_exist and not is_there(url):
+            with suppress(FileNotFoundError):
+                os.stat(location)  # it may be there, but not for this user
             raise DataDirectoryError(f"there is nothing at {url!r}")
         return backend if find_only else backend(location)
     except ModuleNotFoundError as missing:

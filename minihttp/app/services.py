@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.database import Database
 from ..data.schema import Schema
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError
-from ..files.storage import FILE_TABLES, FileStore, check_no_files
+from ..files.storage import FILE_TABLES, FileStore, check_no_files, unknown_files
 from ..functions.registry import Registry
 from ..functions.runner import Runner
 from ..inbox.inbox import INBOX_TABLES, Inbox
@@ -150,6 +150,11 @@ def try_out(
     empty = changed(options, {"data": ":memory:", "files": None})
     Services(empty, http, secrets).close(0.0)
     documents_url, files_url = storage_urls(options.data, options.files)
+    names = without_password(documents_url), without_password(files_url)
+    if stored and not is_there(documents_url) and is_there(files_url):
+        with closing(open_files(files_url)) as store:
+            if next(store.list(), None) is not None:
+                raise unknown_files(names)
     if not (stored and is_there(documents_url)):
         return False
     try:
@@ -166,7 +171,6 @@ def try_out(
                 f"the database is damaged ({problems[0]}): put a backup in its place with `restore`"
             )
         database = Database(backend, options.schema, system=_SYSTEM_TABLES, trial=True, **shared)
-        names = without_password(documents_url), without_password(files_url)
         if is_there(files_url):
             with closing(FileStore(open_files(files_url), database, names=names, **shared)) as files:
                 files.check()

@@ -84,6 +84,11 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
     except BrokenPipeError:  # `… | head`; the write at exit must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # of a file that the command names
+        if error.filename is None:
+            raise
+        print(safe(f"{PROGRAM}: {error.filename}: {error.strerror}"), file=sys.stderr)
+        return 1
 
 
 def verbs() -> list[str]:

@@ -60,12 +60,12 @@ def back_up_into(app: App, place: str, keep: int | None) -> str:
     if backends.copier(documents_url, "DocumentBackend") is None:
         raise ConfigurationError("this engine is no local file: back it up into one file, NAME.zip")
     path = os.path.join(place, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-    os.makedirs(place, mode=0o700, exist_ok=True)
     with Progress("backup") as progress:
         try:
+            os.makedirs(place, mode=0o700, exist_ok=True)
             back_up(backends, documents_url, files_url, path, version=__version__, tick=progress)
         except OSError as error:
-            raise MinihttpError(f"cannot back up into {place}: {error.strerror or error}") from None
+            raise MinihttpError(f"cannot make a backup in {place}: {error.strerror or error}") from None
     for old in backups_in(place)[:-keep] if keep else ():
         shutil.rmtree(old)
         note(f"removed {old}")

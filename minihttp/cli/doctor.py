@@ -160,8 +160,13 @@ def _clock(newest_unix_seconds: float) -> Iterator[Finding]:
 
 
 def _descriptors(settings: Settings) -> Iterator[Finding]:
-    from ..server.sockets import affordable_connections, descriptor_limit
-
+    try:
+        from ..server.sockets import affordable_connections, descriptor_limit
+    except ModuleNotFoundError as error:
+        if error.name != "waitress":
+            raise
+        yield "server", "warning", "waitress is not installed: `serve` is slow, without defence: install it"
+        return
     wanted = settings["connections"] or 1000
     try:
         found = affordable_connections(wanted, settings["threads"])

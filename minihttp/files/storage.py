@@ -267,11 +267,7 @@ class FileStore(BlobStore):
                 return key  # another process has made it meanwhile
         check_no_files(self.database, self._names)
         if not is_empty:
-            database, store = self._names
-            raise DataDirectoryError(
-                f"{store} holds files that {database} knows nothing of: was the database lost or"
-                " replaced, or are they another app's? Put the right database back, or move the files away"
-            )
+            raise unknown_files(self._names)
         return key
 
     def mark(self) -> str:
@@ -310,6 +306,15 @@ class FileStore(BlobStore):
         except FileNotFoundError:
             return False
         return True
+
+
+def unknown_files(names: tuple[str, str]) -> DataDirectoryError:
+    """What to raise for a store that has files and a database, perhaps a new one, that does not."""
+    database, store = names
+    return DataDirectoryError(
+        f"{store} holds files that {database} knows nothing of: was the database lost or replaced, or are"
+        " they another app's? Put the right database back, or move the files away"
+    )
 
 
 def check_no_files(database: Database, names: tuple[str, str]) -> None:

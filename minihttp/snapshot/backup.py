@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..data.migration import stored_documents
-from ..errors import SnapshotError
+from ..errors import DataDirectoryError, SnapshotError
 from .export import Tick
 
 if TYPE_CHECKING:
@@ -57,13 +57,11 @@ def back_up(
     """
     with _new_folder(target) as folder:
         for _ in range(_ROUNDS):
-            missing = _copy(opener, documents_url, files_url, folder, tick)
-            if not missing:
+            problem = _copy(opener, documents_url, files_url, folder, tick)
+            if not problem:
                 break
         else:
-            raise SnapshotError(
-                f"file {missing} has no bytes, so this backup would not be whole; see `check`"
-            )
+            raise SnapshotError(f"{problem}, so this backup would not be whole; see `check`")
         entries = {}
         for name in filter(None, (_DATABASE, _is_there(folder, _FILES_DATABASE))):
             tick("checksums", 0, 0)
@@ -149,7 +147,7 @@ def backups_in(folder: str) -> list[str]:
 
 
 def _copy(opener: Opener, documents_url: str, files_url: str, folder: str, tick: Tick) -> str:
-    """One round; returns the id of a file whose bytes are not there, or nothing."""
+    """One round; returns what is missing, if anything: the app may have changed it meanwhile."""
     documents = opener.copier(documents_url, "DocumentBackend")
     files = opener.copier(files_url, "FileBackend")
     assert documents is not None
@@ -166,16 +164,23 @@ def _copy(opener: Opener, documents_url: str, files_url: str, folder: str, tick:
             copy.write(path, lambda done, total: tick("pages", done, total))
         stack.callback(_remove_locks, folder)
         target = stack.enter_context(closing(opener.open_files(target_url)))
-        engine = stack.enter_context(closing(opener.open_documents(f"sqlite:{database}")))
-        for done, (id, key) in enumerate(_keys(stack.enter_context(engine.read(None)))):
+        try:
+            engine = stack.enter_context(closing(opener.open_documents(f"sqlite:{database}")))
+        except DataDirectoryError as error:  # what is wrong with the copy is wrong with the original
+            reason = getattr(error.__cause__, "strerror", str(error)).replace(os.path.abspath(database), "it")
+            raise SnapshotError(f"{documents_url} cannot be backed up: {reason}") from None
+        reading = stack.enter_context(engine.read(None))
+        if next(stored_documents(reading, "_file_stores"), None) is None and any((source or target).list()):
+            return f"{files_url} holds files that {documents_url} knows nothing of"
+        for done, (id, key) in enumerate(_keys(reading)):
             tick("files", done, 0)
             if not _has(target, key):
                 try:
                     if source is None:
-                        return id
+                        return f"file {id} has no bytes"
                     _copy_blob(source, target, key, share=True)
                 except FileNotFoundError:
-                    return id
+                    return f"file {id} has no bytes"
     return ""
 
 

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -54,3 +59,122 @@ def test_a_torn_database_is_refused_with_one_sentence(filled: Shell, argv: tuple
     said = done.out if argv == ("doctor",) else done.err
     assert "is damaged" in said and "restore" in said
     assert argv == ("doctor",) or said.count("\n") == 1
+
+
+def truncated(database: Path) -> None:
+    os.truncate(database, database.stat().st_size // 2 + 1)
+
+
+def emptied(database: Path) -> None:
+    os.truncate(database, 0)
+
+
+def lost(database: Path) -> None:
+    database.unlink()
+
+
+def foreign(database: Path) -> None:
+    database.write_text("a text file that somebody called app.db\n" * 100)
+
+
+def of_another_program(database: Path) -> None:
+    database.unlink()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE songs (title)")
+        connection.commit()
+
+
+def with_the_log_of_another(database: Path) -> None:
+    other = database.with_name("other.db")
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE songs (title)")
+        connection.executemany("INSERT INTO songs VALUES (?)", [("y" * 500,)] * 2_000)
+        connection.commit()
+        shutil.copyfile(f"{other}-wal", f"{database}-wal")
+    other.unlink()
+
+
+def a_folder(database: Path) -> None:
+    database.unlink()
+    database.mkdir()
+
+
+def in_no_folder(database: Path) -> None:
+    shutil.rmtree(database.parent)
+    database.parent.write_text("a file")
+
+
+DAMAGE: list[tuple[Callable[[Path], None], str, str]] = [
+    (truncated, "is damaged", "is damaged"),
+    (emptied, "knows nothing of", "is an empty file: was the database lost?"),
+    (lost, "knows nothing of", "there is nothing at"),
+    (foreign, "app.db is not a database: move it away", "app.db is not a database"),
+    (of_another_program, "database of another program", "it is the database of another program"),
+    (with_the_log_of_another, "is damaged", "cannot be backed up: it is"),
+    (a_folder, "Is a directory", "app.db"),
+    (in_no_folder, "data is not a directory", "Not a directory"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message", "of_backup"), DAMAGE, ids=lambda x: getattr(x, "__name__", ""))
+def test_what_is_no_database_of_this_app_is_refused(
+    filled: Shell, damage: Callable[[Path], None], message: str, of_backup: str
+) -> None:
+    """By every verb in one sentence; and no backup is made of it, which would push out a good one."""
+    damage(filled.folder / "data" / "app.db")
+    done = filled("backup", "backups", code=1)
+    assert of_backup in done.err and done.err.count("\n") == 1
+    assert not (filled.folder / "backups").exists() or not os.listdir(filled.folder / "backups")
+    for argv in (("doctor",), ("serve", "--port", "0"), ("check",), ("data",), ("export", "s.zip")):
+        done = filled(*argv, code=1)
+        assert message in (done.out if argv == ("doctor",) else done.err), argv
+        assert argv == ("doctor",) or done.err.splitlines()[-1].startswith("minihttp: ")
+        assert "Traceback" not in done.err
+    assert not (filled.folder / "s.zip").exists()
+
+
+def test_a_database_that_was_made_anew_beside_its_files_is_not_backed_up(filled: Shell) -> None:
+    (filled.folder / "data" / "app.db").unlink()
+    assert "knows nothing of" in filled("data", code=1).err  # which has made an empty database
+    assert "knows nothing of" in filled("backup", "backups", code=1).err
+
+
+AS_NOBODY = """
+import os, sys
+from minihttp.cli import main
+place, mode = sys.argv[1], int(sys.argv[2], 8)
+for argv in (["data"], ["doctor"], ["backup", "there"]):
+    main(argv, {})  # as root, which imports all that is needed
+os.chmod(place, mode)
+os.setuid(65534)
+print("AS NOBODY", flush=True)
+for argv in (["data"], ["doctor"], ["backup", "backups"]):
+    print(main(argv, {}), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("place", "mode", "message"),
+    [
+        ("data", "000", "Permission denied"),
+        ("data", "555", "data is not writable for this user"),
+        ("data/app.db", "000", "Permission denied"),
+        (".", "555", "cannot make a backup in backups: Permission denied"),
+    ],
+)
+def test_what_a_user_may_not_write_is_not_called_damaged(
+    filled: Shell, place: str, mode: str, message: str
+) -> None:
+    for folder in (filled.folder, *filled.folder.parents):
+        if folder.stat().st_uid == os.geteuid() and len(folder.parts) > 2:
+            folder.chmod(0o755)
+    for path in (filled.folder, *filled.folder.rglob("*")):
+        os.chown(path, 65534, 65534)
+    command = [sys.executable, "-c", AS_NOBODY, place, mode]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, cwd=filled.folder, env=filled.environ, **pipe)  # type: ignore[call-overload]
+    said = done.stdout.partition("AS NOBODY")[2]
+    assert message in said and "1\n" in said and "Traceback" not in said, done.stdout
+    assert "damaged" not in said
