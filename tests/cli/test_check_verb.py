@@ -111,7 +111,7 @@ DAMAGE: list[tuple[Callable[[Path], None], str, str]] = [
     (lost, "knows nothing of", "there is nothing at"),
     (foreign, "app.db is not a database: move it away", "app.db is not a database"),
     (of_another_program, "database of another program", "it is the database of another program"),
-    (with_the_log_of_another, "is damaged", "app.db"),
+    (with_the_log_of_another, "app.db is", "app.db"),
     (a_folder, "Is a directory", "app.db"),
     (in_no_folder, "data is not a directory", "Not a directory"),
 ]
