@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -167,14 +168,14 @@ for argv in (["data"], ["doctor"], ["backup", "backups"]):
 def test_what_a_user_may_not_write_is_not_called_damaged(
     filled: Shell, place: str, mode: str, message: str
 ) -> None:
-    for folder in (filled.folder, *filled.folder.parents):
-        if folder.stat().st_uid == os.geteuid() and len(folder.parts) > 2:
-            folder.chmod(0o755)
-    for path in (filled.folder, *filled.folder.rglob("*")):
-        os.chown(path, 65534, 65534)
-    command = [sys.executable, "-c", AS_NOBODY, place, mode]
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, cwd=filled.folder, env=filled.environ, **pipe)  # type: ignore[call-overload]
+    with tempfile.TemporaryDirectory() as above:  # that of pytest is its user's alone
+        os.chmod(above, 0o755)
+        folder = shutil.copytree(filled.folder, Path(above) / "app")
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 65534, 65534)
+        command = [sys.executable, "-c", AS_NOBODY, place, mode]
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run(command, cwd=folder, env=filled.environ, **pipe)  # type: ignore[call-overload]
     said = done.stdout.partition("AS NOBODY")[2]
     assert message in said and "1\n" in said and "Traceback" not in said, done.stdout
     assert "damaged" not in said
