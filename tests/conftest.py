@@ -15,7 +15,8 @@ SLOW = frozenset(
     for line in Path(__file__).with_name("slow.txt").read_text("utf-8").splitlines()
     if not line.startswith("#")
 )
-SLOW_NAMES = ("test_many_kills",)  # of contracts, whichever file inherits them
+# Of contracts, whichever file inherits them.
+SLOW_NAMES = ("test_many_kills", "test_any_transactions_leave_what_a_dict_would_hold")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_TESTED_ELSEWHERE = 91  # modules of tests/tested_elsewhere.txt; the number only goes down
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def room_of(path: Path) -> str:
     """The room of a file: the folder or module right below minihttp/."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -74,7 +80,7 @@ def room_of(path: Path) -> str:
 
 def imports(path: Path) -> Iterator[tuple[int, int, str, str]]:
     """(line, level, module, name) of every import in a file, wherever it stands."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, 0, alias.name, ""
@@ -142,7 +148,7 @@ def test_a_class_name_means_one_thing() -> None:
     """A Protocol and what fits it may have the same name."""
     rooms: dict[str, set[str]] = {}
     for path in FILES:
-        for node in ast.parse(path.read_text("utf-8")).body:
+        for node in tree(path).body:
             if isinstance(node, ast.ClassDef) and "Protocol" not in map(ast.unparse, node.bases):
                 rooms.setdefault(node.name, set()).add(room_of(path))
     twice = {name for name, where in rooms.items() if len(where) > 1 and name[0] != "_"}
@@ -153,7 +159,7 @@ def own_names(paths: Iterable[Path]) -> set[str]:
     """What is defined in these files: functions, classes, attributes of self, names that are assigned."""
     names: set[str] = set()
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 names.add(node.name)
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -173,7 +179,7 @@ def test_no_room_reads_the_private_names_of_another() -> None:
     for room, paths in rooms.items():
         foreign = set().union(*(names for other, names in private.items() if other != room)) - private[room]
         for path in paths:
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for node in ast.walk(tree(path)):
                 read = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
                 if read and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
                     assert node.attr not in foreign, f"{path}:{node.lineno} reads {node.attr} of another room"
@@ -203,7 +209,7 @@ def test_nothing_asks_which_engine_it_is() -> None:
     for path in FILES:
         if room_of(path) == "cli" or path == PACKAGE / "app" / "backends.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Compare):
                 compared = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
                 assert not compared & schemes, f"{path}:{node.lineno} asks for {compared & schemes}"
@@ -217,7 +223,7 @@ def test_no_circles_between_modules() -> None:
     graph: dict[str, set[str]] = {}
     for name, path in names.items():
         graph[name] = set()
-        body = ast.parse(path.read_text("utf-8")).body
+        body = tree(path).body
         for node in [*body, *(inner for top in body if isinstance(top, ast.If) for inner in top.body)]:
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = path.relative_to(PACKAGE).parts[:-1]
@@ -333,7 +339,7 @@ def own_tests(module: str) -> list[Path]:
 
 def needs_tests(path: Path) -> bool:
     """A provider or a backend that somebody adds breaks no test; a package may say only what it is."""
-    body = ast.parse(path.read_text("utf-8")).body
+    body = tree(path).body
     is_provider = any(
         isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SCHEME" for node in body
     )
