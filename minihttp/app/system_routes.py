@@ -144,7 +144,7 @@ def _may_upload(runtime: Runtime, environ: Mapping[str, str]) -> bool:
     return runtime.files.may_upload(environ["QUERY_STRING"])
 
 
-def _storage(runtime: Runtime, ctx: Any, request: Request) -> Response:
+def _storage(runtime: Runtime, ctx: Any, request: Request) -> Response | Deferred:
     return runtime.files.handle(request)
 
 

@@ -73,12 +73,30 @@ class BlobStore:
         self._in_flight.add(key)
         try:
             with self.faults("store a file"):
-                chunks = _measured(_chunks(source), parse_sha256(sha256), document)
-                self.backend.put(key, chunks, getattr(source, "spooled", None))  # `http.body.Body.spooled`
+                # What `http.body.Body` has: a file with the bytes, and perhaps their digest.
+                spool, known = getattr(source, "spooled", None), getattr(source, "spooled_sha256", None)
+                chunks = _measured(_chunks(source), parse_sha256(sha256), document, known)
+                self.backend.put(key, chunks, spool)
         except BaseException:
             self.release(key)
             raise
         return document
+
+    def submit(self, document: dict[str, Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        """Store the document of a `put` without waiting for it.
+
+        Args:
+            done: called with the file's id once it is durable, else with the error; nothing is kept then.
+        """
+
+        def told(id: Any, error: BaseException | None) -> None:
+            if error is None:
+                self.release(document["key"])
+            else:
+                self.discard(document["key"])
+            done(id, error)
+
+        self.database.submit(lambda transaction: transaction.system.insert("_storage", document), told)
 
     def new_key(self) -> str:
         """A key that no other blob has; of a shared store with its second before 96 random bits."""
@@ -173,16 +191,20 @@ def _chunks(source: Any) -> Iterable[Any]:
     )
 
 
-def _measured(chunks: Iterable[bytes], claim: bytes | None, document: dict[str, Any]) -> Iterator[bytes]:
+def _measured(
+    chunks: Iterable[bytes], claim: bytes | None, document: dict[str, Any], known: bytes | None
+) -> Iterator[bytes]:
     """Pass chunks on; at their end write size and sha256 into the document, or refuse them all.
 
     The backend keeps nothing of a source that raises, so a wrong digest is found before anything is there.
     """
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
-        digest.update(chunk)
+        if known is None:
+            digest.update(chunk)
         size += len(chunk)
         yield chunk
-    if claim is not None and digest.digest() != claim:
+    found = known or digest.digest()
+    if claim is not None and found != claim:
         raise HTTPError(400, "the bytes do not have the SHA-256 that was claimed", code="Sha256Mismatch")
-    document.update(sha256=base64.b64encode(digest.digest()).decode(), size=size)
+    document.update(sha256=base64.b64encode(found).decode(), size=size)

@@ -8,12 +8,14 @@ What a response with a file looks like is in `serving.py`; CORS is the app's.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, StorageUnavailableError
+from ..http.deferred import Deferred
 from ..http.error_response import CODED, coded_response
 from ..http.response import Response
-from .access import Storage, find_by_id, find_by_key
+from .access import find_by_id, find_by_key
 from .digests import checked_sha512, claimed_digests
 from .serving import MAX_AGE_SECONDS, serve
 from .signing import UPLOAD, check
@@ -29,8 +31,8 @@ _is_uuid = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _is_id = re.compile(r"[0-9a-v]{32}").fullmatch
 
 
-def handle(store: BlobStore, request: Request) -> Response:
-    """Answer a GET, HEAD or POST below `/api/storage/`."""
+def handle(store: BlobStore, request: Request) -> Response | Deferred:
+    """Answer a GET, HEAD or POST below `/api/storage/`; an upload, once its document is durable."""
     name = request.path.removeprefix(PREFIX)
     try:
         return _upload(store, request, name) if request.method == "POST" else _download(store, request, name)
@@ -38,7 +40,7 @@ def handle(store: BlobStore, request: Request) -> Response:
         return coded_response(error, request)
 
 
-def _upload(store: BlobStore, request: Request, name: str) -> Response:
+def _upload(store: BlobStore, request: Request, name: str) -> Deferred:
     if name != UPLOAD:
         raise HTTPError(
             405, "a file is read by GET", headers=[("Allow", "GET, HEAD")], code="MethodNotAllowed"
@@ -48,8 +50,16 @@ def _upload(store: BlobStore, request: Request, name: str) -> Response:
     sha512 = digests.get("sha-512")
     source = checked_sha512(request.body, sha512) if sha512 else request.body
     content_type = request.headers.get("Content-Type")
-    id = Storage(store, "", None).store(source, content_type=content_type, sha256=digests.get("sha-256"))
-    return Response.json({"storageId": id})
+    document = store.put(source, content_type, digests.get("sha-256"))
+
+    def respond(id: Any, error: BaseException | None) -> Response:
+        if isinstance(error, CODED):
+            return coded_response(error, request)
+        if error is not None:
+            raise error
+        return Response.json({"storageId": id})
+
+    return Deferred(partial(store.submit, document), respond)
 
 
 def check_upload(store: BlobStore, query: QueryParams) -> None:

@@ -25,6 +25,7 @@ from .orphans import PUTTING_SECONDS, STORES, batches, remove_deleted, sweep_new
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
+    from ..http.deferred import Deferred
     from ..http.request import Request
     from ..http.response import Response
     from .backend import FileBackend
@@ -110,7 +111,7 @@ class FileStore(BlobStore):
         """For actions and handlers: also `get`; each call is a transaction of its own."""
         return Storage(self, origin or self.origin, None)
 
-    def handle(self, request: Request) -> Response:
+    def handle(self, request: Request) -> Response | Deferred:
         """Answer a request below `/api/storage/`."""
         return handle(self, request)
 

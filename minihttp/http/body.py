@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -32,18 +32,26 @@ class Body:
         HTTPError: while reading, 413 past the limit and 400 when the client sends less than it announced.
     """
 
-    __slots__ = ("_input", "_left", "_limit_bytes", "count", "length_bytes")
+    __slots__ = ("_digest", "_input", "_left", "_limit_bytes", "count", "length_bytes")
 
-    def __init__(self, stream: Any, length_bytes: int | None, limit_bytes: int) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        length_bytes: int | None,
+        limit_bytes: int,
+        digest: Callable[[int], bytes | None] | None = None,
+    ) -> None:
         """
         Args:
             stream: `wsgi.input`.
             length_bytes: what Content-Length says; None where the server ends the stream itself.
             limit_bytes: the most that is read.
+            digest: number of bytes -> SHA-256 of a body that the server has hashed while it arrived.
         """
         if length_bytes is not None and length_bytes > limit_bytes:
             raise too_large(limit_bytes)
         self._input = stream
+        self._digest = digest
         self.length_bytes = length_bytes
         self._left = length_bytes
         self._limit_bytes = limit_bytes
@@ -62,6 +70,13 @@ class Body:
             return None
         whole = stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and status.st_size == self._left
         return descriptor if whole else None
+
+    @property
+    def spooled_sha256(self) -> bytes | None:
+        """The SHA-256 of the whole body, if the server has hashed it while it arrived."""
+        if self._digest is None or self._left is None or self.spooled is None:
+            return None
+        return self._digest(self._left)
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, all that is left by default; b"" at the end."""
@@ -119,7 +134,7 @@ def open_body(environ: dict[str, Any], limit_bytes: int) -> Body:
         raise HTTPError(400, f"Content-Length {length[:100]!a} is not a decimal number of bytes")
     if len(length) > _MAX_LENGTH_DIGITS:
         raise too_large(limit_bytes)
-    return Body(environ["wsgi.input"], int(length), limit_bytes)
+    return Body(environ["wsgi.input"], int(length), limit_bytes, environ.get("minihttp.body_sha256"))
 
 
 def too_large(limit_bytes: int, what: str = "request body") -> HTTPError:

@@ -14,6 +14,8 @@ from typing import Any
 
 from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
 
+from .digests import GrowingDigest
+
 
 class SpoolFullError(OSError):
     """The budget has no room for the rest of a body."""
@@ -60,6 +62,7 @@ class BodyBuffer(OverflowableBuffer):  # type: ignore[misc]
 
     buf: Any
     taken_bytes = 0
+    digest: GrowingDigest | None = None  # of a body for the app's folder
 
     def __init__(self, overflow_bytes: int, spool: SpoolBudget, folder: str | None = None) -> None:
         super().__init__(overflow_bytes)
@@ -69,6 +72,8 @@ class BodyBuffer(OverflowableBuffer):  # type: ignore[misc]
         if self.overflowed:
             self._take(len(data))
         super().append(data)
+        if self.digest is not None:
+            self.digest.grown(self.taken_bytes)
 
     def _take(self, size: int) -> None:
         if not self.spool.take(size, self.folder):
@@ -82,9 +87,13 @@ class BodyBuffer(OverflowableBuffer):  # type: ignore[misc]
         if before is not None:
             before.close()
         self.overflowed = True
+        if self.folder is not None:
+            self.digest = GrowingDigest(self.buf.getfile().fileno())
 
     def close(self) -> None:
         taken, self.taken_bytes = self.taken_bytes, 0
+        if self.digest is not None:
+            self.digest.close()
         try:
             super().close()
         finally:

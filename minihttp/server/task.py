@@ -256,6 +256,9 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
             self.environ = environ
         else:
             environ = super().get_environment()
+            digest = getattr(request.body_rcv and request.body_rcv.getbuf(), "digest", None)
+            if digest is not None:
+                environ["minihttp.body_sha256"] = digest.finish
         if request.__class__ is not LeanRequest or request.fields.are_of_proxy:
             self._apply_proxies(environ)
         else:

@@ -19,6 +19,7 @@ from minihttp.app.backends import open_documents, open_files
 from minihttp.data.database import Database
 from minihttp.errors import HTTPError, MinihttpError
 from minihttp.files.storage import FILE_TABLES, FileStore
+from minihttp.http.deferred import Deferred
 from minihttp.http.request import Request
 from minihttp.http.response import Response
 from minihttp.http.target import raw_path
@@ -93,6 +94,8 @@ def endpoint(store: FileStore) -> Callable[..., Iterable[bytes]]:
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         try:
             response = store.handle(Request(environ, raw_path(environ)))
+            if isinstance(response, Deferred):
+                response = response.wait()
         except HTTPError as error:
             response = Response.json({"error": error.message}, error.status)
         except MinihttpError as error:
