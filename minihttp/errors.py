@@ -13,6 +13,8 @@ from errno import EAGAIN
 from math import ceil
 from typing import Any, NamedTuple, TypeVar
 
+MIN_SECRET_BYTES = 16  # of an admin key or a webhook secret: 128 bits (ASVS 11.5.1), if they are random
+
 E = TypeVar("E", bound="MinihttpError")
 
 

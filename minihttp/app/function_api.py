@@ -136,16 +136,22 @@ class _Called:
 
 
 class FunctionApi:
-    """The operations of the function API of one app, each a method that answers a request."""
+    """The operations of the function API of one app, each a method that answers its one request."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._caller = False, CallInfo()
 
     def answer(self, operation: str, request: Request) -> Response | Deferred:
         """Answer by the method `operation`; errors of the transport are `{code, message}`, not minihttp's
         own `{error}`.
         """
-        result: Response | Deferred = self._answer_errors(partial(getattr(self, operation), request), request)
+
+        def run() -> Any:
+            self._caller = self._read_caller(request)  # before the body: a wrong key is seen from the head
+            return getattr(self, operation)(request)
+
+        result: Response | Deferred = self._answer_errors(run, request)
         if isinstance(result, Deferred):
             respond = result.respond
             return Deferred(
@@ -203,7 +209,7 @@ class FunctionApi:
         return self._mutate(called, request) if is_mutation else self._answer(called, request, None)
 
     def function(self, request: Request) -> Response:
-        if not self._caller(request)[0]:
+        if not self._caller[0]:
             raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
         body = _body(request)
         if body.get("componentPath"):
@@ -240,7 +246,7 @@ class FunctionApi:
     def _queries(self, calls: list[_Called], request: Request, at: int | None) -> list[_Encoded]:
         """Several queries on one snapshot."""
         runner = self._runtime.runner
-        is_admin, call = self._caller(request)
+        is_admin, call = self._caller
 
         def run(transaction: Any) -> list[_Encoded]:
             how: dict[str, Any] = {"call": call, "kind": "query", "public": not is_admin, "wire": True}
@@ -260,7 +266,7 @@ class FunctionApi:
         )
 
     def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
-        is_admin, call = self._caller(request)
+        is_admin, call = self._caller
         how: dict[str, Any] = {"call": call, "kind": kind, "public": not is_admin, "wire": True}
         runner = self._runtime.runner
 
@@ -292,7 +298,7 @@ class FunctionApi:
         """Run a mutation; where nobody wants its log lines or has a key, no thread waits for the disk."""
         if self._runtime.options.development or request.headers.get("Idempotency-Key") is not None:
             return self._answer(called, request, "mutation")
-        is_admin, call = self._caller(request)
+        is_admin, call = self._caller
         how: dict[str, Any] = {"call": call, "public": not is_admin, "wire": True}
 
         def start(done: Done) -> None:
@@ -364,14 +370,16 @@ class FunctionApi:
             f"; did you mean {meant!r}?" if meant in public else ". Is its module named in App(modules=[…])?"
         )
 
-    def _caller(self, request: Request) -> tuple[bool, CallInfo]:
+    def _read_caller(self, request: Request) -> tuple[bool, CallInfo]:
         """Whether the request holds the admin key, and who calls.
 
         Raises:
             AuthError: 401 for a header that proves nothing, as in Convex.
         """
         header = request.headers.get("Authorization")
-        is_admin, auth = (False, NOBODY) if header is None else self._runtime.read_authorization(header)
+        is_admin, auth = False, NOBODY
+        if header is not None:
+            is_admin, auth = self._runtime.read_authorization(header, request.remote_addr)
         origin = self._runtime.options.origin or request.origin
         return is_admin, CallInfo(origin=origin, request_id=request.id, auth=auth)
 

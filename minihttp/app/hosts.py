@@ -44,6 +44,7 @@ class Hosts:
         self._names = frozenset(known | (bound - _EVERYWHERE) | {"localhost", "::1"})
         self._remembered: set[str] = set()
         self.known: set[str | None] = set()
+        self._origin = origin
 
     def remember(self, host: str | None) -> None:
         """A `Host` has passed every check, and need not be looked at again."""
@@ -67,6 +68,20 @@ class Hosts:
         if is_ours and len(self._remembered) < _MAX_REMEMBERED:
             self._remembered.add(host)
         return is_ours
+
+    def public_url(self, url: str) -> str:
+        """The URL of a request as others were given it: below the origin, since `Host` is a stranger's word.
+
+        Without an origin it is as it was sent, if its host is the app's own by name, else "".
+        """
+        target = "/" + url.partition("://")[2].partition("/")[2]
+        scheme, _, rest = (self._origin or url).partition("://")
+        authority, _, base = rest.partition("/")
+        if not self._origin:
+            return url if self.includes((split_host(authority) or ("",))[0]) else ""
+        if base and not f"{target}/".startswith(f"/{base}/"):  # a proxy took it away
+            target = f"/{base}{target}"
+        return f"{scheme}://{authority}{target}"
 
     def check(self, environ: dict[str, Any]) -> None:
         """Refuse a request for another host; a probe is answered under any.

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigurationError
 from ..limits import Limits
 from ..tracebacks import RepeatFilter
 from .options import DEFAULTS
 
 if TYPE_CHECKING:
+    from ..auth.admin import AdminKey
     from ..auth.authenticator import Authenticator
     from ..auth.caller import Caller
     from ..auth.identity import Identity
@@ -111,7 +113,7 @@ class Runtime:
     @property
     def has_admin_key(self) -> bool:
         """Whether there is an admin key, given as an option or in the environment."""
-        return bool(self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY"))
+        return bool(self._admin_key_text)
 
     def missing_secrets(self) -> list[tuple[str, str]]:
         """Those of `secrets` that the environment lacks; of several secrets of one webhook, one is enough."""
@@ -173,24 +175,44 @@ class Runtime:
         options = self.options
         return Authenticator(options.auth, environment=options.environment, clock=options.clock)
 
-    def read_authorization(self, header: str) -> tuple[bool, Caller]:
+    @cached_property
+    def admin_key(self) -> AdminKey:
+        """Whether somebody holds the admin key."""
+        from ..auth.admin import AdminKey
+
+        return AdminKey(self._admin_key_text)
+
+    def read_authorization(self, header: str, peer: str = "") -> tuple[bool, Caller]:
         """What an Authorization header proves: whether it holds the admin key, and who calls.
 
+        Args:
+            peer: the address that it came from.
+
         Raises:
-            AuthError: 401 for one that proves nothing; HTTPError 503 for one that cannot be checked now.
+            AuthError: 401 for one that proves nothing; HTTPError 503 for one that cannot be checked now, 429
+                for a peer that has sent too many wrong admin keys.
         """
         from ..auth.header import read_header
 
-        return read_header(header, self.authenticator, self._admin_key)
+        return read_header(header, self.authenticator, self.admin_key, peer)
 
-    def is_admin_key(self, given: str) -> bool:
-        """Whether a text is the admin key, which is never so where there is none."""
-        from ..auth.header import is_admin_key
+    def check_exposed(self) -> None:
+        """Find what an app that strangers reach must not have; a server's start is refused by it.
 
-        return is_admin_key(given, self._admin_key)
+        Raises:
+            ConfigurationError: an admin key or a webhook secret that could be guessed, or a webhook whose
+                signed URL nobody has said.
+        """
+        if self.has_admin_key:
+            self.admin_key.check()
+        for webhook in self.http.webhooks:
+            try:
+                webhook.provider.check_exposed(self.options.environment, self.options.origin)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"webhook {webhook.path} ({webhook.location}): {error}") from None
 
     @property
-    def _admin_key(self) -> str:
+    def _admin_key_text(self) -> str:
         key = self.options.admin_key or self.options.environment.get("MINIHTTP_ADMIN_KEY") or ""
         return key.strip()
 
@@ -198,6 +220,6 @@ class Runtime:
         """What is wrong while the app goes on: providers whose keys cannot be fetched."""
         return self.authenticator.problems() if self.options.auth else []
 
-    def identify(self, header: str) -> Identity | None:
+    def identify(self, header: str, peer: str = "") -> Identity | None:
         """The identity in an Authorization header; raises as `read_authorization`."""
-        return self.read_authorization(header)[1].get_user_identity()
+        return self.read_authorization(header, peer)[1].get_user_identity()

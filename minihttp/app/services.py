@@ -27,6 +27,7 @@ from ..rate_limit import RATE_LIMIT_TABLES, expired_rate_limits
 from ..snapshot.tables import IMPORT_TABLES
 from ..values import show
 from .backends import check_backends, is_there, open_documents, open_files, storage_urls, without_password
+from .hosts import Hosts
 from .idempotency import IDEMPOTENCY_TABLES, IdempotencyKeys
 from .inspection import AppFunctions
 from .loader import load_module
@@ -119,6 +120,7 @@ class Services:
                 webhooks=http.webhooks,
                 environment=options.environment,
                 clock=self.database.clock,
+                public_url=Hosts(options.hosts, options.origin).public_url,
             )
             _check_mutation_routes(http, registry)
             self.operations = AppFunctions(options, secrets, self.database, self.files, self.runner, registry)

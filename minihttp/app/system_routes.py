@@ -9,7 +9,7 @@ user's. Knows what there is to serve, not how: the function API is loaded by its
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +82,7 @@ class SystemRoutes:
             self._routes.route(path_prefix="/api/storage/", method=method, **files)
         limit_bytes = runtime.options.limits.max_upload_bytes
         self._routes.route(path="/api/storage/upload", method="POST", max_body=limit_bytes, **files)
-        upload = self._routes.find("/api/storage/upload", "POST")
-        assert upload is not None
-        upload.wants_body = partial(_may_upload, runtime)
+        self._decide_bodies("/api/storage/upload", partial(_may_upload, runtime))
         if runtime.options.openapi:
             self._routes.route(
                 path="/_/openapi.json", method="GET", handler=partial(_openapi, runtime), cors=cors
@@ -97,6 +95,8 @@ class SystemRoutes:
             else:
                 for method in ("GET", "POST"):
                     self._routes.route(path_prefix=path, method=method, handler=handler)
+                if hasattr(handler, "wants_body"):
+                    self._decide_bodies(path, handler.wants_body)
         for route in (*self._routes, *self._fallback):
             route.watched = False
         for path, method, _ in self._routes.routes():
@@ -120,10 +120,18 @@ class SystemRoutes:
                 cors=cors,
                 max_body=min(limits.max_args_bytes, limits.max_json_bytes) + _ENVELOPE_BYTES,
             )
+            if method == "POST":
+                self._decide_bodies(path, partial(_may_call, runtime, operation))
         for path in ("/api/sync", "/api/{version}/sync"):  # the second is what Convex's clients ask for
             self._routes.route(path=path, method="GET", handler=_refuse_websocket)
         for path, text in _ABOUT.items():
             self._fallback.route(path=path, method="GET", handler=partial(_about, text))
+
+    def _decide_bodies(self, path: str, wants_body: Callable[[Mapping[str, str]], bool]) -> None:
+        """Let a head say whether the body of a POST counts."""
+        route = self._routes.find(f"{path}x" if path.endswith("/") else path, "POST")
+        assert route is not None
+        route.wants_body = wants_body
 
     def find(self, path: str, method: str, users: Route | None) -> Route | None:
         """The route for a path that the user's router has no exact route for.
@@ -138,6 +146,16 @@ class SystemRoutes:
     def allowed_methods(self, path: str) -> list[str]:
         """As `HttpRouter.allowed_methods`, of the own routes."""
         return self._routes.allowed_methods(path) if path.startswith(OURS) else []
+
+
+def _may_call(runtime: Runtime, operation: str, environ: Mapping[str, str]) -> bool:
+    """Whether what a caller proves lets the body count."""
+    from ..auth.header import proves_nothing
+
+    header = environ.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return operation != "function"  # which needs the admin key
+    return not proves_nothing(header, runtime.admin_key)
 
 
 def _may_upload(runtime: Runtime, environ: Mapping[str, str]) -> bool:

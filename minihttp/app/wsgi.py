@@ -334,7 +334,8 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         )
         self.hosts = Hosts(self.options.hosts, self.options.origin, self._bound)
         self.metrics = self._metrics()
-        vars(self).pop("authenticator", None)
+        for made in ("authenticator", "admin_key"):
+            vars(self).pop(made, None)
         return self
 
     def listen_on(self, *addresses: str) -> None:
@@ -357,8 +358,10 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         forks its worker, storage and worker threads are opened there instead.
 
         Raises:
-            ConfigurationError: as `open`, and for a route that is taken twice.
+            ConfigurationError: as `open`, and for a route that is taken twice, or a secret that could be
+                guessed.
         """
+        self.check_exposed()
         self._compose()
         self._is_prepared = True
         return self

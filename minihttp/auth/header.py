@@ -3,71 +3,51 @@
 
 from __future__ import annotations
 
-import logging
 from base64 import b64decode
-from hmac import compare_digest
-from time import monotonic
 
 from ..errors import AuthError
+from .admin import AdminKey
 from .authenticator import Authenticator
 from .caller import NOBODY, Caller
 from .identity import Identity
 from .token import decode_object
 
-log = logging.getLogger("minihttp.auth")
 
-
-def read_header(header: str, authenticator: Authenticator, admin_key: str | None) -> tuple[bool, Caller]:
+def read_header(
+    header: str, authenticator: Authenticator, admin_key: AdminKey, peer: str
+) -> tuple[bool, Caller]:
     """What an Authorization header proves: whether it holds the admin key, and who calls.
 
     Args:
         header: `Bearer <token>`, `Convex <admin key>`, or `Convex <admin key>:<base64 of an identity>`. An
             identity beside the key is read when somebody asks for it.
+        peer: the address that it came from.
 
     Raises:
-        AuthError: 401 for one that proves nothing, with Convex's code; HTTPError 503 as `identify`.
+        AuthError: 401 for one that proves nothing, with Convex's code; HTTPError 503 as `identify`, 429 as
+            `AdminKey.open`.
     """
-    scheme, _, value = header.strip().partition(" ")
-    scheme, value = scheme.lower(), value.strip()
+    scheme, value = _split(header)
     if not value:
         raise AuthError("InvalidHeaderFailure", "The Authorization header has no credentials")
     if scheme == "bearer":
         identity = authenticator.identify(value)
         return False, Caller(lambda: identity)
-    if scheme == "convex" and is_admin_key(value, admin_key):
-        return True, NOBODY
-    key, _, acting = value.rpartition(":")  # base64 has no colon, and a key may have one
-    if scheme != "convex" or not is_admin_key(key, admin_key):
-        if scheme == "convex":
-            _wrong_keys.note()
+    acting = admin_key.open(value, peer) if scheme == "convex" else None
+    if acting is None:
         raise AuthError("InvalidAuthHeader", "The Authorization header is not valid here")
     return True, Caller(lambda: _acting_identity(acting)) if acting else NOBODY
 
 
-def is_admin_key(given: str, admin_key: str | None) -> bool:
-    """Whether a text is the admin key; where there is none, nothing is."""
-    return admin_key is not None and admin_key != "" and compare_digest(_bytes(given), _bytes(admin_key))
+def proves_nothing(header: str, admin_key: AdminKey) -> bool:
+    """Whether a header is seen to be refused without asking anybody: then no body is needed."""
+    scheme, value = _split(header)
+    return not value or (scheme != "bearer" and (scheme != "convex" or admin_key.acting(value) is None))
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
-
-
-class _WrongKeys:
-    """Logs wrong admin keys, in one line a second at most."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._next = 0.0
-
-    def note(self) -> None:
-        self._count += 1
-        if monotonic() >= self._next:
-            log.warning("wrong admin keys refused: %d", self._count)
-            self._count, self._next = 0, monotonic() + 1.0
-
-
-_wrong_keys = _WrongKeys()
+def _split(header: str) -> tuple[str, str]:
+    scheme, _, value = header.strip().partition(" ")
+    return scheme.lower(), value.strip()
 
 
 def _acting_identity(text: str) -> Identity:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError, HTTPError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from ..app.wsgi import App
     from ..http.request import Request
@@ -66,6 +66,10 @@ class Installed:
         """The path of a link that opens one session within ten minutes: `/_/login?code=…`."""
         return f"/_/login?code={self.sessions.make_link()}"
 
+    def wants_body(self, environ: Mapping[str, str]) -> bool:
+        """Whether a form counts, from its head: who has no session can only sign in."""
+        return not self.is_apart and self._dashboard.wants_form(environ)
+
     def __call__(self, ctx: object, request: Request) -> Response:
         if self.is_apart and _PORT_OF_ITS_OWN not in request.environ:
             raise HTTPError(404, "Not found")
@@ -112,7 +116,8 @@ def install(
     """
     if mode not in MODES:
         raise ConfigurationError(f"the dashboard is one of {', '.join(MODES)}, not {mode!r}")
-    key = admin_key or app.options.admin_key or app.options.environment.get("MINIHTTP_ADMIN_KEY")
+    key = admin_key or app.options.admin_key or app.options.environment.get("MINIHTTP_ADMIN_KEY") or ""
+    key = key.strip()
     if mode == "off" or not key:
         return None
     from ..app import log_ring

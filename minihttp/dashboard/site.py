@@ -21,6 +21,8 @@ from .session import SESSION_SECONDS
 from .view import Page, Redirect, View
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..http.request import Request
     from . import Installed
 
@@ -65,6 +67,12 @@ class Dashboard:
         """Answer a request below `/_/`."""
         return _secured(self._answer(request))
 
+    def wants_form(self, environ: Mapping[str, str]) -> bool:
+        """Whether the form of a POST counts: for signing in, or in a session."""
+        path = environ["REQUEST_URI"].partition("?")[0]
+        cookie = self._cookie(environ.get("HTTP_COOKIE", ""))
+        return path.endswith("/_/login") or self.sessions.is_valid(cookie)
+
     def _answer(self, request: Request) -> Response:
         base = _base(request)
         if not self._is_our_host(request):
@@ -80,7 +88,7 @@ class Dashboard:
             return self._said(base, 403, "Refused", said)
         if path in ("login", "logout"):
             return self._log_in_or_out(request, base, path)
-        cookie = self._cookie(request)
+        cookie = self._cookie(request.headers.get("Cookie") or "")
         if not self.sessions.is_valid(cookie):
             if request.method in ("GET", "HEAD"):
                 return _redirect(f"{base}login")
@@ -223,8 +231,8 @@ class Dashboard:
         body = tag("main", tag("h1", title), tag("p", said, class_="error", role="alert"), way)
         return _html(status, title, base, body)
 
-    def _cookie(self, request: Request) -> str:
-        for part in (request.headers.get("Cookie") or "").split(";"):
+    def _cookie(self, fields: str) -> str:
+        for part in fields.split(";"):
             name, _, value = part.strip().partition("=")
             if name == self.sessions.cookie_name:
                 return value

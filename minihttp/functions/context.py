@@ -333,13 +333,13 @@ class HandlerServices(NamedTuple):
     Attributes:
         origin: the app's own, or "".
         action_seconds: how long a handler may take.
-        identify: finds who an Authorization header speaks of.
+        identify: finds who an Authorization header, of a peer, speaks of.
         runner: opens the services on demand: a handler that calls no function opens no database.
     """
 
     origin: str
     action_seconds: float
-    identify: Callable[[str], Identity | None]
+    identify: Callable[[str, str], Identity | None]
     runner: Callable[[], FunctionRunner]
 
 
@@ -396,8 +396,11 @@ class HandlerCtx(OutsideCtx):
         """Who calls. A token that is not valid makes `get_user_identity()` raise, and nothing else."""
         if self._auth is None:
             header = self._request.environ.get("HTTP_AUTHORIZATION")
-            self._auth = NOBODY if header is None else Caller(lambda: self._services.identify(header))
+            self._auth = NOBODY if header is None else Caller(lambda: self._identify(header))
         return self._auth
+
+    def _identify(self, header: str) -> Identity | None:
+        return self._services.identify(header, self._request.remote_addr)
 
     @property
     def origin(self) -> str:

@@ -6,6 +6,7 @@ Every mistake in its options shows when the app is opened. Knows no requests and
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -48,6 +49,8 @@ class EndpointOptions:
         acknowledgement: what a stored delivery is answered, instead of what is usual for the provider
             (`{"ok":true}`, nothing for Slack's commands, `<Response/>` for Twilio): a `Response`, text, or
             what becomes JSON; or a function of the `Delivery` that returns one, called before it is stored.
+        dedupe: "body" where the provider does not sign the ids of its deliveries: then equal bodies are one
+            delivery, whatever id they come under, as the holder of one could send it again under another.
         keep_all_headers: whether every header field is stored that is neither of the connection nor a
             credential; otherwise those that the provider's scheme names.
     """
@@ -67,6 +70,7 @@ class EndpointOptions:
         refusal_status: int | None = None,
         acknowledgement: Any = None,
         keep_all_headers: bool = False,
+        dedupe: str = "id",
     ) -> None:
         numbers = {
             "max_body_bytes": max_body_bytes,
@@ -83,6 +87,8 @@ class EndpointOptions:
             not isinstance(refusal_status, int) or not 400 <= refusal_status <= 499
         ):
             raise ConfigurationError(f"refusal_status must be from 400 to 499, not {refusal_status!r}")
+        if dedupe not in ("id", "body"):
+            raise ConfigurationError(f'dedupe must be "id" or "body", not {dedupe!r}')
         self.path = path
         self.provider = provider
         self.handler = handler
@@ -95,6 +101,7 @@ class EndpointOptions:
         self.keep_all_headers = keep_all_headers
         self.refusal_status = refusal_status
         self.acknowledgement = acknowledgement
+        self.dedupe = dedupe
         self.verify_token = ""
         if acknowledgement is not None and not _is_function(acknowledgement):
             _as_acknowledgement(acknowledgement)
@@ -103,6 +110,13 @@ class EndpointOptions:
     def pool(self) -> str | None:
         """The pool of the jobs that run the handler: its kind; None without one."""
         return None if self.handler is None else self.handler.kind
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """What makes a delivery the same one again; None where nothing does."""
+        if self.dedupe == "body":
+            return f"body:{hashlib.sha256(delivery.body).hexdigest()}"
+        known: str | None = self.provider.delivery_id(delivery)
+        return known
 
     def acknowledge(self, delivery: Delivery, usual: tuple[bytes, str] | None) -> Response | None:
         """What a delivery is answered once it is stored; None for `{"ok":true}`.

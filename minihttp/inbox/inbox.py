@@ -36,6 +36,7 @@ class Inbox:
         webhooks: as the router knows them.
         environment: where the secrets are, by the names that the providers give.
         clock: Unix seconds.
+        public_url: as for `Endpoint`.
 
     Attributes:
         endpoints: what answers each route, by path.
@@ -53,6 +54,7 @@ class Inbox:
         webhooks: Iterable[Webhook],
         environment: Mapping[str, str],
         clock: Callable[[], float],
+        public_url: Callable[[str], str],
     ) -> None:
         rows = Deliveries(jobs.store)
 
@@ -63,7 +65,7 @@ class Inbox:
                     raise ConfigurationError(f"the handler must be a mutation or an action, not {handler}")
                 check_options(webhook.options)
                 secrets = webhook.provider.resolve(environment)
-                made = Endpoint(webhook, handler, secrets, database, rows, clock)
+                made = Endpoint(webhook, handler, secrets, database, rows, clock, public_url)
                 made.verify_token = environment.get(webhook.provider.verify_token_name, "").strip()
                 return made
             except (ConfigurationError, FunctionNotFoundError, TypeError) as error:

@@ -44,6 +44,8 @@ class Endpoint(EndpointOptions):
         handler: the function that it names.
         secrets: by the names of the environment variables that hold them; empty while they are missing.
         clock: Unix seconds.
+        public_url: makes of a request's URL, whose host a stranger may have chosen, the one that was given to
+            the providers that sign it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Endpoint(EndpointOptions):
         database: Database,
         rows: Deliveries,
         clock: Callable[[], float],
+        public_url: Callable[[str], str],
     ) -> None:
         super().__init__(webhook.path, webhook.provider, handler, **webhook.options)
         self.secrets = secrets
@@ -62,6 +65,7 @@ class Endpoint(EndpointOptions):
         self._database = database
         self._rows = rows
         self._clock = clock
+        self._public_url = public_url
         self._refused = _Refused()
 
     def __call__(self, ctx: Any, request: Request) -> Response | Deferred:
@@ -89,6 +93,8 @@ class Endpoint(EndpointOptions):
         body = sent.read() if is_signed or self.keep_refused_bodies else b""
         request_id = request.id
         url = request.url if self._signs_url else ""
+        if url and not self.provider.public_url:  # of which only the query counts otherwise
+            url = self._public_url(url)
         try:
             delivery = self.provider.verify(body, headers, self._keys, now=now, url=url)
         except WebhookError as error:
@@ -98,7 +104,7 @@ class Endpoint(EndpointOptions):
         answer = self.provider.handshake(delivery, self._keys[delivery.secret_index])
         if answer is not None:
             return Response.json(answer)
-        usual, known_id = self.provider.acknowledgement(delivery), self.provider.delivery_id(delivery)
+        usual, known_id = self.provider.acknowledgement(delivery), self.delivery_id(delivery)
         facts: Document = {"eventType": delivery.event_type, "requestId": request_id}
         facts["headers"] = self.storable_headers(headers)
         acknowledgement = self.acknowledge(delivery, usual)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import ConfigurationError
+from ..errors import MIN_SECRET_BYTES, ConfigurationError
 
 if TYPE_CHECKING:
     from .scheme import Scheme
@@ -108,6 +108,19 @@ def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: Scheme) -> t
     if scheme.algorithm == "ed25519":
         from .ed25519 import Ed25519Key as make
     return tuple(make(_decode(secret, scheme), scheme) for secret in listed)
+
+
+def check_length(secret: str, scheme: Scheme) -> None:
+    """Refuse a secret that is short enough to be guessed from one delivery.
+
+    Raises:
+        ConfigurationError: its key has fewer than 16 bytes, or is none.
+    """
+    size = len(_decode(secret, scheme))
+    if size < MIN_SECRET_BYTES:
+        raise ConfigurationError(
+            f"a webhook secret has a key of {size} bytes, and {MIN_SECRET_BYTES} are the least"
+        )
 
 
 def _decode(secret: str | bytes, scheme: Scheme) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import ConfigurationError, WebhookError, check_variable_name
 from .delivery import Delivery, Headers
-from .keys import Key
+from .keys import Key, check_length
 from .scheme import Scheme
 from .verifier import Verifier
 
@@ -113,6 +113,27 @@ class Provider:
     def resolve(self, environment: Mapping[str, str]) -> dict[str, str]:
         """As `resolve_secrets` of its own names."""
         return resolve_secrets(self.verifier, self.secret_names, environment)
+
+    def check_exposed(self, environment: Mapping[str, str], origin: str) -> None:
+        """Refuse to be open to strangers with a secret that could be guessed, or where nothing but the `Host`
+        of a request says the URL that is signed.
+
+        Args:
+            origin: of the app, or "".
+
+        Raises:
+            ConfigurationError: for the first; the message names the variable only.
+        """
+        if self.signs_url and not (self.public_url or origin):
+            raise ConfigurationError(
+                f"{self.name} signs the URL that it was given: write {self.name}.provider(public_url=…) or"
+                " App(origin=…), since the Host of a request is a stranger's word"
+            )
+        for name, secret in self.resolve(environment).items():
+            try:
+                check_length(secret, self.scheme)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{name}: {error}") from None
 
     def verify(
         self,

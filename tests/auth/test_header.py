@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihttp import auth
-from minihttp.auth.header import read_header
+from minihttp.auth.admin import AdminKey
+from minihttp.auth.header import proves_nothing, read_header
 from minihttp.errors import AuthError
 from tests.auth.makers import JWKS, NOW, make_token
 
@@ -20,7 +21,7 @@ AUTHENTICATOR = auth.Authenticator(
 
 
 def read(header: str) -> tuple[bool, Any]:
-    is_admin, caller = read_header(header, AUTHENTICATOR, "an-admin-key")
+    is_admin, caller = read_header(header, AUTHENTICATOR, AdminKey("an-admin-key"), "192.0.2.1")
     return is_admin, caller.get_user_identity()
 
 
@@ -84,16 +85,26 @@ def test_any_header(header: str) -> None:
         read(header)
 
 
+@pytest.mark.parametrize(
+    "header", ["", "a", "Basic YTpi", "Convex wrong", "Convex wrong:e30=", "Convex :e30="]
+)
+def test_what_is_refused_from_the_head(header: str) -> None:
+    assert proves_nothing(header, AdminKey("an-admin-key"))
+
+
+@pytest.mark.parametrize("header", ["Bearer x", "Convex an-admin-key", "convex  an-admin-key:e30="])
+def test_what_has_to_be_looked_into(header: str) -> None:
+    assert not proves_nothing(header, AdminKey("an-admin-key"))
+
+
 def test_without_an_admin_key_nobody_is_admin() -> None:
-    for key in (None, ""):
+    for header in ("Convex x", "Convex :e30=", "Convex :"):
         with pytest.raises(AuthError):
-            read_header("Convex x", AUTHENTICATOR, key)
-        with pytest.raises(AuthError):
-            read_header("Convex :e30=", AUTHENTICATOR, key)
+            read_header(header, AUTHENTICATOR, AdminKey(""), "192.0.2.1")
 
 
 def test_an_identity_beside_the_admin_key_is_read_when_somebody_asks() -> None:
-    is_admin, caller = read_header(acting({"a": 1}), AUTHENTICATOR, "an-admin-key")
+    is_admin, caller = read_header(acting({"a": 1}), AUTHENTICATOR, AdminKey("an-admin-key"), "192.0.2.1")
     assert is_admin
     with pytest.raises(AuthError, match="no issuer and subject"):
         caller.get_user_identity()

@@ -116,8 +116,8 @@ class Shell:
         """The app in a server of this process; its URL. The shell has its admin key."""
         monkeypatch.chdir(self.folder)
         monkeypatch.syspath_prepend(str(self.folder))
-        monkeypatch.setenv("MINIHTTP_ADMIN_KEY", "key")
-        self.environ["MINIHTTP_ADMIN_KEY"] = "key"
+        monkeypatch.setenv("MINIHTTP_ADMIN_KEY", "the-key-of-the-operator")
+        self.environ["MINIHTTP_ADMIN_KEY"] = "the-key-of-the-operator"
         sys.modules.pop("app", None)
         from minihttp import App
 

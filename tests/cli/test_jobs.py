@@ -77,8 +77,8 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture
 def served(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[App, str]]:
     """The app in a server of this process, and its URL; `shell` knows its key."""
-    monkeypatch.setenv("MINIHTTP_ADMIN_KEY", "key")
-    shell.environ["MINIHTTP_ADMIN_KEY"] = "key"
+    monkeypatch.setenv("MINIHTTP_ADMIN_KEY", "the-key-of-the-operator")
+    shell.environ["MINIHTTP_ADMIN_KEY"] = "the-key-of-the-operator"
     module = "served_" + shell.folder.name.replace("-", "_")
     (shell.folder / f"{module}.py").write_text(APP.replace('["app"]', "[__name__]"))
     monkeypatch.syspath_prepend(str(shell.folder))
@@ -178,7 +178,7 @@ def test_a_server_of_something_else(shell: Shell, answer: bytes, said: str) -> N
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(answer)))])
         return [answer]
 
-    shell.environ["MINIHTTP_ADMIN_KEY"] = "key"
+    shell.environ["MINIHTTP_ADMIN_KEY"] = "the-key-of-the-operator"
     with live(other) as client:
         done = shell.python("-m", "minihttp", "jobs", "list", "--server", client.url, code=1)
     assert done.stderr.startswith("minihttp: ") and done.stderr.endswith(f"{said}\n")

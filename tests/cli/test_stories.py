@@ -100,7 +100,7 @@ def test_from_init_to_a_killed_server_and_back(tmp_path: Path, terminals: list[T
     """init, serve --reload, a broken file mended, run, kill -9, serve, export, import elsewhere, check."""
 
     def start(folder: Path, *argv: str) -> Terminal:
-        terminals.append(Terminal(folder, *argv, env={"MINIHTTP_ADMIN_KEY": "key"}))
+        terminals.append(Terminal(folder, *argv, env={"MINIHTTP_ADMIN_KEY": "the-key-of-the-operator"}))
         return terminals[-1]
 
     def done(folder: Path, *argv: str) -> str:

@@ -39,9 +39,9 @@ app = App(http, modules=[__name__], data="data", workers=0)
 """
 ENVIRON = {
     "STRIPE_WEBHOOK_SECRET": SECRET,
-    "GITHUB_WEBHOOK_SECRET": "hub",
+    "GITHUB_WEBHOOK_SECRET": "the secret of the hub",
     "STANDARD_WEBHOOKS_V1A_WEBHOOK_SECRET": "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=",
-    "MINIHTTP_ADMIN_KEY": "key",
+    "MINIHTTP_ADMIN_KEY": "the-key-of-the-operator",
 }
 
 
@@ -216,7 +216,7 @@ class TestInbox:
     ) -> None:
         """Its id is malformed, or its endpoint more strict than its provider: the signature is right."""
         body = b"{}"
-        headers = github.sign(body, "hub", id="a b", event_type="push")
+        headers = github.sign(body, "the secret of the hub", id="a b", event_type="push")
         assert server.post("/webhooks/github", body, headers).status == 400
         refused = shell.rows(*filled("list", "--state", "refused"))[0]
         [said] = shell.rows(*filled("explain", refused["id"]))

@@ -24,8 +24,8 @@ EXAMPLES = ROOT / "examples"
 SEED = ROOT / "tests" / "apps" / "seed"  # programs that verify by hand, in an action
 NOW = 1_700_000_000
 SECRETS = {
-    "STRIPE_WEBHOOK_SECRET": "whsec_stripe",
-    "GITHUB_WEBHOOK_SECRET": "github secret",
+    "STRIPE_WEBHOOK_SECRET": "whsec_of_the_stripe_account",
+    "GITHUB_WEBHOOK_SECRET": "the secret of the hub",
     "CLERK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
 Serve = Callable[[str], tuple[Any, Client]]

@@ -23,7 +23,10 @@ from tests.live import Client, Process
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SENDERS = 64
 KILLS = 10
-ENVIRON = {"STRIPE_WEBHOOK_SECRET": "whsec_stripe", "GITHUB_WEBHOOK_SECRET": "hub"}
+ENVIRON = {
+    "STRIPE_WEBHOOK_SECRET": "whsec_of_the_stripe_account",
+    "GITHUB_WEBHOOK_SECRET": "the secret of the hub",
+}
 APP = """
 from minihttp import App, HttpRouter, Schema, Table, internal_action, internal_mutation, v
 from minihttp.webhooks import github, stripe

@@ -754,8 +754,9 @@ def test_all_real_payloads_are_kept_and_handled(shop: Shop) -> None:
 def test_two_apps_that_share_a_router_have_an_inbox_each() -> None:
     http = HttpRouter()
     http.webhook("/hook", stripe.provider(secret="STRIPE"), handler=None)
-    apps = [testing.in_memory(App(http), environment={"STRIPE": "whsec_x"}).prepare() for _ in range(2)]
-    body, headers = testing.signed("stripe", {"id": "evt_1"}, "whsec_x", now=apps[0].clock())
+    environment = {"STRIPE": "whsec_of_two_apps"}
+    apps = [testing.in_memory(App(http), environment=environment).prepare() for _ in range(2)]
+    body, headers = testing.signed("stripe", {"id": "evt_1"}, "whsec_of_two_apps", now=apps[0].clock())
     for app in (apps[0], apps[0]):
         assert Reply(app, "POST", "/hook", body, headers).status == 200
     assert [len(app.run_query("_webhooks:list")) for app in apps] == [1, 0]

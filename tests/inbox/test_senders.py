@@ -35,7 +35,12 @@ class Receiver:
         http = HttpRouter()
         http.webhook("/h", provider, on_event, **options)
         self.clock = testing.Clock()
-        app = App(http, modules={"m": __name__}, environment=environment or ENVIRONMENT)
+        app = App(
+            http,
+            modules={"m": __name__},
+            environment=environment or ENVIRONMENT,
+            origin="http://shop.example",
+        )
         self.app = testing.in_memory(app, clock=self.clock)
         self.app.open()
         self.client = webtest.TestApp(self.app, extra_environ={"HTTP_HOST": "shop.example"})
