@@ -31,6 +31,7 @@ class Limits:
     max_spooled_bytes: int = 2048 * MIB  # all bodies and responses in files at once; a disk is shared by all
     # A JSON body is parsed whole, in some ten times its size; `route(max_body=…)` asks for more
     max_json_bytes: int = 2 * MIB
+    max_decoded_json_bytes: int = 16 * MIB  # of those over 64 KiB at once, while their handlers run: else 503
     max_json_elements: int = 100_000  # an empty array is 2 bytes of text and 64 in memory
     max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep
     max_form_parts: int = 1_000  # CVE-2023-25577: every part costs memory, files and fields alike

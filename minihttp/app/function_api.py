@@ -388,7 +388,7 @@ def _body(request: Request) -> dict[str, Any]:
     try:
         body: dict[str, Any] = request.json(dict)
     except HTTPError as error:
-        if error.status == 413:
+        if error.status in (413, 503):
             raise
         message = (
             "Expected request with `Content-Type: application/json`" if error.status == 415 else error.message

@@ -11,14 +11,13 @@ from __future__ import annotations
 import builtins
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
-from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from ..errors import HTTPError, no_attribute
 from ..limits import DEFAULT_LIMITS, Limits
-from .body import BLOCK_BYTES, Body, open_body, too_large
+from .body import BLOCK_BYTES, SMALL_JSON_BYTES, Body, held_bodies, open_body, too_large
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
@@ -33,19 +32,22 @@ T = TypeVar("T")
 
 
 @cache
-def _numbers() -> Iterator[int]:
-    """Numbers from a random one on; made when first asked for, so that forked processes have their own."""
-    return count(int.from_bytes(os.urandom(8), "big"))
+def _random_bits() -> Callable[[int], int]:
+    """A generator with a random seed; made when first asked for, so that forked processes have their own."""
+    from _random import Random  # without what `random` imports
+
+    return Random(int.from_bytes(os.urandom(32), "big")).getrandbits
 
 
 def request_id(environ: dict[str, Any]) -> str:
     """The id of a request in responses and logs: the server's, or 16 hex digits made now and kept.
 
-    They count up: to ask the system for randomness each time gives the interpreter lock away.
+    They tell nobody how many requests there are. To ask the system for randomness each time would give the
+    interpreter lock away.
     """
     found: str | None = environ.get("minihttp.request_id")
     if found is None:
-        found = environ["minihttp.request_id"] = f"{next(_numbers()) % 2**64:016x}"
+        found = environ["minihttp.request_id"] = f"{_random_bits()(64):016x}"
     return found
 
 
@@ -296,6 +298,8 @@ class Request:
         if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
             self._require_json()
         data = self._json_bytes()
+        if len(data) > SMALL_JSON_BYTES:
+            self._hold(len(data))
         depth, elements = self.limits.max_json_depth, self.limits.max_json_elements
         if expect is None and self.route is not None:
             expect = self.route.body
@@ -312,6 +316,12 @@ class Request:
         if isinstance(value, (dict, list)):
             self.__dict__["_parsed"] = value  # for `sent.py`: what the handler looked up in it
         return value
+
+    def _hold(self, size: int) -> None:
+        """Counts a large body that is about to be decoded, until this is closed; 503 past the limit."""
+        if "_held" not in self.__dict__:
+            self.__dict__["_held"] = held_bodies.hold(size, self.limits.max_decoded_json_bytes)
+            self.closable = True
 
     def _json_bytes(self) -> builtins.bytes:
         limit_bytes = (self.route and self.route.max_body_bytes) or self.limits.max_json_bytes
@@ -355,7 +365,8 @@ class Request:
         return found[1]
 
     def close(self) -> None:
-        """Free the temporary file of an uploaded form."""
+        """Free the temporary file of an uploaded form, and the room that a large JSON body takes."""
+        self.__dict__.pop("_held", None)
         found: tuple[str, FormData] | None = self.__dict__.get("_form")
         if found is not None:
             found[1].close()

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,13 @@ def test_the_id_is_the_servers_or_made_once() -> None:
     request = make_request()
     assert len(request.id) == 16 and int(request.id, 16) >= 0
     assert request.id == request.environ["minihttp.request_id"] == Request(request.environ, "/").id
+
+
+def test_ids_do_not_say_how_many_requests_there_are() -> None:
+    ids = [int(make_request().id, 16) for _ in range(1_000)]
+    steps = {later - before for before, later in pairwise(ids)}
+    assert len(set(ids)) == 1_000 and len(steps) > 990
+    assert 300 < sum(step > 0 for step in (later - before for before, later in pairwise(ids))) < 700
 
 
 # ------------------------------------------------------------ body
