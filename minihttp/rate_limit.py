@@ -8,6 +8,7 @@ two mutations never take the same token. The rules are those of Convex's rate-li
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 RATE_LIMITS = "_rate_limits"
 RATE_LIMIT_TABLES = {RATE_LIMITS: Table(v.any()).index("by_key", ["key"]).index("by_full_time", ["fullTime"])}
 _PRUNED_AT_ONCE = 100
+_MAX_KEY_BYTES = 128
 _CLOCKS_APART_SECONDS = 5.0  # of two machines at the most; a clock that is further back was set back
 
 
@@ -92,7 +94,7 @@ class RateLimit:
         if allowance.ok or clock_went_back:
             full_after = (self.capacity - value) / self.rate * self.period_seconds
             state = {
-                "key": key,
+                "key": _stored(key),
                 "value": value,
                 "time": now,
                 "fullTime": now + full_after + self.period_seconds,
@@ -152,11 +154,19 @@ class RateLimit:
         return Allowance(False, periods * self.period_seconds)
 
 
-def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
+def _stored(key: str) -> str:
+    """A key as it is stored: a long one, which a stranger may have chosen, by its hash."""
     if not isinstance(key, str):
         raise ConfigurationError(f"the key of a rate limit must be a text, not {key!r}")
+    data = key.encode("utf-8", "surrogatepass")
+    return key if len(data) <= _MAX_KEY_BYTES else f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
     found: dict[str, Any] | None = (
-        transaction.system.query(RATE_LIMITS).with_index("by_key", lambda q: q.eq("key", key)).unique()
+        transaction.system.query(RATE_LIMITS)
+        .with_index("by_key", lambda q: q.eq("key", _stored(key)))
+        .unique()
     )
     return found
 

@@ -57,8 +57,8 @@ class Limited:
     def require(self) -> None:
         self.world.runner.run(self._require, {"key": "k"})
 
-    def reset(self) -> None:
-        self.world.runner.run(self._reset, {"key": "k"})
+    def reset(self, key: str = "k") -> None:
+        self.world.runner.run(self._reset, {"key": key})
 
 
 def test_a_token_bucket_fills_up_steadily(world) -> None:
@@ -227,3 +227,15 @@ def test_over_http_it_is_answered_429(tmp_path) -> None:
         assert refused.json == {"error": "Too many requests; try again in 60 s"}
         clock.advance(60)
         client.post("/door", status=200)
+
+
+@pytest.mark.parametrize("character", ["k", "é"])
+def test_a_long_key_is_stored_as_its_hash(world: World, character: str) -> None:
+    limited = Limited(world, RateLimit(1, 60))
+    keys = [character * 129 + end for end in ("", "a", "b")]
+    for key in keys:
+        assert limited.take(key=key)[0] and not limited.check(key=key)[0]
+    rows = world.database.read(lambda transaction: transaction.system.query("_rate_limits").collect())
+    assert len({row["key"] for row in rows}) == 3 and max(len(row["key"]) for row in rows) <= 128
+    limited.reset(key=keys[0])
+    assert limited.check(key=keys[0])[0]
