@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _split_url = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.+)").fullmatch
 _parent = ".".join((__package__ or "").split(".")[:-2])
 _HOME = f"{_parent}.storage_backends".lstrip(".")
+_HIDDEN = "password|secret|token|signature|api_?key"
 _FILE_WORDS = ("filesystem", "sqlite")
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 
@@ -82,9 +83,10 @@ def copier(url: str, kind: str) -> Callable[[], Any] | None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: `postgresql://user:…@host/name`."""
+    """The URL as it may be shown: `postgresql://user:…@host/name`; in one of HTTP the user may be a token."""
+    url = re.sub("(https?://)[^/?#@]*@", r"\1…@", url)
     shown = re.sub("(//[^/@:]*):[^/]*@", r"\1:…@", url)
-    return re.sub("(?<=[?&])((?:ssl)?password)=[^&]*", r"\1=…", shown)
+    return re.sub(f"(?<=[?&])([^=&]*(?:{_HIDDEN})[^=&]*)=[^&]*", r"\1=…", shown, flags=re.I)
 
 
 def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_only: bool = False) -> Any:
@@ -96,7 +98,7 @@ def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_o
         if must_exist and not is_there(url):
             with suppress(FileNotFoundError):
                 os.stat(location)  # it may be there, but not for this user
-            raise DataDirectoryError(f"there is nothing at {url!r}")
+            raise DataDirectoryError(f"there is nothing at {without_password(url)!r}")
         return backend if find_only else backend(location)
     except ModuleNotFoundError as missing:
         if missing.name in _POSIX_MODULES:

@@ -14,6 +14,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
+from ..app.backends import without_password
 from ..jobs.retry import RetryLater, RetryPolicy
 from ._settings import MisuseError
 
@@ -85,7 +86,7 @@ def post(
         return Posted(response.status, fields, response.read(max_response_bytes))
     except (OSError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise OSError(f"{url} did not answer: {reason}") from error
+        raise OSError(f"{without_password(url)} did not answer: {reason}") from error
     finally:
         connection.close()
 

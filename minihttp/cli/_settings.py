@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..app.backends import without_password
 from ..app.options import (
     APP_OPTIONS,
     PROCESS_OPTIONS,
@@ -106,7 +107,8 @@ class Settings:
             self.values[name] = convert(value)
         except ValueError as rule:
             kind = MisuseError if origin.startswith("--") else ConfigurationError
-            raise kind(f"{origin}: {name} must be {rule}, not {value!r}") from None
+            shown = "another" if SETTINGS[name].secret else without_password(repr(value))
+            raise kind(f"{origin}: {name} must be {rule}, not {shown}") from None
         self.origins[name] = origin
 
     def __getitem__(self, name: str) -> Any:

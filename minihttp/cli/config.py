@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             value, origin = limits[name], "the app"
         if SETTINGS[name].secret and value:
             value = "(set)"
-        if name in ("data", "files") and value:
+        if isinstance(value, str):
             value = without_password(value)
         shown = value if args.json else setting_text(name, value)
         rows.append({"setting": name, "value": shown, "from": origin})

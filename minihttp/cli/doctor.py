@@ -179,6 +179,10 @@ def _descriptors(settings: Settings) -> Iterator[Finding]:
 
 def _secrets(app: App) -> Iterator[Finding]:
     warnings = list(secret_warnings(app))
+    try:
+        app.check_exposed()
+    except ConfigurationError as error:
+        warnings.append(str(error))
     for warning in warnings:
         yield "secrets", "fail", warning
     notes = list(secret_notes(app))

@@ -52,6 +52,9 @@ def test_unknown_backend(url: str, message: str) -> None:
 def test_a_url_is_shown_without_its_password() -> None:
     assert without_password("postgresql://me:pa@ss@host:5432/x") == "postgresql://me:…@host:5432/x"
     assert without_password("postgresql://me@h/x?password=a%26b&x=1") == "postgresql://me@h/x?password=…&x=1"
+    assert without_password("https://tok@h/x?api_key=a&n=1") == "https://…@h/x?api_key=…&n=1"
+    s3 = "s3://b?access_key_id=a&secret_access_key=s&session_token=t"
+    assert without_password(s3) == "s3://b?access_key_id=a&secret_access_key=…&session_token=…"
     assert without_password("s3://bucket/a:b@c") == "s3://bucket/a:b@c"
     assert without_password("sqlite:data/app.db") == "sqlite:data/app.db"
 

@@ -40,7 +40,7 @@ def an_app(**options: Any) -> App:
 )
 def test_a_key_that_can_be_guessed_or_not_be_sent_is_refused(key: str, tmp_path: Path) -> None:
     for options in ({"admin_key": key}, {"admin_key": None, "environment": {"MINIHTTP_ADMIN_KEY": key}}):
-        for start in (App.prepare, App.check):
+        for start in (App.prepare, App.check_exposed):
             with pytest.raises(ConfigurationError, match="MINIHTTP_ADMIN_KEY") as caught:
                 start(an_app(**options))
             assert key not in str(caught.value)

@@ -159,6 +159,25 @@ def test_config(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "do-not-show" not in text
 
 
+def test_config_masks_every_url(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    urls = ("forward", "origin", "auth_jwks", "backup", "data", "files")
+    environ = {f"MINIHTTP_{name.upper()}": "https://me:hunter2@h/x?token=hunter3" for name in urls}
+    cli.main(["config", folder.name, "--json"], environ)
+    text = capsys.readouterr().out
+    assert "hunter" not in text
+    for row in map(json.loads, text.splitlines()):
+        if row["setting"] in urls:
+            assert row["value"] == "https://…@h/x?token=…"
+
+
+def test_a_mistake_in_a_setting_shows_no_secret(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.parent / "minihttp.toml").write_text("admin_key = 123456789\n")
+    for environ in ({"MINIHTTP_FORWARD": "ftp://me:hunter2@h?password=hunter3"}, {}):
+        assert cli.main(["config", folder.name], environ) == 1
+        told = capsys.readouterr().err
+        assert "must be" in told and "hunter" not in told and "123456789" not in told
+
+
 def test_a_limit_that_is_set_wins_over_the_code_which_keeps_its_others(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

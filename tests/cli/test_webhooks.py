@@ -339,7 +339,8 @@ class TestWithoutAnApp:
         try:
             body = b'{"id": "evt_1", "type": "x", "spacing":  "odd"}'
             headers = {**stripe.sign(body, SECRET), "Accept": "*/*; q=0.5", "X-Trace": "t", "Cookie": "a=b"}
-            assert process.client.post("/webhooks/stripe", body, headers).status == 200
+            foreign = {"X-User": "admin", "X-Original-URL": "/", "X-Http-Method-Override": "DELETE"}
+            assert process.client.post("/webhooks/stripe", body, {**headers, **foreign}).status == 200
             assert process.client.post("/webhooks/clerk", body).status == 404  # its secret is not set
             assert got_two()
             assert "--server URL asks the server that runs" in shell("list", "--data", "data", code=1)
@@ -348,6 +349,7 @@ class TestWithoutAnApp:
         assert [b for b, _ in got] == [body, body]
         for _, fields in got:
             assert {name: fields.get(name.lower()) for name in headers} == {**headers, "Cookie": None}
+            assert not {name.lower() for name in foreign} & set(fields)
         [row] = shell.rows("list", "--data", "data")
         assert (row["state"], row["attempts"]) == ("done", 2)
 
