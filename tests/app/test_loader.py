@@ -78,8 +78,8 @@ def test_a_folder(folder: Path) -> None:
 
 def test_a_folder_with_routes_py(folder: Path) -> None:
     """The name of Convex's file shadows Python's own package for whoever works inside the folder."""
-    write(folder, shop__routes=ROUTER, shop__items="")
-    assert load_package("shop").http is sys.modules["shop.routes"].http
+    write(folder, booth__routes=ROUTER, booth__items="")
+    assert load_package("booth").http is sys.modules["booth.routes"].http
     write(folder, old__http=ROUTER, old__routes="")
     assert load_package("old").http is sys.modules["old.http"].http
 
