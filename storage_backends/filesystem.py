@@ -25,6 +25,7 @@ _INCOMING = "incoming"
 _HELD = "held.lock"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HOLD = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_BYTES = 1024 * 1024
 
@@ -154,7 +155,7 @@ class FileBackend:
     def hold(self) -> Iterator[None]:
         """Keep what is deleted meanwhile, also by other processes, for whoever copies what is there now."""
         with _faults():
-            held = os.open(_HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self._root)
+            held = os.open(_HELD, _HOLD | os.O_CREAT, 0o600, dir_fd=self._root)
         try:
             with _faults():
                 fcntl.flock(held, fcntl.LOCK_SH)
@@ -165,7 +166,7 @@ class FileBackend:
     def _is_held(self) -> bool:
         """Whether a process has a hold; one that was killed has none."""
         try:
-            held = os.open(_HELD, os.O_RDWR | os.O_CLOEXEC, dir_fd=self._root)
+            held = os.open(_HELD, _HOLD, dir_fd=self._root)
         except FileNotFoundError:
             return False
         try:

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from math import inf
 from typing import Any, TypeVar
 
-from .sqlite_connection import BUSY_SECONDS, Fault, connect, lock, sync_directory
+from .sqlite_connection import BUSY_SECONDS, Fault, connect, lock, make_own, open_own, sync_directory
 from .sqlite_copy import DatabaseCopy, damaged, problems
 from .sqlite_tables import TABLES, Reading, Writing
 from .sqlite_writers import Writers
@@ -93,11 +93,8 @@ class DocumentBackend:
     def _prepare(self) -> int:
         directory = os.path.dirname(self._path)
         try:
-            os.makedirs(directory, exist_ok=True)
-            if not os.access(directory, os.W_OK | os.X_OK):  # SQLite keeps its log beside the database
-                raise Fault(errno.EACCES, f"{directory} is not writable for this user")
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # for its owner only
-            with open(os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as file:
+            make_own(self._path)
+            with open(open_own(self._path + ".lock")) as file:
                 self._left = file.read(100)
             return lock(self._path + ".lock")
         except Fault:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import stat
+from contextlib import suppress
 
+_OWN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 BUSY_SECONDS = 5.0  # how long a statement waits for a lock that another program holds
 
 
@@ -64,6 +67,53 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
+def make_directory(path: str) -> None:
+    """Make a directory and those above it; it is for its owner only, where it is not there yet."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    if not os.path.isdir(path):
+        raise Fault(errno.ENOTDIR, f"{path} is not a directory")
+
+
+def make_own(path: str) -> None:
+    """Make the file of a database and its directory, unless they are there.
+
+    Raises:
+        Fault: as `open_own`, of the file and of what SQLite keeps beside it.
+    """
+    directory = os.path.dirname(path)
+    make_directory(directory)
+    if not os.access(directory, os.W_OK | os.X_OK):  # SQLite keeps its log beside the database
+        raise Fault(errno.EACCES, f"{directory} is not writable for this user")
+    os.close(open_own(path))
+    for end in ("-wal", "-shm", "-journal"):
+        _refuse_link(path + end)
+
+
+def _refuse_link(path: str) -> None:
+    if os.path.islink(path):
+        raise Fault(errno.ELOOP, f"{path} is a symbolic link: put the file itself there")
+
+
+def open_own(path: str) -> int:
+    """Open a file of a database, made for its owner only where it is not there yet; returns its descriptor.
+
+    Raises:
+        Fault: it is a symbolic link, which somebody else may have put in its place, or no plain file.
+    """
+    try:
+        descriptor = os.open(path, _OWN, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            _refuse_link(path)
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Fault(errno.EINVAL, f"{path} is no plain file")
+    return descriptor
+
+
 def lock(path: str) -> int:
     """Take the exclusive lock file of a database for this process; returns its descriptor (close it to
     release).
@@ -73,7 +123,7 @@ def lock(path: str) -> int:
     """
     import fcntl
 
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_own(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)

@@ -20,7 +20,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from .sqlite_connection import Fault, connect, fault, lock, sync_directory
+from .sqlite_connection import Fault, connect, fault, lock, make_own, sync_directory
 from .sqlite_copy import DatabaseCopy
 
 T = TypeVar("T")
@@ -164,8 +164,7 @@ class FileBackend:
         """Make the file, for its owner only, and take its lock."""
         try:
             folder = os.path.dirname(os.path.abspath(self._path))
-            os.makedirs(folder, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_own(os.path.abspath(self._path))
             for directory in (folder, os.path.dirname(folder)):
                 sync_directory(directory)
             return lock(f"{os.path.abspath(self._path)}.lock")

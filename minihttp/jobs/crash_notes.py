@@ -51,7 +51,7 @@ class CrashNotes:
             return -1
         with self._opening:
             if self._descriptor < 0:
-                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
                 try:
                     self._descriptor = os.open(self._path, flags, 0o600)
                 except OSError:  # a full disk is no reason not to run it

@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -69,6 +70,36 @@ def test_the_file_is_its_owner_s_only(backend: DocumentBackend, path: str) -> No
     put(backend, "a", "")
     for suffix in ("", "-wal", "-shm", ".lock"):
         assert os.stat(path + suffix).st_mode & 0o077 == 0
+
+
+def test_the_directory_is_its_owner_s_only(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        DocumentBackend(str(tmp_path / "above" / "data" / "app.db")).close()
+    finally:
+        os.umask(before)
+    for name, mode in (("data", 0o700), ("data/app.db", 0o600), ("data/app.db.lock", 0o600)):
+        assert stat.S_IMODE(os.stat(tmp_path / "above" / name).st_mode) == mode, name
+
+
+@pytest.mark.parametrize("name", ["app.db", "app.db.lock", "app.db-wal", "app.db-shm", "app.db-journal"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_the_place_of_a_file_is_refused(tmp_path: Path, name: str, there: bool) -> None:
+    victim = tmp_path / "victim"
+    if there:
+        victim.write_bytes(b"precious")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).symlink_to(victim)
+    with pytest.raises(DocumentBackend.Fault, match=f"{name} is a symbolic link: put the file itself there"):
+        DocumentBackend(str(tmp_path / "data" / "app.db"))
+    assert victim.read_bytes() == b"precious" if there else not victim.exists()
+
+
+@pytest.mark.parametrize("name", ["app.db", "app.db.lock"])
+def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DocumentBackend.Fault, match=f"{name} is no plain file"):
+        DocumentBackend(str(tmp_path / "app.db"))
 
 
 def test_every_connection_is_set_up_for_durability(backend: DocumentBackend) -> None:
