@@ -16,6 +16,7 @@ from ..data.database import Database
 from ..data.schema import Schema
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError
 from ..files.storage import FILE_TABLES, FileStore, check_no_files, unknown_files
+from ..files.uploads import expired_uploads
 from ..functions.registry import Registry
 from ..functions.runner import Runner
 from ..inbox.inbox import INBOX_TABLES, Inbox
@@ -110,7 +111,7 @@ class Services:
                 **shared,
             )
             self.idempotency = IdempotencyKeys(self.database, options.limits, options.clock)
-            self.jobs.expired += [expired_rate_limits, self.idempotency.expired]
+            self.jobs.expired += [expired_rate_limits, expired_uploads, self.idempotency.expired]
             JobFunctions(self.jobs.store).register(registry)
             KeyFunctions().register(registry)
             self.inbox = Inbox(

@@ -159,7 +159,7 @@ def _may_call(runtime: Runtime, operation: str, environ: Mapping[str, str]) -> b
 
 
 def _may_upload(runtime: Runtime, environ: Mapping[str, str]) -> bool:
-    return runtime.files.may_upload(environ["QUERY_STRING"])
+    return runtime.files.max_upload_bytes(environ) > 0
 
 
 def _storage(runtime: Runtime, ctx: Any, request: Request) -> Response | Deferred:

@@ -309,8 +309,9 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         max_bytes = (self._routes or self._compose()).plan_body(environ, self.limits)
         if max_bytes is None:
             return None
-        is_upload = environ["REQUEST_URI"].partition("?")[0] == _UPLOAD_PATH
-        return max_bytes, self.files.backend.spool_folder if is_upload else None
+        if environ["REQUEST_URI"].partition("?")[0] == _UPLOAD_PATH:
+            return min(max_bytes, self.files.max_upload_bytes(environ)), self.files.backend.spool_folder
+        return max_bytes, None
 
     def find_pattern(self, method: str, target: str) -> str | None:
         """The pattern of the route for a request target, which a log may hold where the path may not."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DocumentError
-from .signing import UPLOAD, sign
+from .signing import sign
+from .uploads import upload_query
 
 if TYPE_CHECKING:
     from ..data.transaction import Transaction
@@ -125,11 +126,26 @@ class StorageWriter(StorageReader):
         transaction.system.delete(id)
         store.delete_with(transaction, document["key"])
 
-    def generate_upload_url(self) -> str:
-        """A URL that takes a file by POST, any number of times, for an hour (`limits.upload_url_seconds`)."""
+    def generate_upload_url(
+        self,
+        *,
+        max_bytes: int | None = None,
+        content_types: Iterable[str] | None = None,
+        once: bool = False,
+    ) -> str:
+        """A URL that takes a file by POST, any number of times, for an hour (`limits.upload_url_seconds`).
+
+        Args:
+            max_bytes: a larger file is refused, 413.
+            content_types: what its Content-Type may be, such as `["image/png", "video/*"]`; else 415.
+            once: whether it is good for one file only, and then 401.
+
+        Raises:
+            DocumentError: for a size or a type that cannot be.
+        """
         expires_at = int(self._store.clock() + self._store.limits.upload_url_seconds)
-        token = sign(self._store.database.secret, UPLOAD, expires_at)
-        return f"{self._origin}/api/storage/upload?token={token}"
+        query = upload_query(self._store.database.secret, expires_at, max_bytes, content_types, once)
+        return f"{self._origin}/api/storage/upload?{query}"
 
 
 class Storage(StorageWriter):

@@ -82,12 +82,22 @@ class BlobStore:
             raise
         return document
 
-    def submit(self, document: dict[str, Any], done: Callable[[Any, BaseException | None], None]) -> None:
+    def submit(
+        self,
+        document: dict[str, Any],
+        done: Callable[[Any, BaseException | None], None],
+        beside: Callable[[Transaction], None] = lambda transaction: None,
+    ) -> None:
         """Store the document of a `put` without waiting for it.
 
         Args:
             done: called with the file's id once it is durable, else with the error; nothing is kept then.
+            beside: what else is done in the transaction; where it raises, nothing is kept.
         """
+
+        def insert(transaction: Transaction) -> Any:
+            beside(transaction)
+            return transaction.system.insert("_storage", document)
 
         def told(id: Any, error: BaseException | None) -> None:
             if error is None:
@@ -96,7 +106,7 @@ class BlobStore:
                 self.discard(document["key"])
             done(id, error)
 
-        self.database.submit(lambda transaction: transaction.system.insert("_storage", document), told)
+        self.database.submit(insert, told)
 
     def new_key(self) -> str:
         """A key that no other blob has; of a shared store with its second before 96 random bits."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, StorageUnavailableError
+from ..http.body import BLOCK_BYTES
 from ..http.deferred import Deferred
 from ..http.error_response import CODED, coded_response
 from ..http.response import Response
@@ -19,9 +20,9 @@ from .access import find_by_id, find_by_key
 from .digests import checked_sha512, claimed_digests
 from .serving import MAX_AGE_SECONDS, serve
 from .signing import UPLOAD, check
+from .uploads import upload_rules
 
 if TYPE_CHECKING:
-    from ..http.fields import QueryParams
     from ..http.request import Request
     from .backend import Blob
     from .blobs import BlobStore
@@ -45,11 +46,14 @@ def _upload(store: BlobStore, request: Request, name: str) -> Deferred:
         raise HTTPError(
             405, "a file is read by GET", headers=[("Allow", "GET, HEAD")], code="MethodNotAllowed"
         )
-    check_upload(store, request.query)
+    rules = upload_rules(store.database.secret, request.query, store.clock())
+    content_type = request.headers.get("Content-Type")
+    rules.check_head(content_type, request.body.length_bytes)
     digests = claimed_digests(request.headers)
     sha512 = digests.get("sha-512")
-    source = checked_sha512(request.body, sha512) if sha512 else request.body
-    content_type = request.headers.get("Content-Type")
+    source: Any = checked_sha512(request.body, sha512) if sha512 else request.body
+    if rules.max_bytes is not None and request.body.length_bytes is None:
+        source = rules.limited(source if sha512 else iter(lambda: request.body.read(BLOCK_BYTES), b""))
     document = store.put(source, content_type, digests.get("sha-256"))
 
     def respond(id: Any, error: BaseException | None) -> Response:
@@ -59,12 +63,7 @@ def _upload(store: BlobStore, request: Request, name: str) -> Deferred:
             raise error
         return Response.json({"storageId": id})
 
-    return Deferred(partial(store.submit, document), respond)
-
-
-def check_upload(store: BlobStore, query: QueryParams) -> None:
-    """Raise the HTTPError of a query that does not let its sender upload."""
-    check(store.database.secret, UPLOAD, query.get("token"), store.clock())
+    return Deferred(partial(store.submit, document, beside=rules.use), respond)
 
 
 def _download(store: BlobStore, request: Request, name: str) -> Response:

@@ -20,8 +20,9 @@ from ..http.fields import QueryParams, parse_query
 from ..values import UNSET
 from .access import Storage, StorageReader, StorageWriter
 from .blobs import DELETIONS, BlobStore
-from .endpoint import check_upload, handle
+from .endpoint import handle
 from .orphans import PUTTING_SECONDS, STORES, batches, remove_deleted, sweep_new, without_document
+from .uploads import UPLOADS, upload_rules
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
@@ -37,6 +38,9 @@ FILE_TABLES: Mapping[str, Table] = {
     "_storage": Table(
         {"sha256": v.string(), "size": v.number(), "contentType": v.optional(v.string()), "key": v.string()}
     ).index("by_key", ["key"]),
+    UPLOADS: Table({"once": v.string(), "expiresAt": v.number()})
+    .index("by_once", ["once"])
+    .index("by_expires", ["expiresAt"]),
     # One document: the mark by which this database knows its file store, see `FileStore.mark`, and the key up
     # to which a shared store has been swept; of others `cleanUntil`, when the last process stopped in peace,
     # and `sweptAt`, when all of the store was last swept.
@@ -115,13 +119,19 @@ class FileStore(BlobStore):
         """Answer a request below `/api/storage/`."""
         return handle(self, request)
 
-    def may_upload(self, query: str) -> bool:
-        """Whether a raw query has the token of an upload URL that is good now."""
+    def max_upload_bytes(self, environ: Mapping[str, str]) -> int:
+        """The largest file that the head of an upload lets come; 0 where it lets none.
+
+        Args:
+            environ: QUERY_STRING and the header fields.
+        """
         try:
-            check_upload(self, QueryParams(parse_query(query, self.limits.max_query_fields)))
+            query = QueryParams(parse_query(environ["QUERY_STRING"], self.limits.max_query_fields))
+            rules = upload_rules(self.database.secret, query, self.clock())
+            rules.check_head(environ.get("CONTENT_TYPE"), None)
         except HTTPError:
-            return False
-        return True
+            return 0
+        return min(rules.max_bytes or self.limits.max_upload_bytes, self.limits.max_upload_bytes)
 
     def close(self) -> None:
         """Close the backend, and end a sweep in the background."""
