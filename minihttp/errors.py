@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 
 MIN_SECRET_BYTES = 16  # of an admin key or a webhook secret: 128 bits (ASVS 11.5.1), if they are random
 
+MAX_MESSAGE_CHARACTERS = 4_000  # of what a stranger or a log is told of an error
+
 E = TypeVar("E", bound="MinihttpError")
 
 
@@ -266,6 +268,11 @@ class ConfigurationError(MinihttpError):
     """A mistake in the app or its settings, found at start-up."""
 
     code = "ConfigurationError"
+
+
+def short(message: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
+    """A message, cut where it is longer than anybody reads."""
+    return message if len(message) <= most else f"{message[:most]}… ({len(message)} characters)"
 
 
 def did_you_mean(

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import select
 import sys
 import threading
@@ -24,6 +23,8 @@ from copy import copy
 from functools import lru_cache
 from typing import NamedTuple, TextIO, cast
 
+from .errors import short
+from .shown import one_line
 from .tracebacks import describe
 
 FORMATS = ("auto", "text", "json")
@@ -34,8 +35,8 @@ _MAX_LINES_AT_ONCE = 500
 _CHUNK_BYTES = 4_096  # PIPE_BUF: a pipe that takes any takes so many
 _MAX_CLOSING_SECONDS = 2.0
 _MAX_PATH_CHARACTERS = 200
+_MAX_LINE_CHARACTERS = 16_384
 _quoted = json.encoder.encode_basestring_ascii
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Served(NamedTuple):
@@ -281,9 +282,7 @@ def _access_text(served: Served) -> str:
 
 def escaped(text: str) -> str:
     """`text` on one line, whatever a stranger put in it."""
-    if text.isprintable():
-        return text
-    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+    return one_line(short(text, _MAX_LINE_CHARACTERS))
 
 
 class TextFormatter(logging.Formatter):
@@ -316,11 +315,11 @@ class JsonFormatter(logging.Formatter):
             "time": _moment(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": short(record.getMessage(), _MAX_LINE_CHARACTERS),
         }
         error = _error_of(record)
         if error is not None:
-            fields["error"] = describe(error)
+            fields["error"] = short(describe(error), _MAX_LINE_CHARACTERS)
         return json.dumps(fields, separators=(",", ":"))
 
 

@@ -25,29 +25,30 @@ STORAGE = Path(storage_backends.__file__).parent
 # used; a new one is a line in the diff, and one that nothing uses any more goes.
 EDGES = {
     "errors": "",
+    "shown": "",
     "tracebacks": "errors",
     "limits": "errors",
-    "logs": "tracebacks",
+    "logs": "errors shown tracebacks",
     "watchdog": "errors",
     "settings": "errors",
-    "values": "errors",
+    "values": "errors shown",
     "http": "errors limits values",
     "webhooks": "errors",
-    "data": "errors limits watchdog values",
-    "files": "errors limits values http data",
+    "data": "errors shown limits watchdog values",
+    "files": "errors shown limits values http data",
     "auth": "errors",
-    "functions": "errors limits watchdog values http data files auth",
+    "functions": "errors shown limits watchdog values http data files auth",
     "key_store": "errors http data functions",
     "rate_limit": "errors data functions",
     "jobs": "errors tracebacks limits values data functions",
     "snapshot": "errors values data files",
-    "inbox": "errors limits values http webhooks data functions jobs",
-    "app": "errors tracebacks limits logs watchdog values http data "
+    "inbox": "errors shown limits values http webhooks data functions jobs",
+    "app": "errors shown tracebacks limits logs watchdog values http data "
     "files auth functions key_store rate_limit jobs snapshot inbox",
     "testing": "app",
     "server": "errors limits logs http",
     "dashboard": "errors logs values http data key_store inbox app",
-    "cli": "errors limits logs watchdog settings values http webhooks data "
+    "cli": "errors shown limits logs watchdog settings values http webhooks data "
     "files auth functions key_store jobs snapshot inbox app server dashboard",
     "__main__": "cli",
 }

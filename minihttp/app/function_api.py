@@ -30,6 +30,7 @@ from ..errors import (
     MinihttpError,
     StorageUnavailableError,
     ValidationError,
+    short,
 )
 from ..functions.context import CallInfo, transaction_of
 from ..http.deferred import Deferred, Done
@@ -38,6 +39,7 @@ from ..http.request import Request
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
 from ..http.strict_json import JSONObject, parse_json
+from ..shown import quoted
 from ..tracebacks import error_text, is_on_purpose, shown_frames
 from ..values import decode, encode_clean, encode_wire
 from .idempotency import IdempotencyKeyInUseError
@@ -98,11 +100,13 @@ class _Called:
             raise HTTPError(400, "missing field `path`", code="BadJsonBody")
         if not _PATH.fullmatch(path):
             raise HTTPError(
-                400, f"{path!r} is not the path of a function", code="BadConvexFunctionIdentifier"
+                400, f"{quoted(path)} is not the path of a function", code="BadConvexFunctionIdentifier"
             )
         name = body.get("format") or default_format
         if not isinstance(name, str) or name not in _FORMATS:
-            raise HTTPError(400, f"format param must be one of [`json`]. Got {name}", code="BadFormat")
+            raise HTTPError(
+                400, f"format param must be one of [`json`]. Got {quoted(name)[1:-1]}", code="BadFormat"
+            )
         self.path = path
         self.args = body.get("args", {})
         self._decoded: dict[str, Any] = {}
@@ -121,7 +125,7 @@ class _Called:
         if not isinstance(args, dict):
             raise ArgumentValidationError(
                 "Expected to receive a single object as the function's argument."
-                f" Instead received {args!r:.100}"
+                f" Instead received {quoted(args)}"
             ).refusing(args)
         self._decoded = JSONObject(decode(args))
         return self._decoded
@@ -213,7 +217,9 @@ class FunctionApi:
             raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
         body = _body(request)
         if body.get("componentPath"):
-            raise HTTPError(400, f"There is no component {body['componentPath']!r}", code="ComponentNotFound")
+            raise HTTPError(
+                400, f"There is no component {quoted(body['componentPath'])}", code="ComponentNotFound"
+            )
         return self._answer(_Called(body, _default_format(request)), request, None)
 
     def query_batch(self, request: Request) -> Response:
@@ -236,7 +242,7 @@ class FunctionApi:
             (timestamp,) = struct.unpack("<Q", base64.b64decode(body.get("ts"), validate=True))  # type: ignore[arg-type]
         except (TypeError, ValueError, struct.error):
             raise HTTPError(
-                400, f"ts {body.get('ts')!r:.50} is not a timestamp", code="BadJsonBody"
+                400, f"ts {quoted(body.get('ts'), 50)} is not a timestamp", code="BadJsonBody"
             ) from None
         [result] = self._queries([_Called(body, _default_format(request))], request, timestamp)
         return Response.json(result)
@@ -327,7 +333,7 @@ class FunctionApi:
     def _failure(self, error: BaseException, called: _Called, request: Request) -> dict[str, Any]:
         """The outcome of a call that failed."""
         if not isinstance(error, ApplicationError):
-            return {"status": "error", "errorMessage": self._message(error, called, request)}
+            return {"status": "error", "errorMessage": short(self._message(error, called, request))}
         try:
             data = called.encode(error.data)
         except ValidationError as problem:
@@ -342,7 +348,9 @@ class FunctionApi:
     def _message(self, error: BaseException, called: _Called, request: Request) -> str:
         head = f"[Request ID: {request.id}] Server Error"
         if isinstance(error, FunctionNotFoundError) and error.path == called.path:  # not one that it calls
-            return f"{head}\nCould not find public function for {called.path!r}{self._hint(called.path)}"
+            return (
+                f"{head}\nCould not find public function for {quoted(called.path)}{self._hint(called.path)}"
+            )
         message = called.sent().message(error)
         if message is not None:
             return f"{head}\n{message}"
@@ -367,7 +375,9 @@ class FunctionApi:
         public = {function.name for function in self._runtime.runner.registry if function.public}
         meant = ":".join(re.split(r"[./:](?=[^./:]*$)", path))
         return (
-            f"; did you mean {meant!r}?" if meant in public else ". Is its module named in App(modules=[…])?"
+            f"; did you mean {quoted(meant)}?"
+            if meant in public
+            else ". Is its module named in App(modules=[…])?"
         )
 
     def _read_caller(self, request: Request) -> tuple[bool, CallInfo]:

@@ -24,6 +24,7 @@ from ..errors import ArgumentValidationError, DocumentError, HTTPError, Minihttp
 from ..files.checking import check_files
 from ..functions.context import CallInfo
 from ..logs import message_of
+from ..shown import quoted
 from ..tracebacks import describe, users_frames
 from ..values import dumps, loads, show
 from . import log_ring
@@ -239,7 +240,7 @@ class AppFunctions:
         known = [function.name for function in self._registry]
         if name.partition(":")[2] and name not in known:
             near = did_you_mean(name, known) or "; `functions` lists those there are"
-            raise ArgumentValidationError(f"there is no function {name!r}{near}")
+            raise ArgumentValidationError(f"there is no function {quoted(name)}{near}")
         return self._run(name, given, NOBODY if identity is None else _caller(identity))
 
     def _run(self, function: Function | str, args: dict[str, Any], auth: Caller = NOBODY) -> dict[str, Any]:
@@ -256,7 +257,7 @@ class AppFunctions:
             if cron.name == name:
                 return self._run(cron.function, cron.args)
         near = did_you_mean(name, [cron.name for cron in self._options.crons or ()])
-        raise ArgumentValidationError(f"there is no cron {name!r}{near}")
+        raise ArgumentValidationError(f"there is no cron {quoted(name)}{near}")
 
     def environment(self, ctx: Any) -> list[dict[str, Any]]:
         """The environment variables that the app needs: rows of `name`, `isSet`, and the webhook `path` that

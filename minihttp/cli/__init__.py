@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import read_env_file
+from ..shown import one_line
 from ._settings import MisuseError, Settings, add_flags, resolve
 from ._terminal import safe, safe_output
 
@@ -333,14 +334,14 @@ def confirm(args: argparse.Namespace, question: str) -> None:
     """
     if args.yes or not sys.stdin.isatty():
         return
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{safe(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise MinihttpError("nothing was changed")
 
 
 def note(text: str) -> None:
     """Tell a person something, on stderr: stdout is for data."""
-    print(text, file=sys.stderr, flush=True)
+    print(safe(text), file=sys.stderr, flush=True)
 
 
 def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, *, empty: str = "") -> None:
@@ -365,4 +366,4 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, *, empty: str = ""
 
 def plain(line: str) -> str:
     """A line as a terminal may be given it: control characters escaped."""
-    return line if line.isprintable() else line.encode("unicode_escape").decode("ascii")
+    return one_line(line)

@@ -7,19 +7,14 @@ files get every byte as it is.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# C0 but tab and line feed, DEL, C1, separators of lines, and what turns the direction of a text.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from ..shown import safe
 
-
-def safe(text: str) -> str:
-    r"""Text as a terminal may be given it: what it would act on is spelled as `\x1b` or `\u202e`."""
-    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+__all__ = ["safe", "safe_output"]
 
 
 class _SafeStream:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from ..shown import name_shown
 from ..values import UNSET, show
 from .validators import Array, Mismatch, Object, Optional, Validator
 
@@ -45,4 +46,5 @@ def _in_object(validator: Object, value: dict[str, Any], path: str) -> Iterator[
             yield from _problems(field, item, inner)
     for name in value:
         if name not in validator.fields:
-            yield f"`{f'{path}.{name}' if path else name}` is not one of its fields"
+            shown = name_shown(str(name))
+            yield f"`{f'{path}.{shown}' if path else shown}` is not one of its fields"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Refusal, SchemaError, ValidationError, did_you_mean
+from ..shown import name_shown
 from ..values import MAX_EXACT_INT, UNSET, Int64, copy, show
 from . import ids
 
@@ -257,7 +258,7 @@ class Object(Validator):
         for name in value:
             if name not in self.fields and value[name] is not UNSET:
                 raise Mismatch(
-                    f"Object contains extra field `{name}` that is not in the validator.",
+                    f"Object contains extra field `{name_shown(name)}` that is not in the validator.",
                     value,
                     name,
                     Object=show(value),

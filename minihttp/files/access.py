@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DocumentError
+from ..shown import quoted
 from .signing import sign
 from .uploads import upload_query
 
@@ -56,7 +57,9 @@ class StorageReader:
             uuid = "-".join((key[:8], key[8:12], key[12:16], key[16:20], key[20:]))
             return f"{self._origin}/api/storage/{uuid}"
         if not 0 < expires_in <= _MAX_EXPIRY_SECONDS:  # NaN too
-            text = f"expires_in must be more than 0 and at most {_MAX_EXPIRY_SECONDS}, not {expires_in!r}"
+            text = (
+                f"expires_in must be more than 0 and at most {_MAX_EXPIRY_SECONDS}, not {quoted(expires_in)}"
+            )
             raise DocumentError("InvalidArgument", text).refusing(expires_in)
         expires_at = math.ceil(self._store.clock() + expires_in)
         token = sign(self._store.database.secret, id, expires_at)
@@ -122,7 +125,7 @@ class StorageWriter(StorageReader):
         assert transaction is not None
         document = find_by_id(transaction, id)
         if document is None:
-            raise DocumentError("FileNotFound", f"storage id {id!r} not found").refusing(id)
+            raise DocumentError("FileNotFound", f"storage id {quoted(id)} not found").refusing(id)
         transaction.system.delete(id)
         store.delete_with(transaction, document["key"])
 

@@ -21,6 +21,7 @@ from ..errors import (
     ValidationError,
 )
 from ..limits import DEFAULT_LIMITS, Limits
+from ..shown import quoted
 from ..values import largest_part, size_bytes
 from ..watchdog import watchdog
 from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx, SystemActionCtx, SystemCtx
@@ -204,7 +205,7 @@ class Runner:
                 raise
             found = None
         if found is None or (public and not found.public):  # the public must not learn which of the two
-            raise FunctionNotFoundError(f"Could not find function for {function!r}.", function)
+            raise FunctionNotFoundError(f"Could not find function for {quoted(function)}.", function)
         if kind is not None and kind != found.kind:
             raise CallError(
                 f"Trying to execute {found.name} as {kind.title()},"

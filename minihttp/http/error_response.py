@@ -20,6 +20,7 @@ from ..errors import (
     StorageUnavailableError,
     ValidationError,
     WebhookError,
+    short,
 )
 from .request import Request, request_id
 from .response import Response
@@ -54,7 +55,7 @@ def error_response(
     """`{"error": message, …}` with the headers that every error response has."""
     pairs = [_JSON, _NOSNIFF, ("X-Request-Id", request_id(environ))]
     response = Response.prepared(
-        _encode({"error": message, **more}).encode("utf-8", "replace"), status, pairs
+        _encode({"error": short(message), **more}).encode("utf-8", "replace"), status, pairs
     )
     for name, value in headers:
         response.headers.append(name, value)
@@ -73,7 +74,7 @@ def coded_response(error: MinihttpError, request: Request) -> Response:
         log.error("%s request_id=%s", error, request.id)
         message = error.told
         headers.append(_RETRY)
-    return Response.json({"code": error.code, "message": message}, error.status, headers)
+    return Response.json({"code": error.code, "message": short(message)}, error.status, headers)
 
 
 def response_for(error: BaseException, environ: dict[str, Any], request: Request | None = None) -> Response:

@@ -21,6 +21,7 @@ from ..data.validators import v
 from ..errors import DocumentError
 from ..jobs.retry import RetryPolicy
 from ..jobs.store import CLAIMED, DONE, PENDING, JobStore, JobTable, page_of, pending
+from ..shown import quoted
 from ..values import UNSET
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ class Deliveries(JobTable):
             row: Document | None = transaction.system.get(id)
             if row is not None:
                 return row
-        raise DocumentError("DocumentNotFound", f"there is no webhook delivery {id!r}")
+        raise DocumentError("DocumentNotFound", f"there is no webhook delivery {quoted(id)}")
 
     def body(self, transaction: Transaction, row: Document) -> bytes | None:
         """The raw body of a delivery or refusal; None where it was not kept."""

@@ -7,6 +7,7 @@ import json
 from typing import Any, Final
 
 from ..errors import ValidationError
+from ..shown import one_line
 
 _MAX_SHOWN_CHARACTERS: Final = 240
 
@@ -60,4 +61,4 @@ def show(value: object) -> str:
         text = f"a {type(value).__name__}"
     if len(text) > _MAX_SHOWN_CHARACTERS:
         text = text[:_MAX_SHOWN_CHARACTERS] + "…"
-    return text.encode("utf-8", "backslashreplace").decode()
+    return one_line(text)

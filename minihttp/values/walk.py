@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ..errors import ValidationError
+from ..shown import safe
 from .plain import UNSET, Int64, show
 
 MAX_FIELD_NAME_LENGTH: Final = 1_024
@@ -89,7 +90,7 @@ def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -
                 leaf = leaves.get(type(item))
                 out[name] = leaf(item) if leaf is not None else _walk(item, form, bounds, depth + 1)
     except Problem as problem:
-        problem.path.append(f".{name}")
+        problem.path.append(f".{_shown(name)}")
         raise
     if len(out) > bounds.max_document_fields:
         raise Problem(
@@ -124,17 +125,24 @@ _known_names: set[str] = set()  # names that were found good: an app has few, an
 _MAX_KNOWN_NAMES, _MAX_KNOWN_NAME_LENGTH = 1_024, 64
 
 
+def _shown(name: object) -> str:
+    """A field name as Convex shows it: in full, unless it is far longer than any may be."""
+    name = str(name)
+    return safe(name) if len(name) <= 2 * MAX_FIELD_NAME_LENGTH else f"{safe(name[:MAX_FIELD_NAME_LENGTH])}…"
+
+
 def _check_field_name(name: Any) -> None:
     if not isinstance(name, str):
         raise Problem(f"Field name {show(name)} is not a string", name)
     if name[:1] == "$":
-        raise Problem(f"Field name {name} starts with a '$', which is reserved.", name)
+        raise Problem(f"Field name {_shown(name)} starts with a '$', which is reserved.", name)
     if len(name) > MAX_FIELD_NAME_LENGTH:
-        raise Problem(f"Field name {name} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}.", name)
+        said = f"Field name {_shown(name)} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}."
+        raise Problem(said, name)
     for character in name:
         if not " " <= character <= "~":
             raise Problem(
-                f"Field name {name} has invalid character '{character}': "
+                f"Field name {_shown(name)} has invalid character '{safe(character)}': "
                 "Field names can only contain non-control ASCII characters",
                 name,
             )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -18,12 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 EVIL = "\x1b]0;owned\x07\x9b2J\x08\r\u202egnp\u2028"
 APP = f"""
 from minihttp import App, HttpRouter, Response, internal_mutation, v
+from minihttp.webhooks import github
 http = HttpRouter()
 EVIL = {EVIL!r}
 
 @http.route(path="/evil", method="GET")
 def evil(ctx, request):
     return Response(EVIL + "é")
+
+http.webhook("/hook", github.provider(secret="S"), None, keep_refused_bodies=True)
 
 @internal_mutation(args={{}})
 def insert(ctx):
@@ -33,7 +37,7 @@ def insert(ctx):
 def fails(ctx):
     raise ValueError(EVIL)
 
-app = App(http, modules=[__name__])
+app = App(http, modules=[__name__], workers=0)
 """
 COMMANDS = {
     "run": ["app:insert"],
@@ -50,6 +54,22 @@ COMMANDS = {
     "routes": [],
     "types": [],
 }
+
+
+STORED = {  # what shows one thing that a stranger has sent
+    "jobs": ("jobs", "list", "--json"),
+    "webhooks": ("webhooks", "list", "--json", "--state", "refused"),
+}
+STORE = """
+import webtest
+from app import EVIL, app, fails
+with app:
+    client = webtest.TestApp(app)
+    hidden = {"X-Hub-Signature-256": "sha256=" + "0" * 64, "X-GitHub-Event": "\\x9b2J\\xad"}
+    client.post("/hook", EVIL.encode(), hidden, status=400)
+    app.jobs.scheduler(None, None).run_after(0, fails)
+    app.jobs.run_due()
+"""
 
 
 def on_a_terminal(folder: Path, *argv: str) -> str:
@@ -85,6 +105,21 @@ def test_nothing_that_a_terminal_acts_on_is_written(tmp_path: Path) -> None:
         assert safe(text) == text, label
     assert r"\x1b]0;owned\x07" in shown["data"] and r"\x1b]0;owned\x07" in shown["request"]
     assert "é" in shown["request"], "letters are as they are"
+
+
+@pytest.mark.parametrize("verb", STORED)
+def test_one_thing_that_a_stranger_has_sent_is_shown_as_text(
+    tmp_path: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text(APP, "utf-8")
+    monkeypatch.setenv("S", "a secret of 16 bytes")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", STORE], cwd=tmp_path, env=environ, check=True)
+    command = [sys.executable, "-m", "minihttp", *STORED[verb]]
+    listed = subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True)
+    [row] = [json.loads(line) for line in listed.stdout.splitlines()]
+    shown = on_a_terminal(tmp_path, verb, "show", row["id"])
+    assert safe(shown) == shown and r"\x1b]0;owned\x07" in shown
 
 
 @pytest.mark.parametrize("text", ["plain", "tab\tand\nline", "é 你好 🎉 a\u0301"])
