@@ -76,9 +76,9 @@ def test_serve_and_doctor_say_so(tmp_path: Path) -> None:
         "from minihttp import App, HttpRouter\nfrom minihttp.webhooks import square\nhttp = HttpRouter()\n"
         'http.webhook("/h", square.provider(secret="S"), None)\napp = App(http)\n'
     )
-    for verb in ("serve", "doctor"):
+    for verb, *flags in (("serve", "--port", "0"), ("doctor",)):
         done = subprocess.run(
-            [sys.executable, "-m", "minihttp", verb, "app:app", "--data", "data"],
+            [sys.executable, "-m", "minihttp", verb, "app:app", "--data", "data", *flags],
             cwd=tmp_path, env={**os.environ, "S": SECRET}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 1 and "app.py:4" in done.stdout + done.stderr
