@@ -401,6 +401,18 @@ def test_every_route_of_the_shop_is_proper_wsgi(serve: Serve) -> None:
     assert client.request("OPTIONS", "/api/data", headers=ask).status == 204
 
 
+def test_the_list_of_the_shop_is_bounded_for_anybody(serve: Serve) -> None:
+    app, client = serve("shop")
+    for number in range(103):
+        app.run_mutation("items:create", name=f"item {number}")
+    assert len(client.get("/api/items?limit=9999").json()) == 100
+    body = {"path": "items:list_items", "args": {"limit": 1e9}, "format": "json"}
+    assert len(client.post("/api/query", body).json()["value"]) == 100
+    for limit in (-1, 1.5):
+        answer = client.post("/api/query", {**body, "args": {"limit": limit}}).json()
+        assert answer["status"] == "error", limit
+
+
 def test_own_tokens(serve: Serve) -> None:
     clock = testing.Clock(NOW)
     environment = {"APP_SECRET": "a secret of 32 bytes or more, of this test"}

@@ -24,8 +24,8 @@ SECRETS = {
     "STRIPE_WEBHOOK_SECRET": "whsec_stripe_test",
     "CLERK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
-ADMIN = {"Authorization": "Convex the-admin-key"}
-ENV = {**SECRETS, "MINIHTTP_ADMIN_KEY": "the-admin-key"}
+ADMIN = {"Authorization": "Convex the-key-of-the-admin"}
+ENV = {**SECRETS, "MINIHTTP_ADMIN_KEY": "the-key-of-the-admin"}
 SECRETS["SHOP_TOKEN_SECRET"] = "a secret of 32 bytes or more, of this test"
 CLERK_USER = {  # the shape of Clerk's documentation
     "birthday": "",
