@@ -14,18 +14,20 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.validate import validator
 
 import pytest
 
-from minihttp import App, HttpRouter, Response
+from minihttp import App, HttpRouter, Limits, Response
 from minihttp.cli._settings import PREFIX, SETTINGS
 
-from .server.wire import PATIENCE_SECONDS, posted, running
+from .server import test_edges as odd
+from .server.wire import PATIENCE_SECONDS, Connection, posted, running
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "docs" / "deploy"
@@ -193,22 +195,77 @@ def behind_a_proxy(url: str, server_url: str) -> None:
     assert call(url + "/_/health")[0] in (403, 404) and call(server_url + "/_/health")[0] == 200
 
 
-def test_behind_nginx(tmp_path: Path, port: int) -> None:
+@contextmanager
+def behind_nginx(tmp_path: Path, port: int, server_port: int, host: str) -> Iterator[str]:
+    """nginx on `port` as documented but for the Host that it passes on, in front of a server; its URL."""
     nginx = needs("nginx")
-    with running(make_app(), trusted_proxy="127.0.0.1") as server:
-        site = (DEPLOY / "nginx.conf").read_text()
-        assert "127.0.0.1:8080" in site and "listen 80;" in site
-        site = site.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}").replace(
-            "listen 80;", f"listen {port};"
-        )
-        site = site.replace("Host $host;", "Host $http_host;")  # the port of the test is not the standard one
-        paths = "".join(
-            f"{kind}_temp_path {tmp_path};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        main = f"daemon off; pid {tmp_path}/pid; events {{}} http {{ access_log off; {paths}\n{site}\n}}"
-        (tmp_path / "main.conf").write_text(main)
-        with program(nginx, "-e", "stderr", "-c", str(tmp_path / "main.conf"), port=port) as url:
-            behind_a_proxy(url, server.url)
+    site = (DEPLOY / "nginx.conf").read_text()
+    assert "127.0.0.1:8080" in site and "listen 80;" in site
+    site = site.replace("127.0.0.1:8080", f"127.0.0.1:{server_port}").replace("listen 80;", f"listen {port};")
+    site = site.replace("Host $host;", f"Host {host};")
+    paths = "".join(
+        f"{kind}_temp_path {tmp_path};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    main = f"daemon off; pid {tmp_path}/pid; events {{}} http {{ access_log off; {paths}\n{site}\n}}"
+    (tmp_path / "main.conf").write_text(main)
+    with program(nginx, "-e", "stderr", "-c", str(tmp_path / "main.conf"), port=port) as url:
+        yield url
+
+
+def test_behind_nginx(tmp_path: Path, port: int) -> None:
+    with (
+        running(make_app(), trusted_proxy="127.0.0.1") as server,
+        behind_nginx(tmp_path, port, server.port, "$http_host") as url,  # the port is not the standard one
+    ):
+        behind_a_proxy(url, server.url)
+
+
+# nginx takes these and writes a request of its own, which is a good one; directly they are refused.
+MENDED_BY_NGINX = {
+    "bare LF in a header",
+    "header without colon",
+    "two empty lines first",
+    "a line feed first",
+    "bare LF after a size",
+    "trailers ended by bare LF",
+    "no version",
+}
+
+
+def verdicts(server: Any, sent: bytes, count: int) -> tuple[list[bool], int]:
+    """Whether each of so many requests was accepted; and how many were handled beyond the responses.
+
+    One more request at the end ends the connection.
+    """
+    odd.handled.clear()
+    with Connection(server) as client:
+        with suppress(OSError):
+            client.send(sent + odd.get("/x", "Connection: close"))
+        received = b""
+        with suppress(OSError):
+            while data := client.socket.recv(65_536):
+                received += data
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.[01] ([2-5][0-9]{2}) ", received)]
+    found = [status < 400 for status in statuses] or [b'"error"' not in received]  # HTTP/0.9 has no status
+    return found[:count], max(0, len(odd.handled) - len(found))
+
+
+def test_nginx_in_front_changes_no_verdict(tmp_path: Path, port: int) -> None:
+    """Of the same hostile bytes, what is refused stays refused, and what is accepted stays accepted."""
+    app = App(odd.http, limits=Limits(max_body_bytes=100_000))
+    with (
+        running(app, max_body_bytes=100_000, trusted_proxy="127.0.0.1") as server,
+        behind_nginx(tmp_path, port, server.port, "$host"),
+    ):
+        front = SimpleNamespace(host="127.0.0.1", port=port)
+        found = {
+            name: [verdicts(to, sent, max(1, len(statuses))) for to in (server, front)]
+            for name, sent, statuses in odd.CASES
+        }
+    changed = {name for name, (directly, through) in found.items() if directly[0] != through[0]}
+    assert changed == MENDED_BY_NGINX
+    assert not any(found[name][0][0][0] for name in MENDED_BY_NGINX), "never the other way round"
+    assert {name for name, both in found.items() if both[0][1] or both[1][1]} == set(), "nothing is smuggled"
 
 
 def test_behind_caddy(tmp_path: Path, port: int) -> None:

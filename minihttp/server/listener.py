@@ -115,6 +115,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         adjustments.find_pattern = (
             (lambda request: pattern(request.command, request.request_uri)) if pattern else _nothing
         )
+        adjustments.has_proxy = bool(trusted_proxy)
         self.proxies = TrustedProxies(trusted_proxy or "", trusted_proxy_hops)
         self.admission = Admission(
             connections, connections_per_peer, self.proxies.exempts, lambda: self.active_channels.values()

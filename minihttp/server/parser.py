@@ -34,6 +34,8 @@ MAX_FIELDS = 100
 _SINGLE_FIELDS = re.compile(
     rb"\n(host|content-type|content-length|transfer-encoding|authorization|expect)[ \t]*:", re.IGNORECASE
 )
+_ADDED = re.compile(rb"\n(?:x-forwarded-[a-z]+|x-request-id):", re.IGNORECASE)
+_PROXY_FIELDS = 8
 _PLAIN_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r", re.IGNORECASE)
 _VERSIONS = ("1.0", "1.1")
 _BARE = {"CONTENT_TYPE", "CONTENT_LENGTH"}  # in an environ without HTTP_
@@ -171,7 +173,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             ParsingError: a 400.
             TransferEncodingNotImplemented: a 501.
         """
-        if head.count(b"\n") > MAX_FIELDS + 1:
+        if head.count(b"\n") > MAX_FIELDS + 1 and self._count_fields(head) > MAX_FIELDS:
             self._refuse(RequestHeaderFieldsTooLarge(f"more than {MAX_FIELDS} fields are there"))
             return
         names = [name.lower() for name in _SINGLE_FIELDS.findall(head)]
@@ -193,6 +195,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self.headers["HOST"] = self.proxy_netloc
         if self._probes_only and not self.is_probe:
             self._refuse(Busy("too many connections are open"))
+
+    def _count_fields(self, head: bytes) -> int:
+        """How many fields a client sent; a trusted proxy adds its own to as many as there may be."""
+        count = head.count(b"\n") - 1
+        return count - min(_PROXY_FIELDS, len(_ADDED.findall(head))) if self.adj.has_proxy else count
 
     def _expect_body(self, there_bytes: int) -> int:
         """What is done with the body, now that the head is read.
