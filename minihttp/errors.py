@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 MIN_SECRET_BYTES = 16  # of an admin key or a webhook secret: 128 bits (ASVS 11.5.1), if they are random
 
+_MAX_MISSPELT_CHARACTERS = 100  # the search for what was meant costs their square
 MAX_MESSAGE_CHARACTERS = 4_000  # of what a stranger or a log is told of an error
 
 E = TypeVar("E", bound="MinihttpError")
@@ -283,6 +284,8 @@ def did_you_mean(
     Args:
         least: how near, from 0 to 1, where 1 is the same word.
     """
+    if len(word) > _MAX_MISSPELT_CHARACTERS:
+        return ""
     from difflib import get_close_matches  # rare, and 1.4 ms to import
 
     near = get_close_matches(word, known, n=1, cutoff=least)

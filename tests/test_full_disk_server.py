@@ -89,7 +89,8 @@ def test_a_body_that_the_disk_has_no_room_for(disk: Path) -> None:
 def test_a_body_cut_half_way_gives_its_room_back(disk: Path) -> None:
     server = Process(APP, disk / "data", *OPTIONS)
     try:
-        head = f"POST {upload_path(server.client)} HTTP/1.1\r\nHost: a\r\nContent-Length: 15000000\r\n\r\n"
+        target = upload_path(server.client)
+        head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15000000\r\n\r\n"
         with socket.create_connection(("127.0.0.1", server.client.port or 0)) as half:
             half.sendall(head.encode())
             half.sendall(bytes(12_000_000))

@@ -84,6 +84,7 @@ _FORMATS: dict[str, Callable[[Any], _Encoded]] = {
     "export_json": _encode_wire,
 }
 _MAX_QUERIES = 100  # of one batch: each may read as much as one by itself
+_MAX_PATH_CHARACTERS = 1_000
 _PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
 )
@@ -98,7 +99,7 @@ class _Called:
         path = body.get("path")
         if not isinstance(path, str):
             raise HTTPError(400, "missing field `path`", code="BadJsonBody")
-        if not _PATH.fullmatch(path):
+        if len(path) > _MAX_PATH_CHARACTERS or not _PATH.fullmatch(path):
             raise HTTPError(
                 400, f"{quoted(path)} is not the path of a function", code="BadConvexFunctionIdentifier"
             )

@@ -41,6 +41,7 @@ _OPERATIONS = {  # the methods of FunctionApi
     ("POST", "/api/run/"): "run_path",
 }
 _CONSISTENT = ("query_ts", "query_at_ts")  # a client may hold a snapshot by them
+_MAX_ASKED_CHARACTERS = 2_000  # of the names of header fields in a preflight
 _ABOUT = {"/version": "minihttp", "/instance_name": "minihttp"}
 
 
@@ -55,7 +56,7 @@ class _MirrorCors(Cors):
 
     def preflight(self, environ: dict[str, Any], methods: Iterable[str]) -> Response:
         response = super().preflight(environ, methods)
-        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")[:_MAX_ASKED_CHARACTERS]
         names = [name for part in asked.split(",") if is_token(name := part.strip(" \t"))]
         if names:
             response.headers.set("Access-Control-Allow-Headers", ", ".join(names))

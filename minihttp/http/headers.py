@@ -85,12 +85,15 @@ def _split_parameters(
     return main.strip(" \t").lower(), parameters
 
 
+_MAX_OPTION_CHARACTERS = 1_000  # a stranger may send thousands of options, and none means them
+
+
 def connection_options(value: str) -> list[str]:
     """The options of a Connection value, in lower case: `close`, and the fields meant for one hop only.
 
     Source: RFC 9110 §7.6.1.
     """
-    return value.lower().replace(" ", "").split(",") if value else []
+    return value[:_MAX_OPTION_CHARACTERS].lower().replace(" ", "").split(",") if value else []
 
 
 def parse_media_type(value: str) -> tuple[str, dict[str, str]]:

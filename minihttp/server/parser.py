@@ -23,6 +23,7 @@ from waitress.utilities import (
     ServerNotImplemented,
 )
 
+from ..http.target import MAX_PATH_CHARACTERS
 from .buffers import BodyBuffer, SpoolFullError
 from .min_rate import MinRate
 from .receiver import ChunkedReceiver
@@ -36,6 +37,7 @@ _SINGLE_FIELDS = re.compile(
 )
 _ADDED = re.compile(rb"\n(?:x-forwarded-[a-z]+|x-request-id):", re.IGNORECASE)
 _PROXY_FIELDS = 8
+_BEFORE_THE_PATH = 300  # method, scheme and authority
 _PLAIN_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r", re.IGNORECASE)
 _VERSIONS = ("1.0", "1.1")
 _BARE = {"CONTENT_TYPE", "CONTENT_LENGTH"}  # in an environ without HTTP_
@@ -44,6 +46,11 @@ _BARE = {"CONTENT_TYPE", "CONTENT_LENGTH"}  # in an environ without HTTP_
 class _NoRoom(Error):  # type: ignore[misc]
     code = 507
     reason = "Insufficient Storage"
+
+
+class _TooLong(Error):  # type: ignore[misc]
+    code = 414
+    reason = "URI Too Long"
 
 
 class Busy(Error):  # type: ignore[misc]
@@ -175,6 +182,10 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         """
         if head.count(b"\n") > MAX_FIELDS + 1 and self._count_fields(head) > MAX_FIELDS:
             self._refuse(RequestHeaderFieldsTooLarge(f"more than {MAX_FIELDS} fields are there"))
+            return
+        path = head[: head.find(b"\r\n")].partition(b"?")[0]
+        if len(path) > MAX_PATH_CHARACTERS + _BEFORE_THE_PATH:  # what decodes it would take milliseconds
+            self._refuse(_TooLong(f"the path has more than {MAX_PATH_CHARACTERS} characters"))
             return
         names = [name.lower() for name in _SINGLE_FIELDS.findall(head)]
         if len(set(names)) < len(names):

@@ -10,6 +10,7 @@ from ..errors import ValidationError
 from ..shown import one_line
 
 _MAX_SHOWN_CHARACTERS: Final = 240
+_in_pieces = json.JSONEncoder(default=repr, ensure_ascii=False).iterencode
 
 
 class Int64(int):
@@ -56,7 +57,11 @@ def show(value: object) -> str:
     if isinstance(value, Int64):  # 1 would look like a float64
         return repr(value)
     try:
-        text = json.dumps(value, default=repr, ensure_ascii=False)
+        text = ""
+        for piece in _in_pieces(value[: _MAX_SHOWN_CHARACTERS + 1] if isinstance(value, str) else value):
+            text += piece
+            if len(text) > _MAX_SHOWN_CHARACTERS:
+                break
     except (ValueError, TypeError, RecursionError):  # circular, 4,300 digits, odd keys, too deep
         text = f"a {type(value).__name__}"
     if len(text) > _MAX_SHOWN_CHARACTERS:

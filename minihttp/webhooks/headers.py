@@ -22,6 +22,7 @@ from .scheme import Scheme
 Read = tuple[Headers, Sequence[bytes], bytes, int | None]
 """The headers to keep, the signatures as given, what is signed before the body, the timestamp in seconds."""
 
+_MAX_ELEMENTS = 100  # of a list of signatures; while keys change, there are two
 _KINDS = ("signature", "timestamp", "id")  # as a scheme's `families` has them
 _GRAMMAR = {
     "id": r"[!-\-/-~]{1,256}",  # no dot: `id.timestamp.body` must have one reading
@@ -136,7 +137,7 @@ class HeaderParser:
         if self._scheme.fields:
             timestamp, given = _split_fields(given[0], self._scheme.separator, self._scheme.fields)
         elif self._scheme.separator:
-            parts = given[0].split(self._scheme.separator)
+            parts = _split(given[0], self._scheme.separator)
             given = [part for part in parts if part.startswith(self._scheme.prefix)]
         id = values.get("id", "")
         if "id" in values and not _is_id(id):
@@ -176,11 +177,17 @@ def _usual(scheme: Scheme, kinds: list[str], mac: str) -> str:
     return "\n".join(f"({_GRAMMAR.get(kind, element)})" for kind in (*kinds, "signature"))
 
 
+def _split(text: str, separator: str) -> list[str]:
+    if text.count(separator) > _MAX_ELEMENTS:
+        raise WebhookError("malformed_header", f"the signature has more than {_MAX_ELEMENTS} elements")
+    return text.split(separator)
+
+
 def _split_fields(text: str, separator: str, names: tuple[str, str]) -> tuple[str, list[str]]:
     """Read `t=1,v1=ab,v0=cd`: exactly one timestamp, any number of signatures; other names are ignored."""
     timestamp_name, signature_name = names
     timestamps, signatures = [], []
-    for element in text.split(separator):
+    for element in _split(text, separator):
         parts = element.lstrip(" ").split("=")
         if len(parts) != 2 or not parts[0]:
             raise WebhookError("malformed_header", f"{element[:40]!r} is not of the form name=value")

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from minihttp import App, HttpRouter, Response, Schema, Table, internal_mutation, mutation, v
+from minihttp import App, HttpRouter, Response, Schema, Table, internal_mutation, mutation, query, v
 from minihttp.webhooks import stripe
 
 http = HttpRouter()
@@ -21,6 +21,11 @@ def keep(ctx: Any, value: Any) -> None:
 @internal_mutation(args={"delivery": v.any()})
 def delivered(ctx: Any, delivery: Any) -> None:
     """Nothing."""
+
+
+@query(args={"n": v.optional(v.number())})
+def get(ctx: Any, n: float = 0) -> float:
+    return n
 
 
 @http.route(path="/plain", method="POST")

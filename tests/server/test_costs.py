@@ -38,12 +38,12 @@ PATIENCE_SECONDS = 60.0
 _ATTEMPTS = 3  # a machine that was busy elsewhere is not so each time, bytes that cost too much are
 
 
-def head(target: str, *fields: str, method: str = "POST") -> bytes:
-    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: a", *fields, "", ""]).encode()
+def head(target: str, *fields: str, method: str = "POST", host: str = "localhost") -> bytes:
+    return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *fields, "", ""]).encode()
 
 
-def sized(target: str, body: bytes, *fields: str, method: str = "POST") -> bytes:
-    return head(target, f"Content-Length: {len(body)}", *fields, method=method) + body
+def sized(target: str, body: bytes, *fields: str, **how: str) -> bytes:
+    return head(target, f"Content-Length: {len(body)}", *fields, **how) + body
 
 
 def chunked(body: bytes, target: str = "/plain") -> bytes:
@@ -66,6 +66,16 @@ def _query(count: int) -> bytes:
 
 def _call(path: str, size: int) -> bytes:
     return b'{"path": "%s", "args": {"value": [%s[]]}}' % (path.encode(), b"[]," * (size // 3))
+
+
+_NAMES = [b'"%d%s":1' % (n, b"x" * 1_000) for n in range(_SIZE // 1_010 - 64)]
+LENGTH = "Content-Length: 0"
+ASK = "Origin: http://a\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request"
+
+
+def called(args: bytes) -> bytes:
+    """A call of the public query of the app."""
+    return sized("/api/query", b'{"path": "tests.apps.costs:get", "args": %s}' % args, JSON)
 
 
 class Row(NamedTuple):
@@ -111,6 +121,20 @@ ROWS = [
     Row("bodies of a GET", sized("/meter", bytes(19 * MIB), method="GET"), 3),
     Row("uploads without a token", sized("/api/storage/upload?token=1-0", bytes(19 * MIB)), 3),
     Row("deliveries without a signature", sized("/hook", bytes(900 * KIB)), 20),
+    Row("bodies for another host", sized("/plain", bytes(19 * MIB), host="evil"), 3),
+    Row("names of functions", sized("/api/query", b'{"path": "%s"}' % (b"a" * (_SIZE - 64)), JSON)),
+    Row("names of fields", called(b'{"%s": 1}' % (b"\\u009b" * (_SIZE // 6 - 64)))),
+    Row("names of many fields", called(b"{%s}" % b",".join(_NAMES))),
+    Row("a list for a number", called(b'{"n": [%s0]}' % (b"0," * 99_000))),
+    Row("escapes in a form", sized("/form", b"a=" + b"%41" * 300_000, FORM)),
+    Row("broken escapes in a form", sized("/form", b"a=" + b"%zz" * 300_000, FORM)),
+    # -- heads
+    Row("a path of escapes", head("/" + "%41" * 20_000, "Content-Length: 0"), 30),
+    Row("a path of dots", head("/" + "a./" * 20_000, "Content-Length: 0"), 30),
+    Row("a query of escapes", head("/api/query?path=x:y&args=" + "%5B" * 20_000, method="GET"), 30),
+    Row("options of a connection", head("/plain", "Content-Length: 0", "Connection: " + "a," * 30_000), 30),
+    Row("signatures of a delivery", head("/hook", LENGTH, "Stripe-Signature: " + "v1=a," * 10_000), 30),
+    Row("names of a preflight", head("/api/query", ASK + "-Headers: " + "a," * 30_000, method="OPTIONS"), 30),
     Row("calls with a wrong key", sized("/api/function", bytes(1900 * KIB), JSON, ADMIN), 10),
 ]  # fmt: skip
 
@@ -163,15 +187,17 @@ class Watch:
         return total
 
 
-def send(process: Process, data: bytes) -> None:
-    """Sends everything, whatever comes back, and waits until the server has answered or left."""
+def send(process: Process, data: bytes) -> bytes:
+    """Sends everything, whatever comes back, and waits until the server has answered or left; its answer."""
+    answer = b""
     with socket.create_connection((process.client.host, process.client.port), PATIENCE_SECONDS) as client:
         with suppress(ConnectionError):
             client.sendall(data)
         with suppress(ConnectionError):
             client.shutdown(socket.SHUT_WR)
-            while client.recv(65_536):
-                pass
+            while data := client.recv(65_536):
+                answer += data
+    return answer
 
 
 def cost(process: Process, folder: Path, run: Callable[[], None]) -> Cost:
@@ -194,7 +220,7 @@ def cost(process: Process, folder: Path, run: Callable[[], None]) -> Cost:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Path]]:
     data = tmp_path_factory.mktemp("costs") / "data"
     process = Process("tests.apps.costs:app", data, env={"COSTS_SECRET": "whsec_a-secret-of-some-length"})
-    send(process, plain(MIB))
+    assert send(process, plain(MIB)).startswith(b"HTTP/1.1 200 "), "the control is really read"
     process.client.post("/api/mutation", {"path": "tests.apps.costs:keep", "args": {"value": 1}})
     try:
         yield process, data
