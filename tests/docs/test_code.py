@@ -25,6 +25,7 @@ from tests.docs.pages import PAGES, ROOT, Block, blocks, name_of, prose
 LANGUAGES = {"python", "sh", "json", "toml", "text", "nginx", "html", "javascript"}
 _KEY = {"kty": "RSA", "kid": "1", "use": "sig", "n": "uw" * 170 + "-w", "e": "AQAB"}
 FILES = {"docs/auth.md": {"keys.json": json.dumps({"keys": [_KEY]})}}  # what a page takes for granted
+PACKAGES = {"CONTRIBUTING.md": "minihttp.webhooks"}  # whose modules a page shows
 WITH_PYTHON = [page for page in PAGES if any(b.language == "python" for b in blocks(page))]
 PEERS = ("flask", "werkzeug")  # may be missing where the suite runs
 TUTORIAL = ROOT / "docs" / "tutorial.md"  # test_tutorial.py goes through it step by step
@@ -58,6 +59,7 @@ def test_the_python_of_a_page_runs_and_its_tests_pass(page: Path, folder: Path) 
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.code)
     module = types.ModuleType("page_" + re.sub(r"\W", "_", name_of(page)))
+    module.__package__ = PACKAGES.get(name_of(page))
     sys.modules[module.__name__] = module
     for block in code:
         if block.file and block.file.startswith("test_"):
