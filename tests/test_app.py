@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -357,6 +358,29 @@ def test_closing_and_opening_again(tmp_path: Path) -> None:
     with app:
         assert app.database.read(lambda transaction: transaction.db.get(note))["text"] == "kept"
     app.close()  # a second time does nothing
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no list of open files")
+@pytest.mark.parametrize("files", ["filesystem", "sqlite"])
+def test_a_closed_app_has_no_file_open(tmp_path: Path, files: str) -> None:
+    def opened() -> list[str]:
+        links = (os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+        return [
+            target
+            for link in links
+            if os.path.islink(link) and str(tmp_path) in (target := os.readlink(link))
+        ]
+
+    with App(schema=schema, modules=[__name__], data=tmp_path / "data", files=files) as app:
+        app.run_mutation(add, text="kept")
+        readers = [threading.Thread(target=app.run_query, args=("_app:tables",)) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        app.run_action("_app:check")
+        assert opened()
+    assert opened() == []
 
 
 def test_a_catch_all_of_the_user_leaves_the_own_routes_alone(tmp_path: Path) -> None:
