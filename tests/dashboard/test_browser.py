@@ -311,7 +311,7 @@ def test_a_form_and_a_frame_of_another_site(chromium: Any, site: Site) -> None:
         assert "Overview" not in chromium.page_source
         chromium.switch_to.default_content()
         chromium.find_element(By.TAG_NAME, "button").click()
-        assert "not sent from a page of the dashboard" in chromium.page_source
+        wait_for(chromium, "[role=alert]", "not sent from a page of the dashboard")
         assert len(site.app.run_query("_app:documents", table="items")["page"]) == 4
     finally:
         attacker.shutdown()
