@@ -27,7 +27,11 @@ APP = ROOT / "tests" / "apps" / "dying.py"
 SECRET = {"GITHUB_WEBHOOK_SECRET": "hub"}
 CLIENTS = 12
 KINDS = ("hook", "notes", "api")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")]
+pytestmark = [
+    pytest.mark.sqlite,
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL"),
+]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from minihttp.webhooks import stripe
 DUMP = Path(__file__).resolve().parents[1] / "data" / "inbox_before_one_row.sql"
 SECRET = "whsec_before"
 handled: list[str] = []
+pytestmark = pytest.mark.sqlite
 
 
 @internal_mutation
