@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -76,3 +77,17 @@ def test_documents_that_code_cites_are_there() -> None:
             if re.search(rf"[/_]?{re.escape(cited)}", "spec/standard-webhooks.md hashlib.md"):
                 continue  # of others
             assert (ROOT / cited).exists(), f"{path}: {cited}"
+
+
+def test_what_the_reference_shows_is_there() -> None:
+    shown = [
+        line
+        for page in (ROOT / "docs" / "reference").glob("*.md")
+        for line in page.read_text("utf-8").splitlines()
+        if line.startswith(":::")
+    ]
+    assert len(shown) > 30
+    for line in shown:
+        found = re.fullmatch(r"::: (minihttp[\w.]*)", line)
+        assert found, f"{line}: options stand in lines of their own"
+        pkgutil.resolve_name(found[1])
