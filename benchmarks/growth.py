@@ -33,7 +33,7 @@ from minihttp import App, HttpRouter, MutationCtx, QueryCtx, Schema, Table, inte
 from minihttp.webhooks import github
 
 ROOT = Path(__file__).resolve().parent.parent
-SECRET = "growth"
+SECRET = "a secret for what grows"
 BATCH = 1_000
 schema = Schema(items=Table({"name": v.string(), "text": v.string()}).index("by_name", ["name"]))
 http = HttpRouter()

@@ -24,7 +24,7 @@ from tests.jobs.world import PATIENCE_SECONDS
 from tests.live import ROOT, Client, Process, small_disk
 
 APP = ROOT / "tests" / "apps" / "dying.py"
-SECRET = {"GITHUB_WEBHOOK_SECRET": "hub"}
+SECRET = {"GITHUB_WEBHOOK_SECRET": "a secret of the hub"}
 CLIENTS = 12
 KINDS = ("hook", "notes", "api")
 pytestmark = [
