@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from ..app.inspection import digest_of
 from ..errors import HTTPError
 from ..http.response import Response
-from ..values import Int64, encode_wire
+from ..values import Int64
+from .downloads import SYSTEM_FIELDS, exported, shown_document
 from .html import Safe, join, tag
 from .view import (
     Page,
@@ -29,13 +27,10 @@ from .view import (
     short,
     table,
     validator,
-    without_credentials,
 )
 
 _PAGE_DOCUMENTS = 50
-_EXPORTED_AT_ONCE = 500
 _MAX_COLUMNS = 6
-_SYSTEM_FIELDS = ("_id", "_creationTime")
 _COMPARISONS = (("eq", "="), ("neq", "≠"), ("lt", "<"), ("lte", "≤"), ("gt", ">"), ("gte", "≥"))
 
 
@@ -100,11 +95,6 @@ def _table(view: View, name: str) -> dict[str, Any]:
     return info
 
 
-def _shown(name: str, document: Any) -> Any:
-    """A document as it is shown: what the framework keeps of requests has credentials in it."""
-    return without_credentials(document) if name.startswith("_") else document
-
-
 def _is_changed_here(view: View, name: str) -> bool:
     return view.may_write and not name.startswith("_")
 
@@ -118,10 +108,10 @@ def _documents(view: View, name: str) -> Page | Response:
     asked = _query(name, shown)
     form = view.asked("format")
     if form:
-        return _exported(view, info, form, asked)
+        return exported(view, info, form, asked)
     found = view.call("_app:documents", **asked, limit=_PAGE_DOCUMENTS, cursor=view.asked("cursor") or None)
     insert = tag("a", "Insert a document", href=view.path("data", name, "new"), class_="button")
-    documents = [_shown(name, document) for document in found["page"]]
+    documents = [shown_document(name, document) for document in found["page"]]
     if documents or found["isDone"]:
         rows = _rows(view, name, info, documents, bool(shown["eq"] or shown["field"]))
     else:
@@ -179,7 +169,7 @@ def _rows(view: View, name: str, info: dict[str, Any], documents: list[Any], is_
     known = info["validator"].get("value") if info["validator"].get("type") == "object" else {}
     columns = list(known or ())
     for document in documents:
-        columns += [field for field in document if field not in columns and field not in _SYSTEM_FIELDS]
+        columns += [field for field in document if field not in columns and field not in SYSTEM_FIELDS]
     columns = [field for field in columns if any(field in document for document in documents)]
     left_out, columns = columns[_MAX_COLUMNS:], columns[:_MAX_COLUMNS]
     tables = {field: _table_of(kind["fieldType"]) for field, kind in (known or {}).items()}
@@ -223,67 +213,6 @@ def _cell(view: View, document: Any, column: str, refers_to: str) -> Any:
     return tag("code", preview(value, 40))
 
 
-# ------------------------------------------------------------ downloads
-
-
-def _exported(view: View, info: dict[str, Any], form: str, asked: dict[str, Any]) -> Response:
-    """All documents of a query, read page by page while they are sent."""
-
-    def documents() -> Iterator[list[Any]]:
-        cursor: str | None = None
-        while True:
-            found = view.call("_app:documents", **asked, limit=_EXPORTED_AT_ONCE, cursor=cursor)
-            yield [_shown(info["name"], document) for document in found["page"]]
-            if found["isDone"]:
-                return
-            cursor = found["continueCursor"]
-
-    name = info["name"]
-    if form == "csv":
-        return _download(f"{name}.csv", "text/csv; charset=utf-8", _csv(view, info, documents()))
-    lines = ("".join(f"{_json(document)}\n" for document in page) for page in documents())
-    return _download(f"{name}.jsonl", "application/jsonl", lines)
-
-
-def _csv(view: View, info: dict[str, Any], pages: Iterator[list[Any]]) -> Iterator[str]:
-    """Columns for the declared fields and those of the first page; what else comes later is in the last."""
-    declared = info["validator"].get("value") if info["validator"].get("type") == "object" else None
-    first = next(pages)
-    columns = list(dict.fromkeys([*_SYSTEM_FIELDS, *(declared or ()), *(n for row in first for n in row)]))
-    yield _csv_rows([columns if declared else [*columns, "other fields"]])
-    page: list[Any] | None = first
-    while page is not None:
-        yield _csv_rows([_csv_row(row, columns, bool(declared)) for row in page])
-        page = next(pages, None)
-
-
-def _csv_row(document: Any, columns: list[str], is_whole: bool) -> list[str]:
-    cells = [_csv_cell(document[column]) if column in document else "" for column in columns]
-    others = {name: value for name, value in document.items() if name not in columns}
-    return cells if is_whole else [*cells, _json(others) if others else ""]
-
-
-def _csv_rows(rows: list[list[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue()
-
-
-def _csv_cell(value: Any) -> str:
-    text = value if isinstance(value, str) else _json(value)
-    starts_a_formula = text[:1] in ("=", "+", "-", "@", "\t", "\r") and isinstance(value, str)
-    return f"'{text}" if starts_a_formula else text  # which a spreadsheet would run (OWASP, CSV injection)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(encode_wire(value), ensure_ascii=False)
-
-
-def _download(name: str, media_type: str, parts: Iterator[str]) -> Response:
-    headers = {"Content-Type": media_type, "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response((part.encode() for part in parts), headers=headers)
-
-
 # ------------------------------------------------------------ one document
 
 
@@ -291,8 +220,8 @@ def _document(view: View, name: str, id: str) -> Page | None:
     found = view.call("_app:document", id=id)
     if found is None or found["table"] != name:
         return None
-    document, info = _shown(name, found["document"]), _table(view, name)
-    text = fields({key: value for key, value in document.items() if key not in _SYSTEM_FIELDS})
+    document, info = shown_document(name, found["document"]), _table(view, name)
+    text = fields({key: value for key, value in document.items() if key not in SYSTEM_FIELDS})
     if _is_changed_here(view, name):
         shown = [
             view.form(

@@ -430,20 +430,6 @@ def test_documents_are_filtered_by_any_field(site: Site) -> None:
     assert "No document fits" in site.person.get("/_/data/items?field=price&is=gt&value=5").text
 
 
-def test_all_that_fit_is_downloaded(site: Site) -> None:
-    def fill(transaction: Any) -> None:
-        for n in range(1_200):
-            transaction.db.insert("items", {"name": f"=n{n}", "price": n, "tags": []})
-
-    site.app.database.write(fill)
-    query = "field=price&is=gte&value=100"
-    assert len(site.person.get(f"/_/data/items?format=jsonl&{query}").text.splitlines()) == 1_100
-    rows = site.person.get(f"/_/data/items?format=csv&{query}").text.splitlines()
-    assert rows[0] == "_id,_creationTime,name,price,count,tags"
-    assert len(rows) == 1_101
-    assert "'=n1199" in rows[-1]  # no formula
-
-
 def test_secrets_of_the_app_are_masked_wherever_they_are(site: Site) -> None:
     id = site.app.run_mutation("shop:create", name=f"about {SECRET}", price=1)
     logging.getLogger("shop").warning("the secret is %s, the key %s", SECRET, KEY)
