@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,7 @@ _PART_BYTES = 5 * 1024 * 1024
 _MAX_CONCURRENT_PARTS = 2
 _MAX_RESUMES = 2  # of one read that broke off
 _SIGNED_SECONDS = 60
+_SLOW_SECONDS = 2.0
 _CLIENT = {"connect_timeout": "2s", "timeout": "10s"}
 _RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 # Whoever is sent to an object by a signed URL must not have it rendered as a page of the bucket's origin.
@@ -170,6 +172,18 @@ class FileBackend:
                 for meta in batch:
                     if _is_key(meta["path"]):
                         yield meta["path"], meta["last_modified"].timestamp()
+
+    def findings(self) -> Iterator[tuple[str, str, str]]:
+        """How long the store takes to answer, and who serves large blobs."""
+        started = monotonic()
+        count = sum(1 for _ in zip(range(1_000), self.list(), strict=False))
+        seconds = monotonic() - started
+        verdict = "warning" if seconds > _SLOW_SECONDS else "ok"
+        many = "1,000 keys and more" if count == 1_000 else f"{count} keys"
+        yield "object store", verdict, f"{many} listed in {seconds * 1000:.0f} ms"
+        least = self._redirect_bytes
+        if least is not None:
+            yield "object store", "ok", f"downloads from {least:,} bytes on are sent to the bucket itself"
 
     def check_there(self) -> None:
         """A bucket that is gone fails every call."""

@@ -206,6 +206,13 @@ class DocumentBackend:
     def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
         return [], True  # the server has checksums, and `amcheck` of its own
 
+    def findings(self) -> list[tuple[str, str, str]]:
+        """What an operator should know of the server."""
+        from .postgresql_findings import findings
+
+        with self.read(None) as reading:
+            return list(findings(reading, self._target, self._clock.offset_seconds))
+
     def statistics(self) -> dict[str, Any]:
         """Numbers of this process; the server is not asked, since it may be the one that is down."""
         names = ("commits", "mutations", "reruns", "waiting")

@@ -165,6 +165,10 @@ class DocumentBackend:
     def problems(self, limit_seconds: float) -> tuple[list[str], bool]:
         return problems(self._path, limit_seconds)
 
+    def findings(self) -> tuple[()]:
+        """Nothing: `doctor` looks at the folder itself, also while a server has it."""
+        return ()
+
     def statistics(self) -> dict[str, Any]:
         return {
             "database_bytes": self._size(""),

@@ -77,11 +77,19 @@ class SeaweedFS:
             time.sleep(0.1)
 
     def _has_bucket(self) -> bool:
+        """Whether it lets us in and has made the bucket, which comes later than its first answers."""
+        from storage_backends.s3 import FileBackend
+
         try:
             urllib.request.urlopen(f"{self.endpoint}/minihttp", timeout=2).close()
         except urllib.error.HTTPError as error:
-            return error.code == 403
+            if error.code != 403:
+                return False
         except OSError:
+            return False
+        try:
+            next(FileBackend(self.url("start").partition(":")[2]).list(), None)
+        except FileBackend.Fault:
             return False
         return True
 

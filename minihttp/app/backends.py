@@ -60,6 +60,16 @@ def is_there(url: str) -> bool:
     return location.startswith("//") or os.path.exists(location)
 
 
+def is_shared(url: str, kind: str) -> bool:
+    """Whether other processes may have the store of a URL open; opens nothing.
+
+    Args:
+        kind: "DocumentBackend" or "FileBackend".
+    """
+    default = "sqlite" if kind == "DocumentBackend" else "filesystem"
+    return bool(_open(url, kind, default, find_only=True).shared)
+
+
 def check_backends(data: str, files: str | None) -> None:
     """Find the backends that `App(data=…, files=…)` mean, and open none. Raises as `open_documents` does."""
     documents_url, files_url = storage_urls(data, files)

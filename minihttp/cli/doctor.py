@@ -13,9 +13,10 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
-from ..app.backends import storage_urls
+from ..app.backends import is_shared, open_documents, open_files, storage_urls
 from ..errors import ConfigurationError, MinihttpError
 from ..limits import MIB
 from . import (
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         *_versions(),
         *_start(app),
         *_storage(app),
+        *_shared_stores(app),
         *_descriptors(settings),
         *_secrets(app),
         *_hosts(settings, app),
@@ -127,6 +129,22 @@ def _storage(app: App) -> Iterator[Finding]:
     verdict = "warning" if wal_bytes > _LARGE_WAL_BYTES else "ok"
     yield "wal", verdict, f"{wal_bytes // MIB} MiB in {os.path.join(folder, wal)}"
     yield from _clock(max((file.st_mtime for file in files.values()), default=0.0))
+
+
+def _shared_stores(app: App) -> Iterator[Finding]:
+    """What servers that others may use too say of themselves."""
+    documents_url, files_url = storage_urls(app.options.data, app.options.files)
+    stores: tuple[tuple[str, str, Any], ...] = (
+        (documents_url, "DocumentBackend", open_documents),
+        (files_url, "FileBackend", open_files),
+    )
+    for url, kind, open_store in stores:
+        try:
+            if is_shared(url, kind):
+                with closing(open_store(url)) as store:
+                    yield from store.findings()
+        except (MinihttpError, OSError) as error:
+            yield "store", "fail", str(error).partition("\n")[0]
 
 
 def _disk(folder: str) -> Iterator[Finding]:

@@ -171,3 +171,62 @@ def test_the_unrelated_package_of_this_name(
     assert "minihttp 1.2.3" in said and code == int(is_here)
     assert verdict == ("fail" if is_here else "warning")
     assert ("pip install --force-reinstall minihttp-actions" in said) is is_here
+
+
+# ---------------------------------------------------------------- stores that other machines use too
+
+
+@pytest.mark.xdist_group("seaweedfs")
+def test_the_servers_of_several_machines(
+    app: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.postgresql_server import postgresql, schema_for
+    from tests.servers import seaweedfs
+
+    place = "postgresql:" + postgresql().location(schema_for(tmp_path), "connections=400")
+    with seaweedfs() as bucket:
+        files = bucket.url("doctor", redirect=1000)
+        code, found = doctor(app, capsys, "--data", place, "--files", files)
+        assert code == 0, [row for row in found.items() if row[1][0] == "fail"]
+        assert found["start"][0] == "ok"
+        assert found["durability"] == ("warning", "fsync is off: a power failure loses the database")
+        verdict, detail = found["database connections"]
+        assert verdict == "warning" and "a process may take 400, so 1 may run" in detail
+        assert found["database clock"][0] == "ok"
+        assert found["replication"][1].startswith("no standby")
+        assert "conflicts" not in found
+        assert "sent to the bucket itself" in found["object store"][1]
+    code, found = doctor(app, capsys, "--data", place, "--files", files)
+    assert code == 1 and found["store"][0] == "fail"
+    assert "ci" not in found["store"][1].split("=")
+
+
+@pytest.mark.parametrize(
+    ("setting", "check", "expected"),
+    [
+        ("synchronous_commit = off", "durability", "synchronous_commit is off"),
+        ("synchronous_standby_names = 'sb'", "replication", "synchronous_standby_names = sb; 0 connected"),
+    ],
+)
+def test_settings_of_a_server(setting: str, check: str, expected: str) -> None:
+    from storage_backends.postgresql import DocumentBackend
+    from tests.postgresql_server import Server, postgresql
+
+    name, _, value = setting.partition(" = ")
+    server = Server(postgresql().version, max_pred_locks_per_transaction="64").create()
+    try:
+        if name == "synchronous_commit":
+            server.execute(f"ALTER ROLE minihttp SET {name} = {value}")
+        backend = DocumentBackend(server.location("public"))
+        if name != "synchronous_commit":  # from here on no commit ends
+            server.execute(f"ALTER SYSTEM SET {setting}")
+            server.execute("SELECT pg_reload_conf()")
+        end = time.monotonic() + 60
+        while not any(found == check and expected in detail for found, _, detail in backend.findings()):
+            assert time.monotonic() < end, list(backend.findings())
+        assert any(found == "conflicts" for found, _, _ in backend.findings())
+        server.execute("ALTER SYSTEM RESET ALL")
+        server.execute("SELECT pg_reload_conf()")
+        backend.close()
+    finally:
+        server.remove()
