@@ -330,6 +330,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         App("http")  # type: ignore[arg-type]
 
 
+@pytest.mark.sqlite  # others may open a shared store
 def test_a_second_process_or_app_may_not_open_the_same_directory(tmp_path: Path) -> None:
     with App(schema=schema, data=tmp_path / "data", workers=0):
         with pytest.raises(DataDirectoryError, match=f"process {os.getpid()}"):

@@ -53,6 +53,7 @@ def test_where_nothing_is_stored_nothing_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sqlite  # looks at the files of the database
 def test_what_is_stored_is_looked_at_and_stays_as_it_is(data: Path, files: str) -> None:
     before = contents(data)
     assert app(data, files=files).check() is True
@@ -117,6 +118,7 @@ def emptied(data: Path) -> None:
     app(data, files=str(data.parent / "other")).open().close()
 
 
+@pytest.mark.sqlite  # looks at the files of the database
 @pytest.mark.parametrize(
     ("damage", "message"),
     [(corrupted, "not a database"), (newer, "newer version"), (emptied, "knows nothing of")],
@@ -131,6 +133,7 @@ def test_data_that_cannot_be_used(
     assert contents(data) == before
 
 
+@pytest.mark.sqlite  # looks at the files of the database
 def test_a_schema_that_what_is_stored_does_not_match(data: Path, files: str) -> None:
     with pytest.raises(ConfigurationError, match="notes"):
         app(data, files=files, schema=with_another_type).check()

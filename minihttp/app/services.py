@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..data.database import Database
+from ..data.migration import stored_indexes
 from ..data.schema import Schema
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError
 from ..files.storage import FILE_TABLES, FileStore, check_no_files, unknown_files
@@ -195,6 +196,28 @@ def _check_mutation_routes(http: HttpRouter, functions: Registry) -> None:
             raise ConfigurationError(f"mutation {route.label}: {error}") from None
         if found.kind != "mutation":
             raise ConfigurationError(f"mutation {route.label}: {found} is no mutation")
+
+
+def take_in(options: Options, *, drop: bool) -> tuple[list[str], list[str]]:
+    """Take what an app declares into its database, as a start does, filling new indexes to their end.
+
+    Args:
+        drop: also drop the indexes that are not declared.
+
+    Returns:
+        The indexes that are new, and those that were dropped.
+
+    Raises: as `Services`.
+    """
+    documents_url, _ = storage_urls(options.data, options.files)
+    with closing(open_documents(documents_url)) as backend:
+        with backend.read(None) as engine:
+            before = stored_indexes(engine)
+        shared: dict[str, Any] = {"limits": options.limits, "clock": options.clock, "drop": drop}
+        Database(backend, options.schema, system=_SYSTEM_TABLES, **shared)
+        with backend.read(None) as engine:
+            after = stored_indexes(engine)
+    return sorted(after - before), sorted(before - after)
 
 
 def _refuse_files_of_one_machine(documents: Any, files: Any, named: str | None) -> None:

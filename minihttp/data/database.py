@@ -57,6 +57,8 @@ class Database:
         limits: of one transaction and of one document.
         clock: Unix seconds.
         trial: what the engine stores is checked and stays as it is.
+        drop: whether indexes that are not declared are dropped; None: where nobody else has the store open.
+            When it is given, new indexes are filled to their end.
 
     Raises:
         SchemaError: when stored documents do not match the schema; nothing is changed then.
@@ -76,6 +78,7 @@ class Database:
         limits: Limits = DEFAULT_LIMITS,
         clock: Callable[[], float] = time.time,
         trial: bool = False,
+        drop: bool | None = None,
     ) -> None:
         self._backend = backend
         self._open = _Open()
@@ -93,7 +96,7 @@ class Database:
         self._closed = False
         self._reloading = threading.Lock()
         self._looked_at = time.monotonic()
-        self._catalog = self._take_in(trial)
+        self._catalog = self._take_in(trial, drop)
         self.secret = self._catalog.secret
         if self.shared and not trial:
             backend.listen(self._look_soon)
@@ -112,14 +115,15 @@ class Database:
             log.warning("%s the database's", told)
         return lambda: time.time() + self._backend.clock_offset()
 
-    def _take_in(self, trial: bool) -> Catalog:
+    def _take_in(self, trial: bool, drop: bool | None) -> Catalog:
         """Bring the database in line with what is declared, and other versions of the app left in peace."""
-        migration = Migration(self._backend, self._tables, self._unchecked, self._ids, self.clock)
+        migration = Migration(self._backend, self._tables, self._unchecked, self._ids, self.clock, drop)
         try:
             migration.check()
             if not trial:
                 migration.declare()
-                if not migration.fill(None if self.shared else _FILLED_AT_START):
+                batches = _FILLED_AT_START if drop is None and not self.shared else None
+                if not migration.fill(batches):
                     fill = partial(self._fill, migration)
                     threading.Thread(target=fill, name="minihttp-indexes", daemon=True).start()
             return self._stored_catalog()

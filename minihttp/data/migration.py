@@ -80,6 +80,12 @@ def read_stored(engine: Reading) -> Stored:
     )
 
 
+def stored_indexes(engine: Reading) -> set[str]:
+    """The `table.index (fields)` of every index that a database has."""
+    rows = read_stored(engine).indexes
+    return {f"{row['table']}.{row['name']} ({', '.join(row['fields'])})" for row in rows}
+
+
 def table_infos(
     stored: Stored, tables: Mapping[str, Table], unchecked: frozenset[str]
 ) -> tuple[dict[str, TableInfo], dict[str, TableInfo]]:
@@ -139,6 +145,7 @@ class Migration:
         unchecked: the names of those whose documents are not checked.
         make_id: a table's tag -> a new id.
         clock: Unix seconds, the same for all processes.
+        drop: whether what is not declared any more is dropped; None: where nobody else has the store open.
     """
 
     def __init__(
@@ -148,6 +155,7 @@ class Migration:
         unchecked: frozenset[str],
         make_id: ids.IdMaker,
         clock: Callable[[], float],
+        drop: bool | None = None,
     ) -> None:
         self._backend = backend
         self._tables = tables
@@ -156,7 +164,7 @@ class Migration:
         self._clock = clock
         self._owner = token_hex(8)
         self._progress: dict[str, _Progress] = {}
-        self._drops = not backend.shared or backend.alone(ALONE_SECONDS)
+        self._drops = (not backend.shared or backend.alone(ALONE_SECONDS)) if drop is None else drop
 
     def check(self) -> None:
         """Compare documents with validators that have changed so that it matters; writes nothing.

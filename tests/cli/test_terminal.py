@@ -92,7 +92,7 @@ def on_a_terminal(folder: Path, *argv: str) -> str:
 
 def test_every_verb_that_shows_what_is_stored_is_tried() -> None:
     silent = {"backup", "completion", "env", "export", "import", "init", "keys", "logs", "restore", "serve"}
-    assert set(cli.verbs()) - silent - {"vendor", "worker", "dashboard", "move"} <= set(COMMANDS)
+    assert set(cli.verbs()) - silent - {"vendor", "worker", "dashboard", "move", "migrate"} <= set(COMMANDS)
 
 
 def test_nothing_that_a_terminal_acts_on_is_written(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from minihttp.errors import SnapshotError
 from minihttp.snapshot.backup import MANIFEST, back_up, backups_in, restore
 from tests.snapshot.world import documents, files, is_clean, make_app
 
+pytestmark = pytest.mark.sqlite  # a backup is of a local database; others are exported
+
 
 def nothing(what: str, done: int, total: int) -> None:
     return None

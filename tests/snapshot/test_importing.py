@@ -212,6 +212,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.sqlite  # in a process of its own
 def test_an_import_that_is_killed_goes_on(tmp_path: Path) -> None:
     with make_app(tmp_path / "source") as app:
         for _ in range(15):

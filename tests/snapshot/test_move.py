@@ -198,6 +198,7 @@ def run(*argv: str) -> int:
     return main(["move", *argv], {})
 
 
+@pytest.mark.sqlite  # moves between two files
 def test_the_command_moves_and_says_which_setting_to_change(
     filled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""`migrate`: takes the declared schema in, as a start does, and serves nothing.
+
+So a deployment can check documents and fill new indexes before its first new process starts. `--drop` also
+drops the indexes that are not declared any more; where several processes share the store no start does that
+while another one may use them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from ..app.services import take_in
+from . import add_app_arguments, add_json_flag, add_yes_flag, confirm, load_app, print_rows
+
+HELP = "check documents against the schema and fill new indexes; --drop drops those that are not declared"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--drop", action="store_true", help="drop indexes that are not declared: no old version may still run"
+    )
+    add_yes_flag(parser)
+    add_json_flag(parser)
+    add_app_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    app = load_app(args)
+    if args.drop:
+        confirm(args, "drop the indexes that this version does not declare?")
+    new, dropped = take_in(app.options, drop=args.drop)
+    rows = [{"index": name, "change": "new"} for name in new]
+    rows += [{"index": name, "change": "dropped"} for name in dropped]
+    print_rows(rows, args.json, empty="nothing has changed")
+    return 0
