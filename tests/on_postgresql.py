@@ -23,6 +23,7 @@ class OnPostgreSQL(DocumentBackend):
         super().__init__(postgresql().location(schema_for(place)))
 
 
+postgresql()  # from this thread: the server ends with the thread that has started it
 storage_backends.sqlite.DocumentBackend = OnPostgreSQL  # type: ignore[assignment,misc]
 # The files of a test are in the folder of its database, which an app of several machines has to name.
 minihttp.app.services._refuse_files_of_one_machine = lambda *stores: None  # type: ignore[assignment]

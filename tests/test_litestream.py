@@ -22,7 +22,7 @@ HOWTO = ROOT / "docs" / "howto" / "litestream.md"
 
 def configuration(database: Path, endpoint: str) -> str:
     """The one of the how-to, for this database and this bucket."""
-    [text] = re.findall(r"```yaml\n(.*?)```", HOWTO.read_text("utf-8"), re.DOTALL)
+    [text] = re.findall(r"```text\n(.*?)```", HOWTO.read_text("utf-8"), re.DOTALL)
     for shown, ours in (
         ("/srv/app/data/app.db", str(database)),
         ("https://s3.example.com", endpoint),

@@ -22,7 +22,7 @@ import pytest
 from minihttp import cli
 from tests.docs.pages import PAGES, ROOT, Block, blocks, name_of, prose
 
-LANGUAGES = {"python", "sh", "json", "toml", "yaml", "text", "nginx", "html", "javascript"}
+LANGUAGES = {"python", "sh", "json", "toml", "text", "nginx", "html", "javascript"}
 _KEY = {"kty": "RSA", "kid": "1", "use": "sig", "n": "uw" * 170 + "-w", "e": "AQAB"}
 FILES = {"docs/auth.md": {"keys.json": json.dumps({"keys": [_KEY]})}}  # what a page takes for granted
 PACKAGES = {"CONTRIBUTING.md": "minihttp.webhooks"}  # whose modules a page shows
