@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -204,6 +205,7 @@ def test_the_command_moves_and_says_which_setting_to_change(
 ) -> None:
     (tmp_path / "app.py").write_text("from minihttp import HttpRouter\nhttp = HttpRouter()\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "app", raising=False)  # of another test
     target = (f"sqlite:{tmp_path}/new/app.db", f"sqlite:{tmp_path}/new/files.db")
     options = ("--data", filled, "app:http")
     assert run("--to", target[0], "--dry-run", *options) == 0
