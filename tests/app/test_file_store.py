@@ -43,6 +43,7 @@ def with_a_file(tmp_path: Path, files: str | None) -> None:
     app.close()
 
 
+@pytest.mark.sqlite  # `check` looks whether its file is there
 @pytest.mark.parametrize("kept_in", [None, "sqlite"])
 @pytest.mark.parametrize("then", ["another_folder", "other_kind", "emptied"])
 def test_another_store_than_that_of_the_files(tmp_path: Path, kept_in: str | None, then: str) -> None:

@@ -65,6 +65,7 @@ def later(ctx: Any) -> None:
     ctx.scheduler.run_after(3600, later)
 
 
+@pytest.mark.sqlite  # the sizes of its files
 def test_metrics_of_an_open_app(tmp_path: Path) -> None:
     clock = testing.Clock()
     app = App(HttpRouter(), modules=[__name__], data=tmp_path, workers=0, metrics=Metrics(), clock=clock)

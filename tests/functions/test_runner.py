@@ -190,6 +190,7 @@ def name(function: Any) -> str:
     return str(function.name)
 
 
+@pytest.mark.sqlite  # PostgreSQL has one more
 @pytest.mark.parametrize("run", ["run_query", "run_mutation"])
 def test_few_frames_lie_between_a_caller_and_the_function(app: App, run: str) -> None:
     found = getattr(app, run)(frames if run == "run_query" else frames_of_a_mutation)
@@ -198,6 +199,7 @@ def test_few_frames_lie_between_a_caller_and_the_function(app: App, run: str) ->
     assert len(app.run_mutation(frames_within)) <= 6
 
 
+@pytest.mark.sqlite  # PostgreSQL has one more
 def test_the_frames_are_as_few_where_writers_share_a_commit(app: App) -> None:
     found: list[list[str]] = []
     threads = [
