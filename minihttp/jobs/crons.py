@@ -60,6 +60,7 @@ _ITEM = re.compile(
 )
 _UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600}
 _HELD_SECONDS = 3 * 3600
+_JITTER_SECONDS = 1.0  # by which the clocks of the processes of a store may differ
 _NextRun = Callable[[float, "float | None"], float]
 _SEARCH_DAYS = 366 * 8 + 1  # 29 February comes back after eight years at the latest, around 2100
 
@@ -175,10 +176,11 @@ class Cron:
     def replan(self, planned: float, now: float) -> float:
         """The planned next run, or an earlier one if the clock went back too far to wait for it.
 
-        An interval keeps its beat. A clock schedule holds still for up to three hours, as Vixie's cron
-        does, so that 08:00 does not come twice when a clock is corrected.
+        An interval keeps its beat, and takes no notice of a clock that is a little behind: of two processes
+        that start together, the other may have run it already. A clock schedule holds still for up to three
+        hours, as Vixie's cron does, so that 08:00 does not come twice when a clock is corrected.
         """
-        held = 0 if self.schedule["type"] == "interval" else _HELD_SECONDS
+        held = _JITTER_SECONDS if self.schedule["type"] == "interval" else _HELD_SECONDS
         return planned if self._next(now + held, planned) >= planned else self._next(now, planned)
 
 

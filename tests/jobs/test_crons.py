@@ -88,6 +88,15 @@ def test_next_run_vectors(register, now: float, expected: float) -> None:
     assert cron.next_run(now) == expected
 
 
+def test_an_interval_that_another_process_has_run_is_not_planned_again() -> None:
+    crons = Crons()
+    crons.interval("x", seconds=1, function="m:f")
+    [cron] = crons
+    for behind in (0.0, 0.001, 0.9):
+        assert cron.replan(1_001.0, 1_000.0 - behind) == 1_001.0
+    assert cron.replan(1_001.0, 900.5) == 901.0, "a clock that went back is followed"
+
+
 def test_an_interval_keeps_its_beat() -> None:
     crons = Crons()
     crons.interval("x", seconds=60, function="f")
