@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..functions.registry import Function, Registry
     from ..functions.runner import Runner
     from .options import Options
+    from .progress import LongTasks
 
 COUNTED = 1_000
 """How many documents of a table are counted; a count of more is shown as `1,000+`."""
@@ -57,6 +58,7 @@ _FUNCTIONS = {
         "calls",
         "jobs_run",
         "queue_depth",
+        "progress",
     ),
     "mutation": ("insert_document", "replace_document", "delete_document"),
     "action": ("run", "run_cron", "check", "rebuild_indexes"),
@@ -79,8 +81,10 @@ class AppFunctions:
         files: FileStore,
         runner: Runner,
         registry: Registry,
+        tasks: LongTasks,
     ) -> None:
         self._options = options
+        self._tasks = tasks
         self._secrets = secrets
         self._database = database
         self._files = files
@@ -305,10 +309,22 @@ class AppFunctions:
 
     # ------------------------------------------------------------ keeping it safe
 
-    def check(self, ctx: Any, tick: Tick = lambda what, done, total: None) -> list[dict[str, Any]]:
+    def progress(self, ctx: Any, task: str) -> list[str | int] | None:
+        """How far a long task of this process is, as `LongTasks.progress`."""
+        return self._tasks.progress(task)
+
+    def check(self, ctx: Any, task: str = "") -> list[dict[str, Any]]:
         """Everything that is wrong with what is stored: rows of `kind` ("document", "index", "file",
         "storage" or "import"), `place` and `problem`.
+
+        Args:
+            task: a name by which `progress` knows it.
         """
+        with self._tasks.task(task) as tick:
+            return self.findings(tick)
+
+    def findings(self, tick: Tick) -> list[dict[str, Any]]:
+        """As `check`, for a caller in this process."""
         problems, is_whole = self._database.problems(_STORAGE_SECONDS)
         rows = [_finding("storage", "database", problem) for problem in problems]
         if not is_whole:

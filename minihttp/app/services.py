@@ -34,6 +34,7 @@ from .idempotency import IDEMPOTENCY_TABLES, IdempotencyKeys
 from .inspection import AppFunctions
 from .loader import load_module
 from .options import Options, changed
+from .progress import LongTasks
 from .snapshots import SnapshotFunctions
 
 if TYPE_CHECKING:
@@ -125,9 +126,12 @@ class Services:
                 public_url=Hosts(options.hosts, options.origin).public_url,
             )
             _check_mutation_routes(http, registry)
-            self.operations = AppFunctions(options, secrets, self.database, self.files, self.runner, registry)
+            tasks = LongTasks()
+            self.operations = AppFunctions(
+                options, secrets, self.database, self.files, self.runner, registry, tasks
+            )
             self.operations.register()
-            SnapshotFunctions(self.database, self.files, options.data).register(registry)
+            SnapshotFunctions(self.database, self.files, options.data, tasks).register(registry)
             self.files.mark()
         except BaseException:
             close()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..data.database import Database
     from ..files.storage import FileStore
     from ..functions.registry import Registry
+    from .progress import LongTasks
 
 _FUNCTIONS = {"action": ("export", "upload_url", "read", "discard")}
 _BLOCK_BYTES = 1024 * 1024
@@ -31,8 +32,9 @@ class SnapshotFunctions:
         folder: where temporary files go, which may be as large as all that is stored.
     """
 
-    def __init__(self, database: Database, files: FileStore, folder: str | None) -> None:
+    def __init__(self, database: Database, files: FileStore, folder: str | None, tasks: LongTasks) -> None:
         self._database = database
+        self._tasks = tasks
         self._files = files
         self._folder = folder
 
@@ -40,14 +42,20 @@ class SnapshotFunctions:
         """Put them into the app's registry."""
         registry.add_methods("_snapshots", self, _FUNCTIONS)
 
-    def export(self, ctx: Any, system: bool = False, convex_ids: bool = False) -> dict[str, Any]:
-        """Write a snapshot into the file store; returns its `id`, `url` and `manifest`."""
+    def export(
+        self, ctx: Any, system: bool = False, convex_ids: bool = False, task: str = ""
+    ) -> dict[str, Any]:
+        """Write a snapshot into the file store; returns its `id`, `url` and `manifest`.
+
+        Args:
+            task: a name by which `_app:progress` knows it.
+        """
         from ..snapshot.archive import counted
         from ..snapshot.export import export_snapshot
 
         options: dict[str, Any] = {"system": system, "convex_ids": convex_ids, "version": __version__}
-        with self._temporary() as file:
-            manifest = export_snapshot(self._database, self._files, file, **options)
+        with self._temporary() as file, self._tasks.task(task) as tick:
+            manifest = export_snapshot(self._database, self._files, file, tick=tick, **options)
             file.seek(0)
             id = ctx.storage.store(file, content_type="application/zip")
         documents, files = counted(manifest["entries"])
@@ -59,22 +67,27 @@ class SnapshotFunctions:
         return url
 
     def read(
-        self, ctx: Any, id: str, mode: str = "empty", system: bool = False, dry_run: bool = False
+        self,
+        ctx: Any,
+        id: str,
+        mode: str = "empty",
+        system: bool = False,
+        dry_run: bool = False,
+        task: str = "",
     ) -> dict[str, Any]:
-        """Import a snapshot that was uploaded; returns the fields of `Imported`."""
+        """Import a snapshot that was uploaded; returns the fields of `Imported`. `task` as in `export`."""
         from ..snapshot.archive import Archive
         from ..snapshot.importing import import_snapshot
 
-        with self._temporary() as file:
+        options: dict[str, Any] = {"mode": mode, "system": system, "dry_run": dry_run}
+        with self._temporary() as file, self._tasks.task(task) as tick:
             with ctx.storage.get(id) as blob:
                 while block := blob.read(_BLOCK_BYTES):
                     file.write(block)
             file.flush()
             self.discard(ctx, id)
             with closing(Archive(file.name)) as archive:
-                imported = import_snapshot(
-                    archive, self._database, self._files, mode=mode, system=system, dry_run=dry_run
-                )
+                imported = import_snapshot(archive, self._database, self._files, tick=tick, **options)
         return imported._asdict()
 
     def discard(self, ctx: Any, id: str) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ..data.consistency import Tick
 
 _SECONDS = {"query": 30.0, "mutation": 30.0, "action": 660.0}  # an action may take 10 minutes
+_POLL_SECONDS = 0.5
 _NOT_THERE = "Could not find public function"  # of Convex's wire format, which has no codes
 
 
@@ -34,6 +37,7 @@ class Access(Protocol):
     def mutation(self, name: str, /, **args: Any) -> Any: ...
     def action(self, name: str, /, **args: Any) -> Any: ...
     def check(self, tick: Tick) -> list[dict[str, Any]]: ...
+    def watched(self, name: str, tick: Tick, /, **args: Any) -> Any: ...
 
 
 class _Opened:
@@ -42,7 +46,10 @@ class _Opened:
         self.query, self.mutation, self.action = app.run_query, app.run_mutation, app.run_action
 
     def check(self, tick: Tick) -> list[dict[str, Any]]:
-        return self._app.services.operations.check(None, tick)
+        return self._app.services.operations.findings(tick)
+
+    def watched(self, name: str, tick: Tick, /, **args: Any) -> Any:
+        return self.action(name, **args)
 
     def endpoints(self) -> list[Any]:
         return self._app.http.webhooks
@@ -72,8 +79,29 @@ class _Remote:
         return self._call("action", name, args)
 
     def check(self, tick: Tick) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.action("_app:check")
+        found: list[dict[str, Any]] = self.watched("_app:check", tick)
         return found
+
+    def watched(self, name: str, tick: Tick, /, **args: Any) -> Any:
+        """An action that may take long: its progress is asked for meanwhile."""
+        task, outcome, ended = token_hex(8), list[Any](), threading.Event()
+
+        def call() -> None:
+            try:
+                outcome[:] = [self.action(name, task=task, **args), None]
+            except BaseException as error:
+                outcome[:] = [None, error]
+            finally:
+                ended.set()
+
+        threading.Thread(target=call, daemon=True).start()  # Ctrl-C does not wait for it
+        while not ended.wait(_POLL_SECONDS):
+            with suppress(MinihttpError):  # it goes on, whether anybody sees how far it is or not
+                if found := self.query("_app:progress", task=task):
+                    tick(str(found[0]), int(found[1]), int(found[2]))
+        if outcome[1] is not None:
+            raise outcome[1]
+        return outcome[0]
 
     def _call(self, kind: str, name: str, args: dict[str, Any]) -> Any:
         from ._http import post  # 2 MB of memory, which `serve` need not have

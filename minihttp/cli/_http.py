@@ -8,15 +8,17 @@ makes go where a person at the command line said.
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..app.backends import without_password
 from ..jobs.retry import RetryLater, RetryPolicy
 from ._settings import MisuseError
+
+if TYPE_CHECKING:
+    from ._progress import Progress
 
 _MAX_RESPONSE_BYTES = 64 * 1024  # of a receiver: more is not looked at
 _MAX_SILENCE_SECONDS = 60.0
@@ -91,7 +93,7 @@ def post(
         connection.close()
 
 
-def transfer(method: str, url: str, body: IO[bytes] | None, out: IO[bytes]) -> int:
+def transfer(method: str, url: str, body: IO[bytes] | None, out: IO[bytes], progress: Progress) -> int:
     """Send a file, or nothing, and write the response into another; returns its status.
 
     Raises:
@@ -100,15 +102,29 @@ def transfer(method: str, url: str, body: IO[bytes] | None, out: IO[bytes]) -> i
     parts = urlsplit(url)
     connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
     connection = connect(parts.hostname or "", parts.port, timeout=_MAX_SILENCE_SECONDS)
-    headers = {"Content-Type": "application/zip"} if body is not None else {}
+    headers, sent = {}, None
     if body is not None:
-        headers["Content-Length"] = str(os.fstat(body.fileno()).st_size)
+        total = os.fstat(body.fileno()).st_size
+        headers = {"Content-Type": "application/zip", "Content-Length": str(total)}
+        sent = _blocks(body, "bytes sent", total, progress)
     try:
-        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers)
+        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), sent, headers)
         response = connection.getresponse()
-        shutil.copyfileobj(response, out, _BLOCK_BYTES)
+        total = int(response.getheader("Content-Length") or 0)
+        for block in _blocks(response, "bytes received", total, progress):
+            out.write(block)
+        if response.length:
+            raise OSError(f"{url} did not send all of it")
         return int(response.status)
     except HTTPException as error:
         raise OSError(f"{url} did not answer: {type(error).__name__} {error}") from error
     finally:
         connection.close()
+
+
+def _blocks(file: Any, what: str, total: int, progress: Progress) -> Iterator[bytes]:
+    done = 0
+    while block := file.read(_BLOCK_BYTES):
+        yield block
+        done += len(block)
+        progress(what, done, total)

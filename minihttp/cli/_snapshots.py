@@ -31,7 +31,8 @@ def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) ->
     """Write a snapshot to a file, which is whole or not there, or to stdout (`-`)."""
     with whole_file(path, getattr(args, "yes", False), args.json) as out:
         if args.server:
-            counts = _export_from_server(args, out, options)
+            with Progress(verb) as progress:
+                counts = _export_from_server(args, out, options, progress)
         else:
             with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
                 options |= {"version": __version__, "tick": progress}
@@ -43,11 +44,13 @@ def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) ->
         note(f"{path}: {counts[0]:,} documents, {counts[1]:,} files")
 
 
-def _export_from_server(args: argparse.Namespace, out: IO[bytes], options: dict[str, Any]) -> tuple[int, int]:
+def _export_from_server(
+    args: argparse.Namespace, out: IO[bytes], options: dict[str, Any], progress: Progress
+) -> tuple[int, int]:
     with access(args) as app:
-        made = app.action("_snapshots:export", **options)
+        made = app.watched("_snapshots:export", progress, **options)
         try:
-            status = transfer("GET", urljoin(args.server, made["url"]), None, out)
+            status = transfer("GET", urljoin(args.server, made["url"]), None, out, progress)
         finally:
             app.action("_snapshots:discard", id=made["id"])
     if status != 200:
@@ -59,7 +62,8 @@ def import_from(args: argparse.Namespace, path: str, verb: str, **options: Any) 
     """Read a snapshot from a file and say what came of it."""
     with closing(Archive(path)) as archive:
         if getattr(args, "server", None):
-            imported = _import_into_server(args, path, options)
+            with Progress(verb) as progress:
+                imported = _import_into_server(args, path, options, progress)
         else:
             with opened_alone(args, _OTHERWISE) as app, Progress(verb) as progress:
                 imported = import_snapshot(archive, app.database, app.files, tick=progress, **options)
@@ -67,13 +71,17 @@ def import_from(args: argparse.Namespace, path: str, verb: str, **options: Any) 
     return 0
 
 
-def _import_into_server(args: argparse.Namespace, path: str, options: dict[str, Any]) -> Imported:
+def _import_into_server(
+    args: argparse.Namespace, path: str, options: dict[str, Any], progress: Progress
+) -> Imported:
     answer = io.BytesIO()
     with access(args) as app, open(path, "rb") as file:
-        status = transfer("POST", urljoin(args.server, app.action("_snapshots:upload_url")), file, answer)
+        url = urljoin(args.server, app.action("_snapshots:upload_url"))
+        status = transfer("POST", url, file, answer, progress)
         if status != 200:
             raise MinihttpError(f"{args.server} answered {status}: {answer.getvalue()[:200]!r}")
-        done = app.action("_snapshots:read", id=json.loads(answer.getvalue())["storageId"], **options)
+        id = json.loads(answer.getvalue())["storageId"]
+        done = app.watched("_snapshots:read", progress, id=id, **options)
     documents = {name: int(count) for name, count in done["documents"].items()}
     return Imported(**{**done, "documents": documents, "bytes": int(done["bytes"])})
 
