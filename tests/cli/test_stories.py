@@ -96,11 +96,28 @@ def get(url: str) -> bytes:
         return found
 
 
+HOOK = """
+
+from minihttp.webhooks import github
+
+http.webhook("/hook", github.provider(secret="GITHUB_WEBHOOK_SECRET"), handler="items:pushed")
+"""
+PUSHED = """
+from minihttp import internal_mutation
+
+
+@internal_mutation
+def pushed(ctx, delivery):
+    ctx.db.insert("items", {"name": delivery["event_type"]})
+"""
+
+
 def test_from_init_to_a_killed_server_and_back(tmp_path: Path, terminals: list[Terminal]) -> None:
-    """init, serve --reload, a broken file mended, run, kill -9, serve, export, import elsewhere, check."""
+    """init, serve --reload, a file broken and mended, run, a webhook, kill -9, request, export, check."""
 
     def start(folder: Path, *argv: str) -> Terminal:
-        terminals.append(Terminal(folder, *argv, env={"MINIHTTP_ADMIN_KEY": "the-key-of-the-operator"}))
+        env = {"MINIHTTP_ADMIN_KEY": "the-key-of-the-operator", "GITHUB_WEBHOOK_SECRET": "whsec"}
+        terminals.append(Terminal(folder, *argv, env=env))
         return terminals[-1]
 
     def done(folder: Path, *argv: str) -> str:
@@ -110,9 +127,13 @@ def test_from_init_to_a_killed_server_and_back(tmp_path: Path, terminals: list[T
 
     assert "serve --reload" in done(tmp_path, "init", "shop")
     shop = tmp_path / "shop"
+    with open(shop / "backend" / "routes.py", "a") as routes:
+        routes.write(HOOK)
+    with open(shop / "backend" / "items.py", "a") as functions:
+        functions.write(PUSHED)
     server = start(shop, "serve", "--reload", "--port", "0")
     url = server.wait_for(r"minihttp serves (http://127\.0\.0\.1:[0-9]+)")[1]
-    server.wait_for(r"1 route|2 routes")
+    server.wait_for(r"3 routes")
     server.wait_for(r"try: curl")
     server.wait_for(r"stop: Ctrl-C")
     items = shop / "backend" / "items.py"
@@ -123,15 +144,20 @@ def test_from_init_to_a_killed_server_and_back(tmp_path: Path, terminals: list[T
     server.wait_for(r"(?s)SyntaxError.*minihttp serves")
     assert re.search(r'"[0-9a-v]{32}"', done(shop, "run", "items:create", '{"name": "pen"}', "--server", url))
     assert "pen" in done(shop, "data", "items", "--server", url)
-    assert "there are no such jobs" in done(shop, "jobs", "list", "--server", url)
+    assert "200" in done(shop, "webhooks", "send", "github", "push", f"{url}/hook", "--duplicate", "1")
+    assert "push" in done(shop, "webhooks", "list", "--server", url)
+    assert "success" in done(shop, "jobs", "list", "--server", url)
     os.killpg(server.process.pid, signal.SIGKILL)
     server.process.wait()
+    assert '"name":"ink"' in done(shop, "request", "POST", "/api/items", "-d", '{"name": "ink"}')
+    code, text = start(shop, "request", "GET", "/api/items/nothing", "-i").end()
+    assert code == 1 and "404 Not Found" in text
     again = start(shop, "serve", "--port", "0")
     again.wait_for(r"minihttp serves")
     again.process.send_signal(signal.SIGINT)
     code, text = again.end()
     assert code == 0, text
-    assert "1 documents" in done(shop, "export", "shop.zip")
+    assert "3 documents" in done(shop, "export", "shop.zip")
     assert "items" in done(shop, "import", "shop.zip", "--data", "elsewhere")
     assert "nothing is wrong" in done(shop, "check", "--data", "elsewhere")
     assert "pen" in done(shop, "data", "items", "--data", "elsewhere")
