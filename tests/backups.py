@@ -10,6 +10,7 @@ taken for a backup.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import random
 import subprocess
@@ -68,6 +69,7 @@ def write_for_ever(data: str, life: str) -> None:
                 print(name, f"{waited_ms:.1f}", flush=True)
 
     threading.excepthook = lambda failure: os._exit(failed(failure))
+    logging.getLogger("minihttp").setLevel(logging.ERROR)  # the sweep after a kill is no news here
     with make_app(data) as app:
         threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(WRITERS)]
         for thread in threads:
@@ -152,14 +154,19 @@ def run(folder: Path, seconds: float, *, least: int = 1) -> dict[str, Any]:
             time.sleep(1.0 - time.time() % 1.0)  # a backup is named by its second
     for number, (backup, known) in enumerate(promised.items()):
         _examine(backup, folder / f"restored{number}", writer.acknowledged[:known])
-    during = [ms for moment, ms in writer.waits_ms if any(a <= moment <= b for a, b in spans)]
+    beside = [any(a <= moment <= b for a, b in spans) for moment, _ in writer.waits_ms]
+    during, alone = (
+        [ms for (_, ms), is_in in zip(writer.waits_ms, beside, strict=True) if is_in == wanted]
+        for wanted in (True, False)
+    )
     return {
         "writes": len(writer.acknowledged),
         "writers killed": writer.kills,
         "backups begun": begun,
         "backups restored": len(promised),
         "writes beside a backup": len(during),
-        **_percentiles(during),
+        **_percentiles("beside a backup", during),
+        **_percentiles("without", alone),
     }
 
 
@@ -172,12 +179,15 @@ def _examine(backup: str, folder: Path, acknowledged: Iterable[str]) -> None:
     assert not missing, f"{backup} lacks {missing[:5]}, which were acknowledged before it"
 
 
-def _percentiles(waits_ms: list[float]) -> dict[str, float]:
+def _percentiles(when: str, waits_ms: list[float]) -> dict[str, float]:
     if not waits_ms:
         return {}
     ordered = sorted(waits_ms)
     at = {"p50 ms": 0.5, "p99 ms": 0.99, "longest ms": 1.0}
-    return {name: ordered[min(len(ordered) - 1, int(len(ordered) * part))] for name, part in at.items()}
+    return {
+        f"{name}, {when}": ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+        for name, part in at.items()
+    }
 
 
 def main() -> None:

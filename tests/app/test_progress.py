@@ -30,7 +30,7 @@ def test_a_task_is_known_by_its_name_while_it_lasts() -> None:
 def test_what_a_server_does_is_told_to_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MINIHTTP_ADMIN_KEY", "key")
+    monkeypatch.setenv("MINIHTTP_ADMIN_KEY", "the-key-of-the-operator")
     told: list[tuple[str, int, int]] = []
     seen = threading.Event()
 
@@ -46,7 +46,9 @@ def test_what_a_server_does_is_told_to_the_command_line(
     app = App(schema=Schema(), data=str(tmp_path), workers=0)
     with app, live(app) as client:
         app.services.operations.findings = looked_at  # type: ignore[method-assign]
-        args = argparse.Namespace(server=client.url, environ={"MINIHTTP_ADMIN_KEY": "key"})
+        args = argparse.Namespace(
+            server=client.url, environ={"MINIHTTP_ADMIN_KEY": "the-key-of-the-operator"}
+        )
         with access(args) as server:
             assert server.check(tick) == []
     assert told and set(told) == {("items", 7, 9)}

@@ -116,7 +116,10 @@ def test_from_init_to_a_killed_server_and_back(tmp_path: Path, terminals: list[T
     """init, serve --reload, a file broken and mended, run, a webhook, kill -9, request, export, check."""
 
     def start(folder: Path, *argv: str) -> Terminal:
-        env = {"MINIHTTP_ADMIN_KEY": "the-key-of-the-operator", "GITHUB_WEBHOOK_SECRET": "whsec"}
+        env = {
+            "MINIHTTP_ADMIN_KEY": "the-key-of-the-operator",
+            "GITHUB_WEBHOOK_SECRET": "a secret of sixteen bytes",
+        }
         terminals.append(Terminal(folder, *argv, env=env))
         return terminals[-1]
 
