@@ -39,9 +39,8 @@ T = TypeVar("T")
 log = logging.getLogger("minihttp.data")
 
 _LOOK_SECONDS = 1.0
-_FILLED_AT_START = (
-    16  # batches, a third of a second: an index of an app that is alone is filled on behind the requests
-)
+# Batches, a third of a second: an index of an app that is alone is filled on behind the requests.
+_FILLED_AT_START = 16
 _MAX_RELOADS = 20  # of the catalog, for one write
 _OUTAGE_SECONDS = 30.0  # how long a read waits for a server that answers
 _WARNED_SECONDS, _REFUSED_SECONDS = 0.5, 5.0  # between the clocks of the machine and of the store

@@ -196,20 +196,27 @@ class Migration:
     def fill(self, batches: int | None = None) -> bool:
         """Fill what is being filled, a batch a transaction, or wait while another process does.
 
+        Those of the framework's own tables come first, and whole: its own code needs them at the start.
+
         Args:
-            batches: how many at most; None: until the end, or the end of patience with another process.
+            batches: how many at most of the user's tables; None: until the end, or the end of patience with
+                another process.
 
         Returns:
             Whether nothing is left to be filled.
         """
         patience_ends = self._clock() + _MAX_WAIT_SECONDS
         waited = False
-        while batches is None or batches > 0:
+        while True:
             with self._backend.read(None) as engine:
-                if self._next_to_fill(engine) is None:
-                    return True
+                following = self._next_to_fill(engine)
+            if following is None:
+                return True
+            is_ours = following["table"].startswith("_")
+            if batches is not None and batches <= 0 and not is_ours:
+                return False
             if self._backend.write(self._fill_some, None):
-                batches = None if batches is None else batches - 1
+                batches = None if batches is None else batches - (not is_ours)
                 continue
             if not waited:
                 waited = True
@@ -218,7 +225,6 @@ class Migration:
                 log.warning("indexes are still being filled by another process: queries on them are refused")
                 return True
             sleep(_PAUSE_SECONDS)
-        return False
 
     # -- what is different
 
@@ -321,7 +327,7 @@ class Migration:
         return rows, start
 
     def _next_to_fill(self, engine: Reading) -> Document | None:
-        for row in read_stored(engine).indexes:
+        for row in sorted(read_stored(engine).indexes, key=lambda row: row["table"][0] != "_"):
             table = self._tables.get(row["table"])
             declared = table.indexes.get(row["name"]) if table is not None else None
             if row.get("state") == "filling" and declared == tuple(row["fields"]):

@@ -242,3 +242,25 @@ def test_an_index_that_was_not_finished_is_filled_on_at_the_next_start(tmp_path:
     assert len(by(new, "by_b")) == len(by(new, "by_both")) == 5_000
     assert {row.get("state") for row in stored_indexes(new)} == {None}
     new.close()
+
+
+def test_an_index_of_the_frameworks_own_is_whole_at_the_start(
+    tmp_path: Path, open_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own code looks into it before the first request."""
+    monkeypatch.setattr("minihttp.data.database._FILLED_AT_START", 0)
+    location = str(tmp_path / "own.db")
+    first = open_database(location=location, system={"_own": Table(v.any())})
+
+    def write(transaction: Any) -> None:
+        for number in range(3_000):
+            transaction.system.insert("_own", {"number": number})
+
+    first.write(write)
+    first.close()
+    indexed = Table(v.any()).index("by_number", ["number"])
+    second = open_database(location=location, system={"_own": indexed})
+    found = second.read(
+        lambda t: t.system.query("_own").with_index("by_number", lambda q: q.gte("number", 2_999)).collect()
+    )
+    assert [row["number"] for row in found] == [2_999]
