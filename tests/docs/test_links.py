@@ -32,6 +32,8 @@ def broken(page: Path, target: str) -> str | None:
     if re.match("[a-z]+:", target):
         return None
     there = (page.parent / path).resolve() if path else page
+    if there.is_relative_to(ROOT / "minihttp"):  # which may be installed elsewhere
+        there = Path(minihttp.__file__).parent / there.relative_to(ROOT / "minihttp")
     if not there.exists():
         return f"{name_of(page)}: {target} does not exist"
     if anchor and anchor not in anchors(there):
