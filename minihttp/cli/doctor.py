@@ -212,11 +212,12 @@ def _secrets(app: App) -> Iterator[Finding]:
 
 def _hosts(settings: Settings, app: App) -> Iterator[Finding]:
     """Whose names a request may come under."""
-    if settings["host"] in _EVERYWHERE and not (app.options.origin or app.options.hosts):
+    unknown = settings["host"] in _EVERYWHERE or settings["trusted_proxy"]
+    if unknown and not (app.options.origin or app.options.hosts):
         yield (
             "hosts",
             "warning",
-            "on every interface any Host is answered until origin or hosts is set",
+            "any Host is answered here until origin or hosts is set",
         )
     else:
         yield "hosts", "ok", "any" if "*" in app.options.hosts else "a foreign Host is refused"
@@ -254,7 +255,7 @@ def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
         (
             proxy and not app.options.origin,
             "warning",
-            "origin is not set: links made outside of a request have no host, and the proxy's is foreign",
+            "origin is not set: links made outside of a request have no host",
         ),
         (True, "ok", f"trusted proxy: {proxy or 'none'}"),
     )

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if opened is not None:
         reports.append(opened.activity.record)
     if settings["trusted_proxy"] and not (app.options.origin or app.options.hosts):
-        logs.say("warning: neither origin nor hosts is set, so the public host of the proxy may get 421")
+        logs.say("warning: neither origin nor hosts is set, so any Host is answered behind the proxy")
     watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
     stopped = _backups.start(app, settings)
     with in_use_means(_IN_USE):

@@ -160,7 +160,9 @@ def serve(
     other = threading.Thread(target=beside.run, name="minihttp-beside") if beside is not None else None
     try:
         others = [] if beside is None else [beside.host]
-        getattr(app, "listen_on", _nothing)(server.host, settings.get("host", server.host), *others)
+        if not settings.get("trusted_proxy"):  # which has a name that nobody may have told the app
+            addresses = (server.host, settings.get("host", server.host), *others)
+            getattr(app, "listen_on", _nothing)(*addresses)
         getattr(app, "prepare", _nothing)()
         for name in DRAIN_SIGNALS:
             signal.signal(name, on_signal)

@@ -96,7 +96,7 @@ def test_probes_are_answered_under_any_host() -> None:
 
 
 @contextmanager
-def served(app: App) -> Iterator[Server]:
+def served(app: App, **settings: Any) -> Iterator[Server]:
     """An app behind `serve` itself, in the main thread's place."""
     bound: list[Server] = []
     ready = threading.Event()
@@ -108,7 +108,7 @@ def served(app: App) -> Iterator[Server]:
     def run() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("minihttp.server.DRAIN_SIGNALS", ())  # only the main thread may have handlers
-            serve(app, port=0, ready=say)
+            serve(app, port=0, ready=say, **settings)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -141,3 +141,14 @@ def test_a_body_for_another_host_is_not_asked_for() -> None:
     with served(an_app()) as server:
         head = "POST /x HTTP/1.1\nHost: evil.example\nContent-Length: 1000000\nExpect: 100-continue\n\n"
         assert asked(server, head).status == 421
+
+
+def test_behind_a_proxy_a_name_has_to_be_said_first() -> None:
+    head = "GET /x HTTP/1.1\nHost: public.example\n\n"
+    for options, status in (
+        ({}, 200),
+        ({"origin": "https://a.example"}, 421),
+        ({"hosts": ["b.example"]}, 421),
+    ):
+        with served(an_app(**options), trusted_proxy="127.0.0.1") as server:
+            assert asked(server, head).status == status
