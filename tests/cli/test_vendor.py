@@ -7,6 +7,7 @@ import ast
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tokenize
@@ -103,26 +104,30 @@ def test_the_router_alone_stays_small(shell: Shell, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "tests"),
+    ("part", "tests", "least"),
     [
-        (("--only", "router"), ("http/test_router.py", "http/test_cors.py", "webhooks/test_stripe.py")),
-        (("--only", "backend"), ("functions/test_registry.py", "data/test_schema.py", "jobs/test_crons.py")),
-        ((), ("cli/test_progress.py", "server/test_descriptors.py", "webhooks/test_samples.py")),
+        (("--only", "router"), ("http", "webhooks/test_stripe.py"), 500),
+        (("--only", "backend"), ("values", "functions", "data/test_schema.py", "jobs/test_crons.py"), 250),
+        ((), ("webhooks", "cli/test_progress.py", "server/test_descriptors.py"), 500),
     ],
 )
 def test_the_copy_passes_its_own_tests(
-    shell: Shell, tmp_path: Path, part: tuple[str, ...], tests: tuple[str, ...]
+    shell: Shell, tmp_path: Path, part: tuple[str, ...], tests: tuple[str, ...], least: int
 ) -> None:
+    """Those of its rooms; a file that needs more than the copy has cannot be imported, and is left out."""
     shell("vendor", "copy", *part)
     copy = tmp_path / "copy"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={copy}"]
+    command += ["--continue-on-collection-errors", *(f"tests/{path}" for path in tests)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(copy), str(ROOT)]), "PYTHONSAFEPATH": "1"}
     options = {"cwd": ROOT, "env": env, "capture_output": True, "text": True}
-    paths = [f"tests/{path}" for path in tests]
-    done = subprocess.run([*command, *paths], **options)  # type: ignore[call-overload]
-    assert done.returncode == 0, done.stdout[-3_000:]
+    done = subprocess.run(command, **options)  # type: ignore[call-overload]
+    errors = re.findall(r"^(?:ERROR|FAILED) (\S+)", done.stdout, re.MULTILINE)
+    assert not [test for test in errors if "::" in test], done.stdout[-3_000:]
+    assert part or not errors, errors
+    assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) >= least, done.stdout[-3_000:]
     (copy / "minihttp" / "errors.py").write_text("raise SystemError('the copy')")
-    broken = subprocess.run([*command, *paths], **options)  # type: ignore[call-overload]
+    broken = subprocess.run(command, **options)  # type: ignore[call-overload]
     assert "the copy" in broken.stdout + broken.stderr, "the tests do run against the copy"
 
 
