@@ -242,8 +242,10 @@ class AppFunctions:
         if not isinstance(given, dict):
             raise ArgumentValidationError(f"the arguments must be an object, not {show(given)}")
         known = [function.name for function in self._registry]
-        if name.partition(":")[2] and name not in known:
+        if name not in known and f"{name}:default" not in known:
+            of_a_module = [full for full in known if full.endswith(f":{name}")]
             near = did_you_mean(name, known) or "; `functions` lists those there are"
+            near = f"; did you mean {of_a_module[0]!r}?" if of_a_module else near
             raise ArgumentValidationError(f"there is no function {quoted(name)}{near}")
         return self._run(name, given, NOBODY if identity is None else _caller(identity))
 

@@ -69,6 +69,9 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             arguments = [*arguments[1:2], "--help"]
         if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
             arguments = _usual_command(arguments, environ) + arguments
+        if arguments[0] not in verbs() and not arguments[0].startswith("-"):
+            near = did_you_mean(arguments[0], verbs())
+            raise MisuseError(f"there is no command {arguments[0]!r}{near}; --help lists them")
         args = _parser(arguments[:1]).parse_args(arguments)
         args.argv, args.environ, args.shell_environ = arguments, environ, shell_environ
         with safe_output():
@@ -266,7 +269,8 @@ def target_of(args: argparse.Namespace) -> str:
     target = args.target or usual_target() or inbox_target(args.environ)
     if target is None:
         raise ConfigurationError(
-            "which app? the current folder has no backend/routes.py, app.py or routes.py; name a TARGET"
+            "which app? the current folder has no backend/routes.py, app.py or routes.py; name a TARGET, or"
+            " make an app with `init DIR`"
         )
     return str(target)
 

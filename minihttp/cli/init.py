@@ -93,6 +93,10 @@ def run(args: argparse.Namespace) -> int:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         print(path)
-    steps = (f"cd {args.folder}", f"python -m {PROGRAM} serve --reload", "pytest")
+    steps = (
+        f"cd {args.folder}",
+        f"python -m {PROGRAM} serve --reload",
+        "pytest    # needs pytest and webtest",
+    )
     note("\nGo on with:\n" + "\n".join(f"  {step}" for step in steps))
     return 0

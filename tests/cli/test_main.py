@@ -67,7 +67,6 @@ def test_help_speaks_of_the_limits_without_listing_them(capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     "argv",
     [
-        ["sreve"],
         ["routes", "--nonsense"],
         ["jobs", "list", "--limit", "-1"],
         ["webhooks", "list", "--limit", "1_0"],
@@ -268,3 +267,16 @@ def test_what_prints_rows_prints_json_and_target_may_be_left_out() -> None:
         assert "--json" in flags or verb in SILENT, verb
         for action in parser._actions:
             assert action.dest != "target" or action.nargs == "?" or action.option_strings, verb
+
+
+def test_a_command_that_there_is_not_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["srve"], {}) == 2
+    assert "there is no command 'srve'; did you mean 'serve'?" in capsys.readouterr().err
+
+
+def test_a_folder_without_an_app_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["data"], {}) == 1
+    assert "make an app with `init DIR`" in capsys.readouterr().err

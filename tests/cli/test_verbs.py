@@ -53,6 +53,7 @@ def test_run_as_somebody(ask: Any) -> None:
     ("argv", "message"),
     [
         (("app:creat",), "there is no function 'app:creat'; did you mean 'app:create'?"),
+        (("create",), "there is no function 'create'; did you mean 'app:create'?"),
         (("app:create", "{}"), "missing the required field `name`"),
         (("app:create", "{"), "the arguments are no JSON"),
         (("app:create", "[]"), "the arguments must be an object"),
