@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,11 +76,11 @@ def machines(tmp_path: Path) -> Iterator[list[Client]]:
         pytest.skip("the script is for Debian's PostgreSQL")
     pytest.importorskip("obstore", reason="the extra s3 is not installed")
     (tmp_path / "app.py").write_text(APP)
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(path.stat().st_mode | 0o055)
+    folder = tempfile.mkdtemp(prefix="many-machines-")  # PostgreSQL's user has to come this far
+    Path(folder).chmod(0o755)
     first = ports()
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    command = ["bash", str(SCRIPT), str(tmp_path / "app.py"), str(tmp_path / "data"), str(first)]
+    command = ["bash", str(SCRIPT), str(tmp_path / "app.py"), f"{folder}/data", str(first)]
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -95,6 +96,7 @@ def machines(tmp_path: Path) -> Iterator[list[Client]]:
     finally:
         process.kill()
         process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_open(port: int) -> bool:
