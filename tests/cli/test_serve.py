@@ -225,7 +225,7 @@ def test_a_data_directory_in_use(tmp_path: Path, programs: list[Program]) -> Non
     [
         ("PRAGMA user_version = 99", "the database of another program or a newer version (format 99, not 1)"),
         ("CREATE TABLE theirs (x)", "the database of another program"),
-        (None, "file is not a database"),
+        (None, "is not a database"),
     ],
 )
 @pytest.mark.parametrize("file", ["app.db", "files.db"])
@@ -240,7 +240,7 @@ def test_a_data_directory_that_cannot_be_read(
         with closing(sqlite3.connect(tmp_path / "data" / file)) as connection:
             connection.execute(statement)
     code, text = run_to_the_end(tmp_path, "serve", "app", "--port", "0", "--files", "sqlite")
-    assert code == 1 and text.startswith("minihttp: cannot use ") and text.endswith(f"{message}\n")
+    assert code == 1 and text.startswith("minihttp: cannot use ") and message in text
     assert text.count("\n") == 1
 
 
