@@ -55,7 +55,7 @@ class Hosts:
         """Whether a host, without its port, is one of the app's own by name."""
         name = name.lower().removesuffix(".")
         parents = [name[at:] for at, letter in enumerate(name) if letter == "."]
-        return name in self._names or _is_loopback(name) or any(f"*{end}" in self._names for end in parents)
+        return name in self._names or is_loopback(name) or any(f"*{end}" in self._names for end in parents)
 
     def allows(self, host: str | None) -> bool:
         """Whether a request with this `Host` is answered; one that lacks it comes from no browser."""
@@ -112,7 +112,7 @@ def _bare(text: str) -> str:
     return text[: len(text) - len(name)] + found[0].lower().removesuffix(".")
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
     """Whether a host is an address of this machine to itself, 127.0.0.0/8 (RFC 6890)."""
     parts = name.split(".")
     return len(parts) == 4 and parts[0] == "127" and all(part.isdigit() and int(part) < 256 for part in parts)

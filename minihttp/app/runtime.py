@@ -8,13 +8,14 @@ opened before somebody asks for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
 from ..limits import Limits
 from ..tracebacks import RepeatFilter
+from .hosts import is_loopback
 from .options import DEFAULTS
 
 if TYPE_CHECKING:
@@ -196,8 +197,12 @@ class Runtime:
 
         return read_header(header, self.authenticator, self.admin_key, peer)
 
-    def check_exposed(self) -> None:
+    def check_exposed(self, addresses: Iterable[str] = ()) -> None:
         """Find what an app that strangers reach must not have; a server's start is refused by it.
+
+        Args:
+            addresses: where it is served. A webhook secret that could be guessed is refused where one of
+                them is not of this machine alone; else `guessable_secrets` is only warned of.
 
         Raises:
             ConfigurationError: an admin key or a webhook secret that could be guessed, or a webhook whose
@@ -207,9 +212,18 @@ class Runtime:
             self.admin_key.check()
         for webhook in self.http.webhooks:
             try:
-                webhook.provider.check_exposed(self.options.environment, self.options.origin)
+                webhook.provider.check_url(self.options.origin)
             except ConfigurationError as error:
                 raise ConfigurationError(f"webhook {webhook.path} ({webhook.location}): {error}") from None
+        if not all(address in ("localhost", "::1") or is_loopback(address) for address in addresses):
+            for sentence in self.guessable_secrets():
+                raise ConfigurationError(sentence)
+
+    def guessable_secrets(self) -> Iterator[str]:
+        """A sentence for each webhook secret that is short enough to be guessed."""
+        for webhook in self.http.webhooks:
+            for sentence in webhook.provider.guessable_secrets(self.options.environment):
+                yield f"webhook {webhook.path} ({webhook.location}): {sentence}"
 
     @property
     def _admin_key_text(self) -> str:

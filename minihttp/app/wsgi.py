@@ -362,7 +362,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
             ConfigurationError: as `open`, and for a route that is taken twice, or a secret that could be
                 guessed.
         """
-        self.check_exposed()
+        self.check_exposed(self._bound)
         self._compose()
         self._is_prepared = True
         return self

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         *_storage(app),
         *_shared_stores(app),
         *_descriptors(settings),
-        *_secrets(app),
+        *_secrets(settings, app),
         *_hosts(settings, app),
         *_proxy(settings, app),
     ]
@@ -195,19 +195,15 @@ def _descriptors(settings: Settings) -> Iterator[Finding]:
     yield "descriptors", verdict, f"{found} connections within a limit of {descriptor_limit()} open files"
 
 
-def _secrets(app: App) -> Iterator[Finding]:
-    warnings = list(secret_warnings(app))
+def _secrets(settings: Settings, app: App) -> Iterator[Finding]:
+    findings: list[Finding] = [("secrets", "fail", warning) for warning in secret_warnings(app)]
     try:
-        app.check_exposed()
+        app.check_exposed([settings["host"]])
+        findings += [("secrets", "warning", sentence) for sentence in app.guessable_secrets()]
     except ConfigurationError as error:
-        warnings.append(str(error))
-    for warning in warnings:
-        yield "secrets", "fail", warning
-    notes = list(secret_notes(app))
-    for note in notes:
-        yield "secrets", "ok", note
-    if not warnings and not notes:
-        yield "secrets", "ok", "none is missing"
+        findings.append(("secrets", "fail", str(error)))
+    findings += [("secrets", "ok", note) for note in secret_notes(app)]
+    yield from findings or [("secrets", "ok", "none is missing")]
 
 
 def _hosts(settings: Settings, app: App) -> Iterator[Finding]:

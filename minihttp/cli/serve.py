@@ -222,7 +222,7 @@ def banner(
     if dashboard is not None:
         shows_link = sys.stderr.isatty() or not app.has_admin_key  # a log must not hold what opens it
         lines.append(f"  dashboard: {dashboard_url or url}{dashboard.link() if shows_link else '/_/'}")
-    lines += [f"  warning: {warning}" for warning in secret_warnings(app)]
+    lines += [f"  warning: {warning}" for warning in (*secret_warnings(app), *app.guessable_secrets())]
     lines += [f"  note: {note}" for note in secret_notes(app)]
     if app.options.development and host and not is_loopback(host):
         lines.append(f"  warning: --development shows errors of the app to everybody who can reach {host}")

@@ -71,16 +71,16 @@ class WebhookFunctions:
         if delivery is None:
             body = self._body(row, transaction) or b""
             delivery = Delivery(endpoint.provider.scheme, body, row["headers"], 0, row["timestamp"])
-        event = {
-            "id": row["deliveryId"],
-            "provider": row["provider"],
+        event = {  # in the order of their names, as fields of a document are
+            "body": delivery.body,
             "endpoint": row["endpoint"],
             "event_type": row["eventType"],
-            "timestamp": row["timestamp"],
-            "received_at": row["_creationTime"],
             "headers": dict(row["headers"]),
-            "body": delivery.body,
+            "id": row["deliveryId"],
             "payload": delivery.payload,
+            "provider": row["provider"],
+            "received_at": row["_creationTime"],
+            "timestamp": row["timestamp"],
         }
         return endpoint.handler, {"delivery": event}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import EllipsisType
 from typing import Any
 
@@ -114,26 +114,28 @@ class Provider:
         """As `resolve_secrets` of its own names."""
         return resolve_secrets(self.verifier, self.secret_names, environment)
 
-    def check_exposed(self, environment: Mapping[str, str], origin: str) -> None:
-        """Refuse to be open to strangers with a secret that could be guessed, or where nothing but the `Host`
-        of a request says the URL that is signed.
+    def check_url(self, origin: str) -> None:
+        """Refuse to check signatures of URLs where nothing but the `Host` of a request says what was signed.
 
         Args:
             origin: of the app, or "".
 
         Raises:
-            ConfigurationError: for the first; the message names the variable only.
+            ConfigurationError: neither it nor `public_url` is set.
         """
         if self.signs_url and not (self.public_url or origin):
             raise ConfigurationError(
                 f"{self.name} signs the URL that it was given: write {self.name}.provider(public_url=…) or"
                 " App(origin=…), since the Host of a request is a stranger's word"
             )
+
+    def guessable_secrets(self, environment: Mapping[str, str]) -> Iterator[str]:
+        """A sentence for each secret that is short enough to be guessed; it names the variable only."""
         for name, secret in self.resolve(environment).items():
             try:
                 check_length(secret, self.scheme)
             except ConfigurationError as error:
-                raise ConfigurationError(f"{name}: {error}") from None
+                yield f"{name}: {error}"
 
     def verify(
         self,

@@ -11,6 +11,8 @@ import hmac
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +47,15 @@ def an_app(provider: Any, secret: str = SECRET, origin: str = "", **options: Any
         (standard_webhooks, base64.b64encode(b"too short").decode()),
     ],
 )
-def test_a_secret_that_can_be_guessed_stops_the_start(module: Any, secret: str) -> None:
-    for start in (App.prepare, App.check_exposed):
-        with pytest.raises(ConfigurationError, match=r"webhook /h \(.*\): S: .* 16 are the least") as caught:
-            start(an_app(module.provider(secret="S"), secret))
-        assert secret not in str(caught.value).replace(str(caught.value).split(": S:")[0], "")
+def test_a_secret_that_can_be_guessed_stops_the_start_where_others_reach_it(module: Any, secret: str) -> None:
+    app = an_app(module.provider(secret="S"), secret)
+    app.listen_on("127.0.0.1", "localhost", "::1")
+    app.prepare()  # only this machine reaches it
+    app.listen_on("10.0.0.1")
+    with pytest.raises(ConfigurationError, match=r"webhook /h \(.*\): S: .* 16 are the least") as caught:
+        app.prepare()
+    assert [str(caught.value)] == list(app.guessable_secrets())
+    assert secret not in str(caught.value).replace(str(caught.value).split(": S:")[0], "")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def test_a_secret_that_can_be_guessed_stops_the_start(module: Any, secret: str) 
     [(github, "sixteen letters!"), (svix, "whsec_" + base64.b64encode(bytes(16)).decode()), (github, "")],
 )
 def test_a_longer_one_and_a_missing_one_do_not(module: Any, secret: str) -> None:
-    an_app(module.provider(secret="S"), secret).check_exposed()
+    an_app(module.provider(secret="S"), secret).check_exposed(["0.0.0.0"])
 
 
 @pytest.mark.parametrize("module", [square, twilio, trello])
@@ -82,6 +88,46 @@ def test_serve_and_doctor_say_so(tmp_path: Path) -> None:
             cwd=tmp_path, env={**os.environ, "S": SECRET}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 1 and "app.py:4" in done.stdout + done.stderr
+
+
+@contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[str]:
+    """What `serve` says at its start, on an address that only this machine reaches."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minihttp", "serve", "app:app", "--port", "0", "--data", "served"],
+        cwd=folder, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("  stop:"):
+            break
+    try:
+        yield "".join(lines)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_short_secret_is_warned_of_and_refused_on_every_interface(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from minihttp import App, HttpRouter\nfrom minihttp.webhooks import github\nhttp = HttpRouter()\n"
+        'http.webhook("/h", github.provider(secret="S"), None)\napp = App(http)\n'
+    )
+
+    def doctor(host: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "minihttp", "doctor", "app:app", "--data", "data", "--host", host],
+            cwd=tmp_path, env={**os.environ, "S": "short"}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        [line] = [line for line in done.stdout.splitlines() if "16 are the least" in line]
+        return done.returncode, line.split()[1]
+
+    assert doctor("127.0.0.1") == (0, "warning")
+    assert doctor("0.0.0.0") == (1, "fail")
+    with serving(tmp_path, S="short") as banner:
+        assert "  warning: webhook /h" in banner and "16 are the least" in banner
 
 
 def signed(url: str, body: bytes) -> dict[str, str]:
