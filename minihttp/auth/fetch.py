@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 """One small JSON document from a provider that the app names: its keys, or where they are.
 
-Only https (http on this machine itself), 5 seconds and 256 KiB at most, and no way to another host. The
+Only https (http on this machine itself), 5 seconds and 256 KiB at most, and no way to another host. The 5
+seconds are for the whole, however slowly it drips: a socket's own timeout begins anew with every byte. The
 address comes from the app's configuration or from the provider's own document, never from a token.
 """
 
 from __future__ import annotations
 
 import re
-import time
-from http.client import HTTPException
+import socket
+import threading
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,19 +55,25 @@ def fetch_json(url: str) -> tuple[dict[str, Any], float]:
                 raise OSError(f"it redirects to another host: {to:.200}")
             return super().redirect_request(request, fp, *rest)
 
+    class Watched(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
+        def http_open(self, request: Any) -> Any:
+            return self.do_open(lambda *args, **rest: limit.watch(HTTPConnection(*args, **rest)), request)
+
+        def https_open(self, request: Any) -> Any:
+            return self.do_open(lambda *args, **rest: limit.watch(HTTPSConnection(*args, **rest)), request)
+
     if not is_allowed(url):
         raise OSError(f"{url:.200} is not an https URL")
-    deadline = time.monotonic() + FETCH_SECONDS
+    limit = _TimeLimit()
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 (see is_allowed)
     try:
-        with urllib.request.build_opener(SameHost).open(request, timeout=FETCH_SECONDS) as response:
+        with urllib.request.build_opener(SameHost, Watched).open(request, timeout=FETCH_SECONDS) as response:
             body = b""
             while chunk := response.read1(MAX_FETCH_BYTES):
                 body += chunk
                 if len(body) > MAX_FETCH_BYTES:
                     raise OSError(f"it is larger than {MAX_FETCH_BYTES} bytes")
-                if time.monotonic() > deadline:
-                    raise OSError(f"it took longer than {FETCH_SECONDS:g} s")
+            limit.check()  # a connection that was cut may look like the end of a body
             if response.length:
                 raise OSError(f"it ends {response.length} bytes too early")
             age = _max_age(response.headers.get("Cache-Control", ""))
@@ -72,8 +81,55 @@ def fetch_json(url: str) -> tuple[dict[str, Any], float]:
         error.close()
         raise OSError(f"HTTP status {error.code}") from None
     except HTTPException as error:
+        limit.check()
         raise OSError(f"it is no valid HTTP: {error!r:.200}") from None
+    except OSError:
+        limit.check()
+        raise
+    finally:
+        limit.end()
     return decode_object(body), float(age[1]) if age else 0.0
+
+
+class _TimeLimit:
+    """Cuts the connections of one fetch when its time is over."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(FETCH_SECONDS, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def watch(self, connection: HTTPConnection) -> HTTPConnection:
+        """Have what this connection opens cut in time. TLS takes its own timeout as one for the handshake."""
+        connect = connection.connect
+
+        def connect_watched() -> None:
+            connect()
+            sock = connection.sock  # a second handle: who reads the body takes the first one away
+            self._sockets.append(socket.fromfd(sock.fileno(), sock.family, sock.type))
+            self.check()
+
+        connection.connect = connect_watched  # type: ignore[method-assign]
+        return connection
+
+    def check(self) -> None:
+        """Raise OSError when the time is over."""
+        if self._is_over:
+            raise OSError(f"it took longer than {FETCH_SECONDS:g} s") from None
+
+    def end(self) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        for sock in self._sockets:
+            sock.close()
+
+    def _cut(self) -> None:
+        self._is_over = True
+        for sock in self._sockets:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 def _is_loopback(host: str) -> bool:
