@@ -154,6 +154,16 @@ class Headers:
         self.delete(name)
         self._pairs.append(field)
 
+    def __getitem__(self, name: str) -> str:
+        """The first value of `name`; KeyError when there is none."""
+        for value in self.get_all(name):
+            return value
+        raise KeyError(name)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        """As `set`."""
+        self.set(name, value)
+
     def append(self, name: str, value: str) -> None:
         """Add one more field; those of the same name stay."""
         self._pairs.append(check_field(name, value))

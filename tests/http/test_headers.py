@@ -26,6 +26,17 @@ def test_set_replaces_append_adds_delete_removes() -> None:
     assert not headers.items() and len(headers) == 0
 
 
+def test_square_brackets_read_the_first_and_replace_all() -> None:
+    headers = Headers([("A", "1"), ("a", "2")])
+    assert headers["a"] == "1"
+    headers["a"] = "3"
+    assert headers.items() == [("a", "3")]
+    with pytest.raises(KeyError, match="X-Two"):
+        headers["X-Two"]
+    with pytest.raises(ValueError, match="header X"):
+        headers["X"] = "a\r\nSet-Cookie: x=1"
+
+
 def test_a_copy_does_not_share() -> None:
     first = Headers({"A": "1"})
     Headers(first).set("B", "2")
