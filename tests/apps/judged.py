@@ -9,9 +9,11 @@ from minihttp import (
     App,
     ApplicationError,
     HttpRouter,
+    Response,
     Schema,
     Table,
     action,
+    errors,
     internal_query,
     mutation,
     query,
@@ -114,6 +116,38 @@ def lie(ctx):
 @internal_query(args={})
 def secret(ctx):
     return "only for the admin"
+
+
+@http.post("/http/messages")
+def send_by_http(ctx, request):
+    sent = request.json()
+    return Response.json({"id": ctx.run_mutation(send, **sent)}, status=201)
+
+
+@http.get("/http/messages/{id}")
+def get_by_http(ctx, request):
+    message = ctx.run_query(get, id=request.path_params["id"])
+    return Response.json(message) if message else Response("gone", status=404)
+
+
+@http.route(path_prefix="/http/raw/", method="PUT")
+def raw(ctx, request):
+    kind = request.headers.get("Content-Type", "none")
+    return Response(request.body, headers={"Content-Type": kind, "X-Query": request.query.get("q", "")})
+
+
+@http.get("/http/caller")
+def caller(ctx, request):
+    try:
+        identity = ctx.auth.get_user_identity()
+    except errors.AuthError as error:
+        return {"raw": request.headers["Authorization"], "error": error.code}
+    return {"identity": identity and dict(identity)}
+
+
+@http.get("/http/crash")
+def crash_by_http(ctx, request):
+    return ctx.run_query(crash)
 
 
 app = App(http, schema=schema, modules={"messages": __name__, "dir/messages": judged_dir})

@@ -121,6 +121,36 @@ await judge("pages, as usePaginatedQuery asks for them", async () => {
   await assert.rejects(page({ numItems: 0 }), /at least 1 document/);
 });
 
+await judge("HTTP actions and the functions behind them", async () => {
+  const send = (method, path, body, headers) => fetch(url + path, { method, body, headers });
+  const json = { "Content-Type": "application/json" };
+  const sent = await send("POST", "/http/messages", JSON.stringify({ body: { n: 1.5 }, author: "http" }), json);
+  assert.equal(sent.status, 201);
+  const { id } = await sent.json();
+  assert.deepEqual((await client.query(api.messages.get, { id })).body, { n: 1.5 });
+  const mine = await client.mutation(api.messages.send, { body: "é😀" });
+  const read = await send("GET", `/http/messages/${mine}`);
+  assert.equal(read.headers.get("Content-Type"), "application/json");
+  assert.deepEqual(await read.json(), await client.query(api.messages.get, { id: mine }));
+  const head = await send("HEAD", `/http/messages/${mine}`);
+  assert.deepEqual([head.status, await head.text()], [200, ""]);
+  const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+  const raw = await send("PUT", "/http/raw/a/b?q=%C3%A9+%2B", new Blob([bytes], { type: "image/png" }));
+  assert.deepEqual(new Uint8Array(await raw.arrayBuffer()), bytes);
+  assert.equal(raw.headers.get("Content-Type"), "image/png");
+  const stream = new ReadableStream({ start: (it) => (it.enqueue(bytes), it.enqueue(bytes), it.close()) });
+  const streamed = await fetch(`${url}/http/raw/x`, { method: "PUT", body: stream, duplex: "half" });
+  assert.equal((await streamed.arrayBuffer()).byteLength, 512);
+  const broken = await send("GET", "/http/caller", undefined, { Authorization: "Bearer helloworld" });
+  assert.deepEqual(await broken.json(), { raw: "Bearer helloworld", error: "NoAuthProvider" });
+  assert.deepEqual(await (await send("GET", "/http/caller")).json(), { identity: null });
+  const crashed = await send("GET", "/http/crash");
+  assert.equal(crashed.status, 500);
+  assert.doesNotMatch(await crashed.text(), /hunter2/);
+  assert.equal((await send("GET", "/http/nowhere")).status, 404);
+  assert.equal((await send("POST", "/http/messages", "{", json)).status, 400);
+});
+
 await judge("the admin", async () => {
   const admin = new ConvexHttpClient(url);
   admin.setAdminAuth(adminKey);

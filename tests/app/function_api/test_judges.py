@@ -26,7 +26,7 @@ def test_the_npm_client(client: Client) -> None:
     command = ["node", str(program), client.url, ADMIN_KEY, str(NODE_MODULES)]
     judged = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert judged.returncode == 0, judged.stderr
-    assert len(json.loads(judged.stdout)) == 9
+    assert len(json.loads(judged.stdout)) == 10
 
 
 def test_the_pypi_client(client: Client) -> None:
