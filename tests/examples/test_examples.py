@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 import webtest
 
-from minihttp import App, testing
+from minihttp import App, auth, testing
+from tests.auth import makers
+from tests.auth.fake_provider import fake_provider
 from tests.live import PATIENCE_SECONDS, ROOT, Client, live
 
 EXAMPLES = ROOT / "examples"
@@ -323,6 +325,28 @@ def test_bearer_token(serve: Serve) -> None:
     for header in ({}, {"Authorization": "Basic eA=="}, {"Authorization": "Bearer"}):
         reply = client.get("/api/user", **header)
         assert (reply.status, reply.json()["error"]) == (401, "Missing or invalid Authorization header")
+
+
+def test_identity_provider(serve: Serve) -> None:
+    with fake_provider() as provider:
+        believed = [auth.oidc(provider.url, audience="convex")]
+        _, client = serve("identity_provider.py", auth=believed, clock=testing.Clock(makers.NOW))
+
+        def bearer(subject: str) -> dict[str, str]:
+            token = makers.make_token(iss=provider.url, aud="convex", sub=subject, name=subject.title())
+            return {"Authorization": f"Bearer {token}"}
+
+        def call(kind: str, name: str, headers: dict[str, str], **args: Any) -> Any:
+            body = {"path": f"identity_provider:{name}", "args": args}
+            return client.request("POST", f"/api/{kind}", body, headers).json()
+
+        ada, bob = bearer("ada"), bearer("bob")
+        assert call("mutation", "add", ada, text="of Ada")["status"] == "success"
+        assert call("mutation", "add", {}, text="of nobody")["status"] == "error"
+        assert [note["text"] for note in call("query", "mine", ada)["value"]] == ["of Ada"]
+        assert call("query", "mine", bob)["value"] == call("query", "mine", {})["value"] == []
+        assert client.get("/me", **ada).json() == {"name": "Ada", "email": None, "notes": 1}
+        assert client.get("/me").status == 401
 
 
 def test_items_are_created_read_and_listed(serve: Serve) -> None:
