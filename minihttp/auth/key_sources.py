@@ -116,7 +116,8 @@ class FetchedKeys:
     def _keys_with(self, kid: str, now: float) -> dict[str, Verify]:
         """The keys; fetched first where they are too old or lack `kid`, unless it is too early for that.
 
-        Requests that come while a fetch is under way wait for it.
+        Requests that come while a fetch is under way wait for it, unless the last one failed and the keys
+        that are left will do: a provider in trouble holds up nobody whom it need not.
         """
         with self._lock:
             is_fresh = now < self._fresh_until
@@ -129,6 +130,9 @@ class FetchedKeys:
                 done = threading.Event()
                 threading.Thread(target=self._run, args=(done, now), daemon=True).start()
                 self._fetch = done
+            is_kept = now < self._fresh_until + _STALE_SECONDS
+            if self.problem and is_kept and self._keys is not None and kid in self._keys:
+                return self._keys
         if done is not None:
             done.wait(FETCH_SECONDS)
         if self._keys is None or now >= self._fresh_until + _STALE_SECONDS:

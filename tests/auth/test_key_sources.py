@@ -205,12 +205,34 @@ def test_a_slow_provider_holds_a_request_for_the_time_limit_only(
     world.provider.gate.clear()
     assert world.fails().status == 503  # and it returned: nobody waits for the gate
     world.provider.gate.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("Thread-") and thread.daemon and "_run" in thread.name:
-            thread.join(10)
+    join_fetches()
     monkeypatch.undo()
     world.now += 10
     assert world.identify() == "alice"
+
+
+def join_fetches() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("Thread-") and thread.daemon and "_run" in thread.name:
+            thread.join(10)
+
+
+def test_nobody_waits_again_for_a_provider_in_trouble_whose_last_keys_will_do(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.identify()
+    world.provider.status = 500
+    world.now = NOW + 301
+    assert world.identify() == "alice" and "HTTP status 500" in caplog.text
+    caplog.clear()
+    world.provider.gate.clear()
+    world.provider.status = 200
+    world.now += 10
+    assert world.identify() == "alice"
+    assert not caplog.text and len(world.authenticator.problems()) == 1  # the fetch is under way still
+    world.provider.gate.set()
+    join_fetches()
+    assert world.authenticator.problems() == []
 
 
 def test_a_token_names_no_place_to_fetch_from(world: World) -> None:
