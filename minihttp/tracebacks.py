@@ -118,9 +118,12 @@ class RepeatFilter:
     def log(self, logger: logging.Logger, error: BaseException, message: str, *args: object) -> None:
         """Log an error with its traceback, unless one of the same type from the same lines just was.
 
-        How many were left out is said in a line of its own when the second is over.
+        How many were left out is said in a line of its own when the second is over. Where none of the lines
+        is the user's (what a handler returned is no response), method and route, which come first, count too.
         """
-        lines = tuple((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__))
+        frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+        is_own = any(is_users(code.co_filename) for code, _ in frames)
+        lines = (*frames, *(() if is_own else args[:2]))
         more = f"{message}: %d more of the same within %g s"
         self.once(
             (type(error), lines),

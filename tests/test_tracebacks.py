@@ -11,6 +11,7 @@ import pytest
 
 from minihttp import HTTPError, ValidationError
 from minihttp.data.validators import v
+from minihttp.http.hooks import as_response
 from minihttp.tracebacks import RepeatFilter, error_text, is_on_purpose, shown_frames
 
 log = logging.getLogger("minihttp.of_this_test")
@@ -72,6 +73,19 @@ def test_other_types_and_other_lines_are_other_tracebacks(caplog: pytest.LogCapt
         for error in (fail(ValueError, "x"), fail(KeyError, "x"), fail_elsewhere("x")):
             failures.log(log, error, "failed")
     assert logged(caplog) == ["failed"] * 3
+
+
+def test_two_routes_that_fail_in_no_line_of_the_user_are_both_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures = RepeatFilter(Later())
+    for route in ("/a", "/b", "/a"):
+        try:
+            as_response(None, route)
+        except TypeError as error:
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next  # without this file
+            failures.log(log, error, "%s %s failed: %s", "GET", route, "TypeError")
+    assert logged(caplog) == ["GET /a failed: TypeError", "GET /b failed: TypeError"]
 
 
 def test_many_threads_count_right(caplog: pytest.LogCaptureFixture) -> None:
