@@ -9,6 +9,7 @@ requests and responses.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
@@ -35,6 +36,7 @@ AfterHook = TypeVar("AfterHook", bound=After)
 
 _METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 _RESERVED = ("/.files/", "/api/storage/", "/_/")  # Convex's own, and ours
+_percent_hex = re.compile("%[0-9A-Fa-f]{2}")
 _PACKAGE = __name__.rpartition(".http.")[0]
 
 
@@ -446,12 +448,15 @@ class HttpRouter:
         table = self._tables.get(method)
         if table is None:
             return None
+        if "%" in path:
+            path = _normal(path)
         return table.exact.get(path) or table.search(path)
 
     def allowed_methods(self, path: str) -> list[str]:
         """The methods that `path` answers, sorted: HEAD with GET, OPTIONS if routed or answered by CORS."""
         found = []
         cors = False
+        path = _normal(path)
         for method, table in self._tables.items():
             route = table.exact.get(path) or table.search(path)
             if route is not None:
@@ -487,11 +492,11 @@ class HttpRouter:
         table = self._table(route.method)
         complaint = f"Path {path!r} for method {route.method} already in use"
         if "{" not in path and "}" not in path:
-            self._claim(table.exact, percent_encode(path), route, complaint)
+            self._claim(table.exact, _normal(percent_encode(path)), route, complaint)
             route.exact = True
             return
         route.parameters = _parameters(path)
-        segments = [percent_encode(segment) for segment in path.split("/")]
+        segments = [_normal(percent_encode(segment)) for segment in path.split("/")]
         numbers = [number for _, number in route.parameters]
         if numbers == [len(segments) - 1]:
             self._claim(table.last_segment, "/".join([*segments[:-1], ""]), route, complaint)
@@ -508,7 +513,7 @@ class HttpRouter:
         if "{" in prefix or "}" in prefix:
             raise RouteError(f"path_prefix {prefix!r} holds a brace; {{name}} parameters are for 'path'")
         table = self._table(route.method)
-        key = percent_encode(prefix)
+        key = _normal(percent_encode(prefix))
         self._claim(table.prefixes, key, route, f"{route.method} path_prefix {prefix} is already defined")
         table.longest_prefix_chars = max(table.longest_prefix_chars, len(key))
         route.prefix_chars = len(key)
@@ -530,6 +535,11 @@ class HttpRouter:
         if first is not route:
             as_other = f" as {first.pattern!r}" if first.pattern != route.pattern else ""
             raise RouteError(f"{complaint}{as_other}: first at {first.location}, again at {route.location}")
+
+
+def _normal(path: str) -> str:
+    """The path with `%c3` as `%C3`, which is the same (RFC 3986 §6.2.2.1): curl encodes é as `%c3%a9`."""
+    return _percent_hex.sub(lambda match: match[0].upper(), path)
 
 
 def _check_cors(cors: object) -> None:

@@ -119,7 +119,7 @@ def raw_path(environ: dict[str, Any]) -> str:
     sent = None if target is None else _below_script_name(path, environ.get("SCRIPT_NAME", ""))
     if sent is None:  # no raw target, or one from before a rewrite
         sent = percent_encode(environ.get("PATH_INFO", ""), "latin-1", encode_percent=True)
-    return _checked(sent)
+    return _checked(sent or ("/" if environ.get("SCRIPT_NAME") else ""))  # the mount itself, without a slash
 
 
 def sent_target(environ: dict[str, Any]) -> str | None:

@@ -328,3 +328,16 @@ def test_iteration_gives_the_routes_themselves() -> None:
     router.route(path_prefix="/a/", method="GET", handler=len)
     router.route(path="/a/{x}", method="GET", handler=str)
     assert [(route.pattern, route.handler) for route in router] == [("/a/{x}", str), ("/a/*", len)]
+
+
+@pytest.mark.parametrize("pattern", ["/é", "/%c3%a9", "/é/{id}", "/é/x/{id}/y", "/é/*"])
+def test_hex_digits_of_either_case_are_the_same_path(pattern: str) -> None:
+    router = HttpRouter()
+    if pattern.endswith("*"):
+        router.route(path_prefix=pattern[:-1], method="GET", handler=len)
+    else:
+        router.get(pattern, lambda ctx, request: {})
+    tail = {"/é/{id}": "/1", "/é/x/{id}/y": "/x/1/y", "/é/*": "/1/2"}.get(pattern, "")
+    for path in ("/%c3%a9", "/%C3%A9", "/%c3%A9"):
+        assert router.find(path + tail, "GET") is not None
+        assert router.allowed_methods(path + tail) == ["GET", "HEAD"]

@@ -63,6 +63,8 @@ def test_what_clients_should_have_encoded_is_encoded() -> None:
         ("/elsewhere", "/app", "/info"),  # rewritten by a middleware: PATH_INFO is what it means
         ("/apple", "/app", "/info"),
         ("http://host", "", "/"),
+        ("/app", "/app", "/"),  # the mount itself, without a slash
+        ("/app?q", "/app", "/"),
     ],
 )
 def test_mounted_below_script_name(target: str, script_name: str, path: str) -> None:
