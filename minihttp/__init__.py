@@ -83,7 +83,15 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         value: Any = importlib.import_module(f".{name}", __name__)
     elif name in _WHERE:
-        value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+        try:
+            value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith(f"{__name__}."):
+                raise
+            raise ImportError(
+                f"{name} is not in this copy of minihttp, which lacks {error.name}:"
+                " `vendor` copies all of it, `vendor --only router` the routes alone"
+            ) from error
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -28,6 +28,8 @@ from minihttp import (
     v,
     webhooks,
 )
+from minihttp.http.hooks import as_response
+from minihttp.http.strict_json import JSONObject
 
 SCHEMA = Schema(
     items=Table({"name": v.string(), "price": v.optional(v.number())}).index("by_name", ["name", "price"])
@@ -85,6 +87,8 @@ def in_handler(body: Callable[[Any, Any], Any]) -> Any:
     raise found[0]
 
 
+WAITING = later(None, None)
+WAITING.close()
 Q, M = internal_query, internal_mutation
 route = HttpRouter().get
 
@@ -101,6 +105,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: route("/x", lambda request, ctx: {}), "it must take (ctx, request)"),
     (lambda: route("/x/{id}", lambda ctx, request, id: {}), "it must take (ctx, request)"),
     (lambda: route(lambda ctx, request: {}), "write @http.route(path=…, method=…), or @http.get(path)"),
+    (lambda: route("/x/{id}", lambda ctx, id: {}), "the segment is request.path_params['id']"),
     (lambda: route("/x", create), "call it there, as in ctx.run_mutation(create, …)"),
     (lambda: route("/x/<id>", lambda ctx, request: {}), "is written {name}, not <name>"),
     (lambda: route("/x/{id:int}", lambda ctx, request: {}), "is not a whole segment like {name}"),
@@ -120,7 +125,26 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: in_handler(lambda ctx, request: ctx.run_mutation(plain)), "expected a function or its name"),
     (lambda: in_handler(lambda ctx, request: ctx.run_mutation(create)), "missing the required field `name`"),
     (lambda: in_handler(lambda ctx, request: ctx.secret("sk_live-1")), "name of an environment variable"),
+    (lambda: in_handler(lambda ctx, request: request.body.decode()), "request.text()"),
+    (lambda: JSONObject(name=1).nam, 'it is a dict: write body["nam"]'),
+    (lambda: as_response(None, "GET /x"), "is a return missing?"),
+    (lambda: as_response(({}, 201), "GET /x"), "write Response.json(value, status=201)"),
+    (lambda: as_response("text", "GET /x"), "Response(text) sends text"),
+    (lambda: as_response(3, "GET /x"), "write Response.json(value)"),
+    (lambda: as_response(HTTPError(404, "no"), "GET /x"), "write raise"),
+    (lambda: as_response(WAITING, "GET /x"), "call no async def"),
     # functions and documents
+    (lambda: inside(M, lambda ctx: ctx.db.update("id", {})), "write patch(id, {…})"),
+    (lambda: inside(M, lambda ctx: ctx.db.items), 'it is a table: write query("items")'),
+    (lambda: inside(M, lambda ctx: ctx.log.info("x")), "write logging.getLogger(__name__).info(…)"),
+    (
+        lambda: items(lambda q: q.filter(lambda d: d["name"] == "x").first()),
+        'write q.eq(q.field("name"), value)',
+    ),
+    (
+        lambda: in_handler(lambda ctx, request: ctx.run_query(plain)),
+        "write @query, @mutation or @action above",
+    ),
     (lambda: mutation(args={"a": str})(lambda ctx, a: 1), "write v.string()"),
     (lambda: mutation(args={"a": v.string})(lambda ctx, a: 1), "write v.string()"),
     (lambda: mutation(args={}, returns=int)(lambda ctx: 1), "which is no validator such as v.string()"),
@@ -155,6 +179,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         "decorate it with @internal_mutation",
     ),
     (lambda: App([1]), "takes an HttpRouter"),
+    (lambda: App(SCHEMA), "not <Schema of items>; write App(http, schema=…)"),
     (lambda: App(HttpRouter(), modules="items").check(), "takes a list such as [__name__]"),
     (lambda: App(HttpRouter()).run(), "`python -m minihttp serve` serves it"),
     (lambda: App(HttpRouter()).get("/x"), "routes are registered on its router"),
@@ -168,6 +193,13 @@ def test_the_message_says_what_to_write_instead(number: int) -> None:
     with pytest.raises(Exception) as raised:
         mistake()
     assert said in str(raised.value), str(raised.value)
+
+
+def test_what_is_printed_says_what_it_has_and_no_secret() -> None:
+    assert "<QueryCtx with " in inside(Q, repr) and " storage" in inside(Q, repr)
+    given = request()
+    given.environ |= {"QUERY_STRING": "token=abc", "HTTP_AUTHORIZATION": "Bearer abc"}
+    assert repr(given) == "<Request GET /x>"
 
 
 def test_these_are_more_than_forty() -> None:

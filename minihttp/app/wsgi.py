@@ -86,7 +86,8 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
 
     def __init__(self, http: HttpRouter | None = None, **options: Unpack[AppOptions]) -> None:
         if http is not None and not isinstance(http, HttpRouter):
-            raise ConfigurationError(f"App(http) takes an HttpRouter, not {http!r}")
+            hint = "; write App(http, schema=…)" if hasattr(http, "tables") else ""
+            raise ConfigurationError(f"App(http) takes an HttpRouter, not {http!r}{hint}")
         super().__init__(http if http is not None else HttpRouter())
         self._is_prepared = self._serves = self._is_for_child = False
         self._locked_until = 0.0

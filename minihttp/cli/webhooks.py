@@ -15,7 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import webhooks
-from ..errors import ConfigurationError, FunctionNotFoundError, MinihttpError, WebhookError
+from ..errors import (
+    ConfigurationError,
+    FunctionNotFoundError,
+    MinihttpError,
+    WebhookError,
+    check_variable_name,
+)
 from ..inbox.refusals import explain_refusal
 from ..webhooks.explain import explain
 from ..webhooks.provider import resolve_secrets
@@ -203,7 +209,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _secret(args: argparse.Namespace, verifier: Verifier) -> dict[str, str]:
     name = args.secret or f"{args.provider.upper().replace('-', '_')}_WEBHOOK_SECRET"
-    found = resolve_secrets(verifier, [name], args.environ)
+    found = resolve_secrets(verifier, [check_variable_name(name, "--secret")], args.environ)
     if not found:
         raise ConfigurationError(f"the environment variable {name} is not set; --secret NAME names another")
     return found

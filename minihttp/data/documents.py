@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from .backend import Entry, Guard
 
 _WRITING = ("insert", "patch", "replace", "delete")
+_WORDS_OF_OTHERS = {  # of databases that people know
+    "update": "write patch(id, {…}) for some fields, replace(id, {…}) for all",
+    "save": "write insert(table, {…}), patch(id, {…}) or replace(id, {…})",
+    "add": "write insert(table, {…})",
+    "create": "write insert(table, {…})",
+    "remove": "write delete(id)",
+    "find": 'write query("table").with_index(…).collect(), or get(id)',
+    "select": 'write query("table").with_index(…).collect()',
+    "all": 'write query("table").collect()',
+    "execute": 'there is no SQL: write query("table").with_index(…).collect()',
+    "commit": "a mutation commits when it returns, and undoes everything when it raises",
+    "rollback": "a mutation undoes everything when it raises",
+}
 _SYSTEM_FIELDS = ("_id", "_creationTime")
 
 
@@ -42,7 +55,11 @@ class Reader:
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
         def __getattr__(self, name: str) -> Any:
-            hint = "a query only reads documents; a mutation can change them" if name in _WRITING else ""
+            hint = _WORDS_OF_OTHERS.get(name, "")
+            if name in _WRITING:
+                hint = "a query only reads documents; a mutation can change them"
+            elif not hint and name in (table.name for table in self._tables):
+                hint = f'it is a table: write query("{name}"), insert("{name}", {{…}}), get(id)'
             raise no_attribute(self, name, hint)
 
     def get(self, *where: str) -> Document | None:

@@ -139,6 +139,10 @@ class Filter:
             hint = "" if name[:1] == "_" else f'write q.eq(q.field("{name}"), value)'
             raise no_attribute(self, name, hint)
 
+        def __getitem__(self, name: Any) -> Any:
+            said = f"write q.eq(q.field({show(name)}), value)"
+            raise TypeError(f"filter gets no document, but what builds an expression: {said}")
+
     eq = _comparison("eq", operator.eq)
     neq = _comparison("neq", operator.ne)
     lt = _comparison("lt", operator.lt)

@@ -124,3 +124,6 @@ class Schema:
                 check_tables(table.validator, tables, f"Table {show(name)}")
         self.tables = dict(tables)
         self.schema_validation = schema_validation
+
+    def __repr__(self) -> str:
+        return f"<Schema of {', '.join(self.tables) or 'no tables'}>"

@@ -125,6 +125,11 @@ class CallInfo:
         )
 
 
+_OF_LOGS = dict.fromkeys(
+    ("log", "logger", "console"), "write logging.getLogger(__name__).info(…), or print(…)"
+)
+
+
 class Context:
     """What all contexts share: asking for what is not there says what to write instead."""
 
@@ -132,10 +137,14 @@ class Context:
 
     _missing: dict[str, str] = {}  # name -> why it is not there, and what to write
 
+    def __repr__(self) -> str:
+        """What it is and what it has: a context is often printed to find that out."""
+        return f"<{type(self).__name__} with {', '.join(n for n in dir(type(self)) if n[0] != '_')}>"
+
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
         def __getattr__(self, name: str) -> Any:
-            raise no_attribute(self, name, self._missing.get(name, ""))
+            raise no_attribute(self, name, self._missing.get(name) or _OF_LOGS.get(name, ""))
 
 
 class QueryCtx(Context, RunsQueries):

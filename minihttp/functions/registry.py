@@ -300,7 +300,9 @@ class Registry:
         if isinstance(function, Function):
             return function
         if not isinstance(function, str):
-            raise FunctionError(f"expected a function or its name, not {function!r}")
+            name = getattr(function, "__name__", "")
+            hint = f"; write @query, @mutation or @action above def {name}" if name.isidentifier() else ""
+            raise FunctionError(f"expected a function or its name, not {function!r}{hint}")
         module, _, name = function.partition(":")
         found = self._functions.get(f"{module.removesuffix('.js')}:{name or 'default'}")
         if found is None:

@@ -12,9 +12,9 @@ import stat
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError
+from ..errors import HTTPError, no_attribute
 
 BLOCK_BYTES = 256 * 1024
 SMALL_JSON_BYTES = 64 * 1024  # a smaller body is not counted: the threads bound how many there are
@@ -88,6 +88,12 @@ class Body:
         if self._left == 0:
             return data
         return b"".join([data, *iter(lambda: self._take(self._input.read, BLOCK_BYTES), b"")])
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "it is a stream; request.json(), request.text() and request.bytes() read it"
+            raise no_attribute(self, name, "" if name[:1] == "_" else hint)
 
     def readline(self, size: int = -1) -> bytes:
         """One line with its line feed, or at most `size` bytes of it; b"" at the end."""

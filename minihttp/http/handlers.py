@@ -51,6 +51,13 @@ def check_handler(
     if not _takes(call, code, len(takes)) or code.co_varnames[: len(takes)] == swapped:
         given = ", ".join(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
         raise RouteError(f"{name} takes ({given}); it must take ({', '.join(takes)})")
+    names = code.co_varnames[: code.co_argcount]
+    segment = next((n for n in names if f"/{{{n}}}" in where and takes[1] not in names), None)
+    if segment:
+        raise RouteError(
+            f"{name} takes {segment}; it must take ({', '.join(takes)}):"
+            f" the segment is request.path_params[{segment!r}]"
+        )
 
 
 def _is_async(handler: Any) -> bool:

@@ -7,7 +7,7 @@ error too, so keys, rate limits and logging are written once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -74,4 +74,17 @@ def as_response(result: Any, label: str) -> Response:
             return Response.json(result)
         except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"what the handler of {label} returned is no JSON: {error}") from error
-    raise TypeError(f"the handler of {label} must return a Response, a dict or a list, not {result!r:.60}")
+    hint = next((hint for kind, hint in _INSTEAD if isinstance(result, kind)), "")
+    raise TypeError(
+        f"the handler of {label} must return a Response, a dict or a list, not {result!r:.60}{hint}"
+    )
+
+
+_INSTEAD: list[tuple[Any, str]] = [  # what handlers return by mistake -> what to write
+    (type(None), "; is a return missing? Response(status=204) is a response without a body"),
+    (tuple, "; write Response.json(value, status=201)"),
+    (BaseException, "; write raise"),
+    ((str, bytes), "; Response(text) sends text, Response.json(value) JSON"),
+    ((bool, int, float), "; write Response.json(value)"),
+    (Coroutine, "; handlers run in threads: call no async def"),
+]

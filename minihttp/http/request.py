@@ -122,6 +122,9 @@ class Request:
         def __getattr__(self, name: str) -> Any:
             raise no_attribute(self, name, _WORDS_OF_OTHERS.get(name, ""))
 
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"  # no header and no query: they hold secrets
+
     # ------------------------------------------------------------ the target
 
     @property  # worked out each time: that costs less than to keep it

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError, MissingFieldError
+from ..errors import HTTPError, MissingFieldError, no_attribute
 from ..limits import DEFAULT_LIMITS
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -33,6 +33,11 @@ class InnerObject(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         raise MissingFieldError(name)
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name, "" if name[:1] == "_" else f'it is a dict: write body["{name}"]')
 
     def get(self, name: str, default: Any = None) -> Any:
         if name in self:

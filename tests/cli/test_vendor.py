@@ -34,6 +34,10 @@ assert b"Internal server error" in response_for(ApplicationError(object()), {}).
 router = HttpRouter()
 router.route(path="/x", method="GET", handler=lambda ctx, request: Response.json({"a": 1}), cors=Cors(["*"]))
 assert router.find("/x", "GET") is not None
+try:
+    from acme.vendor.minihttp import App
+except ImportError as error:
+    assert "App is not in this copy of minihttp, which lacks acme.vendor.minihttp.app" in str(error), error
 for provider, secret in ((github, "s"), (stripe, "s"), (svix, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")):
     assert provider.verify(b"{}", provider.sign(b"{}", secret), secret).body == b"{}"
 """

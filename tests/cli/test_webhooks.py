@@ -121,6 +121,10 @@ class TestSend:
             "send", "stripe", "x", target, "--body", "event.json", "--secret", "GITHUB_WEBHOOK_SECRET", code=1
         )
 
+    def test_a_secret_in_the_place_of_its_name_is_not_printed(self, shell: Shell) -> None:
+        said = shell("send", "stripe", "x", "http://h", "--secret", "whsec_abc", code=1)
+        assert "--secret takes the name of an environment variable" in said and "abc" not in said
+
     @pytest.mark.parametrize(
         ("argv", "message"),
         [
