@@ -54,6 +54,8 @@ class Limits:
     job_result_seconds: float = 7 * 86_400.0  # Convex keeps the rows of ended jobs 7 days
     job_lease_seconds: float = 60.0  # after it another process may take over an action; renewed while it runs
     idempotency_key_seconds: float = 86_400.0  # a repeated Idempotency-Key is known; Stripe: 24 hours
+    # -- webhooks
+    max_webhook_bytes: int = 1024 * MIB  # of one endpoint's deliveries; one full inbox must not fill the disk
     # -- files
     upload_url_seconds: float = 3_600.0  # Convex: an upload URL is good for an hour, any number of times
     # -- documents (`docs/convex.md` §3)

@@ -10,6 +10,7 @@ works in a transaction that somebody else opened. Knows no HTTP and verifies not
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from itertools import chain, islice
@@ -18,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from ..data import ids
 from ..data.schema import Table
 from ..data.validators import v
-from ..errors import DocumentError
+from ..errors import DocumentError, HTTPError
 from ..jobs.retry import RetryPolicy
 from ..jobs.store import CLAIMED, DONE, PENDING, JobStore, JobTable, page_of, pending
 from ..shown import quoted
 from ..values import UNSET
+from .stored_bytes import RECOUNT_SECONDS, StoredBytes
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -43,6 +45,7 @@ INBOX_TABLES: dict[str, Table] = {
 FULL_JITTER = RetryPolicy(max_attempts=8, initial_seconds=2, base=4, jitter=1.0)
 """How a handler that fails is tried again where its endpoint says nothing else."""
 
+RETRY_AFTER_SECONDS = "60"
 BEHIND = "behind:"  # the queue of those that wait for another of their lane
 _AT_ONCE = 100  # rows that one transaction changes: it holds the one write lock
 _LARGE_BYTES = 2_048  # from which on a body is compressed
@@ -76,6 +79,14 @@ def lane_id(order_key: str) -> str:
     return ids.derived(LANES, 0, order_key.encode("utf-8", "backslashreplace"))
 
 
+class InboxFullError(HTTPError):
+    """The deliveries that are kept of an endpoint leave no room for this one; its sender tries again."""
+
+    def __init__(self) -> None:
+        headers = [("Retry-After", RETRY_AFTER_SECONDS)]
+        super().__init__(503, "This endpoint takes no more deliveries now", headers=headers)
+
+
 class Deliveries(JobTable):
     """Reads and writes deliveries.
 
@@ -88,6 +99,8 @@ class Deliveries(JobTable):
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self.now_ms = store.now_ms
+        recount_seconds = RECOUNT_SECONDS if store.database.shared else math.inf
+        self.stored_bytes = StoredBytes(store, DELIVERIES, recount_seconds=recount_seconds)
         self._fresh: dict[str, Delivery] = {}
 
     # ------------------------------------------------------------ as jobs
@@ -105,6 +118,9 @@ class Deliveries(JobTable):
 
     def parts(self, row: Document) -> list[str]:
         return [body_id(row["endpoint"], row["deliveryId"])]
+
+    def removed(self, transaction: Transaction, row: Document) -> None:
+        self.stored_bytes.removed(transaction, row)
 
     def ended(self, transaction: Transaction, store: JobStore, row: Document, outcome: Document) -> None:
         """The next one of its lane begins."""
@@ -134,7 +150,7 @@ class Deliveries(JobTable):
         self, row: Document, delivery: Delivery, pool: str | None, now_ms: float
     ) -> Callable[[Transaction], Document | None]:
         """Make a delivery ready; what is returned stores it in a transaction, or returns the row that is
-        there already.
+        there already. That raises InboxFullError where it is new and the endpoint's limit is reached.
 
         Args:
             row: `endpoint`, `deliveryId`, `retentionSeconds`, perhaps `orderKey` and `retry`, and what else
@@ -152,6 +168,9 @@ class Deliveries(JobTable):
         def add(transaction: Transaction) -> Document | None:
             if not transaction.system.add_new(body):
                 return self._known(transaction, known_by)
+            if not self.stored_bytes.has_room(row):
+                raise InboxFullError
+            self.stored_bytes.added(transaction, row, id)
             stored = row
             if ready is not None:
                 transaction.system.add(ready)
@@ -317,6 +336,10 @@ class Deliveries(JobTable):
     def expired(self, transaction: Transaction) -> list[Document]:
         """Some of the finished deliveries whose retention is over, each behind its body."""
         return self._store.expired(transaction, self)
+
+    def remove(self, transaction: Transaction, row: Document) -> None:
+        """Remove one of the rows of `expired`."""
+        self._store.remove(transaction, row)
 
     def _queue(self, transaction: Transaction, queue: str) -> Any:
         return transaction.system.query(DELIVERIES).with_index("by_queue", lambda q: q.eq("queue", queue))

@@ -169,5 +169,5 @@ class WebhookFunctions:
         """Remove some of the deliveries whose retention is over; returns how many."""
         rows = self._rows.expired(ctx.transaction)
         for row in rows:
-            ctx.transaction.system.delete(row["_id"])
+            self._rows.remove(ctx.transaction, row)
         return sum("deliveryId" in row for row in rows)

@@ -18,7 +18,7 @@ from ..errors import HTTPError, StorageUnavailableError, WebhookError
 from ..http.body import open_body
 from ..http.deferred import Deferred
 from ..http.response import Response
-from .deliveries import FULL_JITTER
+from .deliveries import FULL_JITTER, RETRY_AFTER_SECONDS, InboxFullError
 from .endpoint import EndpointOptions
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("minihttp.webhooks")
 
 _MAX_REFUSED_VALUE_CHARACTERS = 2_048
-_RETRY_AFTER_SECONDS = "60"
 
 
 class Endpoint(EndpointOptions):
@@ -74,7 +73,7 @@ class Endpoint(EndpointOptions):
         Returns:
             What is answered once the delivery is on disk; no thread waits for that. It is 200 for a new one,
             a duplicate or a handshake; 400, or what the provider wants, with a fixed body when it is refused;
-            503 while the secret is missing.
+            503 while the secret is missing, or the deliveries that are kept reach `max_webhook_bytes`.
 
         Raises:
             HTTPError: 413 for a body over the endpoint's limit, before it is verified.
@@ -82,7 +81,7 @@ class Endpoint(EndpointOptions):
         """
         if not self.secrets:
             raise HTTPError(
-                503, "This endpoint is not configured yet", headers=[("Retry-After", _RETRY_AFTER_SECONDS)]
+                503, "This endpoint is not configured yet", headers=[("Retry-After", RETRY_AFTER_SECONDS)]
             )
         if request.method in ("GET", "HEAD"):
             return self._probe(request)
@@ -108,14 +107,27 @@ class Endpoint(EndpointOptions):
         facts: Document = {"eventType": delivery.event_type, "requestId": request_id}
         facts["headers"] = self.storable_headers(headers)
         acknowledgement = self.acknowledge(delivery, usual)
+        self._rows.stored_bytes.look(now * 1000)
         store = partial(self._database.submit, self._storing(delivery, known_id, facts, now))
 
         def respond(stored: Any, error: BaseException | None) -> Response:
             if error is not None:
+                if isinstance(error, InboxFullError):
+                    self._log_full(request.environ.get("minihttp.failures"))
                 raise error
             return acknowledgement or Response.json(stored)
 
         return Deferred(store, respond)
+
+    def _log_full(self, failures: Any) -> None:
+        """Say so once a second at most, where the app counts the others (`tracebacks.RepeatFilter`)."""
+        message = f"webhook {self.path}: its deliveries take max_webhook_bytes"
+        said = partial(log.error, f"{message}: a new one was refused")
+        more = f"{message}: %d more were refused within %g s"
+        if failures is None:
+            said()
+        else:
+            failures.once((InboxFullError, self.path), said, partial(log.error, more))
 
     def _probe(self, request: Request) -> Response:
         if self.provider.verify_token_name and not self.verify_token:

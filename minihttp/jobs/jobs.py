@@ -199,10 +199,9 @@ class Jobs:
             return False
         found = [expired for expired in self.expired if self._database.read(expired)]
         for expired in found:
-            self._database.write(partial(_delete, expired))
+            self._database.write(partial(self._delete, expired))
         return bool(found)
 
-
-def _delete(find: Callable[[Transaction], list[Document]], transaction: Transaction) -> None:
-    for row in find(transaction):
-        transaction.system.delete(row["_id"])
+    def _delete(self, find: Callable[[Transaction], list[Document]], transaction: Transaction) -> None:
+        for row in find(transaction):
+            self.store.remove(transaction, row)

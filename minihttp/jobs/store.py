@@ -94,6 +94,9 @@ class JobTable:
         """The ids of what is removed with it."""
         return []
 
+    def removed(self, transaction: Transaction, row: Document) -> None:
+        """It is removed by this transaction."""
+
 
 def new_row(name: str, args: Mapping[str, Any], kind: str, due_ms: float, **options: Any) -> Document:
     """A pending job.
@@ -257,6 +260,13 @@ class JobStore:
         return [
             gone for row in rows for gone in (*({"_id": id} for id in self.table_of(row).parts(row)), row)
         ]
+
+    def remove(self, transaction: Transaction, row: Document) -> None:
+        """Remove one of the rows that `expired`, of here or elsewhere, has found."""
+        transaction.system.delete(row["_id"])
+        table = self._tables.get(row["_id"][: ids.TAG_LENGTH])
+        if table is not None:
+            table.removed(transaction, row)
 
     # ------------------------------------------------------------ looking
 
