@@ -85,6 +85,8 @@ def make_own(path: str) -> None:
     directory = os.path.dirname(path)
     make_directory(directory)
     if not os.access(directory, os.W_OK | os.X_OK):  # SQLite keeps its log beside the database
+        if os.statvfs(directory).f_flag & os.ST_RDONLY:
+            raise Fault(errno.EROFS, os.strerror(errno.EROFS))
         raise Fault(errno.EACCES, f"{directory} is not writable for this user")
     os.close(open_own(path))
     for end in ("-wal", "-shm", "-journal"):
