@@ -124,6 +124,7 @@ def _spec(cron: Cron, runner: Runner) -> dict[str, Any]:
     try:
         function = runner.registry.named(cron.function)
         args = copy(cron.args)
+        function.check_args(args)
     except (FunctionNotFoundError, ValidationError) as error:
         raise CronError(f"cron {cron.name!r}: {error}") from None
     if function.kind == "query":

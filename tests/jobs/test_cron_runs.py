@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from minihttp.data.validators import v
 from minihttp.errors import CronError
 from minihttp.jobs.crons import Crons
 
@@ -187,6 +188,8 @@ def test_a_clock_that_was_years_ahead_does_not_stop_a_cron(world, beat) -> None:
     [
         ("work:nothing", {}, "Could not find function"),
         ("work:read", {}, "not a query"),
+        ("work:named", {}, "missing the required field `count`"),
+        ("work:named", {"count": "5"}, "Path: .count"),
         ("work:beat", {"when": object()}, "not a supported Convex type"),
     ],
 )
@@ -194,6 +197,10 @@ def test_a_cron_that_cannot_run_is_refused_at_the_start(world, beat, function, a
     def read(ctx):
         return None
 
+    def named(ctx, count):
+        return None
+
     world.query(read)
-    with pytest.raises(CronError, match=f"cron 'beat'.*{message}"):
+    world.mutation(named, args={"count": v.number()})
+    with pytest.raises(CronError, match=f"(?s)cron 'beat'.*{message}"):
         install(world, every(60, function, **args))
