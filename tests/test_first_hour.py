@@ -167,7 +167,12 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
         lambda: items(lambda q: q.filter(lambda q: q.name == "x").first()),
         'write q.eq(q.field("name"), value)',
     ),
-    # jobs, webhooks, the app
+    # jobs, files, webhooks, the app
+    (lambda: in_handler(lambda ctx, request: ctx.scheduler.run_afer(5, act)), "did you mean 'run_after'?"),
+    (lambda: in_handler(lambda ctx, request: ctx.scheduler.enqueue(act)), "write run_after(0, f, …)"),
+    (lambda: in_handler(lambda ctx, request: ctx.storage.save(b"")), "write store("),
+    (lambda: inside(Q, lambda ctx: ctx.storage.store(b"")), "a query only reads"),
+    (lambda: inside(M, lambda ctx: ctx.storage.get("x")), "bytes are read in an action or a handler"),
     (lambda: inside(M, lambda ctx: ctx.scheduler.run_after(act, 0)), "must be a number of seconds"),
     (lambda: inside(M, lambda ctx: ctx.scheduler.run_at(datetime(2030, 1, 1), act)), "an aware datetime"),
     (lambda: Crons().interval("x", hours=0.5, function=act), "must be an integer greater than 0"),

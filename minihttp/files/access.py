@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import DocumentError
+from ..errors import DocumentError, no_attribute
 from ..shown import quoted
 from .signing import sign
 from .uploads import upload_query
@@ -28,6 +28,17 @@ _BLOCK_BYTES = 256 * 1024
 _MAX_EXPIRY_SECONDS = 10**9  # 31 years; the sum must fit into a token
 
 
+_WORDS_OF_OTHERS = {
+    "store": "a query only reads; a mutation, an action or a handler can store",
+    "delete": "a query only reads; a mutation, an action or a handler can delete",
+    "generate_upload_url": "a query only reads; a mutation, an action or a handler can make one",
+    "get": "bytes are read in an action or a handler; get_url(id) and get_metadata(id) are here",
+    **dict.fromkeys(("put", "save", "upload", "write"), "write store(bytes_or_stream, content_type=…)"),
+    **dict.fromkeys(("open", "read", "download"), "write get(id).read(), in an action or a handler"),
+    "url": "write get_url(id)",
+}
+
+
 class StorageReader:
     """Files as a query sees them."""
 
@@ -37,6 +48,11 @@ class StorageReader:
         self._store = store
         self._origin = origin
         self._transaction = transaction
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name, _WORDS_OF_OTHERS.get(name, ""))
 
     def get_url(self, id: str, *, expires_in: float | None = None) -> str | None:
         """The URL at which anybody who has it can read the file, or None when there is no such file.

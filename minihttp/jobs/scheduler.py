@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallError, ConfigurationError, DocumentError, LimitError, ScheduleError
+from ..errors import CallError, ConfigurationError, DocumentError, LimitError, ScheduleError, no_attribute
 from ..functions.calls import call_args
 from ..values import show, size_bytes
 from .retry import RetryPolicy
@@ -55,6 +55,12 @@ class Scheduler:
         self._transaction = transaction
         self._call = call
         self._options = options or {}
+
+    if not TYPE_CHECKING:  # so that type checkers find what is not there
+
+        def __getattr__(self, name: str) -> Any:
+            now = "write run_after(0, f, …)" if name in ("run", "now", "delay", "enqueue", "send") else ""
+            raise no_attribute(self, name, now)
 
     def with_options(
         self,
