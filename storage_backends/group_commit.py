@@ -413,10 +413,12 @@ class GroupCommit:
             ticket = self._batch[-1]
             if fault is not None and not isinstance(ticket.error, own):
                 ticket.error = self.fault_class(*fault.args)
-            del self._batch[-1]  # no interrupt comes between this and the gate
-            self._finish(ticket)
+            self._complete_one(-1)
 
-    def _finish(self, ticket: Ticket) -> None:
+    def _complete_one(self, position: int) -> None:
+        """Tell the owner of the mutation at a place in the batch that it is complete."""
+        ticket = self._batch[position]
+        del self._batch[position]  # no call, so no interrupt, comes between this and the gate
         ticket.completed = True
         if ticket.given_up:
             return

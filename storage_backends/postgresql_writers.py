@@ -191,8 +191,7 @@ class Writers(GroupCommit):
             return
         if not isinstance(ticket.error, Exception):
             ticket.error = fault  # it went on after the fault; all that it did is undone
-        self._batch.remove(ticket)
-        self._finish(ticket)
+        self._complete_one(self._batch.index(ticket))
         self._roll_back()
         self._run_again()
 
@@ -253,9 +252,8 @@ class Writers(GroupCommit):
             return self._runs < _MAX_RUNS
         if fault.errno == errno.ESTALE and any(ticket.guard is None for ticket in self._batch):
             for ticket in [ticket for ticket in self._batch if ticket.guard is not None]:
-                self._batch.remove(ticket)
                 ticket.error = Fault(*fault.args)
-                self._finish(ticket)
+                self._complete_one(self._batch.index(ticket))
             return True
         if fault.errno != LOST:
             return False
