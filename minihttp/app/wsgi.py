@@ -22,6 +22,7 @@ from ..errors import (
     ConfigurationError,
     DataDirectoryError,
     HTTPError,
+    MinihttpError,
     StorageUnavailableError,
     no_attribute,
 )
@@ -303,15 +304,19 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         Returns:
             The most bytes that the body may have, and the folder for one too large for memory (so that the
             file store can keep it) or None for any. None where the response does not depend on the body: no
-            route, another method, a host that is not ours, a wrong token, a missing signature.
+            route, another method, a host that is not ours, a wrong token, a missing signature, storage that
+            cannot be opened.
         """
         if "HTTP_X_FORWARDED_HOST" not in environ and not self.hosts.allows(environ.get("HTTP_HOST")):
             return None
-        max_bytes = (self._routes or self._compose()).plan_body(environ, self.limits)
-        if max_bytes is None:
+        try:
+            max_bytes = (self._routes or self._compose()).plan_body(environ, self.limits)
+            if max_bytes is None:
+                return None
+            if environ["REQUEST_URI"].partition("?")[0] == _UPLOAD_PATH:
+                return min(max_bytes, self.files.max_upload_bytes(environ)), self.files.backend.spool_folder
+        except MinihttpError:  # the call for the response fails alike, and answers
             return None
-        if environ["REQUEST_URI"].partition("?")[0] == _UPLOAD_PATH:
-            return min(max_bytes, self.files.max_upload_bytes(environ)), self.files.backend.spool_folder
         return max_bytes, None
 
     def find_pattern(self, method: str, target: str) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def error(ctx: Any, request: Any) -> Response:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    app = App(http, limits=Limits(max_body_bytes=100_000))
+    app = App(http, data=":memory:", limits=Limits(max_body_bytes=100_000))
     with running(Validated(app), max_body_bytes=100_000) as server:
         yield server
 
@@ -275,6 +276,17 @@ def test_expect_is_answered_from_the_head(server: Server, line: str, status: int
         fields = ("Host: a", "Content-Length: 9", "Expect: 100-continue", "", "")
         client.send("\r\n".join([f"{line} HTTP/1.1", *fields]).encode())
         assert client.read_head().status == status
+
+
+def test_an_upload_where_the_storage_cannot_be_opened(tmp_path: Path) -> None:
+    app = App(http, data=tmp_path / "data")
+    with App(data=tmp_path / "data"), running(Validated(app)) as server:
+        for fields in ("Content-Length: 9", "Content-Length: 9\r\nExpect: 100-continue"):
+            with Connection(server) as client:
+                client.send(
+                    f"POST /api/storage/upload?token=x HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode()
+                )
+                assert client.read_head().status == 500  # said in the log, and to nobody else
 
 
 def test_connections_that_are_reset_at_once(server: Server) -> None:
