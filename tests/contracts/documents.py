@@ -595,6 +595,11 @@ def put(backend: Any, id: str, text: str) -> None:
     backend.write(lambda w: w.put(id, "table", text, (), ()), None)
 
 
+def putter(id: str) -> Any:
+    """A mutation that writes one row and returns its id."""
+    return lambda w: w.put(id, "t", id, (), ()) or id
+
+
 def get(backend: Any, id: str) -> Any:
     with backend.read(None) as reading:
         return reading.get(id)

@@ -11,7 +11,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,17 +18,16 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.documents import ROOT, Oops, entries, get, put, together
+from tests.contracts.documents import ROOT, Oops, entries, get, put, putter, together
+from tests.contracts.patience import HANGS_SECONDS, PatienceContract, given_up_after_it_had_run
 from tests.cutting_proxy import CuttingProxy
 from tests.interrupts import Interrupt, interrupted_after
 from tests.postgresql_server import Server, postgresql, schema_for
 
-_HANGS_SECONDS = 600
-
 
 @pytest.fixture(autouse=True)
 def tracebacks_of_a_dead_lock() -> Iterator[None]:
-    faulthandler.dump_traceback_later(_HANGS_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 
@@ -52,7 +50,7 @@ def open_backend(location: str, **options: Any) -> Any:
 
 @pytest.fixture
 def backend(location: str) -> Iterator[Any]:
-    backend = open_backend(location, max_batch_seconds=_HANGS_SECONDS, patience_seconds=_HANGS_SECONDS)
+    backend = open_backend(location, max_batch_seconds=HANGS_SECONDS, patience_seconds=HANGS_SECONDS)
     yield backend
     backend.close()
 
@@ -61,10 +59,6 @@ def increment(w: Any) -> int:
     count = int((w.get("n") or ("", "0"))[1]) + 1
     w.put("n", "t", str(count), (), ())
     return count
-
-
-def putter(id: str) -> Any:
-    return lambda w: w.put(id, "t", id, (), ()) or id
 
 
 # ---------------------------------------------------------------- lines that break
@@ -176,90 +170,21 @@ def test_what_may_run_in_any_thread_runs_in_the_leader_s(backend: Any, own: bool
 # ---------------------------------------------------------------- a mutation that does not end
 
 
-class _Held:
-    """A mutation that runs until it is let go."""
-
-    def __init__(self) -> None:
-        self.inside, self.may_end = threading.Event(), threading.Event()
-
-    def __call__(self, w: Any) -> None:
-        self.inside.set()
-        assert self.may_end.wait(_HANGS_SECONDS)
-        w.put("held", "t", "1", (), ())
-
-
 @pytest.fixture
 def hasty(location: str) -> Iterator[Any]:
-    backend = open_backend(location, max_batch_seconds=_HANGS_SECONDS, patience_seconds=0.2)
+    backend = open_backend(location, max_batch_seconds=HANGS_SECONDS, patience_seconds=0.2)
     yield backend
     backend.close()
 
 
-@pytest.mark.parametrize("any_thread", [False, True])
-def test_others_do_not_wait_for_ever_for_one_that_does_not_end(hasty: Any, any_thread: bool) -> None:
-    held = _Held()
-
-    def wait() -> None:
-        assert held.inside.wait(_HANGS_SECONDS)
-        with pytest.raises(hasty.Fault) as refused:
-            hasty.write(putter("a"), None, any_thread=any_thread)
-        assert refused.value.errno == errno.EAGAIN
-        assert hasty.statistics()["writing_seconds"] >= 0.2
-        held.may_end.set()
-
-    together([lambda: hasty.write(held, None), wait])
-    assert hasty.statistics()["writing_seconds"] == 0.0
-    assert (bool(get(hasty, "held")), get(hasty, "a")) == (True, None)
-    put(hasty, "b", "1")
+class TestPatience(PatienceContract):
+    pass
 
 
 def test_one_that_was_given_up_after_it_had_run_is_undone_alone(hasty: Any) -> None:
     """It shared the transaction of one that does not end; its caller will try again, the others need not."""
-    held = _Held()
-    errors: list[Any] = []
-    ran = threading.Event()
-
-    def first(w: Any) -> None:
-        w.put("a", "t", "1", (), ())
-        ran.set()
-        until = time.monotonic() + _HANGS_SECONDS
-        while not hasty.statistics()["waiting"] and time.monotonic() < until:
-            pass  # until the other one is queued: then both are one batch
-
-    def write(run: Any) -> None:
-        try:
-            hasty.write(run, None)
-        except hasty.Fault as fault:
-            errors.append(fault.errno)
-            held.may_end.set()
-
-    def second() -> None:
-        assert ran.wait(_HANGS_SECONDS)
-        write(held)
-
-    together([lambda: write(first), second])
-    assert errors == [errno.EAGAIN]
+    assert given_up_after_it_had_run(hasty) == [errno.EAGAIN]
     assert (get(hasty, "a"), bool(get(hasty, "held"))) == (None, True)
-
-
-def test_a_submitted_one_is_told_that_it_waited_in_vain(hasty: Any) -> None:
-    held, told = _Held(), threading.Event()
-    outcome: list[Any] = []
-
-    def done(result: Any, error: Any) -> None:
-        outcome.append(error)
-        told.set()
-
-    def wait() -> None:
-        assert held.inside.wait(_HANGS_SECONDS)
-        hasty.submit(putter("a"), None, done)
-        assert told.wait(_HANGS_SECONDS)
-        held.may_end.set()
-
-    together([lambda: hasty.write(held, None), wait])
-    put(hasty, "b", "1")
-    assert [error.errno for error in outcome] == [errno.EAGAIN]
-    assert get(hasty, "a") is None
 
 
 def test_a_server_that_does_not_answer_is_waited_for_longer(server: Server, tmp_path: Path) -> None:

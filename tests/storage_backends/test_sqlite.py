@@ -22,7 +22,16 @@ import pytest
 
 from storage_backends import sqlite
 from storage_backends.sqlite import DocumentBackend
-from tests.contracts.documents import ROOT, DocumentBackendContract, Oops, get, in_a_thread, put, together
+from tests.contracts.documents import (
+    ROOT,
+    DocumentBackendContract,
+    Oops,
+    get,
+    in_a_thread,
+    put,
+    putter,
+    together,
+)
 
 
 class TestSqlite(DocumentBackendContract):
@@ -164,10 +173,6 @@ def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, any_thread: boo
 
     together([lambda n=n: run(n) for n in range(len(bodies))])
     return outcomes
-
-
-def putter(id: str) -> Any:
-    return lambda w: w.put(id, "t", id, (), ()) or id
 
 
 def test_waiting_writers_share_one_commit(backend: DocumentBackend) -> None:

@@ -9,29 +9,27 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 import pytest
 
 from storage_backends.sqlite import DocumentBackend
-from tests.contracts.documents import Oops, entries, get, put, together
+from tests.contracts.documents import Oops, entries, get, put, putter, together
+from tests.contracts.patience import HANGS_SECONDS, PatienceContract, given_up_after_it_had_run
 from tests.interrupts import Interrupt, interrupted_after
-from tests.storage_backends.test_sqlite import as_one_batch, putter
-
-_HANGS_SECONDS = 600
+from tests.storage_backends.test_sqlite import as_one_batch
 
 
 @pytest.fixture(autouse=True)
 def tracebacks_of_a_dead_lock() -> Iterator[None]:
-    faulthandler.dump_traceback_later(_HANGS_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture
 def backend() -> Iterator[DocumentBackend]:
-    backend = DocumentBackend(":memory:", max_batch_seconds=_HANGS_SECONDS)  # also on a busy machine
+    backend = DocumentBackend(":memory:", max_batch_seconds=HANGS_SECONDS)  # also on a busy machine
     yield backend
     backend.close()
 
@@ -134,11 +132,11 @@ def test_closing_does_not_wait_for_a_mutation_that_does_not_end(backend: Any) ->
 
     def long(w: Any) -> None:
         inside.set()
-        assert may_end.wait(_HANGS_SECONDS)
+        assert may_end.wait(HANGS_SECONDS)
         w.put("a", "t", "1", (), ())
 
     def close() -> None:
-        assert inside.wait(_HANGS_SECONDS)
+        assert inside.wait(HANGS_SECONDS)
         assert not backend._writers.close(0.01)
         may_end.set()
 
@@ -176,89 +174,19 @@ def test_closing_while_many_write(fails: bool) -> None:
 # ---------------------------------------------------------------- a mutation that does not end
 
 
-class _Held:
-    """A mutation that runs until it is let go."""
-
-    def __init__(self) -> None:
-        self.inside, self.may_end = threading.Event(), threading.Event()
-
-    def __call__(self, w: Any) -> None:
-        self.inside.set()
-        assert self.may_end.wait(_HANGS_SECONDS)
-        w.put("held", "t", "1", (), ())
-
-
 @pytest.fixture
 def hasty() -> Iterator[DocumentBackend]:
-    backend = DocumentBackend(":memory:", max_batch_seconds=_HANGS_SECONDS, patience_seconds=0.2)
+    backend = DocumentBackend(":memory:", max_batch_seconds=HANGS_SECONDS, patience_seconds=0.2)
     yield backend
     backend.close()
 
 
-@pytest.mark.parametrize("any_thread", [False, True])
-def test_others_do_not_wait_for_ever_for_one_that_does_not_end(hasty: Any, any_thread: bool) -> None:
-    held = _Held()
-
-    def wait() -> None:
-        assert held.inside.wait(_HANGS_SECONDS)
-        with pytest.raises(hasty.Fault) as refused:
-            hasty.write(putter("a"), None, any_thread=any_thread)
-        assert refused.value.errno == errno.EAGAIN
-        assert hasty.statistics()["writing_seconds"] >= 0.2
-        held.may_end.set()
-
-    together([lambda: hasty.write(held, None), wait])
-    assert hasty.statistics()["writing_seconds"] == 0.0
-    assert get(hasty, "held")
-    assert get(hasty, "a") is None  # it was told that it is not done
-    put(hasty, "b", "1")
+class TestPatience(PatienceContract):
+    pass
 
 
 def test_one_that_was_given_up_after_it_had_run_is_undone(hasty: Any) -> None:
     """It shared the transaction of one that does not end; its caller will try again."""
-    held = _Held()
-    errors: list[Any] = []
-    ran = threading.Event()
-
-    def first(w: Any) -> None:
-        w.put("a", "t", "1", (), ())
-        ran.set()
-        until = monotonic() + _HANGS_SECONDS
-        while not hasty.statistics()["waiting"] and monotonic() < until:
-            pass  # until the other one is queued: then both are one batch
-
-    def write(run: Any) -> None:
-        try:
-            hasty.write(run, None)
-        except hasty.Fault as fault:
-            errors.append(fault.errno)
-            held.may_end.set()
-
-    def second() -> None:
-        assert ran.wait(_HANGS_SECONDS)
-        write(held)
-
-    together([lambda: write(first), second])
-    assert errors == [errno.EAGAIN, errno.EAGAIN]
+    assert given_up_after_it_had_run(hasty) == [errno.EAGAIN, errno.EAGAIN]
     assert (get(hasty, "a"), get(hasty, "held")) == (None, None)
     put(hasty, "b", "1")
-
-
-def test_a_submitted_one_is_told_that_it_waited_in_vain(hasty: Any) -> None:
-    held, told = _Held(), threading.Event()
-    outcome: list[Any] = []
-
-    def done(result: Any, error: Any) -> None:
-        outcome.append(error)
-        told.set()
-
-    def wait() -> None:
-        assert held.inside.wait(_HANGS_SECONDS)
-        hasty.submit(putter("a"), None, done)
-        assert told.wait(_HANGS_SECONDS)
-        held.may_end.set()
-
-    together([lambda: hasty.write(held, None), wait])
-    put(hasty, "b", "1")
-    assert [error.errno for error in outcome] == [errno.EAGAIN]
-    assert get(hasty, "a") is None
