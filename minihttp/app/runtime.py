@@ -215,7 +215,7 @@ class Runtime:
                 webhook.provider.check_url(self.options.origin)
             except ConfigurationError as error:
                 raise ConfigurationError(f"webhook {webhook.path} ({webhook.location}): {error}") from None
-        if not all(address in ("localhost", "::1") or is_loopback(address) for address in addresses):
+        if not all(map(is_loopback, addresses)):
             for sentence in self.guessable_secrets():
                 raise ConfigurationError(sentence)
 

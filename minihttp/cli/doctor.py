@@ -17,6 +17,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from ..app.backends import is_shared, open_documents, open_files, storage_urls
+from ..app.hosts import EVERYWHERE
 from ..errors import ConfigurationError, MinihttpError
 from ..limits import MIB
 from . import (
@@ -43,7 +44,6 @@ _CLOCK_SLACK_SECONDS = 5  # a file system on the network has a clock of its own
 _EARLIEST_UNIX_SECONDS = 1_750_000_000  # June 2025: a clock before it was never set
 _SAFE_SQLITE = (3, 51, 3)  # older ones may corrupt a WAL written by two processes at the same instant
 _LOCAL = ("127.0.0.1", "::1", "localhost")
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 Finding = tuple[str, str, str]  # check, verdict, detail
 
@@ -208,7 +208,7 @@ def _secrets(settings: Settings, app: App) -> Iterator[Finding]:
 
 def _hosts(settings: Settings, app: App) -> Iterator[Finding]:
     """Whose names a request may come under."""
-    unknown = settings["host"] in _EVERYWHERE or settings["trusted_proxy"]
+    unknown = settings["host"] in EVERYWHERE or settings["trusted_proxy"]
     if unknown and not (app.options.origin or app.options.hosts):
         yield (
             "hosts",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .. import __version__, logs
 from ..app import log_ring
 from ..app.backends import without_password
+from ..app.hosts import EVERYWHERE, is_loopback
 from ..errors import ConfigurationError
 from ..watchdog import watchdog
 from . import (
@@ -41,7 +42,6 @@ _MAX_ROUTES_SHOWN = 40
 _IN_USE = "stop it first, or name another directory with --data"
 _DASHBOARD_THREADS = 4
 _DEVELOPMENT_KEY = "_MINIHTTP_DEVELOPMENT_KEY"  # of the parent of --reload, for its children
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -214,7 +214,7 @@ def banner(
     """
     rows = route_rows(app)
     width = max((len(row["method"]) for row in rows), default=0)
-    everywhere = f" on every interface ({host})" if host in _EVERYWHERE else ""
+    everywhere = f" on every interface ({host})" if host and host in EVERYWHERE else ""
     lines = [f"minihttp serves {url}{everywhere}", f"  {_summary(app, len(rows))}"]
     lines += [f"  {row['method']:<{width}}  {row['path']}" for row in rows[:_MAX_ROUTES_SHOWN]]
     if len(rows) > _MAX_ROUTES_SHOWN:
@@ -243,13 +243,3 @@ def _summary(app: App, routes: int) -> str:
         place = f"data in {without_password(data) if ':' in data else os.path.abspath(data)}"
     counts = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in parts)
     return f"version {__version__}, {counts}; {place}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; a name other than localhost may be anything."""
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
