@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..data.database import Database, Transaction
 from ..errors import (
@@ -28,7 +28,22 @@ from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx, SystemActionCtx
 from .registry import Function, Registry
 from .statistics import CallStatistics, running
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Then = Callable[[Any, Any], Any]
+
+
+class CallOptions(TypedDict, total=False):
+    """How a call is checked and made; `Runner.bind` says what each means."""
+
+    call: CallInfo | None
+    kind: str | None
+    public: bool
+    sized: bool
+    wire: bool
+    checked: bool
+    then: Then | None
 
 
 class Runner:
@@ -64,39 +79,12 @@ class Runner:
         self.resolve = registry.resolve
         self.statistics = CallStatistics(database.clock)
 
-    def run(
-        self,
-        function: Function | str,
-        args: Mapping[str, Any],
-        *,
-        call: CallInfo | None = None,
-        kind: str | None = None,
-        public: bool = False,
-        sized: bool = False,
-        wire: bool = False,
-        checked: bool = False,
-        then: Then | None = None,
-    ) -> Any:
+    def run(self, function: Function | str, args: Mapping[str, Any], **options: Unpack[CallOptions]) -> Any:
         """Run a function outside of any transaction and return its result.
 
-        Args:
-            function: the function or its name.
-            args: its arguments by name.
-            call: who is calling; by default nobody in particular.
-            kind: what the caller takes it to be; another kind is refused.
-            public: whether internal functions are to look as if they did not exist.
-            sized: whether the caller knows that the arguments are within the limit.
-            wire: whether the arguments have their names of the function API.
-            checked: whether they are the framework's own, which go to the function as they are.
-            then: called with the context and the result, in the transaction if there is one; what it returns
-                takes the place of the result, what it raises undoes a mutation.
-
-        Raises:
-            FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
-            DeadlineError, StorageUnavailableError, and whatever the function raises.
+        Args and raises as `bind`, and whatever the function raises.
         """
-        options: Any = {"call": call, "kind": kind, "public": public, "sized": sized}
-        return self.bind(function, args, wire=wire, checked=checked, then=then, **options)()
+        return self.bind(function, args, **options)()
 
     def bind(
         self,
@@ -113,7 +101,21 @@ class Runner:
     ) -> Callable[[], Any]:
         """What `run` does, once the call is checked: whoever calls it is near to the function in a traceback.
 
-        Args and raises as `run`.
+        Args:
+            function: the function or its name.
+            args: its arguments by name.
+            call: who is calling; by default nobody in particular.
+            kind: what the caller takes it to be; another kind is refused.
+            public: whether internal functions are to look as if they did not exist.
+            sized: whether the caller knows that the arguments are within the limit.
+            wire: whether the arguments have their names of the function API.
+            checked: whether they are the framework's own, which go to the function as they are.
+            then: called with the context and the result, in the transaction if there is one; what it returns
+                takes the place of the result, what it raises undoes a mutation.
+
+        Raises:
+            FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
+            DeadlineError, StorageUnavailableError.
         """
         found = self.find(function, kind, call, public)
         given = dict(args) if checked else self._given_args(found, args, sized, wire)
