@@ -121,15 +121,15 @@ class BatchingHandler(logging.Handler):
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record, AccessRecord):  # a `Served` never changes, what the app logs may
+            self.take_served(record.created, cast("Served", record.msg))
+            return
         if len(self._records) >= self._max_pending:
             self._dropped += 1
             return
-        if isinstance(record, AccessRecord):
-            self._records.append((record.created, cast("Served", record.msg)))
-        else:  # what the app logs may change until it is written, a `Served` never
-            record = copy(record)
-            record.msg, record.args = message_of(record), None
-            self._records.append(record)
+        record = copy(record)
+        record.msg, record.args = message_of(record), None
+        self._records.append(record)
         if record.levelno >= logging.WARNING:
             self.flush()
         elif not self._waiting.is_set():
