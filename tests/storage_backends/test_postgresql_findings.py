@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+
 
 @pytest.mark.parametrize(
     ("setting", "check", "expected"),
