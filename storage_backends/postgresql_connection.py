@@ -14,10 +14,15 @@ from time import monotonic
 from typing import Any
 from urllib.parse import unquote
 
-try:
-    from psycopg import Error, pq
-except ImportError as missing:  # psycopg without a libpq raises a plain ImportError
-    raise ModuleNotFoundError(str(missing), name="psycopg") from None
+from .postgresql_libpq import (
+    Conninfo,
+    ConnStatus,
+    DiagnosticField,
+    Error,
+    ExecStatus,
+    PGconn,
+    PollingStatus,
+)
 
 CONNECT_SECONDS = 3.0  # for one host, unless the URL has connect_timeout=
 _IDLE_SECONDS = 60  # after which the server ends a transaction whose process was stopped or has vanished
@@ -89,12 +94,12 @@ _ERRNO_OF_REFUSAL = {  # libpq gives no SQLSTATE for a refused connection
     "connection slots": errno.EAGAIN,
     "max_client_conn": errno.EAGAIN,
 }
-_OK = tuple(pq.ExecStatus[name].value for name in ("COMMAND_OK", "TUPLES_OK", "EMPTY_QUERY"))
-_BAD = pq.ConnStatus.BAD.value
-_SQLSTATE, _PRIMARY = pq.DiagnosticField.SQLSTATE, pq.DiagnosticField.MESSAGE_PRIMARY
+_OK = tuple(ExecStatus[name].value for name in ("COMMAND_OK", "TUPLES_OK", "EMPTY_QUERY"))
+_BAD = ConnStatus.BAD.value
+_SQLSTATE, _PRIMARY = DiagnosticField.SQLSTATE, DiagnosticField.MESSAGE_PRIMARY
 _POLLED = {
-    int(pq.PollingStatus.READING): selectors.EVENT_READ,
-    int(pq.PollingStatus.WRITING): selectors.EVENT_WRITE,
+    int(PollingStatus.READING): selectors.EVENT_READ,
+    int(PollingStatus.WRITING): selectors.EVENT_WRITE,
 }
 
 
@@ -135,7 +140,7 @@ class Target:
         self.prepares = bool(self._number(own, "prepare", 0, 1))
         self.listen = own["listen"]
         try:
-            parsed = pq.Conninfo.parse(f"postgresql:{place}?{'&'.join(theirs)}".encode())
+            parsed = Conninfo.parse(f"postgresql:{place}?{'&'.join(theirs)}".encode())
         except Error:  # its text may hold the password
             raise Fault(errno.EINVAL, "not a connection URL as libpq reads it") from None
         given = {option.keyword.decode(): option.val.decode() for option in parsed if option.val is not None}
@@ -267,9 +272,9 @@ class Connection:
 
 def _connect(conninfo: bytes, until: float) -> Any:
     """Not PQconnectdb: that one keeps the interpreter's lock while it waits."""
-    pgconn = pq.PGconn.connect_start(conninfo)
+    pgconn = PGconn.connect_start(conninfo)
     try:
-        status = 0 if pgconn.status == _BAD else int(pq.PollingStatus.WRITING)
+        status = 0 if pgconn.status == _BAD else int(PollingStatus.WRITING)
         with selectors.DefaultSelector() as selector:
             while status in _POLLED:
                 selector.register(pgconn.socket, _POLLED[status])
@@ -277,7 +282,7 @@ def _connect(conninfo: bytes, until: float) -> Any:
                     raise Fault(LOST, f"the server at {_place(pgconn)} does not answer")
                 selector.unregister(pgconn.socket)
                 status = pgconn.connect_poll()
-        if status != pq.PollingStatus.OK or pgconn.status == _BAD:
+        if status != PollingStatus.OK or pgconn.status == _BAD:
             raise _refusal(pgconn)
     except BaseException:
         pgconn.finish()

@@ -58,7 +58,7 @@ WAITRESS_ROOM = "server"
 # Packages that may be missing, each imported in one file of a room.
 EXTRAS = {"auth/crypto.py": "cryptography", "webhooks/ed25519.py": "cryptography"}
 _OBJECT_STORES = {name: {"obstore"} for name in ("object_store", "s3", "gs", "az")}
-DRIVERS = {"postgresql_connection": {"psycopg"}, **_OBJECT_STORES}
+DRIVERS = {"postgresql_libpq": {"psycopg"}, **_OBJECT_STORES}
 # Files that several schemes have in common.
 SHARED_BY_BACKENDS = {
     "object_store": {"s3", "gs", "az"},
