@@ -127,7 +127,8 @@ def test_over_http(app: App) -> None:
     client = TestApp(app)
     key = key_store.issue(app, "laptop")["key"]
     assert client.get("/x", headers={"X-API-Key": key}).json["name"] == "laptop"
-    assert client.get("/x", status=401).json == {"error": "Missing API key"}
+    missing = client.get("/x", status=401).json
+    assert missing == {"error": "Missing API key: send it in the header X-API-Key"}
     assert client.get("/x", headers={"X-API-Key": "wrong"}, status=403).json == {"error": "Invalid API key"}
     assert client.get("/bearer", headers={"Authorization": f"Bearer {key}"}).json["name"] == "laptop"
     assert client.get("/bearer", status=401).headers["WWW-Authenticate"] == "Bearer"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError
+from ..errors import HTTPError, did_you_mean
 from ..http.body import WITHOUT_BODY
 from ..http.cors import Cors
 from ..http.error_response import error_response
@@ -101,12 +101,20 @@ class Routes:
         """
         allowed = self._allowed(path)
         if not allowed:
-            return error_response(404, "Not found", environ), self._users.cors
+            near = self._near(path) if "minihttp.development" in environ else ""
+            return error_response(404, f"Not found{near}", environ), self._users.cors
         message = f"{environ['REQUEST_METHOD']} is not allowed here; allowed: {', '.join(allowed)}"
         response = error_response(405, message, environ, [("Allow", ", ".join(allowed))])
         rules = [rule for _, rule in self._rules(path).values() if rule is not None]
         origin = environ.get("HTTP_ORIGIN")
         return response, next((rule for rule in rules if rule.allows(origin)), rules[0] if rules else None)
+
+    def _near(self, path: str) -> str:
+        """`; did you mean …?` for the app's author: with or without the last slash, or a like route."""
+        other = path[:-1] if path.endswith("/") else f"{path}/"
+        if self._allowed(other):
+            return f"; did you mean {other!r}?"
+        return did_you_mean(path, {route.pattern for route in self._users})
 
     def _rules(self, path: str) -> dict[str, tuple[Route, Cors | None]]:
         """The routes of a path with their rules, by method."""

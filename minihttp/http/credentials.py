@@ -39,7 +39,7 @@ def api_key(request: Request, header: str = "X-API-Key") -> str:
     """The API key of a request; HTTPError 401 when there is none."""
     key = request.headers.get(header, "").strip()
     if not key:
-        raise HTTPError(401, "Missing API key", code="Unauthorized")
+        raise HTTPError(401, f"Missing API key: send it in the header {header}", code="Unauthorized")
     return key
 
 

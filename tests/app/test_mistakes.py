@@ -632,3 +632,16 @@ def test_white_space_around_a_secret_is_not_part_of_it() -> None:
             call = {"path": "_jobs:list", "args": {}, "format": "json"}
             headers = {"Authorization": "Convex admin"}
             assert client.post_json("/api/function", call, headers=headers).json["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("path", "near"), [("/x/", "/x"), ("/users", "/users/"), ("/usres/", "/users/"), ("/nothing/near/it", "")]
+)
+def test_a_404_names_the_path_that_was_meant_in_development_only(path: str, near: str) -> None:
+    router = HttpRouter()
+    router.route(path="/x", method="POST", handler=lambda ctx, request: {})
+    router.route(path="/users/", method="GET", handler=lambda ctx, request: {})
+    said = f"Not found; did you mean {near!r}?" if near else "Not found"
+    for development, error in ((True, said), (False, "Not found")):
+        with testing.in_memory(App(router), development=development) as app:
+            assert webtest.TestApp(app).get(path, status=404).json == {"error": error}

@@ -31,9 +31,11 @@ def test_an_api_key() -> None:
     assert api_key(make_request("GET", headers={"X-API-Key": " k1 "})) == "k1"
     assert api_key(make_request("GET", headers={"X-Other": "k2"}), header="x-other") == "k2"
     for headers in ({}, {"X-API-Key": " "}):
-        with pytest.raises(HTTPError, match=r"^Missing API key$") as caught:
+        with pytest.raises(HTTPError, match=r"^Missing API key: send it in the header X-API-Key$") as caught:
             api_key(make_request("GET", headers=headers))
         assert caught.value.status == 401
+    with pytest.raises(HTTPError, match=r"in the header X-Other$"):
+        api_key(make_request("GET", headers={"X-API-Key": "k1"}), header="X-Other")
 
 
 def test_new_tokens_are_random_and_stored_as_digests() -> None:
