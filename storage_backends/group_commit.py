@@ -218,6 +218,11 @@ class GroupCommit:
         """A mutation of the batch has run: commit if that is enough, roll back if it has to be."""
         raise NotImplementedError
 
+    def _predates(self, ticket: Ticket) -> bool:
+        """Whether the transaction that is open may not see all that was durable when a mutation was asked
+        for."""
+        return False
+
     def _commit(self) -> None:
         """Commit the batch, if there is one, and complete its mutations."""
         raise NotImplementedError
@@ -323,7 +328,7 @@ class GroupCommit:
             between a caller and its function.
         """
         while self._leader is own:
-            if not self._queue or len(self._batch) >= MAX_BATCH:
+            if not self._queue or len(self._batch) >= MAX_BATCH or self._predates(self._queue[0]):
                 self._commit()
             ticket = self._next(own)
             if ticket is own and own.done is None:
@@ -341,6 +346,8 @@ class GroupCommit:
             if self._queue:
                 following = self._queue[0]
                 here = following.any_thread and (own.done or not own.completed) and own.committer is self
+                if self._predates(following):  # another was to be the next, and has given up
+                    return None
                 if following is own or here:
                     self._batch.append(following)  # an interrupt finds it in one of the two
                     return self._queue.popleft()

@@ -2,8 +2,8 @@
 """`psycopg.pq`, which is libpq, without the rest of psycopg.
 
 `import psycopg` loads adapters, cursors and types for 4 MiB that this engine does not use. It begins with
-`psycopg.pq`; here that module is imported alone. An app that imports psycopg later has the whole package, with
-the modules that are there already. Not a backend itself.
+`psycopg.pq`; here that module is imported alone. An app that imports psycopg later has the whole package,
+with the modules that are there already. Not a backend itself.
 """
 
 from __future__ import annotations

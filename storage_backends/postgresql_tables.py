@@ -36,7 +36,7 @@ class Reading:
         self.begin = begin
         self._connect = connect
         self.connection: Connection | None = None
-        self.begun = False
+        self.begun, self.begun_at = False, 0.0
         self.deadline = inf
         self._timeout_milliseconds = 0  # what the server was told; 0 is no limit
 
@@ -60,7 +60,7 @@ class Reading:
         return connection.run(text)
 
     def _first(self, connection: Connection, text: str) -> Any:
-        self.connection, self.begun = connection, True
+        self.connection, self.begun, self.begun_at = connection, True, monotonic()
         try:
             return connection.run(text)
         except Fault as fault:

@@ -26,6 +26,7 @@ _MAX_RUNS = 20  # of one batch; behind the gate it cannot fail at all
 _RUNS_BEFORE_THE_GATE = 2
 _MAX_OUTAGE_SECONDS = 30.0  # without a server that answers
 _PAUSE_SECONDS = 0.002  # times the number of failures, at random
+_GATHERING_SECONDS = 0.0005  # after a COMMIT: those who shared it mostly come again
 _BEGIN = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE gate IN {} MODE; "
 _SHARED, _ALONE = _BEGIN.format("ROW SHARE"), _BEGIN.format("EXCLUSIVE")
 _BY_LOCKS = "BEGIN ISOLATION LEVEL READ COMMITTED; "
@@ -69,6 +70,7 @@ class Writers(GroupCommit):
         super().__init__(
             Writing(statements, self._begin_text(), connect), max_batch_seconds, patience_seconds
         )
+        self._shared_by, self._committed_at = 0, 0.0  # of the last COMMIT
         self._lost_at = 0.0  # when the line broke for the first time in this batch
         self.reruns = 0
 
@@ -92,11 +94,18 @@ class Writers(GroupCommit):
     def _begin(self) -> bool:
         if len(self._batch) > 1:
             return True
+        # What is asked for after the first read has to wait for the next transaction
+        until = self._committed_at + _GATHERING_SECONDS
+        while len(self._queue) + 1 < self._shared_by and monotonic() < until:
+            sleep(0)
         self._began_at = monotonic()
         if self._closing:
             self._refuse_after_closing()
             return False
         return True
+
+    def _predates(self, ticket: Ticket) -> bool:
+        return bool(self.writing.begun and self.writing.begun_at < ticket.began)
 
     def _scope(self, ticket: Ticket) -> AbstractContextManager[None]:
         self._in_body = True
@@ -178,6 +187,7 @@ class Writers(GroupCommit):
     def _committed(self) -> None:
         guards = self._guards()
         self._count_commit()
+        self._shared_by, self._committed_at = len(self._batch), monotonic()
         self._complete(None)
         self._find_places(guards)
 

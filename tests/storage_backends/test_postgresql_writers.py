@@ -290,6 +290,30 @@ def test_a_mutation_that_always_conflicts_is_at_last_alone(backend: Any, locatio
     other.close()
 
 
+@pytest.mark.parametrize("any_thread", [False, True])
+def test_what_another_process_was_told_is_seen_by_what_is_asked_for_then(
+    backend: Any, location: str, any_thread: bool
+) -> None:
+    """A transaction was open already, in which it could have run and would not have seen it."""
+    other, is_told, seen = open_backend(location), threading.Event(), []
+
+    def first(w: Any) -> None:
+        w.get("n")
+        if not is_told.is_set():
+            together([lambda: other.write(increment, None)])
+            is_told.set()
+        while not backend.statistics()["waiting"]:
+            pass
+
+    def second() -> None:
+        assert is_told.wait(60)
+        seen.append(backend.write(lambda w: w.get("n"), None, any_thread=any_thread))
+
+    together([lambda: backend.write(first, None, any_thread=any_thread), second])
+    assert seen == [("t", "1")]
+    other.close()
+
+
 def test_an_error_that_came_of_what_is_undone_is_not_told(backend: Any, location: str) -> None:
     """The body raises for what it has read; that conflicts, and the second time it reads something else."""
     other, runs = open_backend(location), []
