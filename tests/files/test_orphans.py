@@ -27,7 +27,7 @@ from storage_backends.sqlite import DocumentBackend
 from tests.contracts.documents import together
 
 from .conftest import OBJECTS, Clock, Place
-from .test_storage import blobs, read
+from .stored import blobs, read
 
 
 class Counted(object_store.FileBackend):

@@ -6,51 +6,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minihttp.errors import (
-    DataDirectoryError,
-    DeadlineError,
-    DocumentError,
-    HTTPError,
-    StorageFullError,
-    StorageUnavailableError,
-)
+from minihttp.errors import DataDirectoryError, DocumentError, HTTPError
 from minihttp.files.storage import FileStore
-from tests.contracts.documents import in_a_thread
-from tests.interrupts import Interrupt, interrupted_after
+from tests.files.stored import DATA, blobs, documents, is_empty, read
 
-DATA = b"What a lovely day for a file." * 1_000
 SHA256 = hashlib.sha256(DATA)
-
-
-def blobs(store: FileStore) -> list[str]:
-    """Every blob but the mark."""
-    marks = store.database.read(lambda transaction: transaction.system.query("_file_stores").collect())
-    return sorted({key for key, _ in store.backend.list()} - {mark["key"] for mark in marks})
-
-
-def documents(store: FileStore) -> list[dict[str, Any]]:
-    return store.database.read(lambda transaction: transaction.system.query("_storage").collect())
-
-
-def read(store: FileStore, id: str) -> bytes:
-    file = store.outside().get(id)
-    assert file is not None
-    with file:
-        return file.read()
-
-
-def is_empty(store: FileStore) -> bool:
-    return documents(store) == [] and blobs(store) == []
 
 
 def as_spooled(data: bytes) -> Any:
@@ -58,9 +25,6 @@ def as_spooled(data: bytes) -> Any:
     file.write(data)
     file.seek(0)
     return file
-
-
-# ---------------------------------------------------------------- store and get
 
 
 @pytest.mark.parametrize(
@@ -177,9 +141,6 @@ def test_a_source_that_fails_keeps_nothing(store: FileStore) -> None:
     assert is_empty(store)
 
 
-# ---------------------------------------------------------------- ids that name no file
-
-
 @pytest.mark.parametrize("id", ["", "nope", "0" * 32, "../../etc/passwd", "\0", "é" * 32, None, 5, ["x"]])
 def test_what_is_no_id_names_no_file(store: FileStore, id: Any) -> None:
     storage = store.outside()
@@ -201,172 +162,6 @@ def test_delete_twice(store: FileStore) -> None:
     assert is_empty(store)
     with pytest.raises(DocumentError, match=f"storage id '{id}' not found"):
         storage.delete(id)
-
-
-# ---------------------------------------------------------------- transactions
-
-
-def test_a_mutation_that_stores(store: FileStore) -> None:
-    id = store.database.write(lambda transaction: store.writer(transaction).store(DATA))
-    assert read(store, id) == DATA
-
-
-def test_a_mutation_that_stores_and_raises_leaves_nothing(store: FileStore) -> None:
-    def run(transaction: Any) -> None:
-        id = store.writer(transaction).store(DATA)
-        assert store.writer(transaction).get_url(id)
-        assert len(list(store.backend.list())) == 1
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        store.database.write(run)
-    assert is_empty(store)
-
-
-def test_a_sub_transaction_that_stores_and_raises_leaves_nothing(store: FileStore) -> None:
-    def inner(transaction: Any) -> None:
-        store.writer(transaction).store(b"inner")
-        raise ZeroDivisionError
-
-    def run(transaction: Any) -> str:
-        with pytest.raises(ZeroDivisionError):
-            transaction.nested(lambda: inner(transaction))
-        return store.writer(transaction).store(DATA)
-
-    id = store.database.write(run)
-    assert [document["_id"] for document in documents(store)] == [id]
-    assert len(blobs(store)) == 1
-    assert read(store, id) == DATA
-
-
-def test_a_mutation_that_deletes_and_raises_leaves_everything(store: FileStore) -> None:
-    id = store.outside().store(DATA)
-
-    def run(transaction: Any) -> None:
-        store.writer(transaction).delete(id)
-        assert store.writer(transaction).get_url(id) is None
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        store.database.write(run)
-    assert read(store, id) == DATA
-
-
-@pytest.mark.parametrize("fails", [True, False])
-def test_a_mutation_that_stores_and_deletes_leaves_nothing(store: FileStore, fails: bool) -> None:
-    def run(transaction: Any) -> None:
-        storage = store.writer(transaction)
-        storage.delete(storage.store(DATA))
-        if fails:
-            raise ZeroDivisionError
-
-    if fails:
-        with pytest.raises(ZeroDivisionError):
-            store.database.write(run)
-    else:
-        store.database.write(run)
-    assert is_empty(store)
-
-
-@pytest.mark.parametrize("outside", [True, False])
-def test_an_interrupt_anywhere_leaves_no_document_without_its_file(store: FileStore, outside: bool) -> None:
-    def put() -> None:
-        if outside:
-            store.outside().store(b"x")
-        else:
-            store.database.write(lambda t: store.writer(t).store(b"x"))
-
-    def put_after(calls: int) -> None:
-        # inside of SQLite's progress handler an interrupt looks like a deadline
-        with suppress(Interrupt, DeadlineError), interrupted_after(calls):
-            put()
-            finished.append(calls)
-
-    put()
-    finished: list[int] = []
-    calls = 0
-    while not finished:
-        calls += 1
-        in_a_thread(partial(put_after, calls))
-    ids = store.database.read(lambda t: [row["_id"] for row in t.system.query("_storage")])
-    assert len(ids) > 2 and calls > len(ids)  # some interrupts came before the commit, some after
-    for id in ids:
-        file = store.outside().get(id)
-        assert file is not None and file.read() == b"x"
-        file.close()
-
-
-def test_the_context_is_the_permission(store: FileStore) -> None:
-    class Call:
-        origin = "https://files.example"
-
-    def names(storage: Any) -> set[str]:
-        return {name for name in dir(storage) if not name.startswith("_")}
-
-    read = {"get_url", "get_metadata"}
-    write = read | {"store", "delete", "generate_upload_url"}
-    assert store.database.read(lambda transaction: names(store.storage(transaction, Call, False))) == read
-    assert store.database.write(lambda transaction: names(store.storage(transaction, Call, True))) == write
-    assert store.database.write(lambda transaction: names(store.storage(transaction, Call, False))) == read
-    assert names(store.storage(None, Call, True)) == write | {"get"}
-    id = store.outside().store(DATA)
-    assert (store.storage(None, Call, True).get_url(id) or "").startswith(
-        "https://files.example/api/storage/"
-    )
-
-
-# ---------------------------------------------------------------- a machine that fails
-
-
-def test_bytes_that_are_missing(store: FileStore, caplog: pytest.LogCaptureFixture) -> None:
-    storage = store.outside()
-    id = storage.store(DATA)
-    store.backend.delete(blobs(store)[0])
-    with pytest.raises(StorageUnavailableError, match="are missing"):
-        storage.get(id)
-    assert id in caplog.text
-
-
-def test_a_file_deleted_while_it_is_read(store: FileStore) -> None:
-    storage = store.outside()
-    data = os.urandom(1_000_000)
-    id = storage.store(data)
-    with storage.get(id) as file:
-        got = file.read(1_000)
-        storage.delete(id)
-        try:
-            got += file.read()
-        except StorageUnavailableError:
-            assert data.startswith(got)
-        else:
-            assert got == data
-
-
-class FullBackend:
-    """A disk that is full, or broken, however often one tries."""
-
-    shared = False
-
-    class Fault(OSError):
-        pass
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def put(self, key: str, chunks: Any, spool: int | None = None) -> None:
-        for _ in chunks:
-            raise self.Fault(self.number, os.strerror(self.number))
-
-
-@pytest.mark.parametrize(("number", "error"), [(28, StorageFullError), (5, StorageUnavailableError)])
-def test_a_fault_becomes_our_error(store: FileStore, number: int, error: type[Exception]) -> None:
-    full = FileStore(FullBackend(number), store.database)  # type: ignore[arg-type]
-    with pytest.raises(error, match="cannot store a file: "):
-        full.outside().store(DATA)
-    assert documents(store) == []
-
-
-# ---------------------------------------------------------------- the sweep
 
 
 @pytest.mark.sqlite  # where documents are shared, what is younger than a day stays

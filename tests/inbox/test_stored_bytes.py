@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from minihttp import Limits
+from minihttp import Limits, testing
 from minihttp.errors import StorageUnavailableError
 from minihttp.inbox.deliveries import DELIVERIES
 from minihttp.inbox.stored_bytes import ROW_BYTES, THREAD_NAME, StoredBytes, size_bytes
 from minihttp.webhooks import github, stripe
-from tests.inbox.test_receive import PATIENCE_SECONDS, SECRET, Shop, fail, testing
+from tests.inbox.shop import SECRET, Shop
+from tests.inbox.test_deliveries import fail
+from tests.jobs.world import PATIENCE_SECONDS
 
 DAY_SECONDS = 86_400
 

@@ -10,27 +10,12 @@ from datetime import timedelta
 import pytest
 
 from minihttp.errors import ApplicationError, ArgumentValidationError, StorageFullError
-from minihttp.jobs.crash_notes import CrashNotes
-from minihttp.jobs.executor import Executor
 from minihttp.jobs.retry import Drop, RetryLater, RetryPolicy
 from minihttp.limits import Limits
 from minihttp.tracebacks import RepeatFilter
 from storage_backends.sqlite import DocumentBackend
 
-from .world import World
-
-
-def raising(world: World, kind: str, *errors: BaseException | None):
-    """A function that raises these errors in turn, and then returns how often it was called."""
-
-    def work(ctx):
-        world.seen.append(ctx)
-        error = errors[len(world.seen) - 1] if len(world.seen) <= len(errors) else None
-        if error is not None:
-            raise error
-        return len(world.seen)
-
-    return getattr(world, kind)(work)
+from .world import World, raising
 
 
 @pytest.mark.parametrize("kind", ["mutation", "action"])
@@ -39,7 +24,7 @@ def test_an_error_is_final_and_kept(world, kind) -> None:
     assert world.run_all() == 1
     row = world.job(job_id)
     error = row["state"]["error"]
-    assert error.startswith(f'ValueError: bad fish\n  File "{__file__}", line ')
+    assert error.startswith(f'ValueError: bad fish\n  File "{raising.__code__.co_filename}", line ')
     assert error.endswith("in work\n    raise error"), "the user's frames, not ours"
     assert (row["state"]["kind"], row["attempts"]) == ("failed", 1)
 
@@ -124,9 +109,6 @@ def test_a_slow_mutation_is_undone_and_failed(make_world) -> None:
     assert world.rows("notes") == []
 
 
-# ---------------------------------------------------------------- retries
-
-
 @pytest.mark.parametrize("kind", ["mutation", "action"])
 def test_a_policy_tries_again_with_growing_pauses(world, kind) -> None:
     function = raising(world, kind, OSError("1"), OSError("2"), None)
@@ -206,9 +188,6 @@ def test_on_complete_waits_for_the_last_attempt(world) -> None:
     world.now += 1
     world.run_all()
     assert [row["kind"] for row in world.rows("done")] == ["success"]
-
-
-# ---------------------------------------------------------------- what a dead process left
 
 
 def interrupt(world: World, **options) -> str:
@@ -313,27 +292,6 @@ def test_maintenance_leaves_alone_what_runs_here(world) -> None:
     assert world.state(job_id) == "success"
 
 
-@pytest.mark.parametrize("kind", ["mutation", "action"])
-def test_only_what_is_pending_and_due_is_run(world, kind) -> None:
-    """A candidate may have changed since it was read: the claim decides."""
-    function = raising(world, kind)
-    executor = Executor(world.jobs.store, world.runner, lambda seconds: True, CrashNotes(None))
-    early, canceled, running = (world.scheduler.run_after(1, function) for _ in range(3))
-    world.scheduler.cancel(canceled)
-    store = world.jobs.store
-    world.database.write(
-        lambda transaction: store.claim(transaction, store.find(transaction, running), "other")
-    )
-    assert executor.run(early, function.name) is False
-    world.now += 30 * 86_400
-    assert executor.run(canceled, function.name) is False
-    assert executor.run(running, function.name) is False, "even if its lease has ended"
-    assert executor.run(early[:-15] + "0" * 15, function.name) is False
-    assert executor.run(early, function.name) is True
-    assert executor.run(early, function.name) is False
-    assert len(world.seen) == 1
-
-
 def test_more_lost_actions_than_one_transaction_takes(world) -> None:
     ids = [interrupt(world) for _ in range(1)]
     function = world.registry.resolve("work:work")
@@ -347,9 +305,6 @@ def test_more_lost_actions_than_one_transaction_takes(world) -> None:
     world.database.write(claim)
     world.jobs.run_due()
     assert {world.state(job_id) for job_id in ids} == {"failed"}
-
-
-# ---------------------------------------------------------------- faults
 
 
 class Disk(DocumentBackend):
@@ -407,23 +362,6 @@ def test_an_action_whose_end_cannot_be_written_counts_as_interrupted(make_world)
     assert world.job(job_id)["state"]["error"].startswith("Interrupted: ")
 
 
-def test_ended_jobs_are_removed_after_their_time(world) -> None:
-    function = raising(world, "mutation", None, ValueError())
-    ids = [world.scheduler.run_after(0, function) for _ in range(3)]
-    pending = world.scheduler.run_after(30 * 86_400, function)
-    world.scheduler.cancel(ids[2])
-    world.run_all()
-    assert sorted(map(world.state, ids)) == ["canceled", "failed", "success"]
-    world.now += 7 * 86_400 - 1
-    world.run_all()
-    assert all(map(world.job, ids))
-    world.now += 1
-    world.run_all()
-    assert [world.job(job_id) for job_id in ids] == [None, None, None]
-    assert world.state(pending) == "pending"
-    world.scheduler.cancel(ids[0])  # what is gone has ended
-
-
 @pytest.mark.parametrize(("kind", "state"), [("mutation", "pending"), ("action", "failed")])
 def test_ctrl_c_in_the_calling_thread_ends_the_pass(world, kind, state) -> None:
     """A mutation is undone and runs again; an action has begun, and that is written down."""
@@ -442,7 +380,8 @@ def test_jobs_that_fail_alike_are_logged_once_with_a_count(world, kind, caplog) 
     work = raising(world, kind, *errors)
     jobs = [world.scheduler.run_after(0, work) for _ in errors]
     assert world.run_all() == len(errors)
-    assert [("fish" in r.getMessage(), "bird" in r.getMessage()) for r in caplog.records] == [
+    told = [record.getMessage() for record in caplog.records]  # counts of earlier tests may come meanwhile
+    assert [("fish" in text, "bird" in text) for text in told if text.startswith("job ")] == [
         (True, False),
         (False, True),
     ]

@@ -21,7 +21,7 @@ from minihttp.rate_limit import RateLimit
 from tests.contracts.documents import together
 from tests.postgresql_server import postgresql, schema_for
 
-from .test_workers import Log
+from .at_work import Log
 from .world import LIMITS as WORLD_LIMITS
 from .world import PATIENCE_SECONDS, World
 

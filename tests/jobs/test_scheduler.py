@@ -225,9 +225,6 @@ def test_limits_of_one_mutation() -> None:
     world.close()
 
 
-# ---------------------------------------------------------------- cancelling
-
-
 def test_a_canceled_job_never_runs(world, note) -> None:
     job_id = world.scheduler.run_after(1, note)
     world.scheduler.cancel(job_id)
@@ -287,9 +284,6 @@ def test_what_a_canceled_action_schedules_is_canceled(world, note) -> None:
     assert world.run_all() == 2
     assert [world.state(job_id) for job_id in world.seen] == ["canceled", "success", "canceled", "canceled"]
     assert notes(world) == [{"text": "before"}]
-
-
-# ---------------------------------------------------------------- options
 
 
 @pytest.mark.parametrize(
@@ -373,9 +367,6 @@ def test_options_do_not_stick_to_the_scheduler(world, note) -> None:
     assert "retry" not in row and "lane" not in row
 
 
-# ---------------------------------------------------------------- running once more, listing
-
-
 def test_a_job_that_has_ended_can_run_once_more(world, note) -> None:
     def done(ctx, job_id, result):
         ctx.db.insert("done", {"job": job_id})
@@ -406,30 +397,3 @@ def test_a_job_of_a_module_with_an_underscore_can_run_once_more(world) -> None:
     world.scheduler.retry(first)
     world.run_all()
     assert len(notes(world)) == 2
-
-
-def test_listing_by_state(world, note) -> None:
-    def fail(ctx):
-        raise ValueError
-
-    late, soon = (
-        world.scheduler.with_options(pool=pool).run_after(n, note) for n, pool in ((20, "a"), (10, "b"))
-    )
-    world.mutation(fail)
-    failed = [world.scheduler.run_after(0, "work:fail") for _ in range(2)]
-    world.run_all()
-
-    def listed(state, limit=9):
-        return [
-            row["_id"]
-            for row in world.database.read(
-                lambda transaction: world.jobs.store.by_state(transaction, state, limit)
-            )
-        ]
-
-    assert listed("pending") == [soon, late]
-    assert listed("pending", 1) == [soon]
-    assert listed("failed") == failed[::-1]
-    assert listed("failed", 1) == failed[1:]
-    assert listed("success") == listed("canceled") == listed("inProgress") == []
-    assert listed(None) == [*failed[::-1], soon, late]

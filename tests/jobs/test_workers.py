@@ -11,40 +11,13 @@ from collections import Counter
 
 import pytest
 
-from minihttp.errors import ConfigurationError, StorageUnavailableError
+from minihttp.errors import StorageUnavailableError
 from storage_backends.sqlite import DocumentBackend
+from tests.jobs.at_work import gate_action, log, logging_mutation
 
-from .world import PATIENCE_SECONDS, World
+from .world import PATIENCE_SECONDS
 
-
-class Log:
-    """What happened, in order; `wait_for` waits until so much has."""
-
-    def __init__(self) -> None:
-        self.entries: list = []
-        self._changed = threading.Condition()
-
-    def add(self, entry) -> None:
-        with self._changed:
-            self.entries.append(entry)
-            self._changed.notify_all()
-
-    def wait_for(self, count: int) -> list:
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.entries) >= count, PATIENCE_SECONDS), self.entries
-            return list(self.entries)
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-def logging_mutation(world: World, log: Log):
-    def note(ctx, n=0):
-        ctx._transaction.after_commit(lambda: log.add(n))
-
-    return world.mutation(note)
+__all__ = ["log"]
 
 
 def test_new_work_is_run_at_once(make_world, log) -> None:
@@ -67,16 +40,6 @@ def test_work_from_before_the_start_is_run_in_due_order(make_world, log) -> None
         world.scheduler.run_at(world.now - n, note, n=n)
     world.jobs.start()
     assert log.wait_for(4) == [9, 5, 3, 1]
-
-
-def test_due_work_does_not_wait_until_all_that_expired_is_removed(make_world, log) -> None:
-    world = make_world()
-    note = logging_mutation(world, log)
-    endless = lambda transaction: [] if transaction.writable else ["there is always another row"]
-    world.jobs.expired.append(endless)
-    world.scheduler.run_after(0, note, n=1)
-    world.jobs.start()
-    assert log.wait_for(1) == [1]
 
 
 def test_many_jobs_run_once_each(make_world, log) -> None:
@@ -126,17 +89,6 @@ def test_two_processes_never_take_one_job(make_world) -> None:
     assert Counter(row["n"] for row in world.rows("counts")) == Counter([*range(100)] * 2)
 
 
-# ---------------------------------------------------------------- limits
-
-
-def gate_action(world: World, log: Log, gate: threading.Event):
-    def wait(ctx, n=0):
-        log.add(("begun", n))
-        gate.wait(PATIENCE_SECONDS)
-
-    return world.action(wait)
-
-
 def test_long_actions_leave_a_worker_for_mutations(make_world, log) -> None:
     world, gate = make_world(workers=3), threading.Event()
     wait, note = gate_action(world, log, gate), logging_mutation(world, log)
@@ -170,9 +122,6 @@ def test_one_worker_alone_runs_actions_too(make_world, log) -> None:
     world.scheduler.run_after(0, gate_action(world, log, gate))
     world.jobs.start()
     log.wait_for(1)
-
-
-# ---------------------------------------------------------------- what must not stop it
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError])
@@ -293,82 +242,3 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(make_world, log, jump) -> 
     assert sorted(log.wait_for(3)) == sorted(["before", "after", "planned"])
     assert world.jobs.stop(PATIENCE_SECONDS)
     assert len(log.entries) == 3
-
-
-# ---------------------------------------------------------------- start and stop
-
-
-def test_stop_waits_for_what_runs_and_takes_nothing_more(make_world, log, caplog) -> None:
-    world, gate = make_world(workers=2), threading.Event()
-    wait = gate_action(world, log, gate)
-    first = world.scheduler.run_after(0, wait)
-    second = world.scheduler.run_after(0, wait)
-    world.jobs.start()
-    log.wait_for(1)
-    assert world.jobs.stop(0.01) is False, "it still runs"
-    assert "jobs: some still run after 0.01 s" in caplog.text
-    gate.set()
-    for _ in range(PATIENCE_SECONDS * 100):
-        if world.state(first) == "success":
-            break
-        time.sleep(0.01)
-    assert (world.state(first), world.state(second)) == ("success", "pending")
-
-
-def test_start_and_stop_again(make_world, log) -> None:
-    world = make_world()
-    note = logging_mutation(world, log)
-    world.jobs.start()
-    world.jobs.start()
-    assert world.jobs.stop(PATIENCE_SECONDS)
-    assert world.jobs.stop(PATIENCE_SECONDS)
-    world.scheduler.run_after(0, note)
-    world.jobs.start()
-    log.wait_for(1)
-
-
-def test_without_workers_nothing_runs_by_itself(make_world, log) -> None:
-    world = make_world(workers=0)
-    before = set(threading.enumerate())
-    world.jobs.start()
-    assert set(threading.enumerate()) <= before
-    world.scheduler.run_after(0, logging_mutation(world, log))
-    assert log.entries == []
-    assert world.jobs.run_due() == 1
-
-
-@pytest.mark.parametrize("workers", [-1, 1.5, True, "4", None])
-def test_workers_must_be_a_number(world, workers) -> None:
-    with pytest.raises(ConfigurationError, match="workers"):
-        world.make_jobs(workers=workers)
-
-
-def test_a_job_is_either_canceled_or_run(make_world) -> None:
-    """Cancels race with the workers: what was canceled has no effect, what had an effect was not canceled."""
-    world = make_world(workers=3)
-
-    def count(ctx, n):
-        ctx.db.insert("counts", {"n": n})
-
-    def spread(ctx):
-        return [ctx.scheduler.run_after(0, "work:count", n=n) for n in range(300)]
-
-    world.mutation(count)
-    ids = world.runner.run(world.mutation(spread), {})
-    cancelers = [threading.Thread(target=_cancel, args=(world, ids[n::3][::-1])) for n in range(3)]
-    world.jobs.start()
-    for canceler in cancelers:
-        canceler.start()
-    for canceler in cancelers:
-        canceler.join()
-    assert world.jobs.stop(PATIENCE_SECONDS)
-    world.run_all()
-    states = [world.state(job_id) for job_id in ids]
-    assert set(states) <= {"success", "canceled"}
-    ran = sorted(row["n"] for row in world.rows("counts"))
-    assert ran == [n for n, state in enumerate(states) if state == "success"]
-
-
-def _cancel(world: World, ids: list[str]) -> None:
-    for job_id in ids:
-        world.scheduler.cancel(job_id)

@@ -103,3 +103,16 @@ class World:
         while ran := self.jobs.run_due():
             total += ran
         return total
+
+
+def raising(world: World, kind: str, *errors: BaseException | None):
+    """A function that raises these errors in turn, and then returns how often it was called."""
+
+    def work(ctx):
+        world.seen.append(ctx)
+        error = errors[len(world.seen) - 1] if len(world.seen) <= len(errors) else None
+        if error is not None:
+            raise error
+        return len(world.seen)
+
+    return getattr(world, kind)(work)

@@ -50,3 +50,10 @@ def test_the_part_that_makes_it_large() -> None:
     even = [big, "y" * 1_000]
     assert largest_part({"a": even}) is even, "none of two halves"
     assert largest_part([]) == []
+
+
+def test_sizes_are_convex_s() -> None:
+    value = {"name": "é", "n": 1, "list": [None, True, b"abc"]}
+    assert size_bytes(value) == 2 + (4 + 1 + 4) + (1 + 1 + 9) + (4 + 1 + 2 + 1 + 1 + 5)
+    with pytest.raises(ValidationError):
+        size_bytes([object()])
