@@ -23,8 +23,8 @@ from ..errors import (
     check_variable_name,
 )
 from ..inbox.refusals import explain_refusal
+from ..webhooks.configured import resolve_secrets
 from ..webhooks.explain import explain
-from ..webhooks.provider import resolve_secrets
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
 from . import add_json_flag, count, print_rows, utc

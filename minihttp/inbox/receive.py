@@ -2,7 +2,7 @@
 """The handler of a webhook route: verify → store, once per delivery id, with its job, in one commit → 200.
 
 From the 200 on the sender has forgotten the delivery: retries, dead letters and replays are ours. Knows what
-providers do only through `webhooks.provider.Provider`.
+providers do only through `webhooks.configured.Provider`.
 """
 
 from __future__ import annotations

@@ -1,243 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""A provider as an endpoint uses it: which scheme, whose secrets, which delivery this is, what to keep of it.
-
-Secrets are named by environment variable and resolved once, when the app is built. Knows no routes and no
-storage.
-"""
+"""All that the module of a provider has, of one scheme: `verify`, `sign` and `provider`."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError, WebhookError, check_variable_name
-from .delivery import Delivery, Headers
-from .keys import Key, check_length
-from .scheme import Scheme
 from .verifier import Verifier
 
-Handshake = Callable[[Delivery, Key], Any]
-"""The JSON with which a delivery is to be answered instead of handled, or None for a real event."""
-Acknowledgement = Callable[[Delivery], "tuple[bytes, str] | None"]
-"""Body and media type of the 200 for a stored delivery; None for the usual `{"ok":true}`."""
-Probe = Callable[[Mapping[str, str], Key, str], Any]
-"""(query, key, verify token) -> what answers a GET by which a provider tests a URL: text or JSON, or None."""
-
-_is_header_id = re.compile(r"[!-~]{1,256}").fullmatch
-
-
-def resolve_secrets(
-    verifier: Verifier, names: Iterable[str], environment: Mapping[str, str]
-) -> dict[str, str]:
-    """The secrets that are set, by name and in order; a name that is not in the result is missing.
-
-    Raises:
-        ConfigurationError: for one that is set and cannot be a key; the message names the variable only.
-    """
-    found = {name: environment[name] for name in names if environment.get(name)}
-    for name, secret in found.items():
-        try:
-            verifier.keys(secret)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{name}: {error}") from None
-    return found
-
-
-class Provider:
-    """One configured provider; made by `stripe.provider(secret="STRIPE_WEBHOOK_SECRET")`.
-
-    Attributes:
-        name: of the provider.
-        secret_names: the environment variables that hold its secrets, in order.
-        wanted_headers: lower-case names of the header fields that `verify` reads, or that are worth keeping.
-        kept_headers: those to keep with a stored delivery; never one that holds a credential, as a token is.
-    """
-
-    __slots__ = (
-        "_acknowledge",
-        "_handshake",
-        "_probe",
-        "kept_headers",
-        "name",
-        "public_url",
-        "secret_names",
-        "tolerance_seconds",
-        "verifier",
-        "verify_token_name",
-        "wanted_headers",
-    )
-
-    def __init__(
-        self,
-        module: ProviderModule,
-        secret: str | Iterable[str],
-        tolerance_seconds: float | EllipsisType | None = ...,
-        public_url: str = "",
-        verify_token: str = "",
-    ) -> None:
-        where = f"{module.scheme.name}.provider(secret=…)"
-        names = [secret] if isinstance(secret, str) or not isinstance(secret, Iterable) else list(secret)
-        self.secret_names = tuple(check_variable_name(name, where) for name in names or [""])
-        if bool(verify_token) != module.wants_verify_token:
-            needs = "needs" if module.wants_verify_token else "has no"
-            raise ConfigurationError(f"{module.scheme.name} {needs} verify_token: the name of a variable")
-        if verify_token:
-            check_variable_name(verify_token, f"{module.scheme.name}.provider(verify_token=…)")
-        self.verifier: Verifier = module
-        self.name = module.scheme.name
-        self.tolerance_seconds = tolerance_seconds
-        # Of Twilio's connection overrides, which it does not sign
-        self.public_url = public_url.partition("#")[0]
-        self.verify_token_name = verify_token
-        self._handshake, self._acknowledge, self._probe = module.handshake, module.acknowledge, module.probe
-        self.wanted_headers = module.wanted_headers()
-        credentials = {self.scheme.signature_header.lower()} if self.scheme.algorithm == "token" else set()
-        self.kept_headers = self.wanted_headers - credentials
-
-    @property
-    def scheme(self) -> Scheme:
-        return self.verifier.scheme
-
-    @property
-    def signs_url(self) -> bool:
-        """Whether `verify` needs the URL of the request."""
-        return "{url}" in self.scheme.signed or self.scheme.contents is not None
-
-    def has_signature(self, headers: Mapping[str, str]) -> bool:
-        """Whether a delivery has the headers that `verify` needs; without them its body need not be read."""
-        return self.verifier.has_signature(headers)
-
-    def resolve(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """As `resolve_secrets` of its own names."""
-        return resolve_secrets(self.verifier, self.secret_names, environment)
-
-    def check_url(self, origin: str) -> None:
-        """Refuse to check signatures of URLs where nothing but the `Host` of a request says what was signed.
-
-        Args:
-            origin: of the app, or "".
-
-        Raises:
-            ConfigurationError: neither it nor `public_url` is set.
-        """
-        if self.signs_url and not (self.public_url or origin):
-            raise ConfigurationError(
-                f"{self.name} signs the URL that it was given: write {self.name}.provider(public_url=…) or"
-                " App(origin=…), since the Host of a request is a stranger's word"
-            )
-
-    def guessable_secrets(self, environment: Mapping[str, str]) -> Iterator[str]:
-        """A sentence for each secret that is short enough to be guessed; it names the variable only."""
-        for name, secret in self.resolve(environment).items():
-            try:
-                check_length(secret, self.scheme)
-            except ConfigurationError as error:
-                yield f"{name}: {error}"
-
-    def verify(
-        self,
-        body: bytes,
-        headers: Headers,
-        secrets: Iterable[str],
-        *,
-        now: float | None = None,
-        url: str = "",
-    ) -> Delivery:
-        """As the module's `verify`, for a receiver that remembers the ids of deliveries: where the provider
-        signs its retries with the time of the first attempt, they are taken for as long as it sends them.
-
-        Args:
-            url: that of the request, as it was sent; only its query counts where `public_url` is set.
-        """
-        delivery = self.verifier.verify(
-            body,
-            headers,
-            secrets,
-            now=now,
-            tolerance_seconds=self.tolerance_seconds,
-            url=self._signed_url(url),
-            retry_seconds=self.scheme.retry_seconds if self.tolerance_seconds is ... else 0,
-        )
-        if self.scheme.id_header and delivery.id and not _is_header_id(delivery.id):
-            error = WebhookError(
-                "malformed_header", f"the id of the {self.name} delivery is not 1-256 printable characters"
-            )
-            error.status = self.scheme.refusal_status
-            raise error
-        return delivery
-
-    def _signed_url(self, url: str) -> str:
-        """The public URL with the query of the request: parameters may be added to the one that was given."""
-        if not self.public_url:
-            return url
-        base, *own_query = self.public_url.partition("?")
-        query = url.partition("?")[1:]
-        return base + "".join(query if query[0] else own_query)
-
-    def delivery_id(self, delivery: Delivery) -> str | None:
-        """What makes a delivery the same one again; None where nothing does, and then it must not be
-        deduplicated.
-
-        The provider's id. Without one, a hash of the body and of its time where that is signed, or of its
-        event type where this provider has ids and only this delivery lacks one. Never the body alone: two
-        equal events at different times are two events.
-        """
-        if delivery.id:
-            return delivery.id
-        if delivery.timestamp is not None:
-            before = b"%d." % delivery.timestamp
-        elif self.scheme.id_header:
-            before = f"{delivery.event_type}.".encode("utf-8", "backslashreplace")
-        else:
-            return None
-        return "sha256:" + hashlib.sha256(before + delivery.body).hexdigest()
-
-    def handshake(self, delivery: Delivery, secret: str) -> Any:
-        """The JSON to answer a challenge or a ping with, instead of handling it; None for a real event."""
-        return self._handshake(delivery, self.verifier.keys(secret)[0]) if self._handshake else None
-
-    def acknowledgement(self, delivery: Delivery) -> tuple[bytes, str] | None:
-        """Body and media type of the 200 that the provider wants for a delivery; None for `{"ok":true}`."""
-        return self._acknowledge(delivery) if self._acknowledge else None
-
-    @property
-    def answers_get(self) -> bool:
-        """Whether the provider tests a URL by GET or HEAD before it uses it."""
-        return self._probe is not None
-
-    def probe(self, query: Mapping[str, str], secret: str, verify_token: str) -> Any:
-        """The text or JSON that answers such a GET; None where the request is none, or its token is wrong."""
-        return self._probe(query, self.verifier.keys(secret)[0], verify_token) if self._probe else None
+if TYPE_CHECKING:
+    from .configured import Provider
 
 
 class ProviderModule(Verifier):
-    """All that a provider's module has: `verify`, `sign` and `provider` of one scheme.
+    """A scheme as a module: `verify` and `sign` of `Verifier`, which says the arguments, and `provider`."""
 
-    Args:
-        scheme: how the provider signs.
-        handshake: how it wants its challenges or pings answered.
-        acknowledge: what it wants to be answered for a delivery, where that is not `{"ok":true}`.
-        probe: how it wants a GET answered by which it tests a URL.
-        wants_verify_token: whether such a GET brings a token that its user has chosen.
-    """
-
-    __slots__ = ("acknowledge", "handshake", "probe", "wants_verify_token")
-
-    def __init__(
-        self,
-        scheme: Scheme,
-        handshake: Handshake | None = None,
-        *,
-        acknowledge: Acknowledgement | None = None,
-        probe: Probe | None = None,
-        wants_verify_token: bool = False,
-    ) -> None:
-        super().__init__(scheme)
-        self.handshake, self.acknowledge, self.probe = handshake, acknowledge, probe
-        self.wants_verify_token = wants_verify_token
+    __slots__ = ()
 
     def provider(
         self,
@@ -256,4 +35,6 @@ class ProviderModule(Verifier):
                 of the request counts instead of its own, since parameters may be added to it.
             verify_token: the name of the environment variable with the token of Meta's handshake.
         """
+        from .configured import Provider
+
         return Provider(self, secret, tolerance_seconds, public_url, verify_token)

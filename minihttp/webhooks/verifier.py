@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from math import floor
 from types import EllipsisType
+from typing import Any
 
 from ..errors import ConfigurationError, WebhookError
 from .delivery import Delivery, Headers
@@ -23,14 +24,41 @@ from .headers import HeaderParser
 from .keys import Key, Secrets, prepare
 from .scheme import Scheme
 
+Handshake = Callable[[Delivery, Key], Any]
+"""The JSON with which a delivery is to be answered instead of handled, or None for a real event."""
+Acknowledgement = Callable[[Delivery], "tuple[bytes, str] | None"]
+"""Body and media type of the 200 for a stored delivery; None for the usual `{"ok":true}`."""
+Probe = Callable[[Mapping[str, str], Key, str], Any]
+"""(query, key, verify token) -> what answers a GET by which a provider tests a URL: text or JSON, or None."""
+
 
 class Verifier:
-    """`verify` and `sign` for one scheme."""
+    """`verify` and `sign` for one scheme.
 
-    __slots__ = ("_parser", "_prepare", "scheme")
+    Args:
+        scheme: how the provider signs.
+        handshake: how it wants its challenges or pings answered.
+        acknowledge: what it wants to be answered for a delivery, where that is not `{"ok":true}`.
+        probe: how it wants a GET answered by which it tests a URL.
+        wants_verify_token: whether such a GET brings a token that its user has chosen.
+    """
 
-    def __init__(self, scheme: Scheme) -> None:
+    __slots__ = (
+        "_parser", "_prepare", "acknowledge", "handshake", "probe", "scheme", "wants_verify_token",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        scheme: Scheme,
+        handshake: Handshake | None = None,
+        *,
+        acknowledge: Acknowledgement | None = None,
+        probe: Probe | None = None,
+        wants_verify_token: bool = False,
+    ) -> None:
         self.scheme = scheme
+        self.handshake, self.acknowledge, self.probe = handshake, acknowledge, probe
+        self.wants_verify_token = wants_verify_token
         self._parser = HeaderParser(scheme)
         self._prepare = lru_cache(maxsize=512)(partial(prepare, scheme=scheme))
 
