@@ -17,7 +17,7 @@ import pytest
 from minihttp import App, cli
 from tests.live import small_disk
 
-from .test_serve import ROOT
+from .programs import ROOT
 
 MIB = 1024 * 1024
 APP = "from minihttp import App, HttpRouter\napp = App(HttpRouter(secrets=['SECRET_OF_TEST']))\n"

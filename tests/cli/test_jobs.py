@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,63 +13,10 @@ from typing import Any
 import pytest
 
 from minihttp import App
+from tests.cli.jobs_shell import APP, ROOT, Shell, shell
 from tests.live import live
 
-ROOT = Path(__file__).resolve().parents[2]
-APP = """
-import sys
-from minihttp import App, internal_action, internal_mutation
-
-@internal_mutation
-def note(ctx, text):
-    ctx.db.insert("notes", {"text": text})
-    print("noted", text, flush=True)
-    return text
-
-@internal_action
-def fail(ctx):
-    raise ValueError("no luck")
-
-@internal_action
-def colour(ctx):
-    raise ValueError("\\x1b[31mred")
-
-app = App(modules=["app"], data="data", workers=0)
-
-if __name__ == "__main__":
-    from app import app
-    _, delay, name, *args = sys.argv
-    with app:
-        print(app.jobs.scheduler().run_after(float(delay), name, **dict(arg.split("=") for arg in args)))
-"""
-
-
-class Shell:
-    """A current folder with an `app.py`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-        (folder / "app.py").write_text(APP)
-
-    def python(self, *argv: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *argv]
-        done = subprocess.run(command, cwd=self.folder, env=self.environ, capture_output=True, text=True)
-        assert done.returncode == code, done.stderr
-        return done
-
-    def schedule(self, name: str, *args: str, delay: float = 0) -> str:
-        return self.python("app.py", str(delay), f"app:{name}", *args).stdout.strip()
-
-    def jobs(self, *argv: str) -> list[Any]:
-        """What `jobs … --json` prints as JSON."""
-        lines = self.python("-m", "minihttp", "jobs", *argv, "--json").stdout.splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+__all__ = ["shell"]
 
 
 @pytest.fixture
@@ -223,30 +168,3 @@ def test_without_an_app_it_says_so(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "minihttp", "jobs", "list"]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("minihttp: which app?")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
-def test_a_worker_runs_jobs_until_it_is_told_to_stop(shell: Shell) -> None:
-    job = shell.schedule("note", "text=from before")
-    command = [sys.executable, "-m", "minihttp", "worker", "--workers", "2"]
-    with subprocess.Popen(
-        command,
-        cwd=shell.folder,
-        env=shell.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as worker:
-        assert worker.stdout is not None and worker.stderr is not None
-        assert worker.stderr.readline() == "worker: 2 jobs side by side, until SIGTERM\n"
-        assert worker.stdout.readline() == "noted from before\n"
-        worker.send_signal(signal.SIGTERM)
-        worker.communicate()
-    assert worker.returncode == 0
-    (shown,) = shell.jobs("show", job)
-    assert shown["state"] == {"kind": "success"}
-
-
-def test_a_worker_needs_workers(shell: Shell) -> None:
-    done = shell.python("-m", "minihttp", "worker", code=1)
-    assert done.stderr == "minihttp: a worker needs workers: this app has 0, give it --workers 4\n"

@@ -11,107 +11,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
-from collections import deque
-from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_SECONDS = 60.0
-APP = """
-from minihttp import App, HttpRouter, Response
-http = HttpRouter()
+from tests.cli.programs import APP, PATIENCE_SECONDS, ROOT, Program, get, programs
 
-@http.route(path="/hello/{name}", method="GET")
-def hello(ctx, request):
-    return Response("hello")
-
-@http.route(path="/fails", method="GET")
-def fails(ctx, request):
-    return helper()
-
-def helper():
-    raise ValueError("this went\\nwrong")
-
-app = App(http)
-"""
-
-
-class Program:
-    """`python -m minihttp …` in `folder`; its standard error is read line by line."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *argv: str,
-        env: Mapping[str, str] | None = None,
-        start_new_session: bool = False,
-    ) -> None:
-        environ = {**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "minihttp", *argv],
-            cwd=folder,
-            env=environ,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=start_new_session,
-        )
-        self.lines: deque[str] = deque()
-        self._come = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._come:
-                self.lines.append(line.rstrip("\n"))
-                self._come.notify()
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """The next line that holds `pattern`; those before it are dropped."""
-        while True:
-            with self._come:
-                assert self._come.wait_for(lambda: bool(self.lines), PATIENCE_SECONDS), (
-                    f"no line has {pattern!r}"
-                )
-                found = re.search(pattern, self.lines.popleft())
-            if found:
-                return found
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.finish()
-
-    def finish(self) -> int:
-        code = self.process.wait(PATIENCE_SECONDS)
-        self._reader.join(PATIENCE_SECONDS)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
-
-
-@pytest.fixture
-def programs() -> Iterator[list[Program]]:
-    started: list[Program] = []
-    yield started
-    for program in started:
-        if program.process.poll() is None:
-            program.end(signal.SIGKILL)
-
-
-def get(url: str) -> tuple[int, Mapping[str, str], str]:
-    try:
-        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as reply:
-            return reply.status, dict(reply.headers), reply.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, dict(error.headers), error.read().decode()
+__all__ = ["programs"]
 
 
 def test_banner_log_lines_and_metrics(tmp_path: Path, programs: list[Program]) -> None:
@@ -384,93 +293,3 @@ def run_to_the_end(folder: Path, *argv: str) -> tuple[int, str]:
         command, cwd=folder, env=environ, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS
     )
     return done.returncode, done.stderr
-
-
-def test_reload(tmp_path: Path, programs: list[Program]) -> None:
-    path = tmp_path / "app.py"
-    path.write_text(APP)
-    program = Program(tmp_path, "serve", "app.py", "--port", "0", "--reload")
-    programs.append(program)
-    url = program.wait_for(r"serves (.*)")[1]
-    assert get(url + "/hello/x")[2] == "hello"
-    path.write_text(APP.replace('"hello"', '"changed"'))
-    assert program.wait_for(r"serves (.*)")[1] == url
-    assert get(url + "/hello/x")[2] == "changed"
-    path.write_text(APP + "def f(:\n")
-    first = program.wait_for(r"app\.py:17: SyntaxError: .*")[0]
-    status, headers, body = get(url + "/hello/x")
-    assert status == 500 and first in body and "def f(:" in body and headers["Refresh"] == "1"
-    path.write_text(APP)
-    program.wait_for("serves")
-    assert get(url + "/hello/x")[2] == "hello"
-    assert program.end() == 0
-
-
-READS = """
-import os
-from helper import word
-from minihttp import App, HttpRouter, Response
-http = HttpRouter()
-
-@http.route(path="/", method="GET")
-def root(ctx, request):
-    return Response(f"{word} {os.environ['WORD']}")
-
-app = App(http)
-"""
-
-
-def test_reload_sees_every_change(tmp_path: Path, programs: list[Program]) -> None:
-    helper, settings = tmp_path / "helper.py", tmp_path / ".env"
-    second = 1_700_000_000
-
-    def save(path: Path, text: str, nanoseconds: int) -> None:
-        """In the same second as before: its size and second are what Python knows bytecode by."""
-        new = tmp_path / "new"
-        new.write_text(text)
-        os.utime(new, ns=(0, second * 10**9 + nanoseconds))
-        new.replace(path)
-
-    (tmp_path / "app.py").write_text(READS)
-    save(helper, "word = 'one'\n", 1)
-    save(settings, "WORD=a", 1)
-    program = Program(
-        tmp_path, "serve", "app.py", "--port", "0", "--reload", env={"PYTHONDONTWRITEBYTECODE": ""}
-    )
-    programs.append(program)
-    url = program.wait_for(r"serves (.*)")[1]
-    assert get(url)[2] == "one a"
-    save(helper, "word = 'two'\n", 2)
-    program.wait_for("serves")
-    assert get(url)[2] == "two a"
-    save(settings, "WORD=b", 2)
-    program.wait_for("serves")
-    assert get(url)[2] == "two b"
-    helper.unlink()
-    said = program.wait_for("cannot import 'app': ModuleNotFoundError: No module named 'helper'")[0]
-    page = get(url)[2]
-    assert said in page and page.splitlines()[-2:] == [program.wait_for(".*")[0] for _ in range(2)]
-    (tmp_path / "helper").mkdir()
-    (tmp_path / "helper" / "__init__.py").write_text("word = 'three'\n")
-    program.wait_for("serves")
-    assert get(url)[2] == "three b"
-    for number in range(20):  # saves while it starts again
-        helper.write_text(f"word = '{number}'\n")
-        (tmp_path / "helper" / "__init__.py").write_text(f"word = 'last {number}'\n")
-    while get(url)[2] != "last 19 b":
-        program.wait_for("serves")
-    assert program.end() == 0
-
-
-def test_an_interrupt_of_a_terminal_ends_reload_and_its_child(
-    tmp_path: Path, programs: list[Program]
-) -> None:
-    (tmp_path / "app.py").write_text(APP)
-    program = Program(tmp_path, "serve", "app.py", "--port", "0", "--reload", start_new_session=True)
-    programs.append(program)
-    program.wait_for("serves")
-    pid = program.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    os.killpg(pid, signal.SIGINT)  # as Ctrl-C does: parent and child both get it
-    assert program.finish() == 0
-    assert children and not any(Path("/proc", child).exists() for child in children)

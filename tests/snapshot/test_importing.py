@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,50 +20,12 @@ from minihttp import App, Int64
 from minihttp.errors import SnapshotError
 from minihttp.snapshot.archive import Archive
 from minihttp.snapshot.convex import write_id
-from minihttp.snapshot.export import export_snapshot
-from minihttp.snapshot.importing import import_snapshot
+from tests.snapshot.filled import _closed, exported, imported, opened, source, target
 from tests.snapshot.world import documents, files, is_clean, make_app, write_zip
 
+__all__ = ["_closed", "source", "target"]
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(params=[None, "sqlite"])
-def source(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[App]:
-    with make_app(tmp_path / "source", files=request.param) as app:
-        app.run_mutation("tests/snapshot/world:fill", count=5)
-        yield app
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[App]:
-    with make_app(tmp_path / "target") as app:
-        yield app
-
-
-_archives: list[Archive] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    while _archives:
-        _archives.pop().close()
-
-
-def opened(path: str) -> Archive:
-    """An archive that is closed after the test."""
-    _archives.append(Archive(path))
-    return _archives[-1]
-
-
-def exported(app: App, path: Path, **options: Any) -> Archive:
-    with open(path, "wb") as out:
-        export_snapshot(app.database, app.files, out, version="1", **options)
-    return opened(str(path))
-
-
-def imported(archive: Archive, app: App, **options: Any) -> Any:
-    return import_snapshot(archive, app.database, app.files, **options)
 
 
 def test_a_round_trip_keeps_everything(tmp_path: Path, source: App, target: App) -> None:
@@ -77,31 +38,6 @@ def test_a_round_trip_keeps_everything(tmp_path: Path, source: App, target: App)
     assert urls[0] == urls[1], "a link to a file stays good"
     with target.files.outside().get(id) as blob:
         assert blob.read() == b"picture" * 1_000
-
-
-def test_the_layout_is_convex_s(tmp_path: Path, source: App) -> None:
-    archive = exported(source, tmp_path / "s.zip")
-    lines = [json.loads(line) for line in archive.lines("users/documents.jsonl")]
-    assert [line["_id"] for line in lines] == sorted(line["_id"] for line in lines)
-    assert lines[0]["big"] == {"$integer": base64.b64encode((2**60).to_bytes(8, "little")).decode()}
-    [metadata] = [json.loads(line) for line in archive.lines("_storage/documents.jsonl")]
-    assert metadata["sha256"] == base64.b64encode(hashlib.sha256(b"picture" * 1_000).digest()).decode()
-    assert metadata["contentType"] == "image/png" and metadata["size"] == 7_000
-    assert b"".join(archive.chunks("_storage/" + metadata["_id"])) == b"picture" * 1_000
-    assert [json.loads(line)["name"] for line in archive.lines("_tables/documents.jsonl")] == [
-        "empty", "posts", "users"
-    ]  # fmt: skip
-    assert not any(name.startswith("_minihttp/tables") for name in zipfile.ZipFile(archive.path).namelist())
-
-
-def test_a_backup_has_jobs_and_the_secret(tmp_path: Path, source: App, target: App) -> None:
-    imported(exported(source, tmp_path / "s.zip", system=True), target, system=True)
-    jobs = [app.run_query("_jobs:list") for app in (source, target)]
-    assert len(jobs[0]) == 1 and jobs[0] == jobs[1]
-    target.close()
-    with make_app(tmp_path / "target") as again:
-        assert again.database.secret == source.database.secret
-        assert is_clean(again)
 
 
 def test_tables_with_documents_are_refused_or_replaced_or_added_to(
@@ -237,8 +173,6 @@ def test_an_import_that_is_killed_goes_on(tmp_path: Path) -> None:
         assert documents(app) == expected and is_clean(app)
         assert app.run_action("_app:check") == []
 
-
-# ---------------------------------------------------------------- Convex
 
 USERS, POSTS, FILES = 10_001, 10_002, 10_003
 

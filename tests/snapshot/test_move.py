@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,32 +11,15 @@ from typing import Any
 
 import pytest
 
-from minihttp import App, HttpRouter, Int64, Schema, Table, internal_mutation, v
 from minihttp.app.backends import open_documents, open_files
-from minihttp.cli import main
 from minihttp.errors import DataDirectoryError
 from minihttp.snapshot import move as moving
 from minihttp.snapshot.move import BATCH_DOCUMENTS, digest, move
 from tests.postgresql_server import postgresql, schema_for
 from tests.servers import seaweedfs
+from tests.snapshot.moved import app_at, filled
 
-SCHEMA = Schema(items=Table({"name": v.string(), "n": v.any()}).index("by_name", ["name"]), empty=Table({}))
-
-
-@internal_mutation
-def fill(ctx: Any, count: int) -> None:
-    for n in range(count):
-        value = [n, n / 2, Int64(n), b"\0\xff", None, float("inf"), "ü"][n % 7]
-        ctx.db.insert("items", {"name": f"name {n % 10}", "n": value})
-
-
-@internal_mutation
-def note(ctx: Any) -> None:
-    ctx.db.insert("items", {"name": "noted", "n": None})
-
-
-def app_at(data: Any, files: str | None = None) -> App:
-    return App(HttpRouter(), schema=SCHEMA, modules={"m": __name__}, data=data, files=files, workers=0)
+__all__ = ["filled"]
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -48,20 +30,6 @@ def silent(what: str, done: int, total: int) -> None:
 def stores(documents: str, files: str) -> Iterator[Any]:
     with closing(open_documents(documents)) as opened, closing(open_files(files)) as opened_files:
         yield opened, opened_files
-
-
-@pytest.fixture
-def filled(tmp_path: Path) -> str:
-    """A data directory with documents in two batches, files, and a job that is due later."""
-    app = app_at(tmp_path / "old").open()
-    for _ in range(3):
-        app.run_mutation(fill, count=BATCH_DOCUMENTS // 2)
-    storage = app.files.outside("")
-    for n in range(5):
-        storage.store(bytes([n]) * (n * 100_000), content_type="text/plain")
-    app.jobs.scheduler(None, None).run_after(3600, note)
-    app.close()
-    return str(tmp_path / "old")
 
 
 def test_there_and_back(filled: str, tmp_path: Path) -> None:
@@ -190,33 +158,3 @@ def test_to_postgresql_and_s3_and_back(filled: str, tmp_path: Path) -> None:
             blobs = {key for key, _ in target[1].list()}
     with stores(*old) as source:
         assert {key for key, _ in source[1].list()} == blobs
-
-
-# ---------------------------------------------------------------- the command
-
-
-def run(*argv: str) -> int:
-    return main(["move", *argv], {})
-
-
-@pytest.mark.sqlite  # moves between two files
-def test_the_command_moves_and_says_which_setting_to_change(
-    filled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "app.py").write_text("from minihttp import HttpRouter\nhttp = HttpRouter()\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "app", raising=False)  # of another test
-    target = (f"sqlite:{tmp_path}/new/app.db", f"sqlite:{tmp_path}/new/files.db")
-    options = ("--data", filled, "app:http")
-    assert run("--to", target[0], "--dry-run", *options) == 0
-    assert not (tmp_path / "new").exists()
-    assert run("--to", target[0], "--files-to", target[1], "-y", *options) == 0
-    said = capsys.readouterr()
-    assert said.out == f"--data {target[0]} --files {target[1]}\n"
-    assert "both sides are the same" in said.err
-    assert run("--to", target[0], "-y", *options) == 1
-    assert "--resume" in capsys.readouterr().err
-    assert run("--to", target[0], "--resume", "-y", *options) == 0
-    assert run("--to", f"sqlite:{filled}/app.db", *options) == 2
-    assert "the target is the source" in capsys.readouterr().err
-    assert run("--to", "floppy:x", "-y", *options) == 1
