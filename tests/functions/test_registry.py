@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minihttp import internal_mutation, internal_query, mutation, query, v
+from minihttp import internal_query, mutation, query, v
 from minihttp.errors import (
     ArgumentValidationError,
     FunctionError,
@@ -27,25 +27,6 @@ def module(name: str, **members: Any) -> ModuleType:
             member.handler.__module__ = name
         setattr(made, key, member)
     return made
-
-
-def test_a_decorator_keeps_what_it_was_told() -> None:
-    @internal_mutation(args={"name": v.string()}, returns=v.null())
-    def create(ctx: Any, name: str) -> None:
-        """Makes one."""
-
-    assert (create.kind, create.public, create.name) == ("mutation", False, "create")
-    assert create.__doc__ == "Makes one."
-    assert create.location.startswith(f"{__file__}:")
-
-
-def test_a_decorator_without_arguments() -> None:
-    @query
-    def ping(ctx: Any, **anything: Any) -> Any:
-        return anything
-
-    assert (ping.kind, ping.public) == ("query", True)
-    assert ping.check_args({"a": 1}) == {"a": 1}
 
 
 def test_calling_a_function_runs_its_code() -> None:

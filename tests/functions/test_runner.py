@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +13,6 @@ from minihttp import (
     App,
     ApplicationError,
     Limits,
-    Schema,
-    Table,
     action,
     internal_mutation,
     internal_query,
@@ -26,26 +23,15 @@ from minihttp import (
 )
 from minihttp.errors import (
     ArgumentValidationError,
-    CallError,
     DeadlineError,
     DocumentError,
     FunctionNotFoundError,
     LimitError,
     ReturnsValidationError,
 )
-from minihttp.functions.context import CallInfo
+from tests.functions.called import add, app, name, opens_another, schema, texts
 
-schema = Schema(notes=Table({"text": v.string()}).index("by_text", ["text"]))
-
-
-@mutation(args={"text": v.string()}, returns=v.id("notes"))
-def add(ctx: Any, text: str) -> Any:
-    return ctx.db.insert("notes", {"text": text})
-
-
-@query(args={})
-def texts(ctx: Any) -> list[str]:
-    return [note["text"] for note in ctx.db.query("notes")]
+__all__ = ["app"]
 
 
 @mutation(args={"text": v.string()})
@@ -82,35 +68,6 @@ def three_pages(ctx: Any, again: bool) -> list[str]:
     return [note["text"] for found in (first, second, third) for note in found["page"]]
 
 
-@query(args={})
-def nosy(ctx: Any) -> list[str]:
-    wanted = ("scheduler", "run_mutation", "run_action", "secret")
-    files = ("store", "delete", "generate_upload_url")
-    found = [name for name in wanted if hasattr(ctx, name)]
-    found += [name for name in files if hasattr(ctx.storage, name)]
-    return found + [name for name in ("insert", "patch", "replace", "delete") if hasattr(ctx.db, name)]
-
-
-@mutation(args={})
-def query_that_writes(ctx: Any) -> Any:
-    return ctx.run_query(nosy)
-
-
-@action(args={})
-def nosy_action(ctx: Any) -> list[str]:
-    return [name for name in ("db",) if hasattr(ctx, name)]
-
-
-@query(args={"depth": v.number()})
-def deeper(ctx: Any, depth: int) -> int:
-    return ctx.run_query(deeper, depth=depth + 1)
-
-
-@mutation(args={})
-def calls_an_action(ctx: Any) -> None:
-    ctx.run_query(nosy_action)
-
-
 @query(args={}, returns=v.string())
 def lies(ctx: Any) -> int:
     return 1
@@ -133,11 +90,6 @@ def never_ends(ctx: Any) -> None:
         ctx.db.query("notes").collect()
 
 
-@query(args={})
-def times(ctx: Any) -> list[Any]:
-    return [ctx.now(), ctx.now(), 0 < ctx.time_left() <= 1, ctx.deadline > 0]
-
-
 @action(args={})
 def two_transactions(ctx: Any) -> list[str]:
     ctx.run_mutation(add, text="first")
@@ -147,11 +99,6 @@ def two_transactions(ctx: Any) -> list[str]:
         pass
     ctx.run_mutation(add, text="third")
     return ctx.run_query(texts)
-
-
-@internal_mutation(args={})
-def opens_another(ctx: Any) -> None:
-    the_app.run_mutation(add, text="from inside")
 
 
 @internal_query(args={})
@@ -173,21 +120,6 @@ def frames_of_a_mutation(ctx: Any) -> list[str]:
 @internal_mutation(args={})
 def frames_within(ctx: Any) -> list[str]:
     return ctx.run_mutation(frames_of_a_mutation)
-
-
-the_app: App  # of the running test
-
-
-@pytest.fixture
-def app() -> Iterator[App]:
-    global the_app
-    base = App(schema=schema, modules=[__name__])
-    with testing.in_memory(base) as the_app:
-        yield the_app
-
-
-def name(function: Any) -> str:
-    return str(function.name)
 
 
 @pytest.mark.sqlite  # PostgreSQL has one more
@@ -245,31 +177,6 @@ def test_each_call_reads_one_page(app: App) -> None:
         app.run_mutation(three_pages, again=True)
 
 
-def test_the_context_is_the_permission(app: App) -> None:
-    assert app.run_query(nosy) == []
-    assert app.run_mutation(query_that_writes) == [], "a query inside a mutation cannot write either"
-    assert app.run_action(nosy_action) == []
-
-
-def test_calls_that_the_kind_does_not_allow(app: App) -> None:
-    with pytest.raises(CallError, match=r"add as Query, but it is defined as Mutation"):
-        app.run_query(add, text="x")
-    with pytest.raises(CallError, match=r"nosy_action as Query, but it is defined as Action"):
-        app.run_mutation(calls_an_action)
-    with pytest.raises(CallError, match="9 nested calls, the limit is 8"):
-        app.run_query(deeper, depth=0)
-    with pytest.raises(CallError, match="open in this thread"):
-        app.run_mutation(opens_another)
-    assert app.run_query(texts) == []
-
-
-def test_an_action_cannot_run_in_a_transaction(app: App) -> None:
-    with pytest.raises(CallError, match="action from a transaction"):
-        app.database.write(lambda transaction: app.runner.run_in(transaction, nosy_action, {}))
-    with pytest.raises(CallError, match="mutation from a query"):
-        app.database.read(lambda transaction: app.runner.run_in(transaction, add, {"text": "x"}))
-
-
 def test_arguments_and_results(app: App) -> None:
     with pytest.raises(ArgumentValidationError):
         app.run_mutation(add, text=1)
@@ -310,15 +217,6 @@ def test_a_runaway_mutation_is_undone_at_its_limit() -> None:
         with pytest.raises(DeadlineError, match=r"0\.05 s"):
             app.run_mutation(never_ends)
         assert app.run_query(texts) == []
-
-
-def test_the_clock_stands_still_in_a_transaction(app: App) -> None:
-    assert app.run_query(times) == [app.options.clock(), app.options.clock(), True, True]
-
-
-def test_an_outer_call_counts_towards_the_depth(app: App) -> None:
-    with pytest.raises(CallError):
-        app.runner.run(texts, {}, call=CallInfo(depth=9))
 
 
 def test_concurrent_mutations_are_all_there(app: App) -> None:

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: MIT
+"""None"""
+
+# SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 from typing import Any
@@ -30,8 +33,6 @@ def label(http: HttpRouter, path: str, method: str = "GET") -> str | None:
     route = http.find(path, method)
     return None if route is None else f"{route.method} {route.pattern}"
 
-
-# ------------------------------------------------------------ registering (`docs/convex.md` §1)
 
 REFUSED = [
     ({"path": "/a", "method": "GET", "handler": None}, "^route requires handler$"),
@@ -131,9 +132,6 @@ def test_function_and_decorator_return_the_handler() -> None:
         http.route(path="/c", method="GET")(None)
 
 
-# ------------------------------------------------------------ looking up (`docs/convex.md` §1)
-
-
 @pytest.mark.parametrize(
     ("routes", "path", "method", "found"),
     [
@@ -209,9 +207,6 @@ def test_routes_are_in_convexs_order() -> None:
     assert [path for path, _, _ in router("GET /b", "GET /{a}", "GET /a").routes()] == ["/a", "/b", "/{a}"]
 
 
-# ------------------------------------------------------------ 405, CORS, limits, webhooks
-
-
 def test_allowed_methods() -> None:
     http = router("POST /a", "GET /a", "DELETE /a/*", "PUT /{x}", "OPTIONS /o")
     assert http.allowed_methods("/a") == ["GET", "HEAD", "POST", "PUT"]
@@ -234,22 +229,6 @@ def test_cors_of_a_route_beats_the_routers() -> None:
     assert plain.allowed_methods("/b") == ["OPTIONS", "POST"] and plain.allowed_methods("/a") == ["POST"]
 
 
-def test_a_route_says_what_it_is() -> None:
-    http = router("GET /a", "GET /a/{b}", "GET /é/*")
-    http.route(path="/max", method="POST", handler=handler, max_body=5)
-    found = [http.find(path, "GET") for path in ("/a", "/a/1", "/%C3%A9/x")]
-    assert [(route.exact, route.prefix_chars, route.parameters) for route in found if route] == [
-        (True, 0, ()),
-        (False, 0, (("b", 2),)),
-        (False, 8, ()),
-    ]
-    limited = http.find("/max", "POST")
-    assert (
-        limited is not None and limited.max_body_bytes == 5 and found[0] and found[0].max_body_bytes is None
-    )
-    assert repr(found[0]).startswith("<Route GET /a at ")
-
-
 def test_the_framework_may_use_what_is_reserved() -> None:
     http = HttpRouter(system=True)
     http.route(path_prefix="/api/storage/", method="GET", handler=handler)
@@ -267,9 +246,6 @@ def test_a_webhook_is_a_post_route_to_the_inbox() -> None:
     with pytest.raises(RouteError, match="already in use"):
         http.webhook("/hook", provider, None)
     assert len(http.webhooks) == 1
-
-
-# ------------------------------------------------------------ many routes, odd paths
 
 
 def test_ten_thousand_routes() -> None:

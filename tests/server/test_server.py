@@ -6,47 +6,24 @@ from __future__ import annotations
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minihttp import App, Cors, HttpRouter, Response
-from minihttp.errors import ConfigurationError, HTTPError
-from minihttp.server import Served, Server, bind
-from minihttp.server.listener import Listener
-from minihttp.server.sockets import acked_bytes, affordable_connections, descriptor_limit
+from minihttp.errors import HTTPError
+from minihttp.server import Served, Server
+from minihttp.server.sockets import acked_bytes
 from minihttp.tracebacks import users_frames
+from tests.server.listening import BIG, Gated
 
 from .wire import PATIENCE_SECONDS, Connection, running
-
-BIG = bytes(15 * 1024 * 1024)
-
-
-class Gated:
-    """An app whose `/gate` waits until the test opens it."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Semaphore(0)
-        self.gate = threading.Event()
-
-    def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
-        path = environ["PATH_INFO"]
-        if path == "/gate":
-            self.entered.release()
-            self.gate.wait(PATIENCE_SECONDS)
-        if path == "/routed":
-            environ["minihttp.route"] = "/{name}"
-        body = BIG if path == "/big" else environ["minihttp.request_id"].encode()
-        start("200 OK", [("Content-Length", str(len(body)))])
-        return [body]
 
 
 def in_flight(server: Server, path: str) -> Connection:
@@ -367,80 +344,6 @@ def test_a_request_id_is_taken_from_the_trusted_proxy_only(
     with running(Gated(), trusted_proxy=trusted) as server, Connection(server) as client:
         body = client.get("/x", f"X-Request-Id: {given}").body.decode()
         assert (body == given) is taken and (taken or len(body) == 16)
-
-
-def listening(connections: int = 10, per_peer: int = 10) -> Listener:
-    """A listener whose loop is turned by the test."""
-    return Listener(
-        Gated(),
-        bind("127.0.0.1", 0),
-        threads=1,
-        connections=connections,
-        connections_per_peer=per_peer,
-        max_body_bytes=1,
-        min_body_bytes_per_second=1,
-        max_spooled_bytes=1,
-        trusted_proxy=None,
-        report=None,
-    )
-
-
-def test_connections_that_wait_are_accepted_together() -> None:
-    listener = listening()
-    clients = [socket.create_connection(listener.socket.getsockname()) for _ in range(8)]
-    listener.poll(PATIENCE_SECONDS)
-    assert len(listener.active_channels) == 8
-    for client in clients:
-        client.close()
-    listener.close_all(PATIENCE_SECONDS)
-
-
-def test_a_connection_may_get_the_descriptor_of_one_that_is_cut_in_the_same_turn() -> None:
-    listener = listening()
-    with socket.create_connection(listener.socket.getsockname()) as stuck:
-        listener.poll(PATIENCE_SECONDS)
-        [channel] = listener.active_channels.values()
-        channel.total_outbufs_len, channel.active_at = 1, -1e9  # a response of which nothing was ever taken
-        listener._next_maintenance = 0
-        with socket.create_connection(listener.socket.getsockname()) as other:
-            listener.poll(PATIENCE_SECONDS)
-            [channel] = listener.active_channels.values()
-            assert channel.addr == other.getsockname() != stuck.getsockname()
-    listener.close_all(PATIENCE_SECONDS)
-
-
-def test_a_port_in_use_names_the_process() -> None:
-    with socket.socket():  # its descriptor is free again when the list of them is made, and gets into it
-        listener = bind("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    with pytest.raises(ConfigurationError, match=rf"{port}: the port is in use") as caught:
-        bind("127.0.0.1", port)
-    if Path("/proc/net/tcp").exists():
-        assert f"pid {os.getpid()}" in str(caught.value)
-    listener.close()
-
-
-@pytest.mark.parametrize(
-    ("host", "message"),
-    [
-        ("no.such.host.invalid", "cannot listen on host 'no.such.host.invalid': "),
-        ("127.0.0.1:80", "cannot listen on host '127.0.0.1:80': "),
-        ("192.0.2.1", r"cannot listen on 192\.0\.2\.1:0: this machine has no such address$"),
-        ("[2001:db8::1]", r"cannot listen on \[2001:db8::1\]:0: "),
-    ],
-)
-def test_a_host_that_cannot_be_is_one_sentence(host: str, message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        bind(host, 0)
-
-
-def test_connections_fit_the_descriptors() -> None:
-    limit = descriptor_limit()
-    assert limit is not None
-    assert affordable_connections(10, 4) == 10
-    assert affordable_connections(limit, 4) == limit - 4 - 49
-    with pytest.raises(ConfigurationError, match="ulimit -n"):
-        affordable_connections(10, limit)
 
 
 PROGRAM = """

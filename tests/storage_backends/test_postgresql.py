@@ -3,23 +3,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
 
-from tests.contracts.documents import DocumentBackendContract, get, put, together
-from tests.postgresql_server import VERSIONS, Server, free_port, postgresql, schema_for
+from tests.contracts.documents import DocumentBackendContract, get, put
+from tests.postgresql_server import VERSIONS, postgresql, schema_for
+from tests.storage_backends.on_a_server import backend
 
-pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
+__all__ = ["backend"]
 
 
 @pytest.mark.parametrize("version", VERSIONS, scope="class", ids=lambda version: f"PostgreSQL-{version}")
@@ -35,146 +28,8 @@ class TestPostgreSQL(DocumentBackendContract):
         return self._server.location(schema_for(tmp_path))
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Any]:
-    backend = open_backend(postgresql().location(schema_for(tmp_path)))
-    yield backend
-    backend.close()
-
-
-def open_backend(location: str) -> Any:
-    from storage_backends.postgresql import DocumentBackend
-
-    return DocumentBackend(location)
-
-
-def refused(number: int, location: str) -> str:
-    from storage_backends.postgresql import DocumentBackend
-
-    with pytest.raises(DocumentBackend.Fault) as caught:
-        DocumentBackend(location)
-    assert caught.value.errno == number, caught.value
-    return str(caught.value)
-
-
-# ---------------------------------------------------------------- starts that are refused
-
-
-def test_a_person_can_read_it(backend: Any, tmp_path: Path) -> None:
-    backend.write(lambda w: w.put("id1", "items", '{"name":"é"}', [(1, b"k")], ()), None)
-    table = f"{schema_for(tmp_path)}.documents"
-    assert postgresql().execute(f"""SELECT id, json FROM {table} WHERE "table" = 'items'""") == [
-        ("id1", '{"name":"é"}')
-    ]
-
-
-def test_a_database_that_is_not_there(tmp_path: Path) -> None:
-    server = postgresql()
-    assert "does not exist" in refused(errno.ENOENT, f"//minihttp@127.0.0.1:{server.port}/nowhere")
-    assert "does not exist" in refused(errno.EACCES, f"//nobody_here@127.0.0.1:{server.port}/minihttp")
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        ("CREATE TABLE {}.documents (x int)", "of another program"),
-        (
-            "CREATE TABLE {0}.format (version int); INSERT INTO {0}.format VALUES (99)",
-            "of a newer version (format 99, not 1)",
-        ),
-    ],
-)
-def test_a_schema_of_another_program_or_a_newer_version(tmp_path: Path, statement: str, message: str) -> None:
-    schema = schema_for((tmp_path, statement))
-    postgresql().execute(f"CREATE SCHEMA {schema}")
-    for part in statement.format(schema).split("; "):
-        postgresql().execute(part)
-    assert message in refused(errno.EILSEQ, postgresql().location(schema))
-
-
-@pytest.mark.parametrize(
-    "location",
-    ["//h/x?writers=9", "//h/x?connections=many", "//h/x?prepare=2", "//h/x?unknown=1", "//a:se cret@[h/x"],
-)
-def test_a_url_that_is_none_is_refused_without_its_password(location: str) -> None:
-    assert "cret" not in refused(errno.EINVAL, location)
-
-
-def test_a_server_without_free_connections(tmp_path: Path) -> None:
-    import psycopg
-
-    server = Server(postgresql().version, max_connections="6", superuser_reserved_connections="0").create()
-    place = f"postgresql://minihttp@127.0.0.1:{server.port}/minihttp"
-    taken = [psycopg.connect(place) for _ in range(6)]
-    try:
-        assert "connections= of the URL" in refused(errno.EAGAIN, server.location("public"))
-    finally:
-        for connection in taken:
-            connection.close()
-        server.remove()
-
-
 def test_after_closing(backend: Any) -> None:
     backend.close()
     for call in (lambda: put(backend, "a", "1"), lambda: get(backend, "a")):
         with pytest.raises(backend.Fault, match="closed"):
             call()
-
-
-# ---------------------------------------------------------------- a pooler
-
-
-@pytest.fixture
-def bouncer(tmp_path: Path) -> Iterator[tuple[int, str]]:
-    """pgbouncer in transaction mode with four connections to the server; its port and a role."""
-    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    if program is None:
-        assert "CI_REQUIRE_SERVERS" not in os.environ, "there is no pgbouncer here"
-        pytest.skip("there is no pgbouncer here")
-    from storage_backends.postgresql_connection import SETTINGS
-
-    server, role, schema, port = postgresql(), "bounced", schema_for(tmp_path), free_port()
-    for statement in (
-        f"DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
-        f"CREATE SCHEMA {schema} AUTHORIZATION {role}",
-        f"ALTER ROLE {role} SET search_path = {schema}",
-        *(f"ALTER ROLE {role} SET {name} = '{value}'" for name, value in SETTINGS.items()),
-    ):
-        server.execute(statement)
-    config = tmp_path / "pgbouncer.ini"
-    (tmp_path / "users.txt").write_text(f'"{role}" ""\n')
-    config.write_text(
-        f"[databases]\nminihttp = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {tmp_path}/users.txt\n"
-        "pool_mode = transaction\ndefault_pool_size = 4\nignore_startup_parameters = options\n"
-    )
-    user = "postgres" if os.getuid() == 0 else ""
-    for path in (tmp_path, *tmp_path.parents[:2], config, tmp_path / "users.txt"):
-        path.chmod(path.stat().st_mode | 0o055)
-    command = [program, "-q", str(config)]
-    process = subprocess.Popen([*command[:1], "-u", user, *command[1:]] if user else command)
-    end = monotonic() + 30
-    while monotonic() < end:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-    yield port, role
-    process.kill()
-    process.wait()
-
-
-def test_behind_a_pooler(bouncer: tuple[int, str]) -> None:
-    port, role = bouncer
-    backend = open_backend(f"//{role}@127.0.0.1:{port}/minihttp?prepare=0")
-
-    def increment(w: Any) -> None:
-        w.put("n", "table", str(int((w.get("n") or ("", "0"))[1]) + 1), [], ())
-
-    def work() -> None:
-        for _ in range(40):
-            backend.write(increment, None)
-            with backend.read(None) as reading:
-                assert reading.get("n") is not None
-
-    together([work] * 6)
-    assert get(backend, "n") == ("table", "240")
-    backend.close()

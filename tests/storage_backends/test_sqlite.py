@@ -9,29 +9,19 @@ import resource
 import shutil
 import signal
 import sqlite3
-import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage_backends import sqlite
 from storage_backends.sqlite import DocumentBackend
-from tests.contracts.documents import (
-    ROOT,
-    DocumentBackendContract,
-    Oops,
-    get,
-    in_a_thread,
-    put,
-    putter,
-    together,
-)
+from tests.contracts.documents import DocumentBackendContract, Oops, get, in_a_thread, put, putter, together
+from tests.storage_backends.sqlite_world import backend, path, refused
+
+__all__ = ["backend", "path"]
 
 
 class TestSqlite(DocumentBackendContract):
@@ -43,82 +33,6 @@ class TestSqlite(DocumentBackendContract):
         connection.close()
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "app.db")
-
-
-@pytest.fixture
-def backend(path: str) -> Iterator[DocumentBackend]:
-    backend = DocumentBackend(path, busy_seconds=0.05, max_batch_seconds=60)
-    yield backend
-    backend.close()
-
-
-def refused(number: int, call: Any) -> str:
-    with pytest.raises(DocumentBackend.Fault) as caught:
-        call()
-    assert caught.value.errno == number, caught.value
-    return str(caught.value)
-
-
-# ---------------------------------------------------------------- a person and the file
-
-
-def test_a_person_can_read_it(backend: DocumentBackend, path: str) -> None:
-    backend.write(lambda w: w.put("id1", "items", '{"name":"é"}', [(1, b"k")], ()), None)
-    connection = sqlite3.connect(path)
-    assert connection.execute("""SELECT id, json FROM documents WHERE "table" = 'items'""").fetchall() == [
-        ("id1", '{"name":"é"}')
-    ]
-    assert connection.execute("SELECT json ->> 'name' FROM documents").fetchall() == [("é",)]
-    connection.close()
-
-
-def test_the_file_is_its_owner_s_only(backend: DocumentBackend, path: str) -> None:
-    put(backend, "a", "")
-    for suffix in ("", "-wal", "-shm", ".lock"):
-        assert os.stat(path + suffix).st_mode & 0o077 == 0
-
-
-def test_the_directory_is_its_owner_s_only(tmp_path: Path) -> None:
-    before = os.umask(0)
-    try:
-        DocumentBackend(str(tmp_path / "above" / "data" / "app.db")).close()
-    finally:
-        os.umask(before)
-    for name, mode in (("data", 0o700), ("data/app.db", 0o600), ("data/app.db.lock", 0o600)):
-        assert stat.S_IMODE(os.stat(tmp_path / "above" / name).st_mode) == mode, name
-
-
-@pytest.mark.parametrize("name", ["app.db", "app.db.lock", "app.db-wal", "app.db-shm", "app.db-journal"])
-@pytest.mark.parametrize("there", [True, False])
-def test_a_link_in_the_place_of_a_file_is_refused(tmp_path: Path, name: str, there: bool) -> None:
-    victim = tmp_path / "victim"
-    if there:
-        victim.write_bytes(b"precious")
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / name).symlink_to(victim)
-    with pytest.raises(DocumentBackend.Fault, match=f"{name} is a symbolic link: put the file itself there"):
-        DocumentBackend(str(tmp_path / "data" / "app.db"))
-    assert victim.read_bytes() == b"precious" if there else not victim.exists()
-
-
-@pytest.mark.parametrize("name", ["app.db", "app.db.lock"])
-def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(tmp_path: Path, name: str) -> None:
-    os.mkfifo(tmp_path / name)
-    with pytest.raises(DocumentBackend.Fault, match=f"{name} is no plain file"):
-        DocumentBackend(str(tmp_path / "app.db"))
-
-
-def test_every_connection_is_set_up_for_durability(backend: DocumentBackend) -> None:
-    settings = ("journal_mode", "synchronous", "query_only", "wal_autocheckpoint")
-    read = lambda engine: [engine.execute(f"PRAGMA {name}")[0][0] for name in settings]
-    with backend.read(None) as reading:
-        assert read(reading) == ["wal", 2, 1, 0]
-    assert backend.write(read, None) == ["wal", 2, 0, 1000]
-
-
 def test_a_database_in_memory_leaves_nothing_behind() -> None:
     backend = DocumentBackend(":memory:")
     place = Path(backend._path).parent
@@ -126,30 +40,6 @@ def test_a_database_in_memory_leaves_nothing_behind() -> None:
     assert get(backend, "a") == ("table", "1")
     backend.close()
     assert not place.exists()
-
-
-# ---------------------------------------------------------------- one process
-
-
-def test_a_second_process_is_refused_by_name(backend: DocumentBackend, path: str) -> None:
-    program = "import sys; from storage_backends.sqlite import DocumentBackend; DocumentBackend(sys.argv[1])"
-    child = subprocess.run(
-        [sys.executable, "-c", program, path],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert child.returncode == 1
-    assert f"directory {Path(path).parent} is in use by process {os.getpid()}" in child.stderr
-    assert f"is in use by process {os.getpid()}" in refused(errno.EAGAIN, lambda: DocumentBackend(path))
-    put(backend, "a", "unharmed")
-    backend.close()
-    DocumentBackend(path).close()
-
-
-# ---------------------------------------------------------------- group commit
 
 
 def as_one_batch(backend: DocumentBackend, bodies: list[Any], *, any_thread: bool = False) -> list[Any]:
@@ -304,36 +194,6 @@ def test_what_may_run_anywhere_runs_where_the_turn_is(backend: DocumentBackend, 
     assert len(set(threads)) == (6 if own else 1)
 
 
-def test_rows_that_wait_are_read_and_undone_like_others(backend: DocumentBackend) -> None:
-    seen: list[Any] = []
-
-    def body(w: Any) -> None:
-        w.put("a", "t", "1", [(1, b"k")], ())
-        with suppress(Oops), w.nested():
-            w.put("a", "t", "2", (), ())
-            with suppress(Oops), w.nested():
-                w.put("b", "t", "1", [(1, b"l")], ())
-                seen.append(w.get("b"))
-                raise Oops
-            seen.append((w.get("a"), w.get("b")))
-            raise Oops
-        seen.append(w.get("a"))
-        with w.nested():
-            w.put("c", "t", "1", (), ())
-            w.delete("a", [(1, b"k")])
-        with suppress(Oops), w.nested():
-            w.put("d", "t", "1", (), ())
-            raise Oops
-        seen.append(w.scan("", "~", reverse=False, limit=9))
-
-    backend.write(body, None)
-    assert seen == [("t", "1"), (("t", "2"), None), ("t", "1"), [("c", "1")]]
-    assert [get(backend, id) for id in "abcd"] == [None, None, ("t", "1"), None]
-
-
-# ---------------------------------------------------------------- faults of the file
-
-
 def test_a_full_database(backend: DocumentBackend) -> None:
     put(backend, "a", "1")
     backend.write(lambda w: w.execute("PRAGMA max_page_count = 10"), None)
@@ -362,127 +222,12 @@ def test_a_lock_held_by_another_program(backend: DocumentBackend, path: str) -> 
     put(backend, "b", "1")
 
 
-@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xee" * 5000])
-def test_a_file_that_is_no_database(path: str, content: bytes) -> None:
-    Path(path).write_bytes(content)
-    with pytest.raises(DocumentBackend.Fault):
-        DocumentBackend(path)
-    assert Path(path).read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        ("CREATE TABLE theirs (x)", "of another program"),
-        ("PRAGMA user_version = 99", "of another program or a newer version (format 99, not 1)"),
-    ],
-)
-def test_a_database_of_another_program_or_a_newer_version(path: str, statement: str, message: str) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute(statement)
-    connection.close()
-    assert refused(errno.EILSEQ, lambda: DocumentBackend(path)).endswith(f"app.db is the database {message}")
-
-
-def test_a_damaged_page(backend: DocumentBackend, path: str) -> None:
-    backend.write(lambda w: [w.put(f"{n:04}", "t", "x" * 500, (), ()) for n in range(500)], None)
-    backend.close()
-    damaged = DocumentBackend(path)
-    with open(path, "r+b") as file:
-        file.seek(3 * 4096)
-        file.write(b"\xee" * 20 * 4096)
-    with damaged.read(None) as reading:
-        refused(errno.EILSEQ, lambda: reading.scan("", "~", reverse=False, limit=1000))
-    problems, is_whole = damaged.problems(10.0)
-    assert problems and is_whole
-    damaged.close()
-    os.utime(path)
-    assert "put a backup in its place" in refused(errno.EILSEQ, lambda: DocumentBackend(path))
-
-
-def test_a_database_that_was_closed_and_left_alone_is_not_looked_at_again(
-    backend: DocumentBackend, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks: list[str] = []
-    monkeypatch.setattr(sqlite, "problems", lambda path, limit_seconds: (looks.append(path) or [], True))
-    put(backend, "a", "1")
-    backend.close()
-    DocumentBackend(path).close()
-    assert not looks
-    with open(path, "r+b"):
-        os.utime(path, ns=(1, 1))
-    DocumentBackend(path).close()
-    assert looks == [path], "somebody has changed it since"
-
-
-def test_a_copy_of_a_database_in_use_is_looked_at(
-    backend: DocumentBackend, path: str, tmp_path: Path
-) -> None:
-    put(backend, "a", "1")
-    backend.close()
-    shutil.copytree(tmp_path, tmp_path / "copy")
-    with open(tmp_path / "copy" / "app.db", "r+b") as file:
-        file.seek(4096)
-        file.write(b"\xee" * 4096)
-    shutil.copystat(path, tmp_path / "copy" / "app.db")  # as `cp -a` does
-    refused(errno.EILSEQ, lambda: DocumentBackend(str(tmp_path / "copy" / "app.db")))
-
-
-def test_a_copy_made_while_others_write_is_whole_and_of_one_moment(
-    backend: DocumentBackend, path: str
-) -> None:
-    """Each transaction changes two documents; a copy never has one of the two."""
-    stop = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            text = f'{{"n":{number},"x":"{"x" * 4000}"}}'
-            backend.write(
-                lambda w, text=text, number=number: [
-                    w.put(f"{place}{number % 50:02}", "t", text, [(1, b"%d" % number)], ()) for place in "ab"
-                ],
-                None,
-            )
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        for number in range(5):
-            target = f"{path}.copy{number}"
-            steps: list[int] = []
-            with closing(DocumentBackend.Copy(path)) as snapshot:
-                snapshot.write(target, lambda done, total, steps=steps: steps.append(done))
-            copy = DocumentBackend(target)
-            with copy.read(None) as reading:
-                first = [json for _, json in reading.scan("a", "b", reverse=False, limit=100)]
-                second = [json for _, json in reading.scan("b", "c", reverse=False, limit=100)]
-            assert first == second
-            assert steps
-            copy.close()
-    finally:
-        stop.set()
-        thread.join()
-    assert not [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".partial")]
-
-
-@pytest.mark.parametrize("place", ["file/app.db", "/proc/nowhere/app.db", "\0/app.db"])
-def test_a_place_that_cannot_be(tmp_path: Path, place: str) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises((DocumentBackend.Fault, ValueError)):
-        DocumentBackend(str(tmp_path / place))
-
-
 def test_after_closing(backend: DocumentBackend) -> None:
     reading = backend.read(None)
     with reading:
         backend.close()
     refused(errno.EIO, lambda: put(backend, "a", "1"))
     refused(errno.EIO, lambda: get(backend, "a"))
-
-
-# ---------------------------------------------------------------- the write-ahead log
 
 
 def test_a_lengthened_log_is_read_like_any_other_after_a_crash(backend: DocumentBackend, path: str) -> None:
