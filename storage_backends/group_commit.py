@@ -41,10 +41,11 @@ class Ticket:
         done: what is called with the result or the error; None where a thread waits at the gate.
         guard: the (id, JSON text) of a document that must be so in its transaction.
         given_up: whether its caller has been told that it was not done.
+        alone: whether it shares no COMMIT with those before it.
     """
 
     __slots__ = (
-        "any_thread", "began", "committer", "completed", "deadline_seconds", "done", "error", "gate",
+        "alone", "any_thread", "began", "committer", "completed", "deadline_seconds", "done", "error", "gate",
         "given_up", "guard", "result", "run",
     )  # fmt: skip
 
@@ -56,6 +57,7 @@ class Ticket:
         any_thread: bool,
         guard: tuple[str, str] | None = None,
         done: Done | None = None,
+        alone: bool = False,
     ) -> None:
         self.committer = committer
         self.run = run
@@ -63,6 +65,7 @@ class Ticket:
         self.any_thread = any_thread
         self.guard = guard
         self.done = done
+        self.alone = alone
         self.result: Any = None
         self.error: BaseException | None = None
         self.completed = self.given_up = False
@@ -121,6 +124,7 @@ class GroupCommit:
         guard: tuple[str, str] | None = None,
         by_locks: bool = False,
         patience_seconds: float | None = None,
+        alone: bool = False,
     ) -> T:
         """Run a mutation and return its result once it is durable.
 
@@ -128,13 +132,14 @@ class GroupCommit:
             guard: (id, JSON text) of a document that must be so in the transaction, for engines that several
                 processes share.
             patience_seconds: how long to wait for others; by default as long as the others do.
+            alone: it may take long, so nobody who was before it waits for its end.
 
         Raises:
             Fault: when the engine fails, also at the COMMIT; EAGAIN, when another mutation does not end;
                 ESTALE, when the guard does not hold; and whatever `run` raises.
         """
         patience_seconds = self._patience_seconds if patience_seconds is None else patience_seconds
-        ticket = Ticket(self, run, deadline_seconds, any_thread, guard)
+        ticket = Ticket(self, run, deadline_seconds, any_thread, guard, alone=alone)
         try:
             with self._queue_lock:
                 self._enqueue(ticket)
@@ -314,6 +319,10 @@ class GroupCommit:
 
     # -- the leadership
 
+    def _begins_anew(self, ticket: Ticket) -> bool:
+        """Whether the batch has to be committed before a mutation can run."""
+        return bool(self._batch and ticket.alone) or self._predates(ticket)
+
     def _enqueue(self, ticket: Ticket) -> None:
         """Put it at the end of the queue; the lock is held."""
         self._queue.append(ticket)
@@ -328,7 +337,7 @@ class GroupCommit:
             between a caller and its function.
         """
         while self._leader is own:
-            if not self._queue or len(self._batch) >= MAX_BATCH or self._predates(self._queue[0]):
+            if not self._queue or len(self._batch) >= MAX_BATCH or self._begins_anew(self._queue[0]):
                 self._commit()
             ticket = self._next(own)
             if ticket is own and own.done is None:
@@ -346,7 +355,7 @@ class GroupCommit:
             if self._queue:
                 following = self._queue[0]
                 here = following.any_thread and (own.done or not own.completed) and own.committer is self
-                if self._predates(following):  # another was to be the next, and has given up
+                if self._begins_anew(following):  # another was to be the next, and has given up
                     return None
                 if following is own or here:
                     self._batch.append(following)  # an interrupt finds it in one of the two

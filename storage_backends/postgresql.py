@@ -163,13 +163,14 @@ class DocumentBackend:
         any_thread: bool = False,
         guard: tuple[str, str] | None = None,
         by_locks: bool = False,
+        alone: bool = False,
     ) -> T:
         writers = self._writers[0]
         if by_locks:
             writers = self._lockers
         elif len(self._writers) > 1:
             writers = min(self._writers, key=lambda some: some.busy + some.waiting)
-        return writers.write(run, deadline_seconds, any_thread=any_thread, guard=guard)
+        return writers.write(run, deadline_seconds, any_thread=any_thread, guard=guard, alone=alone)
 
     def submit(
         self,

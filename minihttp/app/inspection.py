@@ -61,7 +61,7 @@ _FUNCTIONS = {
         "progress",
     ),
     "mutation": ("insert_document", "replace_document", "delete_document"),
-    "action": ("run", "run_cron", "check", "rebuild_indexes"),
+    "action": ("run", "run_cron", "check", "begin_check", "end_task", "rebuild_indexes"),
 }
 
 
@@ -311,19 +311,27 @@ class AppFunctions:
 
     # ------------------------------------------------------------ keeping it safe
 
-    def progress(self, ctx: Any, task: str) -> list[str | int] | None:
+    def progress(self, ctx: Any, task: str) -> dict[str, Any]:
         """How far a long task of this process is, as `LongTasks.progress`."""
         return self._tasks.progress(task)
 
-    def check(self, ctx: Any, task: str = "") -> list[dict[str, Any]]:
-        """Everything that is wrong with what is stored: rows of `kind` ("document", "index", "file",
-        "storage" or "import"), `place` and `problem`.
+    def end_task(self, ctx: Any, task: str) -> None:
+        """Have a long task of this process end."""
+        self._tasks.end(task)
+
+    def begin_check(self, ctx: Any, task: str) -> dict[str, Any]:
+        """Begin a `check` as a long task, whose result is what `check` returns; returns `{"process"}`.
 
         Args:
             task: a name by which `progress` knows it.
         """
-        with self._tasks.task(task) as tick:
-            return self.findings(tick)
+        return {"process": self._tasks.start(task, self.findings)}
+
+    def check(self, ctx: Any) -> list[dict[str, Any]]:
+        """Everything that is wrong with what is stored: rows of `kind` ("document", "index", "file",
+        "storage" or "import"), `place` and `problem`.
+        """
+        return self.findings(lambda what, done, total: None)
 
     def findings(self, tick: Tick) -> list[dict[str, Any]]:
         """As `check`, for a caller in this process."""

@@ -63,7 +63,7 @@ class Services:
             naming the value and the place.
     """
 
-    __slots__ = ("database", "files", "idempotency", "inbox", "jobs", "operations", "runner")
+    __slots__ = ("database", "files", "idempotency", "inbox", "jobs", "operations", "runner", "tasks")
 
     def __init__(
         self, options: Options, http: HttpRouter, secrets: Callable[[], list[tuple[str, str]]]
@@ -126,19 +126,22 @@ class Services:
                 public_url=Hosts(options.hosts, options.origin).public_url,
             )
             _check_mutation_routes(http, registry)
-            tasks = LongTasks()
+            self.tasks = LongTasks()
             self.operations = AppFunctions(
-                options, secrets, self.database, self.files, self.runner, registry, tasks
+                options, secrets, self.database, self.files, self.runner, registry, self.tasks
             )
             self.operations.register()
-            SnapshotFunctions(self.database, self.files, options.data, tasks).register(registry)
+            SnapshotFunctions(self.database, self.files, options.data, self.tasks).register(registry)
             self.files.mark()
         except BaseException:
             close()
             raise
 
     def close(self, grace_seconds: float) -> None:
-        """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""
+        """End long tasks, stop the worker between two jobs, and close storage; each of the first two may take
+        `grace_seconds`.
+        """
+        self.tasks.close(grace_seconds)
         self.jobs.stop(grace_seconds)
         self._close_storage()
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Snapshots of a running app, as functions `_snapshots:…`: written to its file store, or read from there.
 
-So they come and go by the URLs that files have, streamed. Whoever asked for one discards it afterwards. What
-packs an archive takes 3 MB of memory and is imported by the first call.
+So they come and go by the URLs that files have, streamed, and are made and read by a long task
+(`progress.py`). Whoever asked for one discards it afterwards. What packs an archive takes 3 MB of memory and
+is imported by the first call.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from contextlib import closing, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import DocumentError
+from ..errors import DocumentError, SnapshotError
 
 if TYPE_CHECKING:
+    from ..data.consistency import Tick
     from ..data.database import Database
     from ..files.storage import FileStore
     from ..functions.registry import Registry
@@ -42,58 +44,92 @@ class SnapshotFunctions:
         """Put them into the app's registry."""
         registry.add_methods("_snapshots", self, _FUNCTIONS)
 
-    def export(
-        self, ctx: Any, system: bool = False, convex_ids: bool = False, task: str = ""
-    ) -> dict[str, Any]:
-        """Write a snapshot into the file store; returns its `id`, `url` and `manifest`.
+    def export(self, ctx: Any, task: str, system: bool = False, convex_ids: bool = False) -> dict[str, Any]:
+        """Begin to write a snapshot into the file store; returns `{"process"}`.
 
         Args:
-            task: a name by which `_app:progress` knows it.
+            task: a name by which `_app:progress` knows it; its result is `id`, `url`, `documents`, `files`.
         """
         from ..snapshot.archive import counted
         from ..snapshot.export import export_snapshot
 
         options: dict[str, Any] = {"system": system, "convex_ids": convex_ids, "version": __version__}
-        with self._temporary() as file, self._tasks.task(task) as tick:
-            manifest = export_snapshot(self._database, self._files, file, tick=tick, **options)
-            file.seek(0)
-            id = ctx.storage.store(file, content_type="application/zip")
-        documents, files = counted(manifest["entries"])
-        return {"id": id, "url": ctx.storage.get_url(id), "documents": documents, "files": files}
+
+        def work(tick: Tick) -> dict[str, Any]:
+            storage = self._files.outside()
+            with self._temporary() as file:
+                manifest = export_snapshot(self._database, self._files, file, tick=tick, **options)
+                file.seek(0)
+                id = storage.store(file, content_type="application/zip")
+            try:
+                tick("stored", 1, 1)  # nobody may want it any more
+            except BaseException:
+                storage.delete(id)
+                raise
+            documents, files = counted(manifest["entries"])
+            return {"id": id, "url": storage.get_url(id), "documents": documents, "files": files}
+
+        return {"process": self._tasks.start(task, work, undo=lambda made: self._discard([made["id"]]))}
 
     def upload_url(self, ctx: Any) -> str:
-        """Where to send a snapshot to; the response has its `storageId`."""
+        """Where to send a part of a snapshot to; the response has its `storageId`."""
         url: str = ctx.storage.generate_upload_url()
         return url
 
     def read(
         self,
         ctx: Any,
-        id: str,
+        task: str,
+        ids: list[str],
         mode: str = "empty",
         system: bool = False,
         dry_run: bool = False,
-        task: str = "",
     ) -> dict[str, Any]:
-        """Import a snapshot that was uploaded; returns the fields of `Imported`. `task` as in `export`."""
+        """Begin to import a snapshot that was uploaded in parts, which are removed; returns `{"process"}`.
+
+        Args:
+            task: as in `export`; its result has the fields of `Imported`.
+            ids: of the parts, the first one first.
+        """
         from ..snapshot.archive import Archive
         from ..snapshot.importing import import_snapshot
 
         options: dict[str, Any] = {"mode": mode, "system": system, "dry_run": dry_run}
-        with self._temporary() as file, self._tasks.task(task) as tick:
-            with ctx.storage.get(id) as blob:
-                while block := blob.read(_BLOCK_BYTES):
-                    file.write(block)
-            file.flush()
-            self.discard(ctx, id)
-            with closing(Archive(file.name)) as archive:
-                imported = import_snapshot(archive, self._database, self._files, tick=tick, **options)
-        return imported._asdict()
 
-    def discard(self, ctx: Any, id: str) -> None:
-        """Remove a snapshot from the file store."""
-        with suppress(DocumentError):  # it is gone
-            ctx.storage.delete(id)
+        def work(tick: Tick) -> dict[str, Any]:
+            with self._temporary() as file:
+                self._take(ids, file, tick)
+                with closing(Archive(file.name)) as archive:
+                    imported = import_snapshot(archive, self._database, self._files, tick=tick, **options)
+            return imported._asdict()
+
+        return {"process": self._tasks.start(task, work)}
+
+    def discard(self, ctx: Any, ids: list[str]) -> None:
+        """Remove a snapshot, or parts of one, from the file store."""
+        self._discard(ids)
+
+    def _discard(self, ids: list[str]) -> None:
+        storage = self._files.outside()
+        for id in ids:
+            with suppress(DocumentError):  # it is gone
+                storage.delete(id)
+
+    def _take(self, ids: list[str], file: IO[bytes], tick: Tick) -> None:
+        """Write the parts of a snapshot into one file, and remove them from the file store."""
+        storage = self._files.outside()
+        try:
+            for done, id in enumerate(ids):
+                tick("parts", done, len(ids))
+                part = storage.get(id)
+                if part is None:
+                    raise SnapshotError(f"part {done + 1} of the snapshot is not there any more")
+                with part:
+                    while block := part.read(_BLOCK_BYTES):
+                        file.write(block)
+        finally:
+            self._discard(ids)
+        file.flush()
 
     @contextmanager
     def _temporary(self) -> Iterator[IO[bytes]]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from secrets import token_hex
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..data.consistency import Tick
 
 _SECONDS = {"query": 30.0, "mutation": 30.0, "action": 660.0}  # an action may take 10 minutes
-_POLL_SECONDS = 0.5
+_LEAST_POLL_SECONDS, _POLL_SECONDS = 0.02, 0.5
+_SILENT_SECONDS, _FAREWELL_SECONDS = 60.0, 5.0
 _NOT_THERE = "Could not find public function"  # of Convex's wire format, which has no codes
 
 
@@ -37,7 +38,6 @@ class Access(Protocol):
     def mutation(self, name: str, /, **args: Any) -> Any: ...
     def action(self, name: str, /, **args: Any) -> Any: ...
     def check(self, tick: Tick) -> list[dict[str, Any]]: ...
-    def watched(self, name: str, tick: Tick, /, **args: Any) -> Any: ...
 
 
 class _Opened:
@@ -48,14 +48,13 @@ class _Opened:
     def check(self, tick: Tick) -> list[dict[str, Any]]:
         return self._app.services.operations.findings(tick)
 
-    def watched(self, name: str, tick: Tick, /, **args: Any) -> Any:
-        return self.action(name, **args)
-
     def endpoints(self) -> list[Any]:
         return self._app.http.webhooks
 
 
-class _Remote:
+class Remote:
+    """A running server."""
+
     def __init__(self, args: argparse.Namespace) -> None:
         admin_key = args.environ.get("MINIHTTP_ADMIN_KEY")
         if not admin_key:
@@ -79,37 +78,61 @@ class _Remote:
         return self._call("action", name, args)
 
     def check(self, tick: Tick) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.watched("_app:check", tick)
+        found: list[dict[str, Any]] = self.watched("_app:begin_check", tick)
         return found
 
+    def url_of_file(self, url: str) -> str:
+        """A URL of the server's file store as it is here: the server may know itself by another origin."""
+        return f"{self._url}{url[url.index('/api/storage/') :]}"
+
     def watched(self, name: str, tick: Tick, /, **args: Any) -> Any:
-        """An action that may take long: its progress is asked for meanwhile."""
-        task, outcome, ended = token_hex(8), list[Any](), threading.Event()
+        """A long task of the server's: begun by this action, then asked after until it has ended.
 
-        def call() -> None:
+        Raises:
+            MinihttpError: what it failed of; or nobody has answered for a while who knows of it.
+        """
+        task = token_hex(8)
+        try:
+            process = self.action(name, task=task, **args)["process"]
+            return self._outcome(task, process, tick)
+        except KeyboardInterrupt:
+            self.tidy_up("_app:end_task", task=task)
+            raise
+
+    def tidy_up(self, name: str, /, **args: Any) -> None:
+        """An action that nobody waits for long, not even for its failure: whoever has pressed Ctrl-C does not
+        want to."""
+        with suppress(MinihttpError):
+            self._call("action", name, args, _FAREWELL_SECONDS)
+
+    def _outcome(self, task: str, process: str, tick: Tick) -> Any:
+        give_up_at, pause_seconds, why = monotonic() + _SILENT_SECONDS, _LEAST_POLL_SECONDS, ""
+        while monotonic() < give_up_at:
             try:
-                outcome[:] = [self.action(name, task=task, **args), None]
-            except BaseException as error:
-                outcome[:] = [None, error]
-            finally:
-                ended.set()
+                found = self.query("_app:progress", task=task)
+                why = "the process that was at it has been restarted"
+            except MinihttpError as error:  # the line may come back
+                found, why = {}, str(error)
+            if found.get("process") == process:  # behind a load balancer it may be another's turn
+                give_up_at = monotonic() + _SILENT_SECONDS
+                if found["state"] == "done":
+                    return found["result"]
+                if found["state"] != "running":
+                    raise MinihttpError(found["error"])
+                if found["now"]:
+                    tick(str(found["now"][0]), int(found["now"][1]), int(found["now"][2]))
+            sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, _POLL_SECONDS)
+        raise MinihttpError(f"nobody has said for {_SILENT_SECONDS:g} s how far it is: {why}")
 
-        threading.Thread(target=call, daemon=True).start()  # Ctrl-C does not wait for it
-        while not ended.wait(_POLL_SECONDS):
-            with suppress(MinihttpError):  # it goes on, whether anybody sees how far it is or not
-                if found := self.query("_app:progress", task=task):
-                    tick(str(found[0]), int(found[1]), int(found[2]))
-        if outcome[1] is not None:
-            raise outcome[1]
-        return outcome[0]
-
-    def _call(self, kind: str, name: str, args: dict[str, Any]) -> Any:
+    def _call(self, kind: str, name: str, args: dict[str, Any], timeout_seconds: float | None = None) -> Any:
         from ._http import post  # 2 MB of memory, which `serve` need not have
 
         body = {"path": name, "args": encode_wire(args), "format": "convex_encoded_json"}
         try:
             url, sent = f"{self._url}/api/{kind}", json.dumps(body).encode()
-            posted = post(url, sent, self._headers, timeout_seconds=_SECONDS[kind], max_response_bytes=None)
+            timeout_seconds = timeout_seconds or _SECONDS[kind]
+            posted = post(url, sent, self._headers, timeout_seconds, max_response_bytes=None)
             answer = {**json.loads(posted.body)}
         except MisuseError:
             raise MisuseError(
@@ -147,7 +170,7 @@ def add_server_flag(parser: argparse.ArgumentParser) -> None:
 def access(args: argparse.Namespace) -> Iterator[Access]:
     """What `--server` or TARGET and `--data` name."""
     if args.server:
-        yield _Remote(args)
+        yield Remote(args)
         return
     with opened_alone(args, "--server URL asks the server that runs") as app:
         yield _Opened(app)

@@ -7,22 +7,24 @@ makes go where a person at the command line said.
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from ..app.backends import without_password
+from ..errors import MinihttpError
 from ..jobs.retry import RetryLater, RetryPolicy
 from ._settings import MisuseError
 
 if TYPE_CHECKING:
-    from ._progress import Progress
+    from ..data.consistency import Tick
 
 _MAX_RESPONSE_BYTES = 64 * 1024  # of a receiver: more is not looked at
 _MAX_SILENCE_SECONDS = 60.0
 _BLOCK_BYTES = 256 * 1024
+_TRIES, _PAUSE_SECONDS = 4, 1.0  # where a line breaks
 _MAX_RETRY_AFTER_SECONDS = 86_400
 
 
@@ -93,38 +95,73 @@ def post(
         connection.close()
 
 
-def transfer(method: str, url: str, body: IO[bytes] | None, out: IO[bytes], progress: Progress) -> int:
-    """Send a file, or nothing, and write the response into another; returns its status.
+def upload(url: str, part: bytes, content_type: str) -> bytes:
+    """Send one part of something, several times where the line breaks; returns what was answered.
 
     Raises:
-        OSError: the other side cannot be reached, or the response ends early.
+        MinihttpError: the other side cannot be reached, or refuses it.
     """
+    failures = 0
+    while True:
+        try:
+            posted = post(url, part, {"Content-Type": content_type}, _MAX_SILENCE_SECONDS)
+            break
+        except OSError as error:
+            failures = _once_more(failures, error)
+    if not posted.ok:
+        raise MinihttpError(f"{without_password(url)} answered {posted.status}: {posted.body[:200]!r}")
+    return posted.body
+
+
+def download(url: str, out: IO[bytes], progress: Tick) -> None:
+    """Write what is at a URL into a file; where the line breaks it goes on from there (RFC 9110 §14.2).
+
+    Raises:
+        MinihttpError: the other side cannot be reached, or refuses it.
+        OSError: the file cannot be written.
+    """
+    done = failures = 0
+    while True:
+        try:
+            for block, total in _blocks(url, done):
+                out.write(block)
+                done, failures = done + len(block), 0
+                progress("bytes received", done, total)
+            return
+        except _BrokenLineError as error:
+            failures = _once_more(failures, error)
+
+
+class _BrokenLineError(Exception):
+    """The other side cannot be reached, or has ended early."""
+
+
+def _once_more(failures: int, error: Exception) -> int:
+    """Wait a moment, unless that was the last try."""
+    if failures >= _TRIES - 1:
+        raise MinihttpError(str(error)) from error
+    time.sleep(_PAUSE_SECONDS)
+    return failures + 1
+
+
+def _blocks(url: str, start: int) -> Iterator[tuple[bytes, int]]:
+    """The blocks of what is at a URL, from a byte on, each with how many bytes there are in all."""
     parts = urlsplit(url)
     connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
     connection = connect(parts.hostname or "", parts.port, timeout=_MAX_SILENCE_SECONDS)
-    headers, sent = {}, None
-    if body is not None:
-        total = os.fstat(body.fileno()).st_size
-        headers = {"Content-Type": "application/zip", "Content-Length": str(total)}
-        sent = _blocks(body, "bytes sent", total, progress)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), sent, headers)
+        connection.request("GET", target, headers={"Range": f"bytes={start}-"} if start else {})
         response = connection.getresponse()
-        total = int(response.getheader("Content-Length") or 0)
-        for block in _blocks(response, "bytes received", total, progress):
-            out.write(block)
+        if response.status != (206 if start else 200):
+            raise MinihttpError(f"{without_password(url)} answered {response.status}")
+        total = start + int(response.getheader("Content-Length") or 0)
+        while block := response.read(_BLOCK_BYTES):
+            yield block, total
         if response.length:
-            raise OSError(f"{url} did not send all of it")
-        return int(response.status)
-    except HTTPException as error:
-        raise OSError(f"{url} did not answer: {type(error).__name__} {error}") from error
+            raise OSError("it did not send all of it")
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise _BrokenLineError(f"{without_password(url)} did not answer: {reason}") from error
     finally:
         connection.close()
-
-
-def _blocks(file: Any, what: str, total: int, progress: Progress) -> Iterator[bytes]:
-    done = 0
-    while block := file.read(_BLOCK_BYTES):
-        yield block
-        done += len(block)
-        progress(what, done, total)

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import IO, Any
-from urllib.parse import urljoin
 
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError
@@ -19,12 +17,13 @@ from ..snapshot.archive import Archive, counted
 from ..snapshot.export import export_snapshot
 from ..snapshot.importing import Imported, import_snapshot
 from . import note, print_rows
-from ._admin import access, opened_alone
-from ._http import transfer
+from ._admin import Remote, opened_alone
+from ._http import download, upload
 from ._progress import Progress
 from ._settings import MisuseError
 
 _OTHERWISE = "--server URL asks the server that runs"
+_PART_BYTES = 16 * 1024 * 1024  # what a proxy lets through that is set up as docs/deploy/nginx.conf says
 
 
 def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) -> None:
@@ -47,14 +46,12 @@ def export_to(args: argparse.Namespace, path: str, verb: str, **options: Any) ->
 def _export_from_server(
     args: argparse.Namespace, out: IO[bytes], options: dict[str, Any], progress: Progress
 ) -> tuple[int, int]:
-    with access(args) as app:
-        made = app.watched("_snapshots:export", progress, **options)
-        try:
-            status = transfer("GET", urljoin(args.server, made["url"]), None, out, progress)
-        finally:
-            app.action("_snapshots:discard", id=made["id"])
-    if status != 200:
-        raise MinihttpError(f"{args.server} answered {status} instead of the snapshot")
+    server = Remote(args)
+    made = server.watched("_snapshots:export", progress, **options)
+    try:
+        download(server.url_of_file(made["url"]), out, progress)
+    finally:
+        server.tidy_up("_snapshots:discard", ids=[made["id"]])
     return int(made["documents"]), int(made["files"])
 
 
@@ -74,14 +71,20 @@ def import_from(args: argparse.Namespace, path: str, verb: str, **options: Any) 
 def _import_into_server(
     args: argparse.Namespace, path: str, options: dict[str, Any], progress: Progress
 ) -> Imported:
-    answer = io.BytesIO()
-    with access(args) as app, open(path, "rb") as file:
-        url = urljoin(args.server, app.action("_snapshots:upload_url"))
-        status = transfer("POST", url, file, answer, progress)
-        if status != 200:
-            raise MinihttpError(f"{args.server} answered {status}: {answer.getvalue()[:200]!r}")
-        id = json.loads(answer.getvalue())["storageId"]
-        done = app.watched("_snapshots:read", progress, id=id, **options)
+    """In parts, each a request that may be sent again; then the server reads them, without a request that
+    waits for it."""
+    server, ids = Remote(args), list[str]()
+    size = os.path.getsize(path)
+    try:
+        with open(path, "rb") as file:
+            while part := file.read(_PART_BYTES):
+                url = server.url_of_file(server.action("_snapshots:upload_url"))
+                ids.append(json.loads(upload(url, part, "application/zip"))["storageId"])
+                progress("bytes sent", file.tell(), size)
+        done = server.watched("_snapshots:read", progress, ids=ids, **options)
+    except BaseException:
+        server.tidy_up("_snapshots:discard", ids=ids)
+        raise
     documents = {name: int(count) for name, count in done["documents"].items()}
     return Imported(**{**done, "documents": documents, "bytes": int(done["bytes"])})
 

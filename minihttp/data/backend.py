@@ -119,6 +119,7 @@ class DocumentBackend(Protocol):
         any_thread: bool = False,
         guard: Guard | None = None,
         by_locks: bool = False,
+        alone: bool = False,
     ) -> T:
         """Run `run` in a serializable transaction and return its result once it is durable.
 
@@ -131,6 +132,9 @@ class DocumentBackend(Protocol):
 
         With `by_locks`, `run` relies on nothing but documents that it has locked (`lock`) and then read: it
         need not be serializable with others, so it makes nobody run again. Not every engine makes use of it.
+
+        With `alone`, `run` may take long: it shares no fsync with calls that came before it, so that these do
+        not wait for its end.
         """
         ...
 

@@ -60,7 +60,7 @@ def rebuild_indexes(database: Database, findings: list[Finding]) -> list[str]:
                 transaction.engine.add_entries(_entries(transaction.engine, info, index))
         return sorted(places)
 
-    return database.write(run) if places else []
+    return database.write(run, alone=True) if places else []
 
 
 def _entries(engine: Any, info: TableInfo, index: Index) -> Iterator[tuple[int, bytes, str]]:

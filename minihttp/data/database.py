@@ -235,6 +235,7 @@ class Database:
         time_limit_seconds: float | None = None,
         any_thread: bool = False,
         by_locks: bool = False,
+        alone: bool = False,
     ) -> T:
         """Run `run(transaction)` as one serializable transaction; when this returns, it is durable.
 
@@ -244,6 +245,7 @@ class Database:
             any_thread: `run` is the framework's own and takes no locks, so that any thread may run it
                 for this one; it saves a change of threads.
             by_locks: `run` relies on nothing but documents that it has locked; see `DocumentBackend.write`.
+            alone: `run` may take long, so nobody who was before it waits for its end.
 
         Raises:
             DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
@@ -251,7 +253,7 @@ class Database:
         attempts: list[Transaction] = []
         self._refuse_a_second()
         self._pins.release_stale()
-        options: dict[str, Any] = {"by_locks": True} if by_locks else {}
+        options: dict[str, Any] = {"by_locks": True} if by_locks else {"alone": True} if alone else {}
         try:
             self._open.here = True
             while True:

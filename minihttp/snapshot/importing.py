@@ -181,7 +181,7 @@ class _Import:
         return self._transact(run)
 
     def _transact(self, run: Callable[[Transaction], int]) -> int:
-        return (self._database.read if self._dry_run else self._database.write)(run)
+        return self._database.read(run) if self._dry_run else self._database.write(run, alone=True)
 
     def _documents(
         self, info: TableInfo, name: str, make_id: Callable[[str], str]

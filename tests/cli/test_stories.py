@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,11 @@ from tests.cli.shell import ROOT, Shell, shell
 __all__ = ["shell"]
 
 PATIENCE_SECONDS = 90.0
+
+
+def _take_terminal() -> None:
+    """Make standard input the terminal of this session: else Ctrl-C, typed into it, would reach nobody."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -40,8 +47,9 @@ class Terminal:
         environ |= {"PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
         command = [sys.executable, "-m", "minihttp", *argv]
         self.process = subprocess.Popen(
-            command, cwd=folder, env=environ, stdin=side, stdout=side, stderr=side, start_new_session=True
-        )
+            command, cwd=folder, env=environ, stdin=side, stdout=side, stderr=side, start_new_session=True,
+            preexec_fn=_take_terminal,
+        )  # fmt: skip
         os.close(side)
         self._main = main
         self.text = ""

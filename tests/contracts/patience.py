@@ -99,3 +99,27 @@ class PatienceContract:
         put(hasty, "b", "1")
         assert [error.errno for error in outcome] == [errno.EAGAIN]
         assert get(hasty, "a") is None
+
+    def test_nobody_waits_for_the_end_of_one_that_is_alone(self, hasty: Any) -> None:
+        """What came before it is committed first: else it would be given up after its patience, and with it
+        the one that is alone."""
+        held, ran = Held(), threading.Event()
+
+        def first(w: Any) -> None:
+            w.put("a", "t", "1", (), ())
+            ran.set()
+            until = monotonic() + HANGS_SECONDS
+            while not hasty.statistics()["waiting"] and monotonic() < until:
+                pass  # until the other one is queued
+
+        def before() -> None:
+            hasty.write(first, None)
+            assert held.inside.wait(HANGS_SECONDS)
+            held.may_end.set()
+
+        def alone() -> None:
+            assert ran.wait(HANGS_SECONDS)
+            hasty.write(held, None, alone=True)
+
+        together([before, alone])
+        assert get(hasty, "a") and get(hasty, "held")
