@@ -376,10 +376,23 @@ class StorageUnavailableError(MinihttpError):
     code = "StorageUnavailable"
 
 
-class IndexNotReadyError(StorageUnavailableError):
+class NotReadyError(StorageUnavailableError):
+    """What a changed schema asks for is still under way (503): the same call will do, later."""
+
+    code = "NotReady"
+    told = "A change of the schema is being taken in; try again later"
+
+
+class IndexNotReadyError(NotReadyError):
     """A query on an index into which not all documents have been put yet (503)."""
 
     code = "IndexNotReady"
+
+
+class TableNotReadyError(NotReadyError):
+    """A table whose documents have not all been compared with its new validator yet (503)."""
+
+    code = "TableNotReady"
 
 
 class StorageFullError(StorageUnavailableError):

@@ -2,9 +2,9 @@
 """What an operator asks a running app: is it alive, is it ready, how is it doing.
 
 `/_/health` answers 200 while the process serves at all. `/_/ready` answers 200 when requests of every kind
-can be answered now, else 503: the database takes writes, the file store is there, no call is stuck, a thread
-is free. `/_/metrics`, off unless asked for, is Prometheus text (`metrics.py`). None of them says anything of
-documents or people. Knows no server.
+can be answered now, else 503: the schema is taken in, the database takes writes, the file store is there, no
+call is stuck, a thread is free. `/_/metrics`, off unless asked for, is Prometheus text (`metrics.py`). None
+of them says anything of documents or people. Knows no server.
 """
 
 from __future__ import annotations
@@ -87,8 +87,12 @@ def _problem(runtime: Runtime, server: dict[str, float]) -> str:
         return "all threads are busy"
     if watchdog.stuck():
         return "a call does not end"
+    if runtime.refusal is not None:
+        return "the stored documents do not match the schema"
     if not runtime.is_open:
         return ""
+    if under_way := runtime.database.under_way():
+        return under_way
     try:
         if runtime.database.statistics().get("writing_seconds", 0) > _STALLED_SECONDS:
             return "a transaction does not end"

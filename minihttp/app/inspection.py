@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from ..auth.caller import NOBODY, Caller
 from ..auth.identity import Identity
 from ..data import ids
-from ..data.consistency import Tick, check_documents, rebuild_indexes
-from ..data.migration import stored_tables
+from ..data.consistency import check_documents, rebuild_indexes
+from ..data.migration import Tick, stored_tables
 from ..data.walks import convex_json
 from ..errors import ArgumentValidationError, DocumentError, HTTPError, MinihttpError, did_you_mean
 from ..files.checking import check_files

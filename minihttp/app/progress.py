@@ -16,7 +16,7 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any, Final
 
-from ..data.consistency import Tick
+from ..data.migration import Tick
 from ..errors import MinihttpError
 
 log = logging.getLogger("minihttp")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SchemaError
 from ..limits import Limits
 from ..tracebacks import RepeatFilter
 from .hosts import is_loopback
@@ -44,6 +44,9 @@ class Runtime:
         failures: what handlers and functions let out, for the log.
         system_handlers: what answers below `/_/`, and `/` where the user has no route: rooms above put
             themselves in.
+        progress: told what of a changed schema is being taken in, how many documents are done, and of how
+            many; where it is None, a line is logged every 5 s.
+        refusal: why storage is closed: documents that do not match the schema were found after the start.
     """
 
     limits: Limits
@@ -54,6 +57,8 @@ class Runtime:
         self.options = DEFAULTS
         self.failures = RepeatFilter()
         self.system_handlers: dict[str, Any] = {}
+        self.progress: Callable[[str, int, int], None] | None = None
+        self.refusal: SchemaError | None = None
         self._services: Services | None = None
         self._opening = threading.RLock()
 
@@ -64,12 +69,17 @@ class Runtime:
             ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
                 naming the value and the place.
         """
+        self._open()
+        return self
+
+    def _open(self, refused: Callable[[SchemaError], object] | None = None) -> None:
+        """As `open`; with `refused`, what takes long goes on behind the requests, as `Database` says."""
         with self._opening:
             if self._services is None:
                 from .services import Services
 
-                self._services = Services(self.options, self.http, self.secrets)
-        return self
+                self.refusal = None
+                self._services = Services(self.options, self.http, self.secrets, self.progress, refused)
 
     @property
     def clock(self) -> Callable[[], float]:

@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..data.database import Database
-from ..data.migration import stored_indexes
+from ..data.migration import Tick, stored_indexes
 from ..data.schema import Schema
-from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError
+from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, SchemaError
 from ..files.storage import FILE_TABLES, FileStore, check_no_files, unknown_files
 from ..files.uploads import expired_uploads
 from ..functions.registry import Registry
@@ -57,6 +57,7 @@ class Services:
 
     Args:
         secrets: finds the (path or "", variable name) of every secret that the app needs.
+        tick, refused: as for `Database`.
 
     Raises:
         ConfigurationError: DataDirectoryError, SchemaError, FunctionError, CronError and their kin, each
@@ -66,7 +67,12 @@ class Services:
     __slots__ = ("database", "files", "idempotency", "inbox", "jobs", "operations", "runner", "tasks")
 
     def __init__(
-        self, options: Options, http: HttpRouter, secrets: Callable[[], list[tuple[str, str]]]
+        self,
+        options: Options,
+        http: HttpRouter,
+        secrets: Callable[[], list[tuple[str, str]]],
+        tick: Tick | None = None,
+        refused: Callable[[SchemaError], object] | None = None,
     ) -> None:
         _check("schema", options.schema, Schema)
         _check("crons", options.crons, Crons)
@@ -79,7 +85,9 @@ class Services:
         close = backend.close
         try:
             shared: dict[str, Any] = {"limits": options.limits, "clock": options.clock}
-            self.database = Database(backend, options.schema, system=_SYSTEM_TABLES, **shared)
+            self.database = Database(
+                backend, options.schema, system=_SYSTEM_TABLES, tick=tick, refused=refused, **shared
+            )
             close = self.database.close
             shared["clock"] = self.database.clock
             names = without_password(documents_url), without_password(files_url)
@@ -145,6 +153,11 @@ class Services:
         self.jobs.stop(grace_seconds)
         self._close_storage()
 
+    def close_documents(self, grace_seconds: float) -> None:
+        """Stop the worker and close the database, before `close`: requests that read files may go on."""
+        self.jobs.stop(grace_seconds)
+        self.database.close()
+
     def _close_storage(self) -> None:
         self.files.close()
         self.database.close()
@@ -205,11 +218,12 @@ def _check_mutation_routes(http: HttpRouter, functions: Registry) -> None:
             raise ConfigurationError(f"mutation {route.label}: {found} is no mutation")
 
 
-def take_in(options: Options, *, drop: bool) -> tuple[list[str], list[str]]:
+def take_in(options: Options, *, drop: bool, tick: Tick | None = None) -> tuple[list[str], list[str]]:
     """Take what an app declares into its database, as a start does, filling new indexes to their end.
 
     Args:
         drop: also drop the indexes that are not declared.
+        tick: told how far it is.
 
     Returns:
         The indexes that are new, and those that were dropped.
@@ -221,7 +235,7 @@ def take_in(options: Options, *, drop: bool) -> tuple[list[str], list[str]]:
         with backend.read(None) as engine:
             before = stored_indexes(engine)
         shared: dict[str, Any] = {"limits": options.limits, "clock": options.clock, "drop": drop}
-        Database(backend, options.schema, system=_SYSTEM_TABLES, **shared)
+        Database(backend, options.schema, system=_SYSTEM_TABLES, tick=tick, **shared)
         with backend.read(None) as engine:
             after = stored_indexes(engine)
     return sorted(after - before), sorted(before - after)

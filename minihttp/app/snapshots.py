@@ -17,8 +17,8 @@ from .. import __version__
 from ..errors import DocumentError, SnapshotError
 
 if TYPE_CHECKING:
-    from ..data.consistency import Tick
     from ..data.database import Database
+    from ..data.migration import Tick
     from ..files.storage import FileStore
     from ..functions.registry import Registry
     from .progress import LongTasks

@@ -23,6 +23,7 @@ from ..errors import (
     DataDirectoryError,
     HTTPError,
     MinihttpError,
+    SchemaError,
     StorageUnavailableError,
     no_attribute,
 )
@@ -57,6 +58,7 @@ log = logging.getLogger("minihttp")
 _UPLOAD_PATH = "/api/storage/upload"
 _LOCKED_PAUSE_SECONDS = 1.0  # between two attempts to open data that another process has
 _FORK_GRACE_SECONDS = 1.0
+_REFUSAL_GRACE_SECONDS = 30.0  # for the jobs that run when the stored documents are refused
 _apps: weakref.WeakSet[App] = weakref.WeakSet()
 _of_parents: list[Services] = []
 
@@ -92,6 +94,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         super().__init__(http if http is not None else HttpRouter())
         self._is_prepared = self._serves = self._is_for_child = False
         self._locked_until = 0.0
+        self._when_refused: Callable[[SchemaError], object] | None = None
         self._bound: tuple[str, ...] = ()
         _apps.add(self)
         self._routes: Routes | None = None  # once it serves
@@ -268,11 +271,25 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
                     _ = self.authenticator  # a provider's mistake is one of the start
                 given = (options.modules, options.schema, options.crons)
                 if self.http.webhooks or any(given) or self.http.mutations():
-                    self.open()
+                    self._open(self._refuse)
                     self.start()
                     routes.mount(self.inbox.endpoints)
                 self._routes = routes
             return self._routes
+
+    def when_refused(self, call: Callable[[SchemaError], object]) -> None:
+        """Call this, in a thread, when documents that do not match the schema are found after `prepare`: the
+        server is to end. Where nobody has asked for it, storage is closed and what needs it is 503.
+        """
+        self._when_refused = call
+
+    def _refuse(self, error: SchemaError) -> None:
+        if self._when_refused is not None:
+            self._when_refused(error)
+            return
+        log.error("%s", error)
+        self.refusal = error
+        self.services.close_documents(_REFUSAL_GRACE_SECONDS)
 
     @cached_property
     def _all_routes(self) -> Routes:
@@ -362,7 +379,8 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         """Do now what the first request would: own routes; storage and worker where there is work for them.
 
         For a server that knows nothing of `App`, where it loads the app (docs/deploy.md). If the server then
-        forks its worker, storage and worker threads are opened there instead.
+        forks its worker, storage and worker threads are opened there instead. What takes long of a changed
+        schema goes on behind the requests (docs/howto/schema-changes.md).
 
         Raises:
             ConfigurationError: as `open`, and for a route that is taken twice, or a secret that could be

@@ -22,7 +22,7 @@ from ._settings import MisuseError
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
-    from ..data.consistency import Tick
+    from ..data.migration import Tick
 
 _SECONDS = {"query": 30.0, "mutation": 30.0, "action": 660.0}  # an action may take 10 minutes
 _LEAST_POLL_SECONDS, _POLL_SECONDS = 0.02, 0.5

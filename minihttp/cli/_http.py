@@ -19,7 +19,7 @@ from ..jobs.retry import RetryLater, RetryPolicy
 from ._settings import MisuseError
 
 if TYPE_CHECKING:
-    from ..data.consistency import Tick
+    from ..data.migration import Tick
 
 _MAX_RESPONSE_BYTES = 64 * 1024  # of a receiver: more is not looked at
 _MAX_SILENCE_SECONDS = 60.0

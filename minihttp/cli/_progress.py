@@ -16,7 +16,7 @@ _TERMINAL_SECONDS, _LOG_SECONDS = 0.1, 5.0
 class Progress:
     """Called with what is being done, how many units are done, and of how many (0: nobody knows).
 
-    As a context manager it clears its line at the end.
+    It clears its line when all is done, and as a context manager at the end.
 
     Args:
         verb: what the lines begin with.
@@ -47,6 +47,9 @@ class Progress:
         now = self._clock()
         if what != self._what:
             self._what, self._began, self._began_with = what, now, done
+        if self._shown and 0 < total <= done:
+            self.__exit__()
+            return
         if now < self._next:
             return
         line = self._line(done, total, now - self._began)

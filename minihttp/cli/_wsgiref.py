@@ -90,7 +90,7 @@ def serve(
     """Serve until SIGTERM or SIGINT; requests in flight have `grace_seconds` to end.
 
     Raises:
-        ConfigurationError: the address cannot be used.
+        ConfigurationError: the address cannot be used, or stored documents do not match the schema.
     """
     try:
         server = _Server((host, port), _Handler)
@@ -99,16 +99,25 @@ def serve(
     server.report = report
     server.set_app(app)
 
+    refusals: list[Exception] = []
+
     def stop(number: int, frame: Any) -> None:
         threading.Thread(target=server.shutdown).start()
 
+    def refuse(error: Exception) -> None:
+        refusals.append(error)
+        server.shutdown()
+
     try:
         app.listen_on(host)
+        app.when_refused(refuse)
         app.prepare()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop)
         ready(server)
         server.serve_forever(poll_interval=0.1)
+        if refusals:
+            raise refusals[0]
     finally:
         server.socket.close()
         end = time.monotonic() + grace_seconds

@@ -12,6 +12,7 @@ import argparse
 
 from ..app.services import take_in
 from . import add_app_arguments, add_json_flag, add_yes_flag, confirm, load_app, print_rows
+from ._progress import Progress
 
 HELP = "check documents against the schema and fill new indexes; --drop drops those that are not declared"
 
@@ -29,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     app = load_app(args)
     if args.drop:
         confirm(args, "drop the indexes that this version does not declare?")
-    new, dropped = take_in(app.options, drop=args.drop)
+    with Progress("migrate") as progress:
+        new, dropped = take_in(app.options, drop=args.drop, tick=progress)
     rows = [{"index": name, "change": "new"} for name in new]
     rows += [{"index": name, "change": "dropped"} for name in dropped]
     print_rows(rows, args.json, empty="nothing has changed")

@@ -28,6 +28,7 @@ from . import (
     target_of,
 )
 from ._admin import in_use_means
+from ._progress import Progress
 from ._settings import SERVE_FLAGS, MisuseError, Settings, add_flags
 from .routes import route_rows
 
@@ -75,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
             raise MisuseError("--forward is for the ready-made inbox, of a folder without an app")
         args.environ["MINIHTTP_FORWARD"] = settings["forward"]
     app = load_app(args)
+    if sys.stderr.isatty():
+        app.progress = Progress("serve")
     _ensure_temporary_folder(app.options.data)
     is_development = app.options.development or args.fd is not None  # below --reload
     opened = _open_dashboard(app, args, settings, is_development)

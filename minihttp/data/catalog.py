@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 
-from ..errors import DocumentError, SchemaError, did_you_mean
+from ..errors import DocumentError, SchemaError, TableNotReadyError, did_you_mean
 from ..values import UNSET, Int64, StoredDocument, copy, index_key, show
 from . import ids
 from .backend import Entry, Guard
@@ -106,6 +106,8 @@ class Tables:
         system: whether this is the view of tables whose names begin with `_`.
         open: whether a table comes into being by being named.
         others: tables that are not declared and have indexes all the same, by name.
+        waiting: the names of those declared whose documents are still to be compared with their validators:
+            nobody reads or writes them.
     """
 
     def __init__(
@@ -115,23 +117,29 @@ class Tables:
         system: bool,
         open: bool,
         others: Mapping[str, TableInfo] | None = None,
+        waiting: Set[str] = frozenset(),
     ) -> None:
-        self._declared = declared
+        self._all = declared
+        self._declared = {name: info for name, info in declared.items() if name not in waiting}
+        self._waiting = waiting
         self._others = others or {}
         self._system = system
         self._open = open
 
     def __iter__(self) -> Iterator[TableInfo]:
-        return iter(self._declared.values())
+        return iter(self._all.values())
 
     def check_side(self, id: str, operation: str) -> None:
         """Refuse the id of a system table where the user's are, and the other way round, as Convex does.
 
         Raises:
             DocumentError: naming where it belongs.
+            TableNotReadyError: for the id of a table that waits.
         """
         table = ids.table_of(id)
         if (table is not None and table[0] == "_") is self._system:
+            if table in self._waiting:
+                raise _not_ready(table)
             return
         if self._system:
             message = f"db.system.{operation} takes the id of a system table, not {show(id)}."
@@ -154,6 +162,7 @@ class Tables:
 
         Raises:
             DocumentError: for what cannot be a table of this view, or is not in the schema.
+            TableNotReadyError: for one that waits.
         """
         found = self._declared.get(name) if isinstance(name, str) else None
         return found or self._undeclared(name)
@@ -166,6 +175,8 @@ class Tables:
         return found or self._undeclared(name)
 
     def _undeclared(self, name: object) -> TableInfo:
+        if isinstance(name, str) and name in self._waiting:
+            raise _not_ready(name)
         if not (self._open or self._system or str(name).startswith("_")):
             near = did_you_mean(str(name), self._declared, show)
             raise DocumentError("InvalidTable", f"Table {show(name)} is not in the schema{near or '.'}")
@@ -180,6 +191,10 @@ class Tables:
         if self._system:
             raise DocumentError("InvalidTable", f"There is no system table {show(table)} here.")
         return self._others.get(table) or TableInfo(table)
+
+
+def _not_ready(name: object) -> TableNotReadyError:
+    return TableNotReadyError(f"Table {show(name)} is being compared with its new schema; try again later")
 
 
 class Catalog:

@@ -7,21 +7,20 @@ sums differ are they looked up one by one. All of it sees one snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MinihttpError, ValidationError
 from ..values import dumps, loads
 from . import ids
 from .catalog import Index, TableInfo, make_document
-from .migration import stored_documents, stored_tables
+from .migration import Tick, stored_documents, stored_tables
 
 if TYPE_CHECKING:
     from .backend import Reading
     from .database import Database
     from .transaction import Transaction
 
-Tick = Callable[[str, int, int], None]
 _ENTRIES = 1_024
 _MAX_FINDINGS = 100  # of one table
 

@@ -28,9 +28,10 @@ from . import ids
 from .backend import DocumentBackend, Reading, Writing
 from .catalog import Catalog, Document, TableInfo, Tables
 from .documents import PreparedDocument, make_view
-from .migration import Migration, read_stored, table_infos
+from .migration import Migration, Tick, read_stored, table_infos
 from .pins import Pins
 from .schema import Schema, Table
+from .taking_in import Refused, SchemaProgress, TakingIn
 from .transaction import SYSTEM_LIMITS, Transaction
 from .validators import PUBLIC_SYSTEM_TABLES
 
@@ -39,8 +40,6 @@ T = TypeVar("T")
 log = logging.getLogger("minihttp.data")
 
 _LOOK_SECONDS = 1.0
-# Batches, a third of a second: an index of an app that is alone is filled on behind the requests.
-_FILLED_AT_START = 16
 _MAX_RELOADS = 20  # of the catalog, for one write
 _OUTAGE_SECONDS = 30.0  # how long a read waits for a server that answers
 _WARNED_SECONDS, _REFUSED_SECONDS = 0.5, 5.0  # between the clocks of the machine and of the store
@@ -57,7 +56,10 @@ class Database:
         clock: Unix seconds.
         trial: what the engine stores is checked and stays as it is.
         drop: whether indexes that are not declared are dropped; None: where nobody else has the store open.
-            When it is given, new indexes are filled to their end.
+        tick: told how far the taking in of the schema is; by default a line is logged every 5 s.
+        refused: where it is given, what takes long of that goes on in a thread, and this is called there with
+            the SchemaError of stored documents that do not match. Until then the tables that are compared
+            with their schema, and queries on indexes that are filled, are refused.
 
     Raises:
         SchemaError: when stored documents do not match the schema; nothing is changed then.
@@ -78,6 +80,8 @@ class Database:
         clock: Callable[[], float] = time.time,
         trial: bool = False,
         drop: bool | None = None,
+        tick: Tick | None = None,
+        refused: Refused | None = None,
     ) -> None:
         self._backend = backend
         self._open = _Open()
@@ -92,10 +96,9 @@ class Database:
         self._user = schema.tables if schema else {}
         self._tables = {**self._user, **(system or {})}
         self._unchecked = frozenset() if schema and schema.schema_validation else frozenset(self._user)
-        self._closed = False
         self._reloading = threading.Lock()
         self._looked_at = time.monotonic()
-        self._catalog = self._take_in(trial, drop)
+        self._take_in(trial, drop, SchemaProgress(tick), refused)
         self.secret = self._catalog.secret
         if self.shared and not trial:
             backend.listen(self._look_soon)
@@ -114,31 +117,30 @@ class Database:
             log.warning("%s the database's", told)
         return lambda: time.time() + self._backend.clock_offset()
 
-    def _take_in(self, trial: bool, drop: bool | None) -> Catalog:
+    def _take_in(
+        self, trial: bool, drop: bool | None, progress: SchemaProgress, refused: Refused | None
+    ) -> None:
         """Bring the database in line with what is declared, and other versions of the app left in peace."""
-        migration = Migration(self._backend, self._tables, self._unchecked, self._ids, self.clock, drop)
+        facts = (self._backend, self._tables, self._unchecked, self._ids, self.clock, progress, drop)
+        begin = None
         try:
-            migration.check()
-            if not trial:
-                migration.declare()
-                batches = _FILLED_AT_START if drop is None and not self.shared else None
-                if not migration.fill(batches):
-                    fill = partial(self._fill, migration)
-                    threading.Thread(target=fill, name="minihttp-indexes", daemon=True).start()
-            return self._stored_catalog()
+            migration = Migration(*facts)
+            self._taking_in = TakingIn(self._backend, migration, progress, self._publish)
+            if trial:
+                migration.check()
+            elif refused is None:
+                self._taking_in.finish()
+            else:
+                begin = self._taking_in.begin(refused)
+            self._publish()
         except self._backend.Fault as fault:
             raise DataDirectoryError(f"The database cannot be opened: {fault.strerror or fault}") from fault
+        if begin is not None:
+            begin()
 
-    def _fill(self, migration: Migration) -> None:
-        """Fill large new indexes while requests are answered."""
-        try:
-            while not self._closed:
-                if migration.fill(1):
-                    self._catalog = self._stored_catalog()
-                    return
-        except self._backend.Fault as fault:
-            if not self._closed:
-                log.error("an index cannot be built, queries on it are refused: %s", fault.strerror)
+    def _publish(self) -> None:
+        with self._reloading:
+            self._catalog = self._stored_catalog()
 
     def _stored_catalog(self) -> Catalog:
         """The catalog as the database says by now."""
@@ -152,8 +154,9 @@ class Database:
         user_others = {name: info for name, info in others.items() if not name.startswith("_")}
         strict = self.schema is not None and self.schema.schema_validation
         public = {name: declared.get(name) or TableInfo(name) for name in PUBLIC_SYSTEM_TABLES}
+        waiting = self._taking_in.waiting
         return Catalog(
-            Tables(user, system=False, open=not strict, others=user_others),
+            Tables(user, system=False, open=not strict, others=user_others, waiting=waiting),
             Tables(
                 system,
                 system=True,
@@ -405,13 +408,21 @@ class Database:
         """Tell the other processes that there is news."""
         self._backend.notify()
 
+    def under_way(self) -> str:
+        """What of a changed schema is still being taken in, and how far that is; "" once all is done."""
+        return self._taking_in.under_way()
+
+    def wait_for_schema(self, seconds: float) -> bool:
+        """Wait for what is under way, for a moment or so many seconds; false where there is no use in it."""
+        return self._taking_in.wait(seconds)
+
     def statistics(self) -> dict[str, Any]:
         """The engine's numbers, for metrics and `doctor`."""
         return self._backend.statistics()
 
     def close(self) -> None:
         """Close the engine; what was acknowledged is on disk already."""
-        self._closed = True
+        self._taking_in.close()
         self._pins.close()
         self._backend.close()
 

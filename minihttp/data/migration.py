@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""How a changed schema is taken in, while other processes go on with the old one.
+"""How a changed schema is taken in, while requests are answered and other processes go on with the old one.
 
-Index definitions, the checked validators, the generation of both and the database's secret are documents of
-system tables, so an engine needs nothing of them. A new index is "filling" at first: from then on whoever
-writes keeps it true (the generation guards every write of a shared store), then it is filled in batches, and
-then it is ready. Nobody drops an index that another process may use.
+Documents are compared with a new validator in batches, a snapshot each; nothing of a table is written down
+before all of its documents have passed. Index definitions, the checked validators, the generation of both and
+the database's secret are documents of system tables, so an engine needs nothing of them. A new index is
+"filling" at first: from then on whoever writes keeps it true (the generation guards every write of a shared
+store), then it is filled in batches, and then it is ready. Nobody drops an index that another process
+may use.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from secrets import token_bytes, token_hex
-from time import monotonic, sleep
+from time import sleep
 from typing import NamedTuple
 
 from ..errors import SchemaError, ValidationError
@@ -22,17 +24,19 @@ from .backend import DocumentBackend, Guard, Reading, Writing
 from .catalog import Document, Index, TableInfo, make_document
 from .compatibility import admits
 from .schema import Table
-from .validators import Validator
 
 log = logging.getLogger("minihttp.data")
 
+Tick = Callable[[str, int, int], None]
+"""Told how far something is: what goes on, how many units are done, and of how many."""
+
 _INDEXES, _CHECKED, _SETTINGS, _CATALOG = "_indexes", "_checked", "_settings", "_catalog"
-_SCAN_ROWS = 256
+_SCAN_ROWS = 256  # also what is compared with a validator at once
 _FILL_ROWS = 1_024
+_MAX_COUNTED = 2**31 - 1
 _LEASE_SECONDS = 10.0  # after it another process may go on filling
 _MAX_WAIT_SECONDS = 60.0  # for a process that fills
 _PAUSE_SECONDS = 0.2
-_SAID_SECONDS, _SAID_EVERY = 2.0, 256  # progress in the log; documents between two looks at the clock
 ALONE_SECONDS = 60.0  # without a sign of another process: then nobody uses an index that is not declared
 
 
@@ -116,24 +120,47 @@ def _rows(engine: Reading, table: str) -> list[Document]:
     return [make_document(id, json) for id, json in stored_documents(engine, table)]
 
 
-class _Progress:
-    """Says in the log how far something has come that takes longer than a few seconds.
+class _Walk:
+    """How far a walk through all documents of a table is.
 
     Args:
         what: goes on.
+        position: the id from which to go on; None for the first.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, table: str, position: str | None = None) -> None:
         self._what = what
-        self._done = 0
-        self._next = monotonic() + _SAID_SECONDS
+        self._tag = ids.table_tag(table)
+        self.position = position
+        self._done, self._total = 0, -1
 
-    def count(self, documents: int) -> None:
-        """So many more are done."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether any document has been seen."""
+        return self.position is not None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody has been told of it."""
+        return self._total >= 0
+
+    def batch(self, engine: Reading) -> list[tuple[str, str]]:
+        """The next documents; fewer than `_SCAN_ROWS` are the last."""
+        start = self.position or self._tag
+        rows = engine.scan(start, self._tag + ids.ABOVE, reverse=False, limit=_SCAN_ROWS)
+        if rows:
+            self.position = rows[-1][0] + "0"
+        return list(rows)
+
+    def tell(self, documents: int, backend: DocumentBackend, tick: Tick) -> None:
+        """So many more are done: say how far it is. All are counted when that is first asked."""
         self._done += documents
-        if not self._done % _SAID_EVERY and monotonic() > self._next:
-            self._next = monotonic() + _SAID_SECONDS
-            log.warning("%s: %d documents so far", self._what, self._done)
+        if self._total < 0:
+            start, stop = self._tag, self._tag + ids.ABOVE
+            with backend.read(None) as engine:
+                self._total = engine.count(start, stop, _MAX_COUNTED)
+                self._done = engine.count(start, self.position or start, _MAX_COUNTED)
+        tick(self._what, self._done, max(self._total, self._done))
 
 
 class Migration:
@@ -145,7 +172,11 @@ class Migration:
         unchecked: the names of those whose documents are not checked.
         make_id: a table's tag -> a new id.
         clock: Unix seconds, the same for all processes.
+        tick: told what goes on, how many documents are done, and of how many.
         drop: whether what is not declared any more is dropped; None: where nobody else has the store open.
+
+    Attributes:
+        suspects: the tables whose documents are still to be compared with their validators.
     """
 
     def __init__(
@@ -155,6 +186,7 @@ class Migration:
         unchecked: frozenset[str],
         make_id: ids.IdMaker,
         clock: Callable[[], float],
+        tick: Tick = lambda what, done, total: None,
         drop: bool | None = None,
     ) -> None:
         self._backend = backend
@@ -163,31 +195,53 @@ class Migration:
         self._make_id = make_id
         self._clock = clock
         self._owner = token_hex(8)
-        self._progress: dict[str, _Progress] = {}
+        self._tick = tick
+        self._walks: dict[str, _Walk] = {}  # of the indexes that are filled, by the id of their row
+        self.suspects: dict[str, _Walk] = {}
+        self._refuse_collisions()
+        with backend.read(None) as engine:
+            stored = read_stored(engine)
+        for name in self._unchecked(stored):
+            known = stored.checked.get(name, {}).get("validator")
+            if known is None or not admits(self._checked[name], known):
+                self.suspects[name] = _Walk(f"comparing table {show(name)} with its new schema", name)
         self._drops = (not backend.shared or backend.alone(ALONE_SECONDS)) if drop is None else drop
 
-    def check(self) -> None:
+    def check(self, batches: int | None = None) -> None:
         """Compare documents with validators that have changed so that it matters; writes nothing.
+
+        The framework's own tables come first, and whole, then the first batch of every table.
+
+        Args:
+            batches: how many at most after that; None: until the end.
 
         Raises:
             SchemaError: naming the first document that does not match, and why.
         """
-        self._refuse_collisions()
-        with self._backend.read(None) as engine:
-            stored = read_stored(engine)
-            for name in self._unchecked(stored):
-                known = stored.checked.get(name, {}).get("validator")
-                if known is None or not admits(self._checked[name], known):
-                    self._check_table(engine, name, self._checked[name])
+        while self.suspects:
+            name, walk = min(self.suspects.items(), key=lambda item: (item[0][0] != "_", item[1].has_begun))
+            if name[0] != "_" and walk.has_begun and batches is not None:
+                if batches <= 0:
+                    return
+                batches -= 1
+            with self._backend.read(None) as engine:
+                rows = walk.batch(engine)
+            self._compare(name, rows)
+            if len(rows) < _SCAN_ROWS:
+                del self.suspects[name]
+            if len(rows) == _SCAN_ROWS or walk.is_known:
+                walk.tell(len(rows), self._backend, self._tick)
 
     def declare(self) -> None:
-        """Write down what is declared: from then on every process keeps new indexes true; those of small
-        tables are filled at once. Nothing is written where nothing has changed."""
+        """Write down what is declared, of all tables that are no suspects: from then on every process keeps
+        new indexes true; those of small tables are filled at once. Nothing is written where nothing has
+        changed. While there are suspects nothing is dropped, and not later either: requests go on by then.
+        """
+        if self.suspects:
+            self._drops = False
         with self._backend.read(None) as engine:
             stored = read_stored(engine)
-            changed = (
-                self._changes(stored) or self._unchecked(stored) or set(stored.checked) - set(self._checked)
-            )
+            changed = self._changes(stored) or self._unchecked(stored) or self._gone(stored)
         if changed or stored.secret is None or stored.catalog is None:
             self._backend.write(self._declare, None)
             if self._backend.shared:
@@ -199,8 +253,8 @@ class Migration:
         Those of the framework's own tables come first, and whole: its own code needs them at the start.
 
         Args:
-            batches: how many at most of the user's tables; None: until the end, or the end of patience with
-                another process.
+            batches: how many at most of the user's tables, without waiting for others; None: until the end,
+                or the end of patience with another process.
 
         Returns:
             Whether nothing is left to be filled.
@@ -215,26 +269,36 @@ class Migration:
             is_ours = following["table"].startswith("_")
             if batches is not None and batches <= 0 and not is_ours:
                 return False
-            if self._backend.write(self._fill_some, None):
+            filled = self._backend.write(self._fill_some, None)
+            if filled is not None:
+                walk = self._walks.get(following["_id"])
+                if walk is not None:
+                    walk.tell(filled, self._backend, self._tick)
                 batches = None if batches is None else batches - (not is_ours)
                 continue
+            sleep(_PAUSE_SECONDS)
+            if batches is not None and not is_ours:
+                return False
             if not waited:
                 waited = True
                 log.info("another process is filling indexes: waiting for up to %g s", _MAX_WAIT_SECONDS)
             if self._clock() > patience_ends:
                 log.warning("indexes are still being filled by another process: queries on them are refused")
                 return True
-            sleep(_PAUSE_SECONDS)
 
     # -- what is different
 
     def _unchecked(self, stored: Stored) -> list[str]:
-        """The tables whose documents nobody has compared with the validator that they have now."""
+        """The tables, but for the suspects, that are not known by the validator that they have now."""
         return [
             name
             for name, validator in self._checked.items()
-            if stored.checked.get(name, {}).get("validator") != str(validator)
+            if name not in self.suspects and stored.checked.get(name, {}).get("validator") != str(validator)
         ]
+
+    def _gone(self, stored: Stored) -> set[str]:
+        """The tables that are not declared any more, where they may be forgotten."""
+        return set(stored.checked) - set(self._checked) if self._drops else set()
 
     def _changes(self, stored: Stored) -> tuple[list[tuple[str, str]], list[Document]] | None:
         """The (table, index) that are new, and the rows of indexes that may go; None for no change."""
@@ -246,7 +310,7 @@ class Migration:
             (t, name)
             for t, table in self._tables.items()
             for name, fields in table.indexes.items()
-            if (t, name, fields) not in there
+            if t not in self.suspects and (t, name, fields) not in there
         ]
         rows = stored.indexes if self._drops else []
         gone = [row for row in rows if (row["table"], row["name"], tuple(row["fields"])) not in wanted]
@@ -261,11 +325,9 @@ class Migration:
                     f"Tables {show(other)} and {show(name)} would share their ids; rename one of them"
                 )
 
-    @staticmethod
-    def _check_table(engine: Reading, name: str, validator: Validator) -> None:
-        tell = _Progress(f"table {show(name)} is compared with its schema")
-        for id, json in stored_documents(engine, name):
-            tell.count(1)
+    def _compare(self, name: str, rows: list[tuple[str, str]]) -> None:
+        validator = self._checked[name]
+        for id, json in rows:
             try:  # what `check` has to change (a null it drops, an int it widens) does not match as it is
                 if dumps(validator.check(loads(json))) == json:
                     continue
@@ -283,7 +345,7 @@ class Migration:
         for name in self._unchecked(stored):
             fields = {"table": name, "validator": str(self._checked[name])}
             self._put(engine, _CHECKED, stored.checked.get(name), fields)
-        for name in set(stored.checked) - set(self._checked) if self._drops else ():
+        for name in self._gone(stored):
             engine.delete(stored.checked[name]["_id"], ())
             if not name.startswith("_") and next(stored_documents(engine, name), None):
                 message = "table %s is not in the schema any more: its documents stay, out of reach"
@@ -306,25 +368,21 @@ class Migration:
     def _add_index(self, engine: Writing, table: str, name: str, number: int) -> None:
         fields = self._tables[table].indexes[name]
         row: Document = {"table": table, "name": name, "fields": list(fields), "number": number}
-        rows, position = self._batch(engine, table, Index(number, name, fields), None)
-        engine.add_entries(rows)
-        state = {} if position is None else {"state": "filling", "position": position}
-        self._put(engine, _INDEXES, None, {**row, **state})
+        walk = _Walk("", table)
+        if self._add_entries(engine, Index(number, name, fields), walk) == _FILL_ROWS:
+            row |= {"state": "filling", "position": walk.position}
+        self._put(engine, _INDEXES, None, row)
 
-    def _batch(
-        self, engine: Reading, table: str, index: Index, position: str | None
-    ) -> tuple[list[tuple[int, bytes, str]], str | None]:
-        """The entries of some documents, and the id from which to go on; None at the end."""
-        tag = ids.table_tag(table)
+    def _add_entries(self, engine: Writing, index: Index, walk: _Walk) -> int:
+        """Put the next documents into an index; returns how many: fewer than `_FILL_ROWS` were the last."""
         rows: list[tuple[int, bytes, str]] = []
-        start = position or tag
-        while len(rows) < _FILL_ROWS:
-            found = engine.scan(start, tag + ids.ABOVE, reverse=False, limit=_SCAN_ROWS)
+        is_last = False
+        while not is_last and len(rows) < _FILL_ROWS:
+            found = walk.batch(engine)
             rows += [(index.number, index.key(make_document(id, json)), id) for id, json in found]
-            if len(found) < _SCAN_ROWS:
-                return rows, None
-            start = found[-1][0] + "0"
-        return rows, start
+            is_last = len(found) < _SCAN_ROWS
+        engine.add_entries(rows)
+        return len(rows)
 
     def _next_to_fill(self, engine: Reading) -> Document | None:
         for row in sorted(read_stored(engine).indexes, key=lambda row: row["table"][0] != "_"):
@@ -334,30 +392,30 @@ class Migration:
                 return row
         return None
 
-    def _fill_some(self, engine: Writing) -> bool:
-        """One batch; False: another process is at it."""
+    def _fill_some(self, engine: Writing) -> int | None:
+        """One batch; how many documents it had, or None: another process is at it."""
         row, stored, now = self._next_to_fill(engine), read_stored(engine), self._clock()
         if row is None or stored.catalog is None:
-            return True
+            return 0
         if self._backend.shared and row.get("owner", self._owner) != self._owner and row["until"] > now:
-            return False
+            return None
         index = Index(row["number"], row["name"], tuple(row["fields"]))
-        what = f"index {row['name']} of table {show(row['table'])} is filled"
-        progress = self._progress.setdefault(row["_id"], _Progress(what))
-        rows, position = self._batch(engine, row["table"], index, row["position"])
-        engine.add_entries(rows)
-        progress.count(_FILL_ROWS)
+        walk = self._walks.setdefault(
+            row["_id"], _Walk(f"filling index {row['table']}.{row['name']}", row["table"])
+        )
+        walk.position = row["position"]  # also where a batch is run again, or another process has gone on
         fields = _fields(row)
-        if position is None:
+        filled = self._add_entries(engine, index, walk)
+        if filled < _FILL_ROWS:
             for name in ("state", "position", "owner", "until"):
                 fields.pop(name, None)
             catalog = _fields(stored.catalog)
             catalog["generation"] += 1
             self._put(engine, _CATALOG, stored.catalog, catalog)
         else:
-            fields |= {"position": position, "owner": self._owner, "until": now + _LEASE_SECONDS}
+            fields |= {"position": walk.position, "owner": self._owner, "until": now + _LEASE_SECONDS}
         self._put(engine, _INDEXES, row, fields)
-        return True
+        return filled
 
     def _put(self, engine: Writing, table: str, row: Document | None, fields: Document) -> None:
         """Write a row, in the place of the one that it replaces."""

@@ -66,6 +66,7 @@ class FunctionRunner(Protocol):
     def bind(
         self, function: Function | str, args: Mapping[str, Any], *, call: CallInfo, kind: str
     ) -> Callable[[], Any]: ...
+    def run_when_ready(self, run: Callable[[], Any], deadline: float) -> Any: ...
     def submit(
         self,
         function: Function | str,
@@ -324,6 +325,12 @@ class ActionCtx(OutsideCtx):
         self._runner = runner
         self._call = call
         self.deadline = deadline
+
+    def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
+        run = super()._bind(kind, function, args)
+        if self._call.job_id is None or kind == "action":
+            return run
+        return partial(self._runner.run_when_ready, run, self.deadline)  # nobody can send a job again
 
 
 class SystemActionCtx(ActionCtx):

@@ -17,6 +17,7 @@ from ..errors import (
     CallError,
     FunctionNotFoundError,
     LimitError,
+    NotReadyError,
     ReturnsValidationError,
     ValidationError,
 )
@@ -125,6 +126,20 @@ class Runner:
         if found.kind == "mutation":
             return partial(self.database.write, body, time_limit_seconds=self.limits.mutation_seconds)
         return partial(watchdog.run, self.limits.action_seconds, found.name, body)
+
+    def run_when_ready(self, run: Callable[[], Any], deadline: float) -> Any:
+        """Run a query or a mutation again and again while a changed schema that it needs is taken in.
+
+        Args:
+            run: what `bind` gave.
+            deadline: until when, on `time.monotonic()`.
+        """
+        while True:
+            try:
+                return run()
+            except NotReadyError:
+                if not self.database.wait_for_schema(deadline - time.monotonic()):
+                    raise
 
     def submit(
         self,

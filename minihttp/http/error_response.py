@@ -17,6 +17,7 @@ from ..errors import (
     DocumentError,
     HTTPError,
     MinihttpError,
+    NotReadyError,
     StorageUnavailableError,
     ValidationError,
     WebhookError,
@@ -71,10 +72,15 @@ def coded_response(error: MinihttpError, request: Request) -> Response:
     headers = [_NOSNIFF, *getattr(error, "headers", ())]
     message = str(error)
     if isinstance(error, StorageUnavailableError):
-        log.error("%s request_id=%s", error, request.id)
+        _log_fault(error, request.id)
         message = error.told
         headers.append(_RETRY)
     return Response.json({"code": error.code, "message": short(message)}, error.status, headers)
+
+
+def _log_fault(error: StorageUnavailableError, id: str) -> None:
+    if not isinstance(error, NotReadyError):  # which is no fault, and the log says how far it is
+        log.error("%s request_id=%s", error, id)
 
 
 def response_for(error: BaseException, environ: dict[str, Any], request: Request | None = None) -> Response:
@@ -89,7 +95,7 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
         log.warning("webhook refused: %s (%s) request_id=%s", error.reason, error, request_id(environ))
         return error_response(error.status, "Webhook verification failed", environ)
     if isinstance(error, StorageUnavailableError):
-        log.error("%s request_id=%s", error, request_id(environ))
+        _log_fault(error, request_id(environ))
         return error_response(error.status, error.told, environ, [_RETRY])
     if isinstance(error, MinihttpError) and error.refusal is not None and request is not None:
         from .sent import sent_with  # no room of the router refuses values so

@@ -18,7 +18,13 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import FunctionNotFoundError, LimitError, StorageUnavailableError, ValidationError
+from ..errors import (
+    FunctionNotFoundError,
+    LimitError,
+    NotReadyError,
+    StorageUnavailableError,
+    ValidationError,
+)
 from ..functions.context import CallInfo
 from .crash_notes import CrashNotes
 from .retry import Drop, RetryLater, RetryPolicy
@@ -35,6 +41,7 @@ log = logging.getLogger("minihttp.jobs")
 T = TypeVar("T")
 _MAX_ERROR_CHARACTERS = 8_192
 _MAX_PAUSE_SECONDS = 10.0
+_NOT_READY_SECONDS = 2.0  # after which a job asks again whether the schema is taken in
 _KEPT_FAILURES, _KEPT_CHARACTERS = 10, 2_000  # of the attempts before the last, for people
 _MAX_CRASHES = 3  # of the process while a mutation ran
 _RECOVERED_AT_ONCE = 100  # a transaction holds the one write lock
@@ -102,6 +109,8 @@ class Executor:
         line = self._notes.begin(job_id)
         try:
             return self._write(run, time_limit_seconds=self._store.limits.mutation_seconds)
+        except NotReadyError as error:
+            return self._write(self._waiting(job_id, error))
         except StorageUnavailableError:
             raise
         except BaseException as error:
@@ -172,6 +181,22 @@ class Executor:
             self._persist(write)
         except (LimitError, ValidationError) as error:  # a result that no document can hold
             self._persist(self._failing(job_id, "inProgress", error))
+
+    def _waiting(self, job_id: str, error: NotReadyError) -> Callable[[Transaction], bool]:
+        """Let a mutation wait for the schema that it needs: others run meanwhile, no attempt is counted."""
+
+        def write(transaction: Transaction) -> bool:
+            row = self._mine(transaction, job_id, "pending")
+            if row is not None:
+                self._store.postpone(transaction, row, _NOT_READY_SECONDS)
+            return row is not None
+
+        self._repeats.once(
+            (str(error),),
+            lambda: log.info("job %s has to wait: %s", job_id, error),
+            lambda count, seconds: None,
+        )
+        return write
 
     def _failing(self, job_id: str, kind: str, error: BaseException) -> Callable[[Transaction], bool]:
         text = describe(error)

@@ -142,7 +142,8 @@ def serve(
 
     Args:
         app: an `App`, which is prepared before the first request and closed after the last; or any WSGI
-            callable.
+            callable. What it finds wrong later (`App.when_refused`) ends the server as a signal would, and is
+            raised then.
         ready: called with the `Server` once it listens and the app is prepared.
         beside: another server, of the same app, that serves as long as this one.
         settings: as for `Server`.
@@ -157,12 +158,19 @@ def serve(
             signal.signal(name, signal.SIG_DFL)
         server.stop()
 
+    refusals: list[Exception] = []
+
+    def refuse(error: Exception) -> None:
+        refusals.append(error)
+        server.stop()
+
     other = threading.Thread(target=beside.run, name="minihttp-beside") if beside is not None else None
     try:
         others = [] if beside is None else [beside.host]
         if not settings.get("trusted_proxy"):  # which has a name that nobody may have told the app
             addresses = (server.host, settings.get("host", server.host), *others)
             getattr(app, "listen_on", _nothing)(*addresses)
+        getattr(app, "when_refused", _nothing)(refuse)
         getattr(app, "prepare", _nothing)()
         for name in DRAIN_SIGNALS:
             signal.signal(name, on_signal)
@@ -171,6 +179,8 @@ def serve(
         if ready is not None:
             ready(server)
         server.run()
+        if refusals:
+            raise refusals[0]
     finally:
         server.close()
         if beside is not None and other is not None:

@@ -41,6 +41,17 @@ def test_on_a_terminal_one_line_is_rewritten(monkeypatch: pytest.MonkeyPatch) ->
     assert stream.getvalue().endswith("\r"), "at the end the line is cleared"
 
 
+def test_the_line_is_cleared_when_all_is_done() -> None:
+    stream, clock = Terminal(), Clock()
+    progress = Progress("serve", stream, clock)
+    clock.now = 2.0
+    progress("filling", 1, 2)
+    clock.now = 4.0
+    progress("filling", 2, 2)
+    shown = stream.getvalue().split("\r")
+    assert shown[-2].strip() == shown[-1] == ""
+
+
 def test_it_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "24")
     stream, clock = Terminal(), Clock()

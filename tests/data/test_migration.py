@@ -213,8 +213,8 @@ def test_a_large_index_on_sqlite_is_filled_while_requests_are_answered(
     for _ in range(5):
         old.write(lambda t: [t.db.insert("items", {"a": n, "b": -n}) for n in range(1_000)])
     old.close()
-    monkeypatch.setattr("minihttp.data.database._FILLED_AT_START", 0)
-    new = Database(DocumentBackend(path), NEW)
+    monkeypatch.setattr("minihttp.data.taking_in._FILLED_AT_START", 0)
+    new = Database(DocumentBackend(path), NEW, refused=pytest.fail)
     refused, inserted = 0, []
     while True:
         inserted.append(insert(new, 1, 1))
@@ -248,7 +248,7 @@ def test_an_index_of_the_frameworks_own_is_whole_at_the_start(
     tmp_path: Path, open_database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own code looks into it before the first request."""
-    monkeypatch.setattr("minihttp.data.database._FILLED_AT_START", 0)
+    monkeypatch.setattr("minihttp.data.taking_in._FILLED_AT_START", 0)
     location = str(tmp_path / "own.db")
     first = open_database(location=location, system={"_own": Table(v.any())})
 
@@ -259,7 +259,7 @@ def test_an_index_of_the_frameworks_own_is_whole_at_the_start(
     first.write(write)
     first.close()
     indexed = Table(v.any()).index("by_number", ["number"])
-    second = open_database(location=location, system={"_own": indexed})
+    second = open_database(location=location, system={"_own": indexed}, refused=pytest.fail)
     found = second.read(
         lambda t: t.system.query("_own").with_index("by_number", lambda q: q.gte("number", 2_999)).collect()
     )
