@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
     from .functions.decorators import query as query
     from .http.cors import Cors as Cors
     from .http.headers import Headers as Headers
+    from .http.multipart import FilePart as FilePart
+    from .http.parameters import Parameter as Parameter
     from .http.request import Request as Request
     from .http.response import Response as Response
     from .http.router import HttpRouter as HttpRouter
@@ -59,6 +61,8 @@ _MODULES = {
     "http.request": "Request",
     "http.response": "Response",
     "http.headers": "Headers",
+    "http.multipart": "FilePart",
+    "http.parameters": "Parameter",
     "http.cors": "Cors",
     "data.validators": "v",
     "data.schema": "Schema Table",

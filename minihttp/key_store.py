@@ -15,6 +15,7 @@ from .data.schema import Table
 from .data.validators import v
 from .errors import HTTPError
 from .http.credentials import digest, new_token, require_api_key, require_bearer
+from .http.hooks import Guard
 
 if TYPE_CHECKING:
     from .functions.context import SystemCtx
@@ -101,6 +102,21 @@ def require(ctx: Any, request: Request, *, header: str = "X-API-Key") -> dict[st
     if row is None:
         raise HTTPError(403, "Invalid token" if is_bearer else "Invalid API key", code="Forbidden")
     return row
+
+
+def guard(*, header: str = "X-API-Key") -> Guard:
+    """A hook that lets only callers with a key through, for `route(auth=…)` and `HttpRouter(before=[…])`.
+
+    The key's row is `request.state["key"]` for the handler.
+
+    Args:
+        header: as for `require`.
+    """
+
+    def check(ctx: Any, request: Request) -> None:
+        request.state["key"] = require(ctx, request, header=header)
+
+    return Guard(check, header)
 
 
 def revoke(ctx: Caller, id: str) -> bool:

@@ -152,3 +152,15 @@ def test_strangers_do_not_see_the_functions_of_keys(app: App) -> None:
         kind = "query" if name in ("find", "list") else "mutation"
         reply = client.post_json(f"/api/{kind}", {"path": f"_keys:{name}", "args": {}})
         assert "Could not find public function" in reply.json["errorMessage"]
+
+
+def test_a_guard_hands_the_row_to_the_handler() -> None:
+    http = HttpRouter(before=[key_store.guard(header="Authorization")])
+    http.get("/x", handler=lambda ctx, request: {"name": request.state["key"]["name"]})
+    with testing.in_memory(App(http, modules=[])) as app:
+        client, issued = TestApp(app), key_store.issue(app, "laptop")
+        sent = {"Authorization": f"Bearer {issued['key']}"}
+        assert client.get("/x", headers=sent).json == {"name": "laptop"}
+        key_store.revoke(app, issued["_id"])
+        client.get("/x", headers=sent, status=403)
+        client.get("/x", status=401)

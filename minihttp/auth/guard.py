@@ -24,4 +24,5 @@ def required(handler: Called) -> Called:
         ctx.auth.require_user_identity()
         return handler(ctx, *args, **kwargs)
 
+    checked.requires_identity = True  # type: ignore[attr-defined]  # for the OpenAPI document
     return checked  # type: ignore[return-value]

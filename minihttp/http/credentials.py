@@ -12,7 +12,8 @@ import re
 import secrets
 from hmac import compare_digest
 
-from ..errors import HTTPError
+from ..errors import HTTPError, check_variable_name
+from .hooks import Guard
 from .request import Request
 
 _bearer = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE).fullmatch  # RFC 6750 §2.1
@@ -67,6 +68,21 @@ def require_api_key(request: Request, secret: str | None = None, *, header: str 
     key = api_key(request, header)
     _require_same(key, secret, "Invalid API key")
     return key
+
+
+def guard(secret_name: str, *, header: str = "X-API-Key") -> Guard:
+    """A hook that lets only callers with one fixed key through: `HttpRouter(before=[guard("SHOP_API_KEY")])`.
+
+    Args:
+        secret_name: the environment variable that holds the key.
+        header: where callers put it; "Authorization" takes it as a bearer token.
+    """
+    check_variable_name(secret_name, "credentials.guard")
+    if header.lower() == "authorization":
+        return Guard(lambda ctx, request: require_bearer(request, ctx.secret(secret_name)), header)
+    return Guard(
+        lambda ctx, request: require_api_key(request, ctx.secret(secret_name), header=header), header
+    )
 
 
 def _require_same(given: str, secret: str | None, message: str) -> None:

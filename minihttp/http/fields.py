@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..errors import HTTPError, MissingFieldError
-from .parameters import convert
+from .convert import convert
 from .target import decode_percent_bytes, percent_decode
 
 _BYTE_ORDER_MARK = re.compile(r"\A(?:\xef\xbb\xbf|%EF%BB%BF)", re.IGNORECASE)  # UTF-8, as latin-1 shows it
+
+if TYPE_CHECKING:
+    from .parameters import Parameter
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -79,8 +82,16 @@ class Fields(Generic[T]):
             return values[0]
         return convert(self.what, name, values[0], type or str, min, max)
 
-    def __getitem__(self, name: str) -> T:
-        """The first value of `name`; HTTPError 400 where there is none (it is a KeyError, too)."""
+    @overload
+    def __getitem__(self, name: str) -> T: ...
+    @overload
+    def __getitem__(self, name: Parameter[C]) -> C: ...
+    def __getitem__(self, name: Any) -> Any:
+        """The first value of a name, or what a `Parameter` reads; HTTPError 400 where there is none (it is a
+        KeyError, too).
+        """
+        if not isinstance(name, str):
+            return name.read(self)
         values = self._values.get(name)
         if not values:
             raise MissingFieldError(name, self.what)
@@ -129,7 +140,18 @@ class PathParams(dict[str, str]):
 
     __slots__ = ()
 
-    def __missing__(self, name: str) -> str:
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, name: str) -> str: ...
+        @overload
+        def __getitem__(self, name: Parameter[C]) -> C: ...
+        def __getitem__(self, name: Any) -> Any: ...
+
+    def __missing__(self, name: Any) -> Any:
+        """What a `Parameter` reads: as a key it is never in this dict."""
+        if not isinstance(name, str):
+            return name.read(self)
         names = ", ".join(f"{{{known}}}" for known in self) or "none"
         raise KeyError(f"the path of the route has no {{{name}}}; it has {names}")
 

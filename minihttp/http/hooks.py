@@ -60,9 +60,33 @@ def with_hooks(
     return run if after else handled
 
 
-def require_identity(ctx: Any, request: Any) -> None:
-    """The hook of `route(auth="required")`: 401 unless the caller is known."""
-    ctx.auth.require_user_identity()
+class Guard:
+    """A hook that lets only callers through who have what it asks for, and shows in the OpenAPI document.
+
+    For `route(auth=…)` and `HttpRouter(before=[…])`; `credentials.guard` and `key_store.guard` make some.
+
+    Args:
+        check: called as `check(ctx, request)`; raises for everybody else.
+        header: where a caller puts it; "Authorization" stands for a bearer token.
+
+    Attributes:
+        scheme: the security scheme, as OpenAPI says it.
+    """
+
+    __slots__ = ("check", "scheme")
+
+    def __init__(self, check: Callable[[Any, Any], object], header: str = "Authorization") -> None:
+        self.check = check
+        self.scheme = {"type": "apiKey", "in": "header", "name": header}
+        if header.lower() == "authorization":
+            self.scheme = {"type": "http", "scheme": "bearer"}
+
+    def __call__(self, ctx: Any, request: Any) -> None:
+        self.check(ctx, request)
+
+
+require_identity = Guard(lambda ctx, request: ctx.auth.require_user_identity())
+"""The hook of `route(auth="required")`: 401 unless the caller is known."""
 
 
 def as_response(result: Any, label: str) -> Response:

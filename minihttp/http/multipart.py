@@ -52,6 +52,7 @@ class FilePart:
     """
 
     __slots__ = ("_position", "_spool", "_start", "content_type", "filename", "headers", "size")
+    is_file_part = True  # for `convert.py`
 
     def __init__(self, filename: str, headers: Headers, spool: Spool) -> None:
         self.filename = filename

@@ -7,10 +7,11 @@ function by its shape only, and asks the context of the request to run it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..errors import HTTPError, RouteError
+from .convert import convert, number
 from .deferred import Deferred, Done
 from .request import Request
 from .response import Response
@@ -18,6 +19,11 @@ from .strict_json import JSONObject
 
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _STATUSES = (200, 201, 202)
+_TYPES: dict[str, Callable[[str], Any]] = {  # of arguments in the path, by the text of their validator
+    "v.number()": number,
+    "v.int64()": int,
+    "v.boolean()": bool,
+}
 
 
 class MutationFunction(Protocol):
@@ -67,10 +73,24 @@ class MutationRoute:
         Raises:
             HTTPError: for a body that is no JSON object, and for an argument that is in the path too.
         """
-        args = _arguments(request)
+        args = self._arguments(request)
         if ctx.attempt is not None:  # an Idempotency-Key: what the mutation returned is kept in its commit
             return Response.json(ctx.run_mutation(self.function, **args), status=self.status)
         return Deferred(self._start(ctx, args), _respond)
+
+    def _arguments(self, request: Request) -> JSONObject:
+        """The fields of the body, if there is one, and the parameters of the path, as their validators want
+        them.
+        """
+        has_body = request.bytes() != b""
+        args = JSONObject(request.json(dict) if has_body else {})
+        fields: Mapping[str, Any] = getattr(getattr(self.function, "args", None), "fields", {})
+        for name, value in request.path_params.items():
+            if name in args:
+                raise HTTPError(400, f"{name} is in the path already", code="ArgumentTwice")
+            type = _TYPES.get(str(fields.get(name)))
+            args[name] = convert("path parameter", name, value, type) if type else value
+        return args
 
     def _start(self, ctx: Any, args: dict[str, Any]) -> Callable[[Done], None]:
         def respond(ctx: Any, value: Any) -> Response:
@@ -84,14 +104,3 @@ def _respond(response: Any, error: BaseException | None) -> Response:
         raise error
     answer: Response = response
     return answer
-
-
-def _arguments(request: Request) -> JSONObject:
-    """The fields of the body, if there is one, and the parameters of the path."""
-    has_body = request.bytes() != b""
-    args = JSONObject(request.json(dict) if has_body else {})
-    for name, value in request.path_params.items():
-        if name in args:
-            raise HTTPError(400, f"{name} is in the path already", code="ArgumentTwice")
-        args[name] = value
-    return args

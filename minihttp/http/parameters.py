@@ -1,82 +1,98 @@
 # SPDX-License-Identifier: MIT
-"""A text that a stranger sent becomes a number, a truth value or whatever a handler asks for, or a 400.
+"""`Parameter`: what a route declares of its query, its path and its form, and what a handler reads by.
 
-Used for the query, for path parameters and for form fields alike, so that all three say the same of a wrong
-value: its name, the value and the rule.
+It reads whatever has `get` as `Fields` has it. The router alone goes without.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, Generic, Literal, TypeVar, overload
 
-from ..errors import HTTPError
+from ..errors import RouteError
+from .convert import rule_of
 
 T = TypeVar("T")
-
-_MAX_DIGITS = 100  # no number that a request means is longer, and int() takes quadratic time
-_integer = re.compile(r"[+-]?[0-9]+").fullmatch
-_decimal = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?").fullmatch
-_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+C = TypeVar("C")
+D = TypeVar("D")
 
 
-def convert(
-    what: str, name: str, value: Any, type: Callable[[str], T], min: Any = None, max: Any = None
-) -> T:
-    """The value of a parameter.
+class Parameter(Generic[T]):
+    """A query parameter, a path parameter or a form field: a route declares it, a handler reads by it.
+
+        LIMIT = Parameter("limit", int, default=10, min=0, max=100)
+
+        @http.get("/items", query=[LIMIT])
+        def items(ctx, request):
+            limit = request.query[LIMIT]  # an int; `request.path_params` and `request.form()` take one, too
 
     Args:
-        what: what it is, for the message, such as "query parameter".
-        value: as it was sent; a file part of a form is refused.
-        type: `int`, `float`, `bool` ("true", "false", "1", "0"), `str`, or any function that raises
-            ValueError for a text that it does not take, such as `uuid.UUID`.
-        min, max: the least and the greatest value; of a `str` the least and the greatest length.
+        name: as clients send it.
+        type, min, max: as in `request.query.get`; `FilePart` is a file of a form.
+        default: its value where it was not sent; without one it is required.
+        repeated: a list of all its values, which may be empty.
+        description: for people who read the OpenAPI document.
 
     Raises:
-        HTTPError: 400 with the name, the value and the rule.
+        RouteError: for what cannot be.
     """
-    try:
-        if not isinstance(value, str):
-            raise ValueError("a file")
-        converted = _READ.get(type, type)(value)
-        size = len(converted) if isinstance(converted, str) else converted
-        if (min is None or size >= min) and (max is None or size <= max):
-            return converted  # type: ignore[no-any-return]
-    except ValueError:
-        pass
-    shown = repr(value[:100]) if isinstance(value, str) else "a file"
-    raise HTTPError(400, f"The {what} {name!r:.100} must be {_rule(type, min, max)}, not {shown}")
 
+    __slots__ = ("default", "description", "max", "min", "name", "repeated", "type")
 
-def _int(text: str) -> int:
-    if len(text) > _MAX_DIGITS or not _integer(text):
-        raise ValueError(text)
-    return int(text)
+    @overload
+    def __init__(
+        self: Parameter[C], name: str, type: Callable[..., C], *,
+        min: Any = ..., max: Any = ..., description: str = ...,
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Parameter[C | D], name: str, type: Callable[..., C], *, default: D,
+        min: Any = ..., max: Any = ..., description: str = ...,
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Parameter[list[C]], name: str, type: Callable[..., C], *, repeated: Literal[True],
+        min: Any = ..., max: Any = ..., description: str = ...,
+    ) -> None: ...  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        type: Any,
+        *,
+        default: Any = ...,
+        repeated: bool = False,
+        min: Any = None,
+        max: Any = None,
+        description: str = "",
+    ) -> None:
+        if not isinstance(name, str) or not name or not callable(type):
+            raise RouteError(f'write Parameter("limit", int), not Parameter({name!r:.60}, {type!r:.60})')
+        if repeated and default is not ...:
+            raise RouteError(f"the parameter {name!r} is repeated: where it was not sent it is an empty list")
+        self.name = name
+        self.type = type
+        self.default = default
+        self.repeated = repeated
+        self.min = min
+        self.max = max
+        self.description = description
 
+    def __repr__(self) -> str:
+        return f"<Parameter {self.name}: {rule_of(self.type, self.min, self.max)}>"
 
-def _float(text: str) -> float:
-    if len(text) > _MAX_DIGITS or not _decimal(text) or not isfinite(float(text)):
-        raise ValueError(text)
-    return float(text)
+    @property
+    def is_required(self) -> bool:
+        return self.default is ... and not self.repeated
 
+    def read(self, fields: Any) -> T:
+        """Its value among the fields of a request.
 
-def _bool(text: str) -> bool:
-    if text not in _TRUTH:
-        raise ValueError(text)
-    return _TRUTH[text]
-
-
-_READ: dict[Any, Callable[[str], Any]] = {int: _int, float: _float, bool: _bool}
-_NAMES: dict[Any, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
-
-
-def _rule(type: Any, min: Any, max: Any) -> str:
-    rule = _NAMES.get(type) or f"a {getattr(type, '__name__', type)}"
-    unit = " characters" if type is str else ""
-    if min is not None and max is not None:
-        return f"{rule} of {min} to {max}{unit}"
-    if min is not None:
-        return f"{rule} of {min}{unit} or more"
-    return rule if max is None else f"{rule} of at most {max}{unit}"
+        Raises:
+            HTTPError: 400, where it is missing or does not fit.
+        """
+        rule: dict[str, Any] = {"type": self.type, "min": self.min, "max": self.max}
+        if self.repeated:
+            return fields.get_all(self.name, **rule)  # type: ignore[no-any-return]
+        if self.is_required:
+            fields[self.name]
+        return fields.get(self.name, None if self.is_required else self.default, **rule)  # type: ignore[no-any-return]

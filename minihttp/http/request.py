@@ -21,7 +21,7 @@ from .body import BLOCK_BYTES, SMALL_JSON_BYTES, Body, held_bodies, open_body, t
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
-from .strict_json import JSONObject, parse_json
+from .strict_json import JSONObject, expect_type, parse_json
 from .target import check_host, percent_decode, percent_encode, sent_target
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class Request:
         Args:
             expect: dict, list, str, int, float or bool: what the top level must be. Or a validator such as
                 `v.object({"name": v.string()})`: then the value is returned in its stored form, and the 400
-                names every field that does not match. By default the `body` of the route, if it has one.
+                names every field that does not match. A route with a `body` has it checked already.
             force: read the body whatever its media type is: Amazon SNS sends JSON as `text/plain`, browsers
                 send reports as `application/csp-report`. A page of any site may send such a request with the
                 user's cookies and without a preflight, so it is not for routes that trust cookies.
@@ -298,14 +298,14 @@ class Request:
                 `max_json_elements`; 400 for invalid JSON (with line and column), non-finite numbers, unpaired
                 surrogates, too deep nesting, or another type than expected.
         """
+        if "_declared" in self.__dict__ and (expect is None or isinstance(expect, type)):
+            return expect_type(self.__dict__["_declared"], expect)
         if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
             self._require_json()
         data = self._json_bytes()
         if len(data) > SMALL_JSON_BYTES:
             self._hold(len(data))
         depth, elements = self.limits.max_json_depth, self.limits.max_json_elements
-        if expect is None and self.route is not None:
-            expect = self.route.body
         if expect is None or isinstance(expect, type):
             value = parse_json(data, depth, expect, max_elements=elements)
         else:
@@ -319,6 +319,10 @@ class Request:
         if isinstance(value, (dict, list)):
             self.__dict__["_parsed"] = value  # for `sent.py`: what the handler looked up in it
         return value
+
+    def keep_json(self, value: Any) -> None:
+        """Let `json()` return what the `body` of the route made of the body."""
+        self.__dict__["_declared"] = value
 
     def _hold(self, size: int) -> None:
         """Counts a large body that is about to be decoded, until this is closed; 503 past the limit."""

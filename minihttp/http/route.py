@@ -26,8 +26,8 @@ class Route:
         run: the handler with the hooks of its routers: what the app calls.
         location: `"file:line"` where it was registered.
         cors: its rule, else the router's, else None.
-        body: the validator of its JSON bodies: what `request.json()` checks by.
-        auth: "required" where only callers with an identity may come.
+        declared: a `Declared`, what it says of its requests and responses; or None.
+        guard: a `Guard`, the hook of its own that lets only some callers through; or None.
         max_body_bytes: its limit of request bodies, or None for the app's.
         wants_body: called with the head as an environ; False where the response does not depend on the body.
         routers: those that it belongs to, the outermost first; their hooks are in `run`.
@@ -39,7 +39,7 @@ class Route:
     """
 
     __slots__ = (
-        "auth", "body", "cors", "exact", "handler", "location", "max_body_bytes", "method", "parameters",
+        "cors", "declared", "exact", "guard", "handler", "location", "max_body_bytes", "method", "parameters",
         "pattern", "prefix_chars", "routers", "run", "takes_key", "wants_body", "watched",
     )  # fmt: skip
 
@@ -49,8 +49,8 @@ class Route:
         self.handler: Any = handler
         self.run = handler
         self.location = location
-        self.auth: str | None = None
-        self.body: Any = None
+        self.declared: Any = None
+        self.guard: Any = None
         self.routers: tuple[Any, ...] = ()
         self.cors: Cors | None = None
         self.max_body_bytes: int | None = None

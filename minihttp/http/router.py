@@ -20,7 +20,7 @@ from ..errors import RouteError, check_variable_name
 from .cors import Cors
 from .handlers import check_handler, check_provider, check_webhook_handler
 from .headers import RequestHeaders
-from .hooks import After, Before, require_identity, with_hooks
+from .hooks import After, Before, Guard, require_identity, with_hooks
 from .route import Handler as Handler
 from .route import Route as Route
 from .target import percent_encode
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from .mutation_route import MutationFunction
+    from .parameters import Parameter
 
+Auth = Literal["required"] | Guard | None
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 BeforeHook = TypeVar("BeforeHook", bound=Before)
 AfterHook = TypeVar("AfterHook", bound=After)
@@ -71,8 +73,13 @@ class RouteOptions(TypedDict, total=False):
     path_prefix: str | None
     cors: Cors | None
     max_body: int | None
+    query: Iterable[Parameter[Any]]
+    path_params: Iterable[Parameter[Any]]
+    form: Iterable[Parameter[Any]]
     body: Any
-    auth: Literal["required"] | None
+    returns: Any
+    status: int
+    auth: Auth
 
 
 class Shorthand(Protocol):
@@ -226,8 +233,13 @@ class HttpRouter:
         path_prefix: str | None = None,
         cors: Cors | None = None,
         max_body: int | None = None,
+        query: Iterable[Parameter[Any]] = (),
+        path_params: Iterable[Parameter[Any]] = (),
+        form: Iterable[Parameter[Any]] = (),
         body: Any = None,
-        auth: Literal["required"] | None = None,
+        returns: Any = None,
+        status: int = 200,
+        auth: Auth = None,
     ) -> Any:
         """Register a route; without `handler` this is a decorator. Either way the handler is returned.
 
@@ -241,9 +253,14 @@ class HttpRouter:
             handler: called as `handler(ctx, request)`.
             cors: a rule for this route; by default the router's.
             max_body: the limit of its request bodies in bytes; by default the app's.
-            body: the validator of its JSON bodies, such as `v.object({"name": v.string()})`: `request.json()`
-                checks by it, and the app's OpenAPI document shows it.
-            auth: "required" answers 401 before the handler runs, unless the caller has an identity.
+            query, path_params, form: the parameters that it takes, such as `Parameter("limit", int)`.
+            body: the validator of its JSON bodies, such as `v.object({"name": v.string()})`.
+            returns: the validator of its JSON responses; what the handler returns need be no Response then.
+            status: of its successes; 204 has no content.
+            auth: "required" answers 401 unless the caller has an identity; or a `Guard`.
+
+        What a route declares of its requests is checked before its handler runs, after hooks and `auth`, and
+        the app's OpenAPI document shows it; a success that is not as declared is a 500.
 
         Raises:
             RouteError: `docs/convex.md` §1, in its order; the router is left as it was.
@@ -252,7 +269,8 @@ class HttpRouter:
             raise RouteError("write @http.route(path=…, method=…), or @http.get(path), above the handler")
         if handler is ...:
             options: Any = {"path": path, "path_prefix": path_prefix, "method": method, "cors": cors}
-            options |= {"max_body": max_body, "body": body, "auth": auth}
+            options |= {"max_body": max_body, "query": query, "path_params": path_params, "form": form}
+            options |= {"body": body, "returns": returns, "status": status, "auth": auth}
             return lambda handler: self.route(**options, handler=handler)
         if not callable(handler) and not isinstance(handler, Webhook):
             raise RouteError("route requires handler")
@@ -268,10 +286,14 @@ class HttpRouter:
             raise RouteError("Invalid route entry: must contain either field 'path' or 'path_prefix'")
         if max_body is not None and (not isinstance(max_body, int) or max_body < 1):
             raise RouteError(f"max_body {max_body!r} is not a positive number of bytes")
-        if body is not None and not hasattr(body, "problems"):
-            raise RouteError(f"body is a validator such as v.object({{…}}), not {body!r:.100}")
-        if auth not in (None, "required"):
-            raise RouteError(f'auth is "required" or None, not {auth!r}')
+        if auth not in (None, "required") and not isinstance(auth, Guard):
+            raise RouteError(f'auth is "required" or None, or a Guard, not {auth!r:.100}')
+        declared = None
+        if query or path_params or form or body is not None or returns is not None or status != 200:
+            from .declared import Declared  # for few routes
+
+            said: Any = {"query": query, "path_params": path_params, "form": form, "body": body}
+            declared = Declared(method, path or "", **said, returns=returns, status=status)
         if path is not None:
             route = Route(method, path, handler, _location())
             self._add_path(route, path)
@@ -281,9 +303,9 @@ class HttpRouter:
         _check_cors(cors)
         route.cors = cors or self.cors
         route.max_body_bytes = max_body
-        route.auth = auth
+        route.guard = require_identity if auth == "required" else auth
         route.takes_key = method == "POST" and not self._system and not isinstance(handler, Webhook)
-        route.body = body
+        route.declared = declared
         self._register(route)
         return handler
 
@@ -348,10 +370,10 @@ class HttpRouter:
             self._add_path(adopted, adopted.pattern)
         adopted.cors = route.cors or self.cors
         adopted.max_body_bytes = route.max_body_bytes
-        adopted.auth = route.auth
+        adopted.guard = route.guard
         adopted.takes_key = route.takes_key
         adopted.wants_body = handler.wants_body if isinstance(handler, Webhook) else route.wants_body
-        adopted.body = route.body
+        adopted.declared = route.declared
         adopted.routers = route.routers
         self._register(adopted)
 
@@ -405,7 +427,7 @@ class HttpRouter:
         status: int = 200,
         cors: Cors | None = None,
         max_body: int | None = None,
-        auth: Literal["required"] | None = None,
+        auth: Auth = None,
     ) -> None:
         """Register a route that is a mutation: `http.mutation("/items", create, status=201)`.
 
@@ -576,7 +598,8 @@ def _put_hooks_around(route: Route) -> None:
     """The hooks of an outer router are the outer ones."""
     before: list[Before] = [hook for router in route.routers for hook in router.before_hooks]
     after: list[After] = [hook for router in reversed(route.routers) for hook in router.after_hooks]
-    if route.auth:
-        before.append(require_identity)
-    has_hooks = before or after
-    route.run = with_hooks(route.handler, before, after, route.label) if has_hooks else route.handler
+    if route.guard is not None:
+        before.append(route.guard)
+    declared = route.declared
+    handler = route.handler if declared is None else declared.around(route.handler, route.label)
+    route.run = with_hooks(handler, before, after, route.label) if before or after else handler

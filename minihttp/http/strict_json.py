@@ -185,14 +185,21 @@ def parse_json(
         raise HTTPError(400, f"Invalid JSON: nested deeper than {max_depth}") from None
     except ValueError as error:  # from the hooks below, and int() past 4,300 digits
         raise HTTPError(400, f"Invalid JSON: {error}") from None
-    if expect is not None and not _fits(value, expect):
-        wanted = _NAMES.get(expect, expect.__name__)
-        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(type(value), 'null')}")
+    if expect is not None:
+        expect_type(value, expect)
     if value.__class__ is dict:
         value = JSONObject(value)
         value.is_fresh = True
         return value
     return _with_inner_objects(value) if value.__class__ is list else value
+
+
+def expect_type(value: Any, expect: type | None) -> Any:
+    """The JSON value, if it is of the expected type; HTTPError 400 if it is of another."""
+    if expect is not None and not _fits(value, expect):
+        wanted = _NAMES.get(expect, expect.__name__)
+        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(type(value), 'null')}")
+    return value
 
 
 def _count(data: bytes) -> int:
@@ -253,4 +260,4 @@ def _fits(value: Any, expect: type) -> bool:
     """Whether a value has the type; true and false are no numbers, an int is a float's equal."""
     if expect is float:
         return type(value) in (int, float)
-    return type(value) is expect
+    return type(value) is expect or (expect is dict and isinstance(value, dict))

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import sys
+import uuid
+from datetime import date
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -11,20 +14,35 @@ from webtest import TestApp
 
 from minihttp import (
     App,
+    FilePart,
     HandlerCtx,
     HttpRouter,
+    Int64,
+    MutationCtx,
+    Parameter,
     QueryCtx,
     Request,
     Response,
     RouteError,
+    auth,
+    internal_mutation,
     internal_query,
+    key_store,
     mutation,
     query,
     testing,
     v,
 )
+from minihttp.http import credentials
+from minihttp.webhooks import stripe
 
-http = HttpRouter()
+
+class Sort(Enum):
+    UP = "asc"
+    DOWN = "desc"
+
+
+http, keyed = HttpRouter(), HttpRouter(before=[key_store.guard()])
 PERSON = v.object({"name": v.string(), "age": v.optional(v.number()), "id": v.optional(v.int64())})
 
 
@@ -47,6 +65,67 @@ http.route(path="/people/{id}/{part}", method="DELETE", handler=lambda ctx, requ
 http.route(path_prefix="/files/", method="GET", handler=lambda ctx, request: {})
 
 
+QUERY = [
+    Parameter("q", str, min=1, max=20, description="What to look for."),
+    Parameter("limit", int, default=10, min=0, max=100),
+    Parameter("share", float, default=0.5, max=1),
+    Parameter("sort", Sort, default=Sort.UP),
+    Parameter("tag", str, repeated=True),
+    Parameter("deep", bool, default=None),
+    Parameter("since", date.fromisoformat, default=None),
+    Parameter("key", uuid.UUID, default=None),
+    Parameter("other", str.upper, default=""),
+]
+
+
+@http.get("/api/v1/pages/{number}", query=QUERY, path_params=[Parameter("number", int, min=1)])
+def list_pages(ctx: HandlerCtx, request: Request) -> Any:
+    return {"q": request.query["q"]}
+
+
+@http.post("/photos", form=[Parameter("photo", FilePart), Parameter("age", int, default=0)], status=204)
+def add_photo(ctx: HandlerCtx, request: Request) -> None:
+    request.form()
+
+
+http.post("/feedback", form=[Parameter("text", str)], status=204, handler=lambda ctx, request: None)
+
+
+@http.put("/people/{id}", body=PERSON, returns=PERSON, status=201)
+def put_person(ctx: HandlerCtx, request: Request) -> Any:
+    return request.json()
+
+
+@http.delete("/people/{person}", auth=credentials.guard("THE_KEY", header="Authorization"))
+@auth.required
+def remove(ctx: HandlerCtx, request: Request) -> Response:
+    return Response(status=204)
+
+
+@keyed.get("/é x")
+def named(ctx: HandlerCtx, request: Request) -> Any:
+    return {"name": request.state["key"]["name"]}
+
+
+http.mount("/v1", keyed)
+http.route(path_prefix="/people/", method="GET", handler=lambda ctx, request: {})
+
+
+@internal_mutation(args={"number": v.number(), "text": v.string()}, returns=v.any())
+def change(ctx: MutationCtx, number: float, text: str) -> Any:
+    return [number, text]
+
+
+http.mutation("/changes/{number}", change, method="PATCH", status=202)
+http.webhook("/hooks/stripe", stripe.provider(secret="STRIPE_WEBHOOK_SECRET"), handler=None)
+
+
+@query(args={"big": v.optional(v.int64()), "raw": v.optional(v.bytes())}, returns=v.any())
+@auth.required
+def wide(ctx: QueryCtx, big: Int64 | None = None, raw: bytes | None = None) -> Any:
+    return [big, raw]
+
+
 @query(
     args={"clerk_id": v.string(), "limit": v.optional(v.number())}, returns=v.array(PERSON), name="getPeople"
 )
@@ -67,7 +146,7 @@ def hidden(ctx: QueryCtx) -> Any:
 
 def app_of(**options: Any) -> App:
     made = App(http, modules={"dir/people": sys.modules[__name__]}, wire_names="camelCase", openapi=True)
-    return testing.in_memory(made, **options)
+    return testing.in_memory(made, environment={"THE_KEY": "k"}, **options)
 
 
 @pytest.fixture
@@ -108,6 +187,116 @@ def test_functions_under_the_names_of_clients(document: Any) -> None:
     assert not [path for path in paths if "hidden" in path or "/_" in path]
 
 
+def test_parameters_of_the_query_and_the_path(document: Any) -> None:
+    found = document["paths"]["/api/v1/pages/{number}"]["get"]
+    assert (found["operationId"], found["tags"]) == ("list_pages", ["pages"])
+    assert [(p["name"], p["in"], p["required"], p["schema"]) for p in found["parameters"]] == [
+        ("number", "path", True, {"type": "integer", "minimum": 1}),
+        ("q", "query", True, {"type": "string", "minLength": 1, "maxLength": 20}),
+        ("limit", "query", False, {"type": "integer", "minimum": 0, "maximum": 100, "default": 10}),
+        ("share", "query", False, {"type": "number", "maximum": 1, "default": 0.5}),
+        ("sort", "query", False, {"type": "string", "enum": ["asc", "desc"], "default": "asc"}),
+        ("tag", "query", False, {"type": "array", "items": {"type": "string"}}),
+        ("deep", "query", False, {"type": "boolean"}),
+        ("since", "query", False, {"type": "string", "format": "date"}),
+        ("key", "query", False, {"type": "string", "format": "uuid"}),
+        ("other", "query", False, {"type": "string", "default": ""}),
+    ]
+    assert found["parameters"][1]["description"] == "What to look for."
+    assert list(found["responses"]) == ["400", "default"]
+
+
+def test_bodies_forms_and_responses(document: Any) -> None:
+    paths = document["paths"]
+    photo = paths["/photos"]["post"]
+    assert photo["requestBody"]["content"] == {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "photo": {"type": "string", "format": "binary"},
+                    "age": {"type": "integer", "default": 0},
+                },
+                "required": ["photo"],
+            }
+        }
+    }
+    assert list(photo["responses"]) == ["204", "400", "413", "415", "default"]
+    assert "content" not in photo["responses"]["204"]
+    assert list(paths["/feedback"]["post"]["requestBody"]["content"]) == [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    ]
+    put = paths["/people/{id}"]["put"]
+    assert list(put["responses"]) == ["201", "400", "413", "415", "default"]
+    schema = put["responses"]["201"]["content"]["application/json"]["schema"]
+    assert schema["properties"]["id"] == {"type": "integer", "format": "int64"}
+    assert schema == put["requestBody"]["content"]["application/json"]["schema"]
+    error = put["responses"]["default"]["content"]["application/json"]["schema"]
+    assert error == {"$ref": "#/components/schemas/Error"}
+    undeclared = paths["/people/{id}/{part}"]["get"]["responses"]
+    assert undeclared == {"default": {"description": "What the handler returns, or an error."}}
+
+
+def test_guards_and_webhooks_are_security_schemes(document: Any) -> None:
+    paths, schemes = document["paths"], document["components"]["securitySchemes"]
+    assert schemes == {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "X_API_Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "Stripe_Signature": {"type": "apiKey", "in": "header", "name": "Stripe-Signature"},
+    }
+    removing = paths["/people/{id}"]["delete"]
+    assert removing["security"] == [{"bearer": []}] and {"401", "403"} < set(removing["responses"])
+    keyed = paths["/v1/%C3%A9%20x"]["get"]
+    assert keyed["security"] == [{"X_API_Key": []}] and keyed["tags"] == ["é x"]
+    hook = paths["/hooks/stripe"]["post"]
+    assert (hook["tags"], hook["security"]) == (["webhooks"], [{"Stripe_Signature": []}])
+    assert paths["/api/run/dir/people/wide"]["post"]["security"] == [{"bearer": []}]
+    assert paths["/api/run/dir/people/anything"]["post"]["security"] == [{}, {"bearer": []}]
+
+
+def test_a_mutation_is_a_route_whose_arguments_are_in_the_path_too(document: Any) -> None:
+    found = document["paths"]["/changes/{number}"]["patch"]
+    assert found["parameters"] == [
+        {"name": "number", "in": "path", "required": True, "schema": {"type": "number"}}
+    ]
+    body = found["requestBody"]
+    assert body["required"] and body["content"]["application/json"]["schema"]["required"] == ["text"]
+    assert list(found["responses"]) == ["202", "400", "413", "415", "default"]
+
+
+def test_every_operation_has_a_name_of_its_own(document: Any) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(set(ids)) == len(ids) and all(id.isidentifier() for id in ids)
+    assert {"add_person", "change", "named", "dir_people_getPeople", "get_people_id_part"} <= set(ids)
+    listed = [tag["name"] for tag in document["tags"]]
+    assert listed == sorted({tag for operation in operations for tag in operation["tags"]})
+
+
+def test_templates_that_differ_by_a_name_are_one_path(document: Any) -> None:
+    assert "/people/{person}" not in document["paths"] and "/people/{tail}" not in document["paths"]
+    methods = document["paths"]["/people/{id}"]
+    assert set(methods) == {"put", "delete", "get"}
+    assert methods["delete"]["parameters"] == [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    ]
+
+
+def test_int64s_and_bytes_as_the_function_api_takes_and_gives_them(document: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    found = document["paths"]["/api/run/dir/people/wide"]["post"]
+    assert found["requestBody"]["content"]["application/json"]["schema"].get("required") is None
+    taken = jsonschema.Draft202012Validator(found["requestBody"]["content"]["application/json"]["schema"])
+    sent = {"args": {"big": {"$integer": "KgAAAAAAAAA="}, "raw": {"$bytes": "AQID"}}}
+    assert taken.is_valid(sent) and not taken.is_valid({"args": {"big": 42}})
+    with app_of() as app:
+        client = TestApp(app)
+        assert client.post_json("/api/run/dir/people/wide", sent).json["status"] == "error"
+        answer = client.post_json("/api/run/dir/people/anything", sent).json
+        assert answer == {"status": "success", "value": {"big": "42", "raw": "AQID"}}
+
+
 def test_what_it_says_is_what_the_app_does() -> None:
     app = app_of(openapi=False)
     client = TestApp(app)
@@ -117,6 +306,14 @@ def test_what_it_says_is_what_the_app_does() -> None:
     refused = client.post_json("/open", {"age": "x"}, status=400).json["error"]
     assert refused == 'The body does not match: `name` is missing; `age` must be v.number(), not "x"'
     assert client.post_json("/open", {"name": "Ada", "age": None}).json == {"name": "Ada"}
+    client.delete("/people/7", headers={"Authorization": "Bearer x"}, status=403)
+    key = key_store.issue(app, "laptop")["key"]
+    assert client.get("/v1/%C3%A9%20x", headers={"X-API-Key": key}).json == {"name": "laptop"}
+    assert client.get("/v1/%C3%A9%20x", status=401).json["error"].endswith("X-API-Key")
+    assert client.patch_json("/changes/5", {"text": "x"}, status=202).json == [5, "x"]
+    assert client.patch_json("/changes/-1.5", {"text": "x"}, status=202).json == [-1.5, "x"]
+    wrong = client.patch_json("/changes/five", {"text": "x"}, status=400).json["error"]
+    assert wrong == "The path parameter 'number' must be a number, not 'five'"
     app.close()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from webtest import TestApp
 
-from minihttp.errors import HTTPError
-from minihttp.http.credentials import api_key, bearer_token, digest, new_token
+from minihttp import App, HttpRouter, testing
+from minihttp.errors import ConfigurationError, HTTPError
+from minihttp.http.credentials import api_key, bearer_token, digest, guard, new_token
 from tests.http.environs import make_request
 
 
@@ -48,3 +50,22 @@ def test_new_tokens_are_random_and_stored_as_digests() -> None:
 
 def test_any_text_has_a_digest() -> None:
     assert len(digest("\udcff")) == len(digest("\xff")) == 64
+
+
+def test_a_guard_of_one_key_for_a_router_or_a_route() -> None:
+    http = HttpRouter(before=[guard("SHOP_KEY")])
+    http.get("/keyed", handler=lambda ctx, request: {})
+    http.get("/both", auth=guard("SHOP_TOKEN", header="Authorization"), handler=lambda ctx, request: {})
+    app = testing.in_memory(App(http), environment={"SHOP_KEY": "k", "SHOP_TOKEN": "t"})
+    client = TestApp(app)
+    assert client.get("/keyed", status=401).json["error"].endswith("in the header X-API-Key")
+    client.get("/keyed", headers={"X-API-Key": "other"}, status=403)
+    client.get("/keyed", headers={"X-API-Key": "k"}, status=200)
+    assert client.get("/both", headers={"X-API-Key": "k"}, status=401).headers["WWW-Authenticate"] == "Bearer"
+    client.get("/both", headers={"X-API-Key": "k", "Authorization": "Bearer k"}, status=403)
+    client.get("/both", headers={"X-API-Key": "k", "Authorization": "Bearer t"}, status=200)
+    app.close()
+    with testing.in_memory(App(http), environment={}) as app:
+        TestApp(app).get("/keyed", headers={"X-API-Key": "k"}, status=503)
+    with pytest.raises(ConfigurationError):
+        guard("sk_live_" + "x" * 40)

@@ -162,7 +162,7 @@ def test_it_is_in_routes_and_in_the_openapi_document(app: App) -> None:
     post = paths["/things"]["post"]
     assert post["summary"] == "Adds a thing."
     assert post["requestBody"]["content"]["application/json"]["schema"]["required"] == ["name"]
-    assert list(post["responses"]) == ["201", "default"]
+    assert list(post["responses"]) == ["201", "400", "413", "415", "default"]
     patch = paths["/things/{id}"]["patch"]
     schema = patch["requestBody"]["content"]["application/json"]["schema"]
     assert list(schema["properties"]) == ["name"] and not patch["requestBody"]["required"]

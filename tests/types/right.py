@@ -9,9 +9,11 @@ from typing import Any, Protocol
 from minihttp import (
     ActionCtx,
     App,
+    FilePart,
     HandlerCtx,
     HttpRouter,
     MutationCtx,
+    Parameter,
     QueryCtx,
     Request,
     Response,
@@ -19,6 +21,7 @@ from minihttp import (
     auth,
     internal_mutation,
     internal_query,
+    key_store,
     mutation,
     query,
     v,
@@ -90,6 +93,28 @@ def handle(ctx: HandlerCtx, request: Request) -> Response:
     tags: list[Any] = request.json(list)
     item = ctx.run_query(get, id=body["id"], limit=limit)
     return Response.json({"item": item, "more": [email, since, number, q, tags, ctx.origin]})
+
+
+LIMIT = Parameter("limit", int, default=10, min=0, max=100)
+SINCE = Parameter("since", date.fromisoformat, default=None)
+TAGS = Parameter("tag", str, repeated=True)
+NUMBER = Parameter("number", int, min=1)
+PHOTO = Parameter("photo", FilePart)
+
+
+@http.get("/pages/{number}", query=[LIMIT, SINCE, TAGS], path_params=[NUMBER], returns=v.any())
+def declared(ctx: HandlerCtx, request: Request) -> list[Any]:
+    limit: int = request.query[LIMIT]
+    since: date | None = request.query[SINCE]
+    tags: list[str] = request.query[TAGS]
+    number: int = request.path_params[NUMBER]
+    return [limit, str(since), tags, number]
+
+
+@http.post("/photos", form=[PHOTO], status=204, auth=key_store.guard())
+def upload(ctx: HandlerCtx, request: Request) -> None:
+    photo: FilePart = request.form()[PHOTO]
+    print(photo.filename, photo.size)
 
 
 @http.get("/short", auth="required")

@@ -5,7 +5,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from minihttp import App, HandlerCtx, HttpRouter, MutationCtx, QueryCtx, Request, Response, mutation, query, v
+from minihttp import (
+    App,
+    HandlerCtx,
+    HttpRouter,
+    MutationCtx,
+    Parameter,
+    QueryCtx,
+    Request,
+    Response,
+    mutation,
+    query,
+    v,
+)
 from minihttp.errors import HTTPError
 
 http = HttpRouter()
@@ -49,3 +61,13 @@ def use(app: App) -> None:
 
 http.route(path="/b", method="GET", handler=7)  # error
 http.route(path="/b", method="GET", handler=handle, auth="optional")  # error
+LIMIT = Parameter("limit", int, default=10)
+Parameter("limit", "int")  # error
+Parameter("tag", str, repeated=True, default="")  # error
+http.get("/c", handle, query=["limit"])  # error
+
+
+@http.get("/d", query=[LIMIT])
+def declared(ctx: HandlerCtx, request: Request) -> list[str]:
+    text: str = request.query[LIMIT]  # error
+    return [text, request.path_params[LIMIT]]  # error
