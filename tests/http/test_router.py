@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from minihttp.errors import RouteError
 from minihttp.http.cors import Cors
 from minihttp.http.router import HttpRouter
-from minihttp.webhooks import stripe
 
 
 def handler(ctx: Any, request: Any) -> None: ...
@@ -233,19 +232,6 @@ def test_the_framework_may_use_what_is_reserved() -> None:
     http = HttpRouter(system=True)
     http.route(path_prefix="/api/storage/", method="GET", handler=handler)
     assert label(http, "/api/storage/x") == "GET /api/storage/*"
-
-
-def test_a_webhook_is_a_post_route_to_the_inbox() -> None:
-    http = HttpRouter()
-    provider = stripe.provider(secret="STRIPE_WEBHOOK_SECRET")
-    http.webhook("/hook", provider, "m:on_event", attempts=3)
-    route, endpoint = http.find("/hook", "POST"), http.webhooks[0]
-    assert route is not None and route.handler is endpoint
-    assert (endpoint.path, endpoint.provider, endpoint.handler) == ("/hook", provider, "m:on_event")
-    assert endpoint.options == {"attempts": 3} and endpoint.location.startswith(f"{__file__}:")
-    with pytest.raises(RouteError, match="already in use"):
-        http.webhook("/hook", provider, None)
-    assert len(http.webhooks) == 1
 
 
 def test_ten_thousand_routes() -> None:

@@ -15,7 +15,6 @@ from tests.contracts.webhooks import WebhookContract
 
 class TestMeta(WebhookContract):
     module = meta
-    provider_options = {"verify_token": "META_VERIFY_TOKEN"}
 
     def test_the_challenge_is_echoed_to_whoever_knows_the_token(self) -> None:
         provider = meta.provider(secret="S", verify_token="TOKEN")
