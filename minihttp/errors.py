@@ -182,14 +182,20 @@ class FunctionNotFoundError(MinihttpError):
     Args:
         message: one sentence that names it.
         path: the name itself.
+        hint: makes what follows the message, when somebody reads it: to look for a similar name takes long,
+            and strangers ask for what there is not.
     """
 
     status = 404
     code = "FunctionNotFound"
 
-    def __init__(self, message: str, path: object = None) -> None:
+    def __init__(self, message: str, path: object = None, hint: Callable[[], str] = str) -> None:
         super().__init__(message)
         self.path = path
+        self._hint = hint
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}{self._hint()}"
 
 
 class DocumentError(MinihttpError):

@@ -373,12 +373,13 @@ class FunctionApi:
 
     def _hint(self, path: str) -> str:
         """The public function that was meant, where only a `.` or `/` stands for the colon."""
-        public = {function.name for function in self._runtime.runner.registry if function.public}
         meant = ":".join(re.split(r"[./:](?=[^./:]*$)", path))
+        try:
+            is_meant = self._runtime.runner.resolve(meant).public
+        except FunctionNotFoundError:
+            is_meant = False
         return (
-            f"; did you mean {quoted(meant)}?"
-            if meant in public
-            else ". Is its module named in App(modules=[…])?"
+            f"; did you mean {quoted(meant)}?" if is_meant else ". Is its module named in App(modules=[…])?"
         )
 
     def _read_caller(self, request: Request) -> tuple[bool, CallInfo]:

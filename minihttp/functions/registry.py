@@ -306,8 +306,10 @@ class Registry:
         module, _, name = function.partition(":")
         found = self._functions.get(f"{module.removesuffix('.js')}:{name or 'default'}")
         if found is None:
-            near = did_you_mean(function, self._functions, least=0.8) or "."
-            raise FunctionNotFoundError(f"Could not find function for {function!r}{near}", function)
+            message = f"Could not find function for {function!r}"
+            raise FunctionNotFoundError(
+                message, function, lambda: did_you_mean(function, self._functions, least=0.8) or "."
+            )
         return found
 
     def kind_of(self, name: str) -> str | None:

@@ -111,10 +111,11 @@ def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, d
         raise Problem(
             f"Array length is too long ({len(value)} > maximum length {bounds.max_array_length})", value
         )
-    out: list[Any] = []
+    leaves, out = form.leaves, list[Any]()
     try:
         for item in value:
-            out.append(_walk(item, form, bounds, depth + 1))
+            leaf = leaves.get(type(item))
+            out.append(leaf(item) if leaf is not None else _walk(item, form, bounds, depth + 1))
     except Problem as problem:
         problem.path.append(f"[{len(out)}]")
         raise
@@ -139,7 +140,7 @@ def _check_field_name(name: Any) -> None:
     if len(name) > MAX_FIELD_NAME_LENGTH:
         said = f"Field name {_shown(name)} exceeds maximum field name length {MAX_FIELD_NAME_LENGTH}."
         raise Problem(said, name)
-    for character in name:
+    for character in () if name.isascii() and name.isprintable() else name:
         if not " " <= character <= "~":
             raise Problem(
                 f"Field name {_shown(name)} has invalid character '{safe(character)}': "
