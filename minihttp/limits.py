@@ -32,12 +32,13 @@ class Limits:
     # A JSON body is parsed whole, in some ten times its size; `route(max_body=…)` asks for more
     max_json_bytes: int = 2 * MIB
     max_decoded_json_bytes: int = 16 * MIB  # of those over 64 KiB at once, while their handlers run: else 503
-    max_json_elements: int = 100_000  # an empty array is 2 bytes of text and 64 in memory
+    max_json_elements: int = 50_000  # values; an empty array is 2 bytes of text and 64 in memory
     max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep
     max_form_parts: int = 1_000  # CVE-2023-25577: every part costs memory, files and fields alike
     max_part_headers: int = 8  # CVE-2026-42561: browsers send two or three
     max_part_header_bytes: int = 8 * KIB
     max_form_field_bytes: int = 1 * MIB  # a field is kept in memory; larger data belongs in a file part
+    max_form_bytes: int = 2 * MIB  # all fields of a form that are no files; `route(max_body=…)` asks for more
     max_query_fields: int = 1_000  # a query string is parsed whole
     # -- functions
     query_seconds: float = 1.0  # Convex: 1 s of user code; longer holds a snapshot and lets the WAL grow

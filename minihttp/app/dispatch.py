@@ -90,8 +90,11 @@ class Routes:
         if route.max_body_bytes:
             return route.max_body_bytes
         media_type = parse_media_type(environ.get("CONTENT_TYPE", ""))[0]
-        is_json = media_type == "application/json" or media_type.endswith("+json")
-        return min(limits.max_body_bytes, limits.max_json_bytes) if is_json else limits.max_body_bytes
+        if media_type == "application/json" or media_type.endswith("+json"):
+            return min(limits.max_body_bytes, limits.max_json_bytes)
+        if media_type == "application/x-www-form-urlencoded":
+            return min(limits.max_body_bytes, limits.max_form_bytes)
+        return limits.max_body_bytes
 
     def refusal(self, path: str, environ: dict[str, Any]) -> tuple[Response, Cors | None]:
         """What a request gets for which there is no route: 404, or 405 with Allow; and the rule for it.

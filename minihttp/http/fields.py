@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..errors import HTTPError, MissingFieldError
 from .convert import convert
-from .target import decode_percent_bytes, percent_decode
+from .target import decode_percent_bytes, mend_percents, percent_decode
 
 _BYTE_ORDER_MARK = re.compile(r"\A(?:\xef\xbb\xbf|%EF%BB%BF)", re.IGNORECASE)  # UTF-8, as latin-1 shows it
 
@@ -211,10 +211,13 @@ def parse_form(
         codec: Python's name of the encoding of names and values.
 
     Raises:
-        HTTPError: 400 for more than `max_fields` fields, 413 for one of more than `max_field_bytes`, as
-            encoded.
+        HTTPError: 400 for more than `max_fields` fields or 1,000 `%` that stand for themselves, 413 for a
+            field of more than `max_field_bytes`, as encoded.
     """
-    text = _BYTE_ORDER_MARK.sub("", body.decode("latin-1"))
+    try:
+        text = _BYTE_ORDER_MARK.sub("", mend_percents(body).decode("latin-1"))
+    except ValueError as error:
+        raise HTTPError(400, f"The form has {error}") from None
     pairs = []
     for field in _split(text, "form", max_fields):
         if len(field) > max_field_bytes:
@@ -223,8 +226,8 @@ def parse_form(
         if "%" not in field and field.isascii() and codec == "utf-8":
             pairs.append((name, value))
         else:
-            decoded = [decode_percent_bytes(part).decode(codec, "replace") for part in (name, value)]
-            pairs.append((decoded[0], decoded[1]))
+            both = [decode_percent_bytes(part.encode("latin-1")) for part in (name, value)]
+            pairs.append((both[0].decode(codec, "replace"), both[1].decode(codec, "replace")))
     return pairs
 
 

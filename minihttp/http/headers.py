@@ -26,7 +26,7 @@ _is_media_type = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+"
 _NAME, _UNQUOTED = r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:", r"|([^\";,\s]+)))?"
 _match_plain = re.compile(_NAME + r'"([^"]*)"' + _UNQUOTED).match
 _match_escaped = re.compile(_NAME + r'"((?:[^"\\]|\\.)*)"' + _UNQUOTED).match
-_escapes = re.compile(r"\\([\"\\])")
+_MAX_PARAMETERS = 16  # no field of a registry has more than a few
 
 
 def check_field(name: str, value: str) -> Pair:
@@ -52,7 +52,7 @@ def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
     parameters can be read so, they are, and in a value with such a quote `\\\\` is one backslash.
 
     Raises:
-        ValueError: an open quote, text after a quoted value, a repeated parameter.
+        ValueError: an open quote, text after a quoted value, a repeated parameter, more than 16 of them.
     """
     if '\\"' in value:
         try:
@@ -60,8 +60,12 @@ def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
         except ValueError:  # the backslash is the end of a value, as in "C:\\"
             pass
         else:
-            return main, {k: _escapes.sub(r"\1", v) if '\\"' in v else v for k, v in found.items()}
+            return main, {name: _unescape(text) if '\\"' in text else text for name, text in found.items()}
     return _split_parameters(value, _match_plain)
+
+
+def _unescape(text: str) -> str:
+    return "\\".join([piece.replace('\\"', '"') for piece in text.split("\\\\")])
 
 
 def _split_parameters(
@@ -69,8 +73,11 @@ def _split_parameters(
 ) -> tuple[str, dict[str, str]]:
     main = value.partition(";")[0]
     parameters: dict[str, str] = {}
-    position, end = len(main), len(value)
+    position, end, count = len(main), len(value), 0
     while position < end:
+        count += 1
+        if count > _MAX_PARAMETERS:
+            raise ValueError(f"there are more than {_MAX_PARAMETERS} parameters")
         match = match_parameter(value, position)
         if match is None:
             if not value[position:].strip(" \t"):

@@ -35,6 +35,7 @@ _match_plain_head = re.compile(
 ).match
 _MAX_PADDING_BYTES = 128
 _SMALL_FIELD_BYTES = 4096
+_HEAD_TIMES = 4  # the head of a part is counted so often: to read it takes that much longer than a field
 
 
 class Readable(Protocol):
@@ -170,7 +171,14 @@ class FormData(Fields[Value]):
             self._spool.close()
 
 
-def parse_multipart(stream: Readable, boundary: str, limits: Limits, codec: str = "utf-8") -> FormData:
+def parse_multipart(
+    stream: Readable,
+    boundary: str,
+    limits: Limits,
+    codec: str = "utf-8",
+    *,
+    max_fields_bytes: int | None = None,
+) -> FormData:
     """The fields and files of a multipart form.
 
     Args:
@@ -179,6 +187,8 @@ def parse_multipart(stream: Readable, boundary: str, limits: Limits, codec: str 
         limits: `max_form_parts`, `max_part_headers`, `max_part_header_bytes`, `max_form_field_bytes`; the
             limit of the whole form is the stream's own.
         codec: Python's name of the encoding of names and values.
+        max_fields_bytes: of the heads of all parts and of all fields that are no files; None for the limit
+            `max_form_bytes`.
 
     Raises:
         HTTPError: 400 for a form that is broken or cut off, 413 past a limit.
@@ -191,7 +201,8 @@ def parse_multipart(stream: Readable, boundary: str, limits: Limits, codec: str 
         )
     spool = Spool()
     try:
-        return FormData(_read_parts(_Scanner(stream, boundary.encode()), spool, limits, codec), spool)
+        scanner = _Scanner(stream, boundary.encode(), max_fields_bytes or limits.max_form_bytes)
+        return FormData(_read_parts(scanner, spool, limits, codec), spool)
     except BaseException:
         spool.close()
         raise
@@ -227,6 +238,7 @@ def _read_field(scanner: _Scanner, name: str, limits: Limits) -> bytearray:
             raise HTTPError(
                 413, f"The form field {name[:100]!a} is larger than {limits.max_form_field_bytes} bytes"
             )
+        scanner.keep(len(data))
         value.extend(data)
 
     scanner.copy_to_delimiter(add)
@@ -270,13 +282,20 @@ def _unescape(text: str) -> str:
 class _Scanner:
     """A multipart body in blocks, cut at its delimiters."""
 
-    __slots__ = ("_block", "_delimiter", "_position", "_read")
+    __slots__ = ("_block", "_delimiter", "_max_kept_bytes", "_position", "_read", "_room_bytes")
 
-    def __init__(self, stream: Readable, boundary: bytes) -> None:
+    def __init__(self, stream: Readable, boundary: bytes, max_kept_bytes: int) -> None:
         self._read = stream.read
+        self._max_kept_bytes = self._room_bytes = max_kept_bytes
         self._delimiter = b"\r\n--" + boundary
         self._block = b"\r\n"  # so that a delimiter at the very start is found like any other
         self._position = 0
+
+    def keep(self, size: int) -> None:
+        """So many bytes more stay in memory."""
+        self._room_bytes -= size
+        if self._room_bytes < 0:
+            raise HTTPError(413, f"The fields of the form are larger than {self._max_kept_bytes} bytes")
 
     def skip_preamble(self) -> None:
         """Pass the first boundary; one inside a line is an error, or the part behind it would be lost."""
@@ -340,6 +359,7 @@ class _Scanner:
             field = head[1].decode(codec), self._block[start:end].decode(codec)
         except UnicodeDecodeError:
             return None
+        self.keep(end - self._position)
         self._position = end + len(self._delimiter)
         return field
 
@@ -350,6 +370,7 @@ class _Scanner:
             raise HTTPError(
                 413, f"A form part's headers are larger than {limits.max_part_header_bytes} bytes"
             )
+        self.keep(_HEAD_TIMES * (end - self._position))
         lines = _fold.sub(b" ", self._block[self._position + 2 : end]).split(b"\r\n")
         self._position = end + 4
         dashes = self._delimiter[2:]

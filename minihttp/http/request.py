@@ -295,17 +295,21 @@ class Request:
             HTTPError: 415 unless the media type is `application/json` or ends in `+json` (with
                 `App(strict_media_type=False)` it may also be absent, or `text/plain`); 413 for more bytes
                 than the route's `max_body` or, without one, `max_json_bytes`, and for more elements than
-                `max_json_elements`; 400 for invalid JSON (with line and column), non-finite numbers, unpaired
-                surrogates, too deep nesting, or another type than expected.
+                `max_json_elements`, or as many more as the route takes more bytes; 400 for invalid JSON (with
+                line and column), non-finite numbers or ones of more than 1,000 digits, unpaired surrogates,
+                too deep nesting, or another type than expected.
         """
         if "_declared" in self.__dict__ and (expect is None or isinstance(expect, type)):
             return expect_type(self.__dict__["_declared"], expect)
         if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
             self._require_json()
-        data = self._json_bytes()
+        limits, most = self.limits, self._most_bytes(self.limits.max_json_bytes)
+        data = self._bytes_within(most, "JSON body")
         if len(data) > SMALL_JSON_BYTES:
             self._hold(len(data))
-        depth, elements = self.limits.max_json_depth, self.limits.max_json_elements
+        depth, elements = limits.max_json_depth, limits.max_json_elements
+        if most > limits.max_json_bytes:
+            elements = int(elements * most / limits.max_json_bytes)
         if expect is None or isinstance(expect, type):
             value = parse_json(data, depth, expect, max_elements=elements)
         else:
@@ -330,13 +334,16 @@ class Request:
             self.__dict__["_held"] = held_bodies.hold(size, self.limits.max_decoded_json_bytes)
             self.closable = True
 
-    def _json_bytes(self) -> builtins.bytes:
-        limit_bytes = (self.route and self.route.max_body_bytes) or self.limits.max_json_bytes
+    def _most_bytes(self, limit_bytes: int) -> int:
+        """The most that is parsed whole: what the route asks for, or a limit."""
+        return (self.route and self.route.max_body_bytes) or limit_bytes
+
+    def _bytes_within(self, limit_bytes: int, what: str) -> builtins.bytes:
         if (self.body.length_bytes or 0) > limit_bytes:
-            raise too_large(limit_bytes, "JSON body")
+            raise too_large(limit_bytes, what)
         data = self.bytes()
         if len(data) > limit_bytes:
-            raise too_large(limit_bytes, "JSON body")
+            raise too_large(limit_bytes, what)
         return data
 
     def _require_json(self) -> None:
@@ -363,7 +370,8 @@ class Request:
 
         Raises:
             HTTPError: 415 for another media type or an encoding that is not supported, 400 for a broken or
-                truncated form, 413 past one of the limits.
+                truncated form, 413 past one of the limits: `max_form_bytes`, or the route's `max_body`, is
+                for all that is no file.
         """
         codec = codec_of(encoding)
         found: tuple[str, FormData] | None = self.__dict__.get("_form")
@@ -382,9 +390,9 @@ class Request:
         from .multipart import FormData, parse_multipart
 
         media_type, parameters = self._content_type
-        limits = self.limits
+        limits, most = self.limits, self._most_bytes(self.limits.max_form_bytes)
         if media_type == "application/x-www-form-urlencoded":
-            body = self.bytes()
+            body = self._bytes_within(most, "form")
             return FormData(parse_form(body, limits.max_form_parts, limits.max_form_field_bytes, codec))
         if media_type != "multipart/form-data":
             raise _no_form(self.environ.get("CONTENT_TYPE", ""))
@@ -392,7 +400,11 @@ class Request:
         if data is None and self.body.count:
             raise RuntimeError("the request body has been read already, as a stream")
         form = parse_multipart(
-            self.body if data is None else io.BytesIO(data), parameters.get("boundary", ""), limits, codec
+            self.body if data is None else io.BytesIO(data),
+            parameters.get("boundary", ""),
+            limits,
+            codec,
+            max_fields_bytes=most,
         )
         self.closable = form.closable
         return form

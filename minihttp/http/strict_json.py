@@ -2,22 +2,31 @@
 """JSON from a stranger: RFC 8259 in UTF-8 and nothing else, with every refusal a 400.
 
 The standard library's decoder does the work; what it lets through (NaN, 1e400, lone surrogates, UTF-16) or
-breaks on (depth, long numbers) is checked around it, so that ordinary documents pay almost nothing. The
-objects inside become `InnerObject`s when one of them is first looked at: most bodies are only handed on.
-Knows nothing of requests.
+breaks on (depth, long numbers) is checked around it, so that ordinary documents pay almost nothing. What a
+text will cost is told from its brackets and commas, before anything is made of it. The objects inside become
+`InnerObject`s when one of them is first looked at, since most bodies are only handed on; of a large body the
+decoder makes them. Knows nothing of requests.
 """
 
 from __future__ import annotations
 
+import gc
 import json
+import re
+from array import array
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, MissingFieldError, no_attribute
 from ..limits import DEFAULT_LIMITS
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
+_skip_white_space: Any = re.compile(r"[ \t\n\r]*").match
+_MAX_DIGITS = 1_000  # int() takes quadratic time
+_LONG_BYTES = 500  # among as many digits as that there is a whole block of this size, wherever blocks begin
 _CONTAINERS = (dict, list)
+_MANY_CONTAINERS = 1_000
 _INFINITIES = frozenset([float("inf"), float("-inf")])
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -153,24 +162,26 @@ def parse_json(
     Args:
         data: the text in UTF-8; a byte order mark before it is ignored (RFC 8259 §8.1, and as `fetch` does).
         max_depth: how deep arrays and objects may nest.
-        max_elements: how many brackets, commas and colons there may be, outside of strings. Each stands for
-        an
-            object in memory that is far larger than itself, so they are counted before anything is parsed.
+        max_elements: how many values there may be, told by the opening brackets and commas outside of
+            strings. Each takes far more time and memory than its text, so they are counted before anything
+            is parsed.
         expect: dict, list, str, int, float or bool, if the top level must be one.
 
     Raises:
-        HTTPError: 400 for anything else than one valid, finite JSON value of the expected type, 413 for too
-            many elements.
+        HTTPError: 400 for anything else than one valid, finite JSON value of the expected type, and for a
+            number of more than 1,000 digits; 413 for too many elements.
     """
-    if len(data) > max_elements and _has_more_elements(data, max_elements):
-        raise HTTPError(413, f"The JSON body has more than {max_elements} elements", code="ContentTooLarge")
+    objects = data.count(b"{")
+    brackets = objects + data.count(b"[")
+    if brackets > max_depth or len(data) > max_elements:
+        _check_outline(data, max_depth, max_elements)
     try:
         text = data.decode("utf-8")
         if text[:1] == "\ufeff":
             text = text[1:]
-        value = _decode(text)
-        if text.count("[") + text.count("{") > max_depth:
-            _check_depth(value, max_depth)
+        is_long = len(data) >= _LONG_BYTES and _has_long_number(data)
+        is_large = brackets > _MANY_CONTAINERS
+        value = _decode_large(text, is_long) if is_large else _decode(text, _scan_long if is_long else _scan)
         if "\\" in text and ("\\ud" in text or "\\uD" in text):
             _encode(value).encode("utf-8")  # fails for a surrogate that is not one of a pair
     except json.JSONDecodeError as error:
@@ -182,38 +193,77 @@ def parse_json(
     except UnicodeEncodeError:
         raise HTTPError(400, "Invalid JSON: an unpaired surrogate is not a character") from None
     except RecursionError:
-        raise HTTPError(400, f"Invalid JSON: nested deeper than {max_depth}") from None
-    except ValueError as error:  # from the hooks below, and int() past 4,300 digits
+        raise _too_deep(max_depth) from None
+    except ValueError as error:  # from the hooks below
         raise HTTPError(400, f"Invalid JSON: {error}") from None
     if expect is not None:
         expect_type(value, expect)
-    if value.__class__ is dict:
+    if isinstance(value, dict):
         value = JSONObject(value)
-        value.is_fresh = True
+        value.is_fresh = not is_large
         return value
-    return _with_inner_objects(value) if value.__class__ is list else value
+    return _with_inner_objects(value) if objects and not is_large and value.__class__ is list else value
 
 
 def expect_type(value: Any, expect: type | None) -> Any:
     """The JSON value, if it is of the expected type; HTTPError 400 if it is of another."""
     if expect is not None and not _fits(value, expect):
         wanted = _NAMES.get(expect, expect.__name__)
-        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(type(value), 'null')}")
+        found = dict if isinstance(value, dict) else type(value)
+        raise HTTPError(400, f"Expected a JSON {wanted}, not {_NAMES.get(found, 'null')}")
     return value
 
 
-def _count(data: bytes) -> int:
-    return sum(map(data.count, (b"[", b"{", b",", b":")))
+def _too_deep(max_depth: int) -> HTTPError:
+    return HTTPError(400, f"Invalid JSON: nested deeper than {max_depth}")
 
 
-def _has_more_elements(data: bytes, max_elements: int) -> bool:
-    """Whether a JSON text has more elements than this; what is in strings is none."""
-    if _count(data) <= max_elements:
-        return False
-    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    if plain.count(b'"') > 2 * max_elements + 2:  # between two strings there is a comma or a colon
-        return True
-    return _count(b"".join(plain.split(b'"')[::2])) > max_elements
+# What stays of a text: brackets of both kinds as square ones, commas, and the quotes around strings.
+_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_OUTLINE = bytes(sorted(set(range(256)) - set(b'[]{},"')))
+_NO_COUNTED = _NO_OUTLINE + b'"]}'
+_STEPS = bytes.maketrans(b"[]", b"\x01\xff")  # as signed bytes
+_FLAT_LEVELS = 8  # are taken off one by one, which costs least where there are few
+
+
+def _check_outline(data: bytes, max_depth: int, max_elements: int) -> None:
+    """Refuses a JSON text that would cost too much, before it is parsed.
+
+    What is refused is at least as large as the text says up to its first mistake, where parsing would end.
+    """
+    counted = data.translate(_AS_SQUARE, _NO_COUNTED)
+    if len(counted) <= max_elements and counted.count(b"[") <= max_depth:  # even with what is in strings
+        return
+    outline = _outline(data)
+    if b"[" * (max_depth + 1) in outline:
+        raise _too_deep(max_depth)
+    if outline.count(b"[") + outline.count(b",") > max_elements:
+        raise HTTPError(413, f"The JSON body has more than {max_elements} elements", code="ContentTooLarge")
+    brackets = outline.translate(None, b",")
+    if brackets.count(b"[") >= brackets.count(b"]") and _is_deeper(brackets, max_depth):
+        raise _too_deep(max_depth)
+
+
+def _outline(data: bytes) -> bytes:
+    """The commas and brackets of a JSON text that are not in its strings."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outline = data.translate(_AS_SQUARE, _NO_OUTLINE)
+    if b'"' in outline:
+        outline = outline.replace(b'""', b"")  # strings in which there is none
+        if b'"' in outline:  # where there is one, not all quotes stand in pairs
+            outline = b"".join(data.split(b'"')[::2]).translate(_AS_SQUARE, _NO_OUTLINE)
+    return outline
+
+
+def _is_deeper(brackets: bytes, max_depth: int) -> bool:
+    """Whether square brackets nest deeper than this."""
+    levels = min(_FLAT_LEVELS, max_depth)
+    for _ in range(levels):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return max(accumulate(array("b", brackets.translate(_STEPS))), default=0) > max_depth - levels
 
 
 def _finite(text: str) -> float:
@@ -227,33 +277,55 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_decoder: Any = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
-_scan = _decoder.scan_once
+def _short(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"a number has more than {_MAX_DIGITS} digits")
+    return int(text)
 
 
-def _decode(text: str) -> Any:
-    """What `_decoder.decode` does, which looks for white space around the value first: mostly in vain."""
+def _scanner(has_inner: bool, is_long: bool) -> Any:
+    hooks: Any = {"parse_float": _finite, "parse_constant": _refuse_constant}
+    if has_inner:
+        hooks["object_hook"] = InnerObject
+    if is_long:
+        hooks["parse_int"] = _short
+    decoder: Any = json.JSONDecoder(**hooks)
+    return decoder.scan_once
+
+
+_scan, _scan_long = _scanner(False, False), _scanner(False, True)
+_scan_large = {is_long: _scanner(True, is_long) for is_long in (False, True)}
+
+
+def _decode(text: str, scan: Any) -> Any:
+    """The value of the whole text."""
+    start = _skip_white_space(text).end() if text[:1] in " \t\n\r" else 0
     try:
-        value, end = _scan(text, 0)
-    except StopIteration:  # no value begins here
-        return _decoder.decode(text)
-    rest = text[end:].lstrip(" \t\n\r")
-    if rest:
-        raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
+        value, end = scan(text, start)
+    except StopIteration as stopped:
+        raise json.JSONDecodeError("Expecting value", text, stopped.value) from None
+    if end < len(text) and (end := _skip_white_space(text, end).end()) < len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
     return value
 
 
-def _check_depth(value: Any, max_depth: int) -> None:
-    containers = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(max_depth):
-        containers = [
-            inner
-            for outer in containers
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-    if containers:
-        raise ValueError(f"nested deeper than {max_depth}")
+def _decode_large(text: str, is_long: bool) -> Any:
+    """As `_decode`, with the inner objects, for a text with many arrays and objects.
+
+    Nothing is garbage while they grow, and looking for garbage takes several times as long as to decode them.
+    """
+    if not gc.isenabled():
+        return _decode(text, _scan_large[is_long])
+    gc.disable()
+    try:
+        return _decode(text, _scan_large[is_long])
+    finally:
+        gc.enable()
+
+
+def _has_long_number(data: bytes) -> bool:
+    """Whether there may be a number that is too long."""
+    return any(data[start : start + _LONG_BYTES].isdigit() for start in range(0, len(data), _LONG_BYTES))
 
 
 def _fits(value: Any, expect: type) -> bool:

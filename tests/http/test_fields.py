@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
@@ -72,6 +72,20 @@ def test_a_form_in_another_encoding() -> None:
 def test_no_form_is_too_odd(body: bytes) -> None:
     for name, value in parse_form(body, 1000, 1000):
         (name + value).encode()  # there is no lone surrogate
+
+
+@given(st.text("%\r\n=+&4aFz", max_size=40))
+def test_what_stands_for_itself_does_as_in_the_standard_library(text: str) -> None:
+    wanted = parse_qsl(text, keep_blank_values=True, max_num_fields=None)
+    assert parse_form(text.encode(), 1000, 1000) == wanted
+
+
+def test_a_thousand_percent_signs_may_stand_for_themselves() -> None:
+    assert parse_form(b"a=" + b"%zz" * 1_000, 9, 9_999) == [("a", "%zz" * 1_000)]
+    for broken in (b"a=" + b"%zz" * 1_001, b"a=" + b"%" * 1_001, b"&".join([b"a=%g"] * 1_001)):
+        with pytest.raises(HTTPError, match="more than 1000 '%' without two hex digits") as caught:
+            parse_form(broken, 9_999, 9_999)
+        assert caught.value.status == 400
 
 
 def test_the_number_of_fields_is_limited() -> None:

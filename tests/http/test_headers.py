@@ -122,6 +122,18 @@ def test_hostile_parameters_cost_one_pass(hostile: str) -> None:
     parse_media_type(f"a/b{hostile}")
 
 
+def test_sixteen_parameters_are_enough() -> None:
+    value = "a/b" + "".join(f"; n{number}=1" for number in range(16))
+    assert len(parse_media_type(value)[1]) == 16
+    assert parse_media_type(value + "; z=1") == parse_media_type("a/b" + ";" * 17) == ("", {})
+    assert parse_media_type('a/b; x="' + ";" * 100 + '"')[1] == {"x": ";" * 100}
+
+
+def test_escapes_of_a_quoted_value() -> None:
+    for written, meant in (('a\\"b', 'a"b'), ('a\\\\\\"b', 'a\\"b'), ('\\"\\x\\\\', '"\\x\\')):
+        assert parse_parameters(f'a; x="{written}"')[1] == {"x": meant}
+
+
 @given(st.text(st.characters(max_codepoint=255)))
 def test_any_value_parses_or_is_a_value_error(value: str) -> None:
     try:

@@ -178,6 +178,11 @@ def test_limits() -> None:
     assert status_of(five, max_form_field_bytes=4) == 413
     assert status_of(five, max_form_field_bytes=4, sizes=(1,)) == 413
     assert parse(encode([Part("f", b"12345", "f", "a/b")]), max_form_field_bytes=4).get("f") is not None
+    fields, file = encode([Part("a", b"12345")] * 5), encode([Part("f", b"1" * 5_000, "f", "a/b")])
+    assert parse(fields, max_form_bytes=2_000).get("a") and parse(file, max_form_bytes=2_000).get("f")
+    assert status_of(fields, max_form_bytes=200) == status_of(fields, max_form_bytes=200, sizes=(1,)) == 413
+    assert status_of(encode([Part("a", b"1" * 5_000)] * 2), max_form_bytes=9_000) == 413  # not read at once
+    assert status_of(file, max_form_bytes=250) == 413, "its head stays in memory"
     headers = b"".join(b"\r\nX: %d" % number for number in range(7))
     assert parse(HEAD + headers + b"\r\n\r\nx" + END).get("a") == "x"
     assert status_of(HEAD + headers + b"\r\nX: 7\r\n\r\nx" + END) == 413

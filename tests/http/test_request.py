@@ -11,6 +11,7 @@ import pytest
 from minihttp.data.validators import v
 from minihttp.errors import HTTPError, MissingFieldError
 from minihttp.http.request import Request
+from minihttp.http.route import Route
 from minihttp.http.router import HttpRouter
 from minihttp.limits import Limits
 from minihttp.values import Int64
@@ -299,9 +300,30 @@ def test_any_boundary_of_visible_characters(boundary: str) -> None:
 def test_form_faults() -> None:
     assert status_of(make_request("POST", b"a&b&c", FORM, limits={"max_form_parts": 2}).form) == 400
     assert status_of(make_request("POST", b"a=12345", FORM, limits={"max_form_field_bytes": 4}).form) == 413
+    assert status_of(make_request("POST", b"a=12345", FORM, limits={"max_form_bytes": 6}).form) == 413
+    assert make_request("POST", b"a=12345", FORM, limits={"max_form_bytes": 7}).form()["a"] == "12345"
     assert status_of(make_request("POST", b"{}", "application/json").form) == 415
     assert status_of(make_request("POST", b"a=1").form) == 415
     assert status_of(make_request("POST", b"--B--", "multipart/form-data").form) == 400
+
+
+def test_a_route_that_takes_more_bytes_takes_larger_forms_and_more_elements() -> None:
+    limits = Limits(max_form_bytes=10, max_json_bytes=10, max_json_elements=3)
+    route = Route("POST", "/", lambda ctx, request: "", "")
+    route.max_body_bytes = 40
+    part = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n%b\r\n--B--'
+
+    def request(body: bytes, content_type: str) -> Request:
+        return Request(make_environ("POST", body, content_type), "/", route, limits)
+
+    assert request(b"a=" + b"1" * 38, FORM).form()["a"] == "1" * 38
+    assert request(b"[%b0]" % (b"0," * 10), "application/json").json() == [0] * 11
+    assert status_of(request(b"[%b0]" % (b"0," * 12), "application/json").json) == 413
+    route.max_body_bytes = 2_000
+    multipart = "multipart/form-data; boundary=B"
+    assert request(part % (b"1" * 1_000), multipart).form()["a"] == "1" * 1_000
+    route.max_body_bytes = None
+    assert status_of(request(part % (b"1" * 1_000), multipart).form) == 413
 
 
 def test_close_frees_what_was_spooled() -> None:

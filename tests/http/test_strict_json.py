@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import math
 import pickle
@@ -32,7 +33,7 @@ def nested(depth: int) -> bytes:
         1e308,
         5e-324,
         2**63,
-        10**4299,
+        10**999,
         None,
         False,
         [{}],
@@ -58,7 +59,8 @@ BAD = {
     b"1e400": "out of range",
     b"[-1e999]": "out of range",
     b"1" * 400 + b".0": "out of range",
-    b"1" * 4301: "4300",
+    b"1" * 1001: "more than 1000 digits",
+    b"1" * 4301: "more than 1000 digits",
     b'"\\ud800"': "surrogate",
     b'["\\ude00\\ud83d"]': "surrogate",
     b'{"\\uDBFF": 1}': "surrogate",
@@ -93,6 +95,71 @@ def test_depth_is_counted_not_brackets() -> None:
     assert parse_json(b'["[[[[[["]', 1) == ["[[[[[["]
     with pytest.raises(HTTPError):
         parse_json(b"[" + b"{}," * 999 + b"[[]]]", 2)
+
+
+@pytest.mark.parametrize("before", range(0, 1_100, 91))
+def test_a_long_number_is_found_wherever_it_stands(before: int) -> None:
+    for digits, is_good in ((1_000, True), (1_001, False), (2_000, False)):
+        data = b'["' + b"x" * before + b'", ' + b"7" * digits + b"]"
+        if is_good:
+            assert parse_json(data, 64)[1] == int("7" * digits)
+        else:
+            with pytest.raises(HTTPError, match="more than 1000 digits"):
+                parse_json(data, 64)
+    digits_in_a_string = b'["' + b"x" * before + b"7" * 5_000 + b'"]'
+    assert len(parse_json(digits_in_a_string, 64)[0]) == before + 5_000
+
+
+def costs(value: Any) -> tuple[int, int]:
+    """How many elements a value has, and how deep it is."""
+    if not isinstance(value, (dict, list)):
+        return 0, 0
+    inner = [costs(item) for item in (value.values() if isinstance(value, dict) else value)]
+    elements = 1 + max(len(inner) - 1, 0) + sum(count for count, _ in inner)
+    return elements, 1 + max((depth for _, depth in inner), default=0)
+
+
+@given(
+    st.recursive(
+        st.integers() | st.text('[]{},:"\\/ a'),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text('[]{},:"\\/ a'), inner),
+        max_leaves=60,
+    ),
+    st.sampled_from([None, 1]),
+)
+def test_elements_and_depth_are_counted_whatever_is_in_strings(value: Any, indent: int | None) -> None:
+    data = json.dumps(value, indent=indent).encode()
+    elements, depth = costs(value)
+    assert parse_json(data, depth, max_elements=max(elements, 1)) == value
+    if elements > 1:
+        with pytest.raises(HTTPError, match=f"more than {elements - 1} elements") as caught:
+            parse_json(data, depth, max_elements=elements - 1)
+        assert caught.value.status == 413
+    if depth:
+        with pytest.raises(HTTPError, match=f"deeper than {depth - 1}"):
+            parse_json(data, depth - 1, max_elements=elements)
+
+
+def test_a_broken_text_is_weighed_up_to_its_mistake() -> None:
+    many = b"[" + b"[]," * 60_000
+    for broken in (many, many + b'"', many + b'"\\', many + b"]" * 9, many + b'x "["'):
+        with pytest.raises(HTTPError) as caught:
+            parse_json(broken, 64)
+        assert caught.value.status == 413
+
+
+def test_collecting_garbage_goes_on_after_a_large_body() -> None:
+    assert gc.isenabled()
+    parse_json(b"[" + b"[]," * 9_000 + b"0]", 64)
+    with pytest.raises(HTTPError):
+        parse_json(b"[" + b"[]," * 9_000 + b"x]", 64)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        parse_json(b"[" + b"[]," * 9_000 + b"0]", 64)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_surrogate_pairs_are_characters() -> None:

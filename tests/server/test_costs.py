@@ -75,7 +75,7 @@ ASK = "Origin: http://a\r\nAccess-Control-Request-Method: POST\r\nAccess-Control
 
 def called(args: bytes) -> bytes:
     """A call of the public query of the app."""
-    return sized("/api/query", b'{"path": "tests.apps.costs:get", "args": %s}' % args, JSON)
+    return sized("/api/query", b'{"path": "tests/apps/costs:get", "args": %s}' % args, JSON)
 
 
 class Row(NamedTuple):
@@ -110,8 +110,8 @@ ROWS = [
     Row("JSON of brackets", sized("/json", b"[" * (_SIZE - 64), JSON)),
     Row("JSON of 16 MB", sized("/json", b"[" + b"[]," * (16 * MIB // 3) + b"0]", JSON)),
     Row("a call of nothing", sized("/api/mutation", _call("no:function", 16 * MIB), JSON)),
-    Row("a call that is refused", sized("/api/mutation", _call("tests.apps.costs:keep", _SIZE), JSON)),
-    Row("a call as another kind", sized("/api/query", _call("tests.apps.costs:keep", _SIZE), JSON)),
+    Row("a call that is refused", sized("/api/mutation", _call("tests/apps/costs:keep", _SIZE), JSON)),
+    Row("a call as another kind", sized("/api/query", _call("tests/apps/costs:keep", _SIZE), JSON)),
     Row("a batch of 20,000 queries", sized("/api/query_batch", _query(20_000), JSON)),
     Row("a form of ampersands", sized("/form", b"&" * _SIZE, FORM)),
     # -- bodies that nobody asked for
@@ -221,7 +221,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, 
     data = tmp_path_factory.mktemp("costs") / "data"
     process = Process("tests.apps.costs:app", data, env={"COSTS_SECRET": "whsec_a-secret-of-some-length"})
     assert send(process, plain(MIB)).startswith(b"HTTP/1.1 200 "), "the control is really read"
-    process.client.post("/api/mutation", {"path": "tests.apps.costs:keep", "args": {"value": 1}})
+    process.client.post("/api/mutation", {"path": "tests/apps/costs:keep", "args": {"value": 1}})
     try:
         yield process, data
     finally:
