@@ -18,9 +18,25 @@ from .strict_json import JSONObject
 
 _BLOCK_BYTES = 64 * 1024
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_BODILESS = (204, 304)  # RFC 9110 §6.4.1
+_LINES_WITH_BODY = {status: line for status, line in _STATUS_LINES.items() if status not in _BODILESS}
 _JSON_TYPE = ("Content-Type", "application/json")
 _TEXT_TYPE = ("Content-Type", "text/plain;charset=UTF-8")
 _BYTES_TYPE = ("Content-Type", "application/octet-stream")
+_SMALL_BYTES = 4_096
+
+
+class _LengthFields(dict[int, Pair]):
+    """Content-Length fields by the number; those of small bodies are kept, as a new one costs thrice that."""
+
+    def __missing__(self, count: int) -> Pair:
+        field = "Content-Length", str(count)
+        if count < _SMALL_BYTES:
+            self[count] = field
+        return field
+
+
+_lengths = _LengthFields()
 # Looking for circles costs a fifth of the encoding; without it one ends in a RecursionError.
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
 
@@ -135,14 +151,15 @@ class Response:
         TypeError: a body of another type.
     """
 
-    __slots__ = ("_pairs", "body", "status")
+    __slots__ = ("_own_pairs", "body", "status")
     body: Body
+    _own_pairs: list[Pair] | None  # None for a text with the fields of every text
 
     def __init__(self, body: Body = b"", status: int = 200, headers: HeaderSource | None = None) -> None:
         if headers is None and body.__class__ is str and status.__class__ is int and 200 <= status <= 599:
-            data = body.encode()  # the common case, at half the cost
-            self.status, self.body = status, data
-            self._pairs = [_TEXT_TYPE, ("Content-Length", str(len(data)))]
+            self.body = body.encode()  # the common case, at half the cost
+            self.status = status
+            self._own_pairs = None
             return
         default_type = _TEXT_TYPE
         if isinstance(body, str):
@@ -155,12 +172,12 @@ class Response:
             raise ValueError(f"response status {status!r} is outside the range 200-599")
         self.status = status
         self.body = body
-        self._pairs = pairs = [] if headers is None else Headers(headers)._pairs
+        self._own_pairs = pairs = [] if headers is None else Headers(headers)._pairs
         names = [name.lower() for name, _ in pairs]
         if "content-type" not in names:
             pairs.append(default_type)
         if body.__class__ is bytes and "content-length" not in names:
-            pairs.append(("Content-Length", str(len(body))))
+            pairs.append(_lengths[len(body)])
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: HeaderSource | None = None) -> Response:
@@ -187,8 +204,8 @@ class Response:
         response = cls.__new__(cls)
         response.body = body
         response.status = status
-        pairs.append(("Content-Length", str(len(body))))
-        response._pairs = pairs
+        pairs.append(_lengths[len(body)])
+        response._own_pairs = pairs
         return response
 
     @classmethod
@@ -201,29 +218,40 @@ class Response:
     @property
     def headers(self) -> Headers:
         """The header fields; changes go into the response."""
-        return Headers.over(self._pairs)
+        return Headers.over(self._pairs())
+
+    def _pairs(self) -> list[Pair]:
+        pairs = self._own_pairs
+        if pairs is None:
+            pairs = self._own_pairs = [_TEXT_TYPE]
+            if self.body.__class__ is bytes:  # a hook may have put a stream in the place of the text
+                pairs.append(_lengths[len(self.body)])
+        return pairs
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[[str, list[Pair]], Any]
     ) -> Iterable[bytes]:
         """Send the response (PEP 3333); HEAD, 204 and 304 send no body."""
-        status, body = self.status, self.body
-        line = _STATUS_LINES.get(status) or f"{status} Unknown"
-        if body.__class__ is not bytes or status == 204 or status == 304:
-            return self._send_unusual(line, environ, start_response)
-        start_response(line, [*self._pairs])
+        body, pairs = self.body, self._own_pairs
+        line = _LINES_WITH_BODY.get(self.status)
+        if line is None or body.__class__ is not bytes:
+            return self._send_unusual(environ, start_response)
+        if pairs is None:
+            start_response(line, [_TEXT_TYPE, _lengths[len(body)]])
+        else:
+            start_response(line, [*pairs])
         return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
 
-    def _send_unusual(self, line: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """A stream, a file, or no body at all."""
-        body, headers = self.body, Headers.over([*self._pairs])
-        bodiless = self.status in (204, 304)  # RFC 9110 §6.4.1
+    def _send_unusual(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """A stream, a file, no body at all, or a status without a name."""
+        body, headers = self.body, Headers.over([*self._pairs()])
+        bodiless = self.status in _BODILESS
         if bodiless:
             headers.delete("Content-Type")
             headers.delete("Content-Length")
         elif "Content-Length" not in headers and (size := _remaining_bytes(body)) is not None:
             headers.append("Content-Length", str(size))
-        start_response(line, headers._pairs)
+        start_response(_STATUS_LINES.get(self.status) or f"{self.status} Unknown", headers._pairs)
         if bodiless or environ["REQUEST_METHOD"] == "HEAD":
             close = getattr(body, "close", None)
             if close is not None:
@@ -231,7 +259,7 @@ class Response:
             return ()
         if hasattr(body, "read"):
             return environ.get("wsgi.file_wrapper", _FileBlocks)(body, _BLOCK_BYTES)  # type: ignore[no-any-return]
-        return body  # type: ignore[no-any-return]
+        return (body,) if isinstance(body, bytes) else body
 
 
 class _FileBlocks:
