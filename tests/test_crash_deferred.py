@@ -107,8 +107,8 @@ def stored(data: Path) -> Counter[str]:
     [
         "call:sqlite_tables.py:commit:9",  # the batch has run, nothing is committed
         "return:sqlite_tables.py:commit:9",  # it is durable, and nobody has been told
-        "call:wsgi.py:_resume:40",  # some of a batch are answered
-        "return:wsgi.py:_resume:40",
+        "call:responder.py:_resume:40",  # some of a batch are answered
+        "return:responder.py:_resume:40",
     ],
     ids=["before the COMMIT", "after the COMMIT", "before a response", "after a response"],
 )

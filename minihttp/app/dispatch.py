@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from ..errors import HTTPError, did_you_mean
 from ..http.body import WITHOUT_BODY
 from ..http.cors import Cors
-from ..http.error_response import error_response
+from ..http.error_response import error_response, not_found
 from ..http.headers import parse_media_type
+from ..http.request import Request
 from ..http.response import Response
 from ..http.router import Route
-from ..http.target import is_plain_path, raw_path
-from .system_routes import OURS, SystemRoutes
+from ..http.target import find_odd, raw_path
+from .system_routes import SystemRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..http.request import Request
     from ..http.route import Handler
     from ..limits import Limits
     from .runtime import Runtime
@@ -35,10 +35,11 @@ class Routes:
         RouteError: when the user has registered a path of the framework's.
     """
 
-    __slots__ = ("_endpoints", "_own", "_users")
+    __slots__ = ("_endpoints", "_own", "_tables", "_users")
 
     def __init__(self, runtime: Runtime) -> None:
         self._users = runtime.http
+        self._tables = runtime.http.tables
         self._own = SystemRoutes(runtime)
         self._endpoints: dict[Route, Route] = {}
 
@@ -46,26 +47,31 @@ class Routes:
         """Let these, by path, answer the webhook routes; their router, which other apps may share, stays."""
         self._endpoints = self._users.with_endpoints(endpoints)
 
-    def match(self, environ: dict[str, Any]) -> tuple[str, Route | None]:
-        """The raw path of a request, and the route for it.
+    def match(self, environ: dict[str, Any], limits: Limits) -> Request | None:
+        """The request that an environ stands for, with its route; None where nothing answers it.
 
         Raises:
             HTTPError: 400, as `raw_path`.
         """
-        get, method = environ.get, environ["REQUEST_METHOD"]
-        target: str | None = get("REQUEST_URI") or get("RAW_URI")
-        path: str = target or get("PATH_INFO", "")
-        if target and "?" in target:
-            path = target[: target.index("?")]
-        if "%" not in path and not get("SCRIPT_NAME"):  # mostly: a path that is registered is a good one
-            route = self._users.find(path, method)
-            if route is not None and route.exact:
-                return path, self._endpoints.get(route, route) if self._endpoints else route
-            if route is not None and is_plain_path(path) and not path.startswith(OURS):
-                return path, route
+        method, path = environ["REQUEST_METHOD"], environ.get("REQUEST_URI")
+        table = self._tables.get(method)
+        if table is not None and path and not environ.get("SCRIPT_NAME"):  # mostly
+            route = table.exact.get(path)
+            if route is None:
+                if "?" in path:
+                    path = path[: path.index("?")]
+                route = table.find(path)
+            # A path that is registered is a good one, and of a pattern the parameters can be bad.
+            if route is not None and (
+                route.is_plain or (route.is_apart and find_odd(path) is None and "/." not in path)
+            ):
+                route = self._endpoints.get(route, route) if self._endpoints else route
+                return Request(environ, path, route, limits)
         path = raw_path(environ)
-        route = self.find(path, method)
-        return path, self._preflight(path, environ) if route is None and method == "OPTIONS" else route
+        found = self.find(path, method)
+        if found is None and method == "OPTIONS":
+            found = self._preflight(path, environ)
+        return None if found is None else Request(environ, path, found, limits)
 
     def find(self, path: str, method: str) -> Route | None:
         """The route for a raw path, or None."""
@@ -96,16 +102,18 @@ class Routes:
             return min(limits.max_body_bytes, limits.max_form_bytes)
         return limits.max_body_bytes
 
-    def refusal(self, path: str, environ: dict[str, Any]) -> tuple[Response, Cors | None]:
+    def refusal(self, environ: dict[str, Any]) -> tuple[Response, Cors | None]:
         """What a request gets for which there is no route: 404, or 405 with Allow; and the rule for it.
 
         A 405 stands under the rule of a route of its path that the origin may use, so that a page sees the
         405 and not a network error.
         """
+        path = raw_path(environ)
         allowed = self._allowed(path)
         if not allowed:
             near = self._near(path) if "minihttp.development" in environ else ""
-            return error_response(404, f"Not found{near}", environ), self._users.cors
+            response = error_response(404, f"Not found{near}", environ) if near else not_found(environ)
+            return response, self._users.cors
         message = f"{environ['REQUEST_METHOD']} is not allowed here; allowed: {', '.join(allowed)}"
         response = error_response(405, message, environ, [("Allow", ", ".join(allowed))])
         rules = [rule for _, rule in self._rules(path).values() if rule is not None]
@@ -125,7 +133,8 @@ class Routes:
         return {name: (route, route.cors or self._users.cors) for name, route in routes.items()}
 
     def _allowed(self, path: str) -> list[str]:
-        return sorted({*self._users.allowed_methods(path), *self._own.allowed_methods(path)})
+        users, own = self._users.allowed_methods(path), self._own.allowed_methods(path)
+        return sorted({*users, *own}) if own else users
 
     def _preflight(self, path: str, environ: dict[str, Any]) -> Route | None:
         """A route that answers OPTIONS by the rule of the method asked for, else by the first there is.

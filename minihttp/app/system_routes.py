@@ -17,7 +17,7 @@ from ..errors import HTTPError, RouteError
 from ..http.cors import Cors
 from ..http.headers import is_token
 from ..http.response import Response
-from ..http.router import HttpRouter, Route
+from ..http.router import OURS, HttpRouter, Route
 from . import health
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minihttp")
 
-OURS = ("/api/", "/_/")  # what every own route but the fallback begins with
 _ENVELOPE_BYTES = 2_000  # around the arguments of a call, as in Convex
 _OPERATIONS = {  # the methods of FunctionApi
     ("POST", "/api/query"): "query",

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The app: a WSGI callable.
+"""The app: a WSGI callable, with its options and its life; `responder.py` answers the requests.
 
-A request goes path → route → handler → response. Storage, functions and jobs are opened on first use (or by
-`open`), so an app that only routes imports no sqlite3 and makes no data directory. Knows no server: waitress,
-gunicorn and wsgiref call it alike.
+Storage, functions and jobs are opened on first use (or by `open`), so an app that only routes imports no
+sqlite3 and makes no data directory. Knows no server: waitress, gunicorn and wsgiref call it alike.
 """
 
 from __future__ import annotations
@@ -28,31 +27,22 @@ from ..errors import (
     no_attribute,
 )
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
-from ..functions.context import HandlerCtx, HandlerServices
-from ..http.deferred import Deferred
-from ..http.error_response import response_for
-from ..http.hooks import as_response
-from ..http.request import Request
-from ..http.response import Response
-from ..http.router import HttpRouter, Route
-from ..http.target import check_host
+from ..functions.context import HandlerServices
+from ..http.router import HttpRouter
 from ..watchdog import watchdog
 from .hosts import Hosts
 from .options import AppOptions, changed
-from .response_body import Closing, Stream, is_stream
+from .responder import Responder, StartResponse
 from .runtime import Runtime
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ..functions.registry import Function
-    from ..http.cors import Cors
     from .dispatch import Routes
-    from .idempotency import Attempt
     from .metrics import Metrics
     from .services import Services
 
-StartResponse = Callable[..., Any]
 log = logging.getLogger("minihttp")
 
 _UPLOAD_PATH = "/api/storage/upload"
@@ -145,92 +135,11 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        request: Request | None = None
-        route: Route | None = None
-        cors = self.http.cors
-        environ["minihttp.failures"], options = self.failures, self.options
-        if options.development:
-            environ["minihttp.development"] = True
-        try:
-            self._serves = True
-            routes = self._routes or self._compose_or_refuse()
-            host = environ.get("HTTP_HOST")
-            is_known = host in self.hosts.known
-            if not is_known:
-                self.hosts.check(environ)
-            path, route = routes.match(environ)
-            if route is None:
-                response, cors = routes.refusal(path, environ)
-            else:
-                environ["minihttp.route"] = route.pattern
-                if not is_known:
-                    check_host(environ)
-                    self.hosts.remember(host)
-                if not options.strict_media_type:
-                    environ["minihttp.strict_media_type"] = False
-                request = Request(environ, path, route, self.limits)
-                ctx, limit_seconds = HandlerCtx(self._handlers, request), self.limits.action_seconds
-                if not route.watched:
-                    result = route.run(ctx, request)
-                elif route.takes_key and "HTTP_IDEMPOTENCY_KEY" in environ and self._services is not None:
-                    result = watchdog.run(limit_seconds, route, self._answer_once, route, ctx, request)
-                else:
-                    result = watchdog.run(limit_seconds, route, route.run, ctx, request)
-                if result.__class__ is Deferred:
-                    suspend = environ.get("minihttp.suspend")
-                    if suspend is not None:
-                        resume = suspend()
-                        result.begin(partial(self._resume, result, resume, request, environ))
-                        return ()
-                    result = result.wait()
-                response = result if result.__class__ is Response else as_response(result, route.label)
-                if response.body.__class__ is not bytes and is_stream(response.body):
-                    response.body = Stream(response.body, request, route, ctx.deadline, self.failures)
-        except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
-            response = response_for(error, environ, request)
-        if (
-            cors is None
-            and request is not None
-            and not request.closable
-            and (route is None or route.cors is None)
-        ):
-            return response(environ, start_response)
-        return self._send(response, request, route, cors, environ, start_response)
-
-    def _resume(
-        self, deferred: Deferred, resume: Any, request: Request, environ: dict[str, Any], *outcome: Any
-    ) -> None:
-        """The work of a deferred response is done: hand the server what answers the request."""
-
-        def answer(start_response: StartResponse) -> Iterable[bytes]:
-            try:
-                response = deferred.respond(*outcome)
-            except (Exception, SystemExit) as error:
-                response = response_for(error, environ, request)
-            return self._send(response, request, request.route, self.http.cors, environ, start_response)
-
-        resume(answer)
-
-    def _send(
-        self,
-        response: Response,
-        request: Request | None,
-        route: Route | None,
-        cors: Cors | None,
-        environ: dict[str, Any],
-        start_response: StartResponse,
-    ) -> Iterable[bytes]:
-        if route is not None and route.cors is not None:
-            cors = route.cors
-        if cors is not None:
-            environ["minihttp.cors"] = cors  # for an error of a streamed body before its first byte
-            cors.apply(response.headers, environ.get("HTTP_ORIGIN"))
-        if request is not None and request.closable:
-            return Closing(response(environ, start_response), request.close)
-        return response(environ, start_response)
+        return self._responder.answer(environ, start_response)
 
     def _compose_or_refuse(self) -> Routes:
-        """`_compose` for a request: 503 while another process has the data, said once in the log."""
+        """`_compose` for the first request: 503 while another process has the data, said once in the log."""
+        self._serves = True
         now = time.monotonic()
         if now >= self._locked_until:
             try:
@@ -256,6 +165,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         if self._services is not None:
             _of_parents.append(self._services)  # to free it would end the parent's transactions
             self._services = self._routes = None
+            self._renew()
         if self._is_for_child:
             try:
                 self.prepare()
@@ -296,21 +206,6 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         from .dispatch import Routes
 
         return Routes(self)
-
-    def _answer_once(self, route: Route, ctx: HandlerCtx, request: Request) -> Response:
-        """Answer a request that has an Idempotency-Key, or say again what it was answered."""
-
-        def respond(attempt: Attempt) -> Response:
-            ctx.attempt = attempt
-            try:
-                response = as_response(route.run(ctx, request), route.label)
-            except HTTPError as error:
-                if not attempt.results:
-                    raise
-                response = response_for(error, request.environ, request)
-            return attempt.keep(response)
-
-        return self.services.idempotency.answer(request, respond)
 
     def plan_body(self, environ: dict[str, str]) -> tuple[int, str | None] | None:
         """What a server does with the body of a request whose head it has read.
@@ -356,7 +251,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         self._handlers = HandlerServices(
             self.options.origin, self.limits.action_seconds, self.identify, lambda: self.runner
         )
-        self.hosts = Hosts(self.options.hosts, self.options.origin, self._bound)
+        self.listen_on(*self._bound)
         self.metrics = self._metrics()
         for made in ("authenticator", "admin_key"):
             vars(self).pop(made, None)
@@ -366,6 +261,11 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         """Hear from a server at which addresses it takes requests: `hosts` has these by default."""
         self._bound = addresses
         self.hosts = Hosts(self.options.hosts, self.options.origin, addresses)
+        self._renew()
+
+    def _renew(self) -> None:
+        """What answers requests is made anew, with what is in force now."""
+        self._responder = Responder(self, self._compose_or_refuse, self.hosts, self._handlers)
 
     def _metrics(self) -> Metrics | None:
         wanted = self.options.metrics
@@ -433,6 +333,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         with self._opening:
             services, self._services, self._routes = self._services, None, None
             vars(self).pop("_all_routes", None)
+            self._renew()
         if services is not None:
             services.close(grace_seconds)
 

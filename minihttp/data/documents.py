@@ -200,14 +200,8 @@ class Writer(Reader):
             DocumentError: for no such document; otherwise as `insert`.
         """
         info, old, fields = self._change("patch", "Update", where_and_fields)
-        self._store(info, old, {**_own_fields(old), **fields})
-
-    def trust(self, document: Document) -> None:
-        """Take a document of the framework's to be so, by the word of one who has it to himself; see
-        `Writing.trust`."""
-        id = document["_id"]
-        info = self._tables.named(ids.table_of(id))
-        self._transaction.engine.trust(id, info.name, dumps(_own_fields(document), self._limits))
+        kept = {name: value for name, value in old.items() if name not in _SYSTEM_FIELDS}
+        self._store(info, old, {**kept, **fields})
 
     def rewrite(self, old: Document, changes: Document) -> Document:
         """As `patch`, of a document of the framework's that this transaction has read, and not changed since.
@@ -215,7 +209,7 @@ class Writer(Reader):
         Returns:
             The document as it is then.
         """
-        fields = {**_own_fields(old), **changes}
+        fields = {**{name: value for name, value in old.items() if name not in _SYSTEM_FIELDS}, **changes}
         self._store(self._tables.named(ids.table_of(old["_id"])), old, fields)
         return {**old, **changes}
 
@@ -289,10 +283,6 @@ def make_view(transaction: Transaction, tables: Tables, writes: bool, counted: b
     """What reads some tables, or writes them too; what is not counted is not held to document limits."""
     limits = transaction.limits if counted else SYSTEM_LIMITS
     return (Writer if writes else Reader)(transaction, tables, limits, counted)
-
-
-def _own_fields(document: Document) -> Document:
-    return {name: value for name, value in document.items() if name not in _SYSTEM_FIELDS}
 
 
 def _checked(info: TableInfo, fields: Document) -> Document:

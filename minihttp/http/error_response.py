@@ -54,13 +54,26 @@ def error_response(
     **more: Any,
 ) -> Response:
     """`{"error": message, …}` with the headers that every error response has."""
-    pairs = [_JSON, _NOSNIFF, ("X-Request-Id", request_id(environ))]
-    response = Response.prepared(
-        _encode({"error": short(message), **more}).encode("utf-8", "replace"), status, pairs
-    )
+    response = _with_body(_body(message, more), status, environ)
     for name, value in headers:
         response.headers.append(name, value)
     return response
+
+
+def _body(message: str, more: dict[str, Any]) -> bytes:
+    return _encode({"error": short(message), **more}).encode("utf-8", "replace")
+
+
+def _with_body(body: bytes, status: int, environ: dict[str, Any]) -> Response:
+    return Response.prepared(body, status, [_JSON, _NOSNIFF, ("X-Request-Id", request_id(environ))])
+
+
+_NOT_FOUND = _body("Not found", {})
+
+
+def not_found(environ: dict[str, Any]) -> Response:
+    """The 404 of a path that nothing answers, which strangers ask for all the time: its body is made once."""
+    return _with_body(_NOT_FOUND, 404, environ)
 
 
 def coded_response(error: MinihttpError, request: Request) -> Response:

@@ -87,6 +87,18 @@ _WORDS_OF_OTHERS = {  # of frameworks that people know
 }
 
 
+def parameters_of(path: str, route: Route | None) -> PathParams:
+    """The `{name}` segments of a path, percent-decoded."""
+    found, segments = PathParams(), path.split("/")
+    for name, number in () if route is None else route.parameters:
+        segment = segments[number]
+        found[name] = percent_decode(segment) if "%" in segment else segment
+    return found
+
+
+_EMPTY: dict[str, Callable[[], Any]] = {"path_params": PathParams, "tail": str}
+
+
 class Request:
     """What a handler gets.
 
@@ -99,14 +111,28 @@ class Request:
     Attributes:
         method: as sent, `"HEAD"` too where the GET handler answers it.
         path: percent-encoded, as it was sent.
+        path_params: the `{name}` segments of the route's pattern, percent-decoded: a dict, with
+            `get(…, type=int)`.
+        tail: what follows the prefix of the route, percent-decoded; `""` where the route has none.
         closable: whether `close()` has anything to do.
         client_left: whether the client has left while the response was streamed: the handler's code runs on,
             and what it still yields goes nowhere.
     """
 
-    __slots__ = ("__dict__", "environ", "limits", "method", "path", "route")
-    closable = False
+    __slots__ = (
+        "__dict__",
+        "closable",
+        "environ",
+        "limits",
+        "method",
+        "path",
+        "path_params",
+        "route",
+        "tail",
+    )
     client_left = False
+    path_params: PathParams
+    tail: str
 
     def __init__(
         self, environ: dict[str, Any], path: str, route: Route | None = None, limits: Limits = DEFAULT_LIMITS
@@ -116,34 +142,30 @@ class Request:
         self.path = path
         self.route = route
         self.limits = limits
+        self.closable = False
+        if route is not None:
+            if route.head_chars:
+                self.path_params = found = PathParams()
+                last = path[route.head_chars :]
+                found[route.parameters[0][0]] = percent_decode(last) if "%" in last else last
+            elif route.prefix_chars:
+                tail = path[route.prefix_chars :]
+                self.tail = percent_decode(tail) if "%" in tail else tail
+            elif route.parameters:
+                self.path_params = parameters_of(path, route)
 
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
         def __getattr__(self, name: str) -> Any:
+            if name in _EMPTY:  # a slot that this route has not filled
+                setattr(self, name, _EMPTY[name]())
+                return getattr(self, name)
             raise no_attribute(self, name, _WORDS_OF_OTHERS.get(name, ""))
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path}>"  # no header and no query: they hold secrets
 
     # ------------------------------------------------------------ the target
-
-    @property  # worked out each time: that costs less than to keep it
-    def tail(self) -> str:
-        """What follows the prefix of the route, percent-decoded; `""` where the route has none."""
-        route = self.route
-        tail = self.path[route.prefix_chars :] if route and route.prefix_chars else ""
-        return percent_decode(tail) if "%" in tail else tail
-
-    @property
-    def path_params(self) -> PathParams:
-        """The `{name}` segments of the route's pattern, percent-decoded: a dict, with `get(…, type=int)`."""
-        path, found = self.path, PathParams()
-        segments = path.split("/")
-        if "%" in path:
-            segments = [percent_decode(segment) for segment in segments]
-        for name, number in self.route.parameters if self.route else ():
-            found[name] = segments[number]
-        return found
 
     @lazy
     def query(self) -> QueryParams:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .body import WITHOUT_BODY
+
 if TYPE_CHECKING:
     from .cors import Cors
 
@@ -31,16 +33,22 @@ class Route:
         max_body_bytes: its limit of request bodies, or None for the app's.
         wants_body: called with the head as an environ; False where the response does not depend on the body.
         routers: those that it belongs to, the outermost first; their hooks are in `run`.
+        takes_body: whether requests of its method may have a body.
         takes_key: whether an Idempotency-Key counts: for POST, but for the framework's own and for webhooks.
         exact: whether it is one whole path, neither a pattern nor a prefix.
+        is_apart: whether no path of it could be one of the framework's own.
         watched: whether the handler is held to a time limit; the framework's own are not.
+        is_plain: whether it is one whole path without a percent sign, which needs no check.
+        head_chars: the length, as it stands in raw paths, of what comes before the parameter of a pattern
+            whose last segment is its only one; 0 for others.
         prefix_chars: the length of a prefix as it stands in raw paths, 0 for others.
         parameters: (name, number of the segment, the empty one before the first slash being 0) of a pattern.
     """
 
     __slots__ = (
-        "cors", "declared", "exact", "guard", "handler", "location", "max_body_bytes", "method", "parameters",
-        "pattern", "prefix_chars", "routers", "run", "takes_key", "wants_body", "watched",
+        "cors", "declared", "exact", "guard", "handler", "head_chars", "is_apart", "is_plain", "location",
+        "max_body_bytes", "method", "parameters", "pattern", "prefix_chars", "routers", "run", "takes_body",
+        "takes_key", "wants_body", "watched",
     )  # fmt: skip
 
     def __init__(self, method: str, pattern: str, handler: Handler, location: str) -> None:
@@ -55,10 +63,11 @@ class Route:
         self.cors: Cors | None = None
         self.max_body_bytes: int | None = None
         self.wants_body: Callable[[Mapping[str, str]], bool] = _always
+        self.takes_body = method not in WITHOUT_BODY
         self.takes_key = False
-        self.exact = False
+        self.exact = self.is_apart = self.is_plain = False
         self.watched = True
-        self.prefix_chars = 0
+        self.prefix_chars = self.head_chars = 0
         self.parameters: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:

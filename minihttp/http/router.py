@@ -38,6 +38,7 @@ AfterHook = TypeVar("AfterHook", bound=After)
 
 _METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 _RESERVED = ("/.files/", "/api/storage/", "/_/")  # Convex's own, and ours
+OURS = ("/api/", "/_/")  # what every route of the framework's own but the fallback begins with
 _percent_hex = re.compile("%[0-9A-Fa-f]{2}")
 _PACKAGE = __name__.rpartition(".http.")[0]
 
@@ -111,15 +112,19 @@ class _Shape:
         self.routes: dict[Any, Route] = {}
 
 
-class _MethodTable:
-    """All routes of one method."""
+class MethodTable:
+    """All routes of one method.
+
+    Attributes:
+        exact: those of one whole path, by the path.
+    """
 
     __slots__ = ("exact", "last_segment", "longest_prefix_chars", "most_segments", "prefixes", "shapes")
 
     def __init__(self) -> None:
         self.exact: dict[str, Route] = {}
-        self.last_segment: dict[str, Route] = {}  # "/users/{id}", the commonest shape, by "/users/"
-        self.prefixes: dict[str, Route] = {}
+        self.last_segment: dict[str, Route] = {}  # "/users/{id}", the commonest shape, by "/users"
+        self.prefixes: dict[str, Route] = {}  # without the slash at the end
         self.shapes: dict[int, list[_Shape]] = {}  # by the number of segments
         self.longest_prefix_chars = 0
         self.most_segments = 0
@@ -135,11 +140,19 @@ class _MethodTable:
         self.most_segments = max(self.most_segments, len(mask))
         return self.shape(mask)
 
-    def search(self, path: str) -> Route | None:
-        """The pattern or the longest prefix that matches."""
-        end = path.rfind("/") + 1
-        route = self.last_segment.get(path[:end]) if end < len(path) else None
+    def find(self, path: str) -> Route | None:
+        """The route of a raw path: exact, else a pattern, else the longest prefix."""
+        route = self.exact.get(path)
         if route is not None:
+            return route
+        if "%" in path:
+            path = _normal(path)
+            route = self.exact.get(path)
+            if route is not None:
+                return route
+        head, slash, last = path.rpartition("/")
+        route = self.last_segment.get(head)
+        if route is not None and last and slash:
             return route
         if self.most_segments:
             segments = path.split("/", self.most_segments)
@@ -148,17 +161,17 @@ class _MethodTable:
                 if route is None:
                     continue
                 # A parameter can only be empty beside two slashes or behind the last one.
-                if ("//" not in path and path[-1] != "/") or all(map(segments.__getitem__, shape.parameters)):
+                if (last and "//" not in path) or all(map(segments.__getitem__, shape.parameters)):
                     return route
         # Only as far as the longest prefix reaches: a path of 100,000 slashes costs no more than another.
-        if end > self.longest_prefix_chars:
-            end = path.rfind("/", 0, self.longest_prefix_chars) + 1
-        while end:
-            route = self.prefixes.get(path[:end])
+        if len(head) > self.longest_prefix_chars:
+            head = path[: self.longest_prefix_chars + 1].rpartition("/")[0]
+        while head:
+            route = self.prefixes.get(head)
             if route is not None:
                 return route
-            end = path.rfind("/", 0, end - 1) + 1
-        return None
+            head = head.rpartition("/")[0]
+        return self.prefixes.get("") if path[:1] == "/" else None
 
 
 def _shorthand(method: str) -> Shorthand:
@@ -180,10 +193,13 @@ class HttpRouter:
             start.
         before, after: hooks of all its routes, see the methods of these names.
         system: whether the paths reserved for the framework may be registered.
+
+    Attributes:
+        tables: what is looked up in, by method.
     """
 
     __slots__ = (
-        "_mounts", "_routes", "_system", "_tables", "after_hooks", "before_hooks", "cors", "secrets",
+        "_mounts", "_routes", "_system", "after_hooks", "before_hooks", "cors", "secrets", "tables",
         "webhooks",
     )  # fmt: skip
 
@@ -205,7 +221,7 @@ class HttpRouter:
         self.webhooks: list[Webhook] = []
         self._system = system
         self._routes: list[Route] = []
-        self._tables: dict[str, _MethodTable] = {}  # of the methods in use; HEAD has GET's
+        self.tables: dict[str, MethodTable] = {}  # HEAD has GET's
 
     @overload
     def route(
@@ -467,20 +483,14 @@ class HttpRouter:
 
     def find(self, path: str, method: str) -> Route | None:
         """The route of a raw path, or None; HEAD is looked up as GET."""
-        table = self._tables.get(method)
-        if table is None:
-            return None
-        if "%" in path:
-            path = _normal(path)
-        return table.exact.get(path) or table.search(path)
+        table = self.tables.get(method)
+        return None if table is None else table.find(path)
 
     def allowed_methods(self, path: str) -> list[str]:
         """The methods that `path` answers, sorted: HEAD with GET, OPTIONS if routed or answered by CORS."""
-        found = []
-        cors = False
-        path = _normal(path)
-        for method, table in self._tables.items():
-            route = table.exact.get(path) or table.search(path)
+        found, cors = [], False
+        for method, table in self.tables.items():
+            route = table.find(path)
             if route is not None:
                 found.append(method)
                 cors = cors or route.cors is not None
@@ -514,14 +524,19 @@ class HttpRouter:
         table = self._table(route.method)
         complaint = f"Path {path!r} for method {route.method} already in use"
         if "{" not in path and "}" not in path:
-            self._claim(table.exact, _normal(percent_encode(path)), route, complaint)
-            route.exact = True
+            key = _normal(percent_encode(path))
+            self._claim(table.exact, key, route, complaint)
+            route.exact = route.is_apart = True
+            route.is_plain = "%" not in key
             return
         route.parameters = _parameters(path)
+        route.is_apart = _is_apart(path[: path.index("{")])
         segments = [_normal(percent_encode(segment)) for segment in path.split("/")]
         numbers = [number for _, number in route.parameters]
         if numbers == [len(segments) - 1]:
-            self._claim(table.last_segment, "/".join([*segments[:-1], ""]), route, complaint)
+            head = "/".join(segments[:-1])
+            self._claim(table.last_segment, head, route, complaint)
+            route.head_chars = len(head) + 1
             return
         shape = table.shape(tuple(number in numbers for number in range(len(segments))))
         self._claim(shape.routes, shape.literals(segments), route, complaint)
@@ -535,17 +550,18 @@ class HttpRouter:
         if "{" in prefix or "}" in prefix:
             raise RouteError(f"path_prefix {prefix!r} holds a brace; {{name}} parameters are for 'path'")
         table = self._table(route.method)
-        key = _normal(percent_encode(prefix))
+        key = _normal(percent_encode(prefix[:-1]))
         self._claim(table.prefixes, key, route, f"{route.method} path_prefix {prefix} is already defined")
         table.longest_prefix_chars = max(table.longest_prefix_chars, len(key))
-        route.prefix_chars = len(key)
+        route.prefix_chars = len(key) + 1
+        route.is_apart = _is_apart(prefix)
 
-    def _table(self, method: str) -> _MethodTable:
-        if method not in self._tables:
-            self._tables[method] = _MethodTable()
+    def _table(self, method: str) -> MethodTable:
+        if method not in self.tables:
+            self.tables[method] = MethodTable()
             if method == "GET":
-                self._tables["HEAD"] = self._tables["GET"]
-        return self._tables[method]
+                self.tables["HEAD"] = self.tables["GET"]
+        return self.tables[method]
 
     def _refuse_reserved(self, field: str, path: str) -> None:
         if not self._system and f"{path}/".startswith(_RESERVED):
@@ -557,6 +573,11 @@ class HttpRouter:
         if first is not route:
             as_other = f" as {first.pattern!r}" if first.pattern != route.pattern else ""
             raise RouteError(f"{complaint}{as_other}: first at {first.location}, again at {route.location}")
+
+
+def _is_apart(start: str) -> bool:
+    """Whether no path that starts so is one of the framework's own."""
+    return not any(start.startswith(ours) or ours.startswith(start) for ours in OURS)
 
 
 def _normal(path: str) -> str:

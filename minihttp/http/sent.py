@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, MinihttpError, Refusal
+from .request import parameters_of
 from .strict_json import InnerObject, JSONObject, parse_json
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def sent_with(request: Request) -> Sent:
         groups.append(read["_form"][1])
     tail = request.tail
     values: list[Any] = [
-        request.path_params,
+        parameters_of(request.path, request.route),
         dict(request.headers),
         *([tail, *tail.split("/")] if tail else []),
     ]

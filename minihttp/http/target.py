@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import HTTPError
 
 _PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@/"  # RFC 3986 §3.3 pchar and "/", without "%"
-_is_plain = re.compile(f"/[{_PCHAR}]*").fullmatch
+find_odd = re.compile(f"[^{_PCHAR}]").search
 _must_encode = re.compile(f"[^{_PCHAR}%]".encode())
 _must_encode_with_percent = re.compile(f"[^{_PCHAR}]".encode())
 _REFUSED = (
@@ -119,7 +119,7 @@ def percent_encode(text: str, encoding: str = "utf-8", *, encode_percent: bool =
 
 def is_plain_path(path: str) -> bool:
     """Whether a raw path has nothing to be decoded, encoded or refused."""
-    return _is_plain(path) is not None and "/." not in path
+    return path[:1] == "/" and find_odd(path) is None and "/." not in path
 
 
 def raw_path(environ: dict[str, Any]) -> str:

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""What answers the requests of an app: path → route → handler → response.
+
+Each request reads a dozen settings, so they are kept here, in the slots of one object that is made anew when
+one of them changes: to ask the app itself, which has hints for attributes that it lacks, costs five times as
+much. Knows no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import HTTPError
+from ..functions.context import HandlerCtx, HandlerServices
+from ..http.deferred import Deferred
+from ..http.error_response import response_for
+from ..http.hooks import as_response
+from ..http.request import Request
+from ..http.response import Response
+from ..http.target import check_host
+from ..watchdog import watchdog
+from .response_body import Closing, Stream, is_stream
+
+if TYPE_CHECKING:
+    from ..http.cors import Cors
+    from ..http.router import Route
+    from .dispatch import Routes
+    from .hosts import Hosts
+    from .idempotency import Attempt
+    from .runtime import Runtime
+
+StartResponse = Callable[..., Any]
+_send_plain = Response.__call__
+
+
+class Responder:
+    """Answers requests (PEP 3333).
+
+    Args:
+        runtime: the app's services and options.
+        compose: makes its routes when the first request comes, or raises what that is answered with.
+        hosts: those that a request may name.
+        services: what contexts of handlers are made with.
+    """
+
+    __slots__ = (
+        "_compose", "_failures", "_hosts", "_http", "_is_development", "_is_lenient", "_known_hosts",
+        "_limit_seconds", "_limits", "_routes", "_runtime", "_services",
+    )  # fmt: skip
+
+    def __init__(
+        self, runtime: Runtime, compose: Callable[[], Routes], hosts: Hosts, services: HandlerServices
+    ) -> None:
+        self._runtime = runtime
+        self._compose = compose
+        self._routes: Routes | None = None
+        self._hosts, self._known_hosts = hosts, hosts.known
+        self._services = services
+        self._http = runtime.http
+        self._failures = runtime.failures
+        self._limits, self._limit_seconds = runtime.limits, runtime.limits.action_seconds
+        self._is_development = runtime.options.development
+        self._is_lenient = not runtime.options.strict_media_type
+
+    def answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        request: Request | None = None
+        route: Route | None = None
+        cors = self._http.cors
+        environ["minihttp.failures"] = self._failures
+        if self._is_development:
+            environ["minihttp.development"] = True
+        try:
+            routes = self._routes
+            if routes is None:
+                routes = self._routes = self._compose()
+            host = environ.get("HTTP_HOST")
+            is_known = host in self._known_hosts
+            if not is_known:
+                self._hosts.check(environ)
+            request = routes.match(environ, self._limits)
+            if request is None or (route := request.route) is None:
+                response, cors = routes.refusal(environ)
+            else:
+                environ["minihttp.route"] = route.pattern
+                cors = route.cors or cors
+                if not is_known:
+                    check_host(environ)
+                    self._hosts.remember(host)
+                if self._is_lenient:
+                    environ["minihttp.strict_media_type"] = False
+                ctx = HandlerCtx(self._services, request)
+                if not route.watched:
+                    result = route.run(ctx, request)
+                elif route.takes_key and "HTTP_IDEMPOTENCY_KEY" in environ and self._runtime.is_open:
+                    answer = partial(self._answer_once, route)
+                    result = watchdog.run(self._limit_seconds, route, answer, ctx, request)
+                else:
+                    result = watchdog.run(self._limit_seconds, route, route.run, ctx, request)
+                if result.__class__ is Response:
+                    response = result
+                else:
+                    if result.__class__ is Deferred:
+                        suspend = environ.get("minihttp.suspend")
+                        if suspend is not None:
+                            resume = suspend()
+                            result.begin(partial(self._resume, result, resume, request, environ))
+                            return ()
+                        result = result.wait()
+                    response = as_response(result, route.label)
+                if response.body.__class__ is not bytes and is_stream(response.body):
+                    response.body = Stream(response.body, request, route, ctx.deadline, self._failures)
+        except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
+            response = response_for(error, environ, request)
+        if (
+            cors is None
+            and response.__class__ is Response
+            and (request is None or route is None or not route.takes_body or not request.closable)
+        ):
+            return _send_plain(response, environ, start_response)
+        return self._send(response, request, cors, environ, start_response)
+
+    def _resume(
+        self, deferred: Deferred, resume: Any, request: Request, environ: dict[str, Any], *outcome: Any
+    ) -> None:
+        """The work of a deferred response is done: hand the server what answers the request."""
+
+        def answer(start_response: StartResponse) -> Iterable[bytes]:
+            try:
+                response = deferred.respond(*outcome)
+            except (Exception, SystemExit) as error:
+                response = response_for(error, environ, request)
+            cors = (request.route and request.route.cors) or self._http.cors
+            return self._send(response, request, cors, environ, start_response)
+
+        resume(answer)
+
+    def _send(
+        self,
+        response: Response,
+        request: Request | None,
+        cors: Cors | None,
+        environ: dict[str, Any],
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        if cors is not None:
+            environ["minihttp.cors"] = cors  # for an error of a streamed body before its first byte
+            cors.apply(response.headers, environ.get("HTTP_ORIGIN"))
+        if request is not None and request.closable:
+            return Closing(response(environ, start_response), request.close)
+        return response(environ, start_response)
+
+    def _answer_once(self, route: Route, ctx: HandlerCtx, request: Request) -> Response:
+        """Answer a request that has an Idempotency-Key, or say again what it was answered."""
+
+        def respond(attempt: Attempt) -> Response:
+            ctx.attempt = attempt
+            try:
+                response = as_response(route.run(ctx, request), route.label)
+            except HTTPError as error:
+                if not attempt.results:
+                    raise
+                response = response_for(error, request.environ, request)
+            return attempt.keep(response)
+
+        return self._runtime.services.idempotency.answer(request, respond)
