@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import compress, starmap
+from math import inf
 from operator import is_, itemgetter
 from threading import get_ident
 from types import FrameType
@@ -49,6 +50,9 @@ _CALLERS = (os.path.abspath(__file__), _FRAMEWORK + os.path.join("functions", "r
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 # Before Python 3.13 an interrupt in `logging` can leave its lock taken; an interrupted import, a half module.
 _UNTOUCHABLE = (os.path.dirname(os.path.abspath(logging.__file__)) + os.sep, "<frozen importlib")
+
+
+_NOTHING: Any = object()  # where an argument is not given
 
 
 class _Late(DeadlineError):
@@ -82,15 +86,25 @@ class Watchdog:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._calls: dict[int, _Call] = {}  # the innermost of each thread
+        # The innermost of each thread, None between two: keys that come and go make a dict grow all the time.
+        self._calls: dict[int, _Call | None] = {}
         self._late: dict[int, _Lateness] = {}  # by the `id` of the call
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._idle_pause_seconds = _IDLE_PAUSE_SECONDS
+        self._idle_pause_seconds = inf  # until the thread runs
         self._frozen_cpu_seconds = 0.0
 
-    def run(self, limit_seconds: float, what: object, body: Callable[..., T], *args: Any) -> T:
-        """Call `body(*args)`, which may take `limit_seconds` and the grace.
+    def run(
+        self,
+        limit_seconds: float,
+        what: object,
+        body: Callable[..., T],
+        first: Any = _NOTHING,
+        second: Any = _NOTHING,
+    ) -> T:
+        """Call `body()`, `body(first)` or `body(first, second)`, within `limit_seconds` and the grace.
+
+        With any number of arguments it would cost twice as much, which every request would pay.
 
         Args:
             what: whose `str()` names the call in the log.
@@ -98,21 +112,19 @@ class Watchdog:
         Raises:
             DeadlineError: it took longer and was ended; and whatever `body` raises.
         """
-        thread = get_ident()
-        outer = self._calls.get(thread)
-        call = (what, self._clock(), limit_seconds, outer)
-        if self._thread is None or limit_seconds < self._idle_pause_seconds:
+        if limit_seconds < self._idle_pause_seconds:
             self._start(limit_seconds)
-        self._calls[thread] = call
+        thread, calls = get_ident(), self._calls
+        outer = calls.get(thread)
+        call = calls[thread] = (what, self._clock(), limit_seconds, outer)
         try:
             try:
-                return body(*args)
+                if second is not _NOTHING:
+                    return body(first, second)
+                return body() if first is _NOTHING else body(first)
             finally:
                 # No calls before these lines: an exception that is under way can arrive after a call only.
-                if outer is None:
-                    del self._calls[thread]
-                else:
-                    self._calls[thread] = outer
+                calls[thread] = outer
                 if self._late and id(call) in self._late:
                     self._absorb(thread, call)
         except (_Late, Overdue) as error:
@@ -120,17 +132,23 @@ class Watchdog:
 
     def calls(self) -> list[str]:
         """The names of the calls under way, each thread's innermost first."""
-        return [str(call[0]) for innermost in list(self._calls.values()) for call in _chain(innermost)]
+        return [str(call[0]) for call in self._under_way()]
+
+    def _under_way(self) -> list[_Call]:
+        return [call for innermost in list(self._calls.values()) for call in _chain(innermost)]
 
     def oldest_seconds(self) -> float:
         """For how long the oldest call has been under way; 0 when there is none."""
-        began = [call[1] for innermost in list(self._calls.values()) for call in _chain(innermost)]
+        began = [call[1] for call in self._under_way()]
         return self._clock() - min(began) if began else 0.0
 
     def stuck(self) -> list[str]:
         """The names of the calls that cannot be ended."""
-        calls = [call for innermost in list(self._calls.values()) for call in _chain(innermost)]
-        return [str(call[0]) for call in calls if id(call) in self._late and self._late[id(call)].is_stuck]
+        return [
+            str(call[0])
+            for call in self._under_way()
+            if id(call) in self._late and self._late[id(call)].is_stuck
+        ]
 
     def end_frozen_process(self, cpu_seconds: float) -> None:
         """End this process, with the stacks of all threads on standard error, when for so many seconds of
@@ -149,16 +167,17 @@ class Watchdog:
 
     def _start(self, limit_seconds: float) -> None:
         with self._starting:
-            self._idle_pause_seconds = min(self._idle_pause_seconds, max(limit_seconds, 0.02))
+            pauses_seconds = self._idle_pause_seconds, _IDLE_PAUSE_SECONDS, max(limit_seconds, 0.02)
+            self._idle_pause_seconds = min(pauses_seconds)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="minihttp-watchdog", daemon=True)
                 self._thread.start()
 
     def forget(self) -> None:
         """After a fork: neither the thread nor the calls of others are here."""
-        here = threading.get_ident()
-        self._calls = {thread: call for thread, call in self._calls.items() if thread == here}
-        self._thread = None
+        for thread in self._calls.keys() - {get_ident()}:
+            del self._calls[thread]
+        self._thread, self._idle_pause_seconds = None, inf
         self._starting = threading.Lock()
 
     def _watch(self) -> None:
@@ -178,6 +197,8 @@ class Watchdog:
         pause_seconds = self._idle_pause_seconds
         for thread, innermost in list(self._calls.items()):
             calls = list(_chain(innermost))
+            if not calls:
+                continue
             left_seconds = [began + limit + GRACE_SECONDS - now for _, began, limit, _ in calls]
             late = next((n for n, left in enumerate(left_seconds) if left < 0), None)
             if late is None:
@@ -231,8 +252,8 @@ def timed_out(limit_seconds: float | None) -> DeadlineError:
     return DeadlineError(f"Function execution timed out{limit}")
 
 
-def _chain(innermost: _Call) -> Iterator[_Call]:
-    call: _Call | None = innermost
+def _chain(innermost: _Call | None) -> Iterator[_Call]:
+    call = innermost
     while call is not None:
         yield call
         call = call[3]
@@ -284,7 +305,8 @@ def _shot(thread: int, kind: type[BaseException]) -> tuple[Any, Any]:
 def _stack(frame: FrameType | None) -> str:
     """Where a thread is: the user's innermost frame first, out to where the watched call begins."""
     places: list[str] = []
-    while frame is not None and frame.f_code is not Watchdog.run.__code__ and len(places) < _MAX_FRAMES_SHOWN:
+    begin = Watchdog.run.__code__
+    while frame is not None and frame.f_code is not begin and len(places) < _MAX_FRAMES_SHOWN:
         code = frame.f_code
         if not code.co_filename.startswith((_FRAMEWORK, _BACKENDS)):
             places.append(f"{code.co_name} ({code.co_filename}:{frame.f_lineno})")
