@@ -192,19 +192,36 @@ def inbox_target(environ: Mapping[str, str]) -> str | None:
 
 # ---------------------------------------------------------------- for the verbs
 
+_ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "target": (
+        ("target",),
+        {
+            "metavar": "TARGET",
+            "nargs": "?",
+            "help": "module:app, a module, a file, or a folder; by default the app of the current folder",
+        },
+    ),
+    "app": (
+        ("--app",),
+        {"dest": "target", "metavar": "TARGET", "help": "the app; by default the current folder's"},
+    ),
+    "server": (("--server",), {"metavar": "URL", "help": "ask a running server, with MINIHTTP_ADMIN_KEY"}),
+    "json": (("--json",), {"action": "store_true", "help": "one JSON object a line instead of a table"}),
+    "yes": (("-y", "--yes"), {"action": "store_true", "help": "do not ask"}),
+}
+APP = ("target", "data", "files")
+ACCESS = (*APP, "server")  # for `access`
+FREE_ACCESS = ("app", "data", "files", "server")  # the same for a verb whose last words are free
 
-def add_target(parser: argparse.ArgumentParser) -> None:
-    """`TARGET`, which `load_app` takes; without it the app of the current folder stands for it."""
-    places = "module:app, a module, a file, or a folder; by default the app of the current folder"
-    parser.add_argument("target", metavar="TARGET", nargs="?", help=places)
 
-
-def add_app_flag(parser: argparse.ArgumentParser) -> None:
-    """`--app`: TARGET of a verb whose last words are free."""
-    parser.add_argument(
-        "--app", dest="target", metavar="TARGET", help="the app; by default the current folder's"
-    )
-    add_flags(parser, "data", "files")
+def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Give a verb arguments that several have: those above, and settings by their names."""
+    for name in names:
+        if name in _ARGUMENTS:
+            flags, options = _ARGUMENTS[name]
+            parser.add_argument(*flags, **options)
+        else:
+            add_flags(parser, name)
 
 
 def json_text(value: Any, *, pretty: bool = False) -> str:
@@ -232,17 +249,6 @@ def utc(milliseconds: float | None) -> str | None:
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="milliseconds")
-
-
-def add_app_arguments(parser: argparse.ArgumentParser) -> None:
-    """`TARGET`, and the flags that say where its data is."""
-    add_target(parser)
-    add_flags(parser, "data", "files")
-
-
-def add_json_flag(parser: argparse.ArgumentParser) -> None:
-    """`--json`, for `print_rows`."""
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
 
 
 def count(text: str) -> int:
@@ -323,11 +329,6 @@ def opened_app(args: argparse.Namespace) -> Iterator[App]:
             yield app.open()
         finally:
             app.close()
-
-
-def add_yes_flag(parser: argparse.ArgumentParser) -> None:
-    """`-y`, for `confirm`."""
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
 def confirm(args: argparse.Namespace, question: str) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
 from ..values import decode, encode_wire
-from . import add_app_arguments, add_app_flag, named_app, opened_app
+from . import named_app, opened_app
 from ._settings import MisuseError
 
 if TYPE_CHECKING:
@@ -147,23 +147,6 @@ class Remote:
             said = said.partition(" Server Error\n")[2] or said  # behind the request's id
             raise (FunctionNotFoundError if said.startswith(_NOT_THERE) else MinihttpError)(said)
         return decode(answer["value"])
-
-
-def add_access_arguments(parser: argparse.ArgumentParser) -> None:
-    """`TARGET`, where its data is, and `--server`."""
-    add_app_arguments(parser)
-    add_server_flag(parser)
-
-
-def add_free_access_arguments(parser: argparse.ArgumentParser) -> None:
-    """As `add_access_arguments`, for verbs whose last words are free: there TARGET is `--app TARGET`."""
-    add_app_flag(parser)
-    add_server_flag(parser)
-
-
-def add_server_flag(parser: argparse.ArgumentParser) -> None:
-    """`--server`, for `access`."""
-    parser.add_argument("--server", metavar="URL", help="ask a running server, with MINIHTTP_ADMIN_KEY")
 
 
 @contextmanager

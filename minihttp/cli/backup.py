@@ -18,8 +18,7 @@ from ..app import backends
 from ..app.options import duration
 from ..errors import ConfigurationError, MinihttpError
 from ..snapshot.backup import back_up, backups_in
-from . import add_json_flag, load_app, note, print_rows
-from ._admin import add_access_arguments
+from . import ACCESS, add_arguments, load_app, note, print_rows
 from ._progress import Progress
 from ._settings import MisuseError
 from ._snapshots import export_to
@@ -34,8 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="PLACE", help="a folder for backups, or a file NAME.zip")
     parser.add_argument("--every", metavar="TIME", type=_duration, help="again and again, such as 30m or 6h")
     parser.add_argument("--keep", metavar="N", type=_keep, help="remove all but the newest N of the folder")
-    add_json_flag(parser)
-    add_access_arguments(parser)
+    add_arguments(parser, "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 
-from . import add_json_flag, add_yes_flag, confirm, note, print_rows
-from ._admin import access, add_access_arguments
+from . import ACCESS, add_arguments, confirm, note, print_rows
+from ._admin import access
 from ._progress import Progress
 
 HELP = "check documents, index entries and files; --repair rebuilds indexes"
@@ -18,9 +18,7 @@ HELP = "check documents, index entries and files; --repair rebuilds indexes"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repair", action="store_true", help="rebuild every index that is wrong")
-    add_yes_flag(parser)
-    add_json_flag(parser)
-    add_access_arguments(parser)
+    add_arguments(parser, "yes", "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

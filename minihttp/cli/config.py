@@ -10,16 +10,14 @@ import argparse
 from typing import Any
 
 from ..app.backends import without_password
-from . import add_json_flag, add_target, load_app, print_rows, receiving_nothing, settings_of
-from ._settings import APP_SETTINGS, LIMITS, SERVE_FLAGS, SETTINGS, add_flags, setting_text
+from . import add_arguments, load_app, print_rows, receiving_nothing, settings_of
+from ._settings import APP_SETTINGS, LIMITS, SERVE_FLAGS, SETTINGS, setting_text
 
 HELP = "print the settings in force, and where each comes from"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_target(parser)
-    add_flags(parser, *SERVE_FLAGS)
-    add_json_flag(parser)
+    add_arguments(parser, "target", *SERVE_FLAGS, "json")
 
 
 def run(args: argparse.Namespace) -> int:

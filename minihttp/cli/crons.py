@@ -7,9 +7,9 @@ import argparse
 import json
 from typing import Any
 
-from . import add_json_flag, print_rows, utc
-from ._admin import access, add_server_flag
-from ._settings import MisuseError, add_flags
+from . import add_arguments, print_rows, utc
+from ._admin import access
+from ._settings import MisuseError
 from .run import print_outcome
 
 HELP = "list crons with their last and next runs, or run one now"
@@ -20,9 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", metavar="run NAME, TARGET", nargs="*", help="`run` and a cron to run it now; the app"
     )
-    add_json_flag(parser)
-    add_flags(parser, "data", "files")
-    add_server_flag(parser)
+    add_arguments(parser, "json", "data", "files", "server")
 
 
 def run(args: argparse.Namespace) -> int:

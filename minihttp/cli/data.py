@@ -15,8 +15,8 @@ from typing import Any
 
 from ..errors import MinihttpError, did_you_mean
 from ..values import loads
-from . import count, json_text, note, print_rows
-from ._admin import Access, access, add_free_access_arguments
+from . import FREE_ACCESS, add_arguments, count, json_text, note, print_rows
+from ._admin import Access, access
 from ._rows import import_rows
 from ._settings import MisuseError
 
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="table, jsonl or csv",
     )
     parser.add_argument("--json", action="store_true", help="as --format jsonl")
-    add_free_access_arguments(parser)
+    add_arguments(parser, *FREE_ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,9 +21,9 @@ from ..app.hosts import EVERYWHERE
 from ..errors import ConfigurationError, MinihttpError
 from ..limits import MIB
 from . import (
+    APP,
     PROGRAM,
-    add_app_arguments,
-    add_json_flag,
+    add_arguments,
     load_app,
     print_rows,
     receiving_nothing,
@@ -31,7 +31,7 @@ from . import (
     secret_warnings,
     settings_of,
 )
-from ._settings import Settings, add_flags
+from ._settings import Settings
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -49,9 +49,7 @@ Finding = tuple[str, str, str]  # check, verdict, detail
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_app_arguments(parser)
-    add_flags(parser, "host", "threads", "connections", "origin", "hosts", "trusted_proxy")
-    add_json_flag(parser)
+    add_arguments(parser, *APP, "host", "threads", "connections", "origin", "hosts", "trusted_proxy", "json")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from . import add_json_flag, named_app, print_rows
-from ._admin import access, add_access_arguments
+from . import ACCESS, add_arguments, named_app, print_rows
+from ._admin import access
 
 HELP = "list the environment variables that an app needs"
 _SHOWN_CHARACTERS = 4
@@ -16,8 +16,7 @@ _SHOWN_CHARACTERS = 4
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="exit code 1 when one is not set")
     parser.add_argument("--show", action="store_true", help="show the first characters of each value")
-    add_json_flag(parser)
-    add_access_arguments(parser)
+    add_arguments(parser, "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import add_json_flag, add_yes_flag
-from ._admin import add_access_arguments
+from . import ACCESS, add_arguments
 from ._snapshots import export_to
 
 HELP = "write documents and files as a snapshot, a ZIP file in Convex's layout"
@@ -17,9 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--convex-ids", action="store_true", help="write ids as Convex does, for `npx convex import`"
     )
-    add_yes_flag(parser)
-    add_json_flag(parser)
-    add_access_arguments(parser)
+    add_arguments(parser, "yes", "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

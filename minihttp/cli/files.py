@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from contextlib import closing
 
-from . import add_json_flag, print_rows
+from . import add_arguments, print_rows
 from ._progress import Progress
 
 HELP = "copy stored files from one store to another"
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="a document store, such as sqlite:data/app.db, whose digests the files must have",
     )
-    add_json_flag(copy)
+    add_arguments(copy, "json")
 
 
 def run(args: argparse.Namespace) -> int:

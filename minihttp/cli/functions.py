@@ -7,15 +7,14 @@ import argparse
 import os
 from typing import Any
 
-from . import add_json_flag, print_rows
-from ._admin import access, add_access_arguments
+from . import ACCESS, add_arguments, print_rows
+from ._admin import access
 
 HELP = "list functions with their arguments and results"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_json_flag(parser)
-    add_access_arguments(parser)
+    add_arguments(parser, "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import add_json_flag, add_yes_flag, confirm
-from ._admin import add_access_arguments
+from . import ACCESS, add_arguments, confirm
 from ._snapshots import import_from
 
 HELP = "read a snapshot, ours or Convex's, into an app"
@@ -18,9 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--append", action="store_true", help="add to tables that have documents")
     how.add_argument("--replace", action="store_true", help="remove their documents first")
     parser.add_argument("--dry-run", action="store_true", help="check everything and write nothing")
-    add_yes_flag(parser)
-    add_json_flag(parser)
-    add_access_arguments(parser)
+    add_arguments(parser, "yes", "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

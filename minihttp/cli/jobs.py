@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
-from . import add_app_arguments, add_json_flag, count, plain, print_rows, utc
-from ._admin import Access, access, add_access_arguments, opened_alone
+from . import ACCESS, APP, add_arguments, count, plain, print_rows, utc
+from ._admin import Access, access, opened_alone
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -40,10 +40,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if takes_id:
             command.add_argument("id", metavar="ID", help="the id of a job")
         if action is _run:
-            add_app_arguments(command)
+            add_arguments(command, *APP)
         else:
-            add_access_arguments(command)
-        add_json_flag(command)
+            add_arguments(command, *ACCESS)
+        add_arguments(command, "json")
         command.set_defaults(action=action)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from .. import key_store
 from ..errors import MinihttpError
 from ..values import loads
-from . import add_json_flag, add_yes_flag, confirm, json_text, note, print_rows, utc
-from ._admin import Access, access, add_access_arguments
+from . import ACCESS, add_arguments, confirm, json_text, note, print_rows, utc
+from ._admin import Access, access
 from ._settings import MisuseError
 
 HELP = "issue, list and revoke API keys"
@@ -25,10 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listed = actions.add_parser("list", help="list keys, the newest first, without the keys themselves")
     revoke = actions.add_parser("revoke", help="revoke a key for good")
     revoke.add_argument("id", metavar="ID", help="as `keys list` shows it")
-    add_yes_flag(revoke)
+    add_arguments(revoke, "yes")
     for command, action in ((issue, _issue), (listed, _list), (revoke, _revoke)):
-        add_json_flag(command)
-        add_access_arguments(command)
+        add_arguments(command, "json", *ACCESS)
         command.set_defaults(action=action)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 from ..app.services import take_in
-from . import add_app_arguments, add_json_flag, add_yes_flag, confirm, load_app, print_rows
+from . import APP, add_arguments, confirm, load_app, print_rows
 from ._progress import Progress
 
 HELP = "check documents against the schema and fill new indexes; --drop drops those that are not declared"
@@ -21,9 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drop", action="store_true", help="drop indexes that are not declared: no old version may still run"
     )
-    add_yes_flag(parser)
-    add_json_flag(parser)
-    add_app_arguments(parser)
+    add_arguments(parser, "yes", "json", *APP)
 
 
 def run(args: argparse.Namespace) -> int:

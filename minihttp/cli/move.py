@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from ..app import backends
 from ..errors import ConfigurationError, MinihttpError
 from ..snapshot.move import count_documents, move
-from . import add_app_arguments, add_json_flag, add_yes_flag, confirm, load_app, note, print_rows
+from . import APP, add_arguments, confirm, load_app, note, print_rows
 from ._admin import in_use_means
 from ._progress import Progress
 from ._settings import MisuseError
@@ -32,9 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="copy what a store of several processes holds now, while others may go on writing to it",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be moved, and write nothing")
-    add_yes_flag(parser)
-    add_json_flag(parser)
-    add_app_arguments(parser)
+    add_arguments(parser, "yes", "json", *APP)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from wsgiref.util import setup_testing_defaults
 
 from ..app.options import changed
 from ..errors import MinihttpError
-from . import add_app_flag, plain, print_rows
+from . import add_arguments, plain, print_rows
 from ._admin import opened_alone
 from ._settings import MisuseError
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", dest="body", metavar="BODY", help="the body; @FILE reads a file, @- stdin")
     parser.add_argument("-i", "--include", action="store_true", help="print status and header fields too")
     parser.add_argument("--json", action="store_true", help="one object: status, headers, the body as text")
-    add_app_flag(parser)
+    add_arguments(parser, "app", "data", "files")
 
 
 def run(args: argparse.Namespace) -> int:

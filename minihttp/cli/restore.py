@@ -9,7 +9,7 @@ import os
 from ..app import backends
 from ..errors import ConfigurationError, DataDirectoryError, MinihttpError
 from ..snapshot.backup import MANIFEST, backups_in, restore
-from . import add_app_arguments, add_json_flag, add_yes_flag, confirm, load_app, note, print_rows
+from . import APP, add_arguments, confirm, load_app, note, print_rows
 from ._progress import Progress
 from ._snapshots import import_from
 
@@ -21,9 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "backup", metavar="BACKUP", help="a backup, a folder of backups (its newest), or a file NAME.zip"
     )
     parser.add_argument("--replace", action="store_true", help="move data that is there aside")
-    add_yes_flag(parser)
-    add_json_flag(parser)
-    add_app_arguments(parser)
+    add_arguments(parser, "yes", "json", *APP)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import add_app_arguments, add_json_flag, load_app, print_rows, receiving_nothing
+from . import APP, add_arguments, load_app, print_rows, receiving_nothing
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -20,8 +20,7 @@ HELP = "list the routes of an app"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_app_arguments(parser)
-    add_json_flag(parser)
+    add_arguments(parser, *APP, "json")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ import json
 import sys
 from typing import Any
 
-from . import json_text, note
-from ._admin import access, add_free_access_arguments
+from . import FREE_ACCESS, add_arguments, json_text, note
+from ._admin import access
 from ._settings import MisuseError
 
 HELP = "call a function and print its result"
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--as", dest="identity", metavar="JSON", help='who calls, such as \'{"subject": "u1"}\''
     )
     parser.add_argument("--json", action="store_true", help="the result on one line")
-    add_free_access_arguments(parser)
+    add_arguments(parser, *FREE_ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from ..watchdog import watchdog
 from . import (
     INBOX_TARGET,
     _backups,
-    add_target,
+    add_arguments,
     load_app,
     secret_notes,
     secret_warnings,
@@ -29,7 +29,7 @@ from . import (
 )
 from ._admin import in_use_means
 from ._progress import Progress
-from ._settings import SERVE_FLAGS, MisuseError, Settings, add_flags
+from ._settings import SERVE_FLAGS, MisuseError, Settings
 from .routes import route_rows
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ _DEVELOPMENT_KEY = "_MINIHTTP_DEVELOPMENT_KEY"  # of the parent of --reload, for
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_target(parser)
-    add_flags(parser, *SERVE_FLAGS)
+    add_arguments(parser, "target", *SERVE_FLAGS)
     parser.add_argument(
         "--reload", action="store_true", help="for development: start again when a file changes"
     )

@@ -7,13 +7,13 @@ import argparse
 
 from ..data.schema import Schema
 from ..data.typed_dicts import typed_dicts
-from . import add_app_arguments, load_app
+from . import APP, add_arguments, load_app
 
 HELP = "write the schema's documents as TypedDicts"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_app_arguments(parser)
+    add_arguments(parser, *APP)
     parser.add_argument("--output", "-o", metavar="FILE", help="the file to write; by default it is printed")
 
 

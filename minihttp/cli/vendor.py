@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError
-from . import add_json_flag, note, print_rows
+from . import add_arguments, note, print_rows
 
 HELP = "copy minihttp, or a part of it, into a folder of yours"
 LIST = "VENDORED.json"
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PART",
         help="router: routes, requests, forms, CORS, signatures; backend: all but server and command line",
     )
-    add_json_flag(parser)
+    add_arguments(parser, "json")
 
 
 def run(args: argparse.Namespace) -> int:

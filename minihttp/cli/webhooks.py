@@ -27,8 +27,8 @@ from ..webhooks.configured import resolve_secrets
 from ..webhooks.explain import explain
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
-from . import add_json_flag, count, print_rows, utc
-from ._admin import Access, access, add_access_arguments
+from . import ACCESS, add_arguments, count, print_rows, utc
+from ._admin import Access, access
 from ._http import Posted, post
 from ._settings import MisuseError
 
@@ -44,8 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name in _ARGUMENTS:
             _ARGUMENTS[name](command)
         if action in _ON_INBOX:
-            add_access_arguments(command)
-        add_json_flag(command)
+            add_arguments(command, *ACCESS)
+        add_arguments(command, "json")
         command.set_defaults(action=action)
 
 
