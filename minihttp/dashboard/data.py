@@ -78,12 +78,9 @@ def _tables(view: View) -> Page:
         for row in view.call("_app:tables", system=system)
     ]
     empty = "There is no table yet. A table appears with its first document, or when the schema declares it."
-    other = (
-        view.link("The app's tables", "data")
-        if system
-        else view.link("The framework's own tables", "data", system="1")
-    )
-    body = [table(("Table", "Documents", "Indexes", ""), rows, empty, [1]), tag("p", other)]
+    other = "The app's tables" if system else "The framework's own tables"
+    link = tag("p", view.link(other, "data", system="" if system else "1"))
+    body = [table(("Table", "Documents", "Indexes", ""), rows, empty, [1]), link]
     return Page("The framework's tables" if system else "Data", join(body))
 
 
@@ -109,7 +106,7 @@ def _documents(view: View, name: str) -> Page | Response:
     form = view.asked("format")
     if form:
         return exported(view, info, form, asked)
-    found = view.call("_app:documents", **asked, limit=_PAGE_DOCUMENTS, cursor=view.asked("cursor") or None)
+    found = view.page_of("_app:documents", _PAGE_DOCUMENTS, **asked)
     insert = tag("a", "Insert a document", href=view.path("data", name, "new"), class_="button")
     documents = [shown_document(name, document) for document in found["page"]]
     if documents or found["isDone"]:
@@ -150,8 +147,8 @@ def _query(name: str, shown: dict[str, str]) -> dict[str, Any]:
 def _filter(view: View, name: str, info: dict[str, Any], shown: dict[str, str]) -> Safe:
     indexes = [("", "creation time"), *((i, f"{i} ({', '.join(f)})") for i, f in info["indexes"].items())]
     known = info["validator"].get("value") if info["validator"].get("type") == "object" else {}
-    return tag(
-        "form",
+    return view.chooser(
+        ["data", name],
         options("index", "Along", indexes, shown["index"]),
         entry("eq", "which is", shown["eq"], placeholder="value, or a list", size=14),
         entry("field", "and field", shown["field"], list="fields", size=10),
@@ -159,9 +156,6 @@ def _filter(view: View, name: str, info: dict[str, Any], shown: dict[str, str]) 
         options("is", "is", _COMPARISONS, shown["is"] or "eq"),
         entry("value", "value", shown["value"], size=12),
         options("order", "Order", (("asc", "oldest first"), ("desc", "newest first")), shown["order"]),
-        tag("button", "Show"),
-        action=view.path("data", name),
-        class_="filter",
     )
 
 

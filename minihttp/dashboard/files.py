@@ -42,13 +42,7 @@ def change(view: View, form: Any, rest: list[str]) -> Redirect:
 
 
 def _list(view: View) -> Page:
-    found = view.call(
-        "_app:documents",
-        table="_storage",
-        order="desc",
-        limit=_PAGE_FILES,
-        cursor=view.asked("cursor") or None,
-    )
+    found = view.page_of("_app:documents", _PAGE_FILES, table="_storage", order="desc")
     referred: dict[str, list[Any]] = {}
     for row in view.call("_app:references", ids=[file["_id"] for file in found["page"]])["rows"]:
         referred.setdefault(row["id"], []).append(row)

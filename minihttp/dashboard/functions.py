@@ -77,13 +77,7 @@ def _list(view: View) -> Page:
                 _place(function),
             )
         )
-    chooser = tag(
-        "form",
-        entry("name", "Name", wanted, type="search"),
-        tag("button", "Show"),
-        action=view.path("functions"),
-        class_="filter",
-    )
+    chooser = view.chooser(["functions"], entry("name", "Name", wanted, type="search"))
     heads = ("Function", "Kind", "Visibility", "Arguments", "Calls", "Errors", "p95", "Where")
     empty = (
         "No function has such a name."

@@ -53,21 +53,12 @@ def change(view: View, form: Any, rest: list[str]) -> Redirect:
 def _list(view: View) -> Page:
     chosen = view.asked("state") if view.asked("state") in STATES else ""
     name = view.asked("name")
-    found = view.call(
-        "_jobs:page",
-        state=chosen or None,
-        name=name or None,
-        limit=_SHOWN,
-        cursor=view.asked("cursor") or None,
-    )
+    found = view.page_of("_jobs:page", _SHOWN, state=chosen, name=name)
     choices = [("", "any state"), *((each, _WORDS.get(each, each)) for each in STATES)]
-    chooser = tag(
-        "form",
+    chooser = view.chooser(
+        ["jobs"],
         options("state", "State", choices, chosen),
         entry("name", "Function", name, placeholder="module:function"),
-        tag("button", "Show"),
-        action=view.path("jobs"),
-        class_="filter",
     )
     empty = (
         "No job fits."

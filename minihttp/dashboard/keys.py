@@ -16,13 +16,7 @@ _PAGE_KEYS = 50
 def page(view: View, rest: list[str]) -> Page | None:
     if rest:
         return None
-    found = view.call(
-        "_app:documents",
-        table="_api_keys",
-        order="desc",
-        limit=_PAGE_KEYS,
-        cursor=view.asked("cursor") or None,
-    )
+    found = view.page_of("_app:documents", _PAGE_KEYS, table="_api_keys", order="desc")
     heads = ("Name", "Key", "Data", "Issued", "Last used", "")
     empty = "No keys yet. `key_store.require(ctx, request)` in a handler asks callers for one."
     listed = table(heads, [_row(view, key) for key in found["page"]], empty)

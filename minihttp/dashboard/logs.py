@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from .html import Safe, join, tag
-from .view import Page, View, code, entry, options, table
+from .view import Page, View, clock, code, entry, options, table
 
 _LEVELS = ("debug", "info", "warning", "error")
 _SHOWN = 100
@@ -48,17 +47,14 @@ def _said(asked: dict[str, str]) -> dict[str, str]:
 
 
 def _form(view: View, asked: dict[str, str]) -> Safe:
-    return tag(
-        "form",
+    return view.chooser(
+        ["logs"],
         options("level", "From level", [(name, name) for name in _LEVELS], asked["level"]),
         entry("route", "Route", asked["route"], size=10),
         entry("status", "Status", asked["status"], size=4, placeholder="5"),
         entry("function", "Function", asked["function"], size=14),
         entry("request_id", "Request", asked["request_id"], size=10),
         entry("text", "Text", asked["text"], size=14),
-        tag("button", "Show"),
-        action=view.path("logs"),
-        class_="filter",
     )
 
 
@@ -98,11 +94,7 @@ def _jobs(view: View, asked: dict[str, str]) -> Safe | None:
 
 
 def _row(view: View, line: dict[str, Any], next_error: str) -> tuple[Any, ...]:
-    exact = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(line["time"]))
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(line["time"]))
-    clock = time.strftime("%H:%M:%S", time.gmtime(line["time"]))
-    ago = view.ago(line["time"])
-    moment = tag("time", clock, datetime=stamp, title=f"{ago}: {exact}", id=f"l{line['number']}")
+    moment = view.time(line["time"], clock(line["time"]), id=f"l{line['number']}")
     level = tag("span", line["level"], class_=f"level-{line['level']}")
     request = line.get("requestId") or ""
     if "status" in line:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Mapping
 
 from .. import __version__
@@ -14,7 +13,7 @@ from ..app.backends import storage_urls, without_password
 from .activity import CLASSES, Step
 from .html import Safe, join, tag
 from .plots import Series, bars, lines
-from .view import Page, View, facts, size, span
+from .view import Page, View, clock, facts, size, span
 
 _SPANS = {"": "Last hour", "day": "Last day"}
 _SIZES = {"database_bytes": "Database", "wal_bytes": "Write-ahead log"}
@@ -49,7 +48,7 @@ def page(view: View, rest: list[str]) -> Page | None:
 def _plots(view: View, steps: list[Step]) -> list[Safe]:
     each = len(steps[0].minutes)
     per = "a minute" if each == 1 else f"in {each} minutes"
-    times = [time.strftime("%H:%M", time.gmtime(step.minutes[0] * 60)) + " UTC" for step in steps]
+    times = [clock(step.minutes[0] * 60, "%H:%M UTC") for step in steps]
     logs = view.path("logs")
     statuses = [
         _counted(name, [step.statuses[n] for step in steps], view.path("logs", status=name[0]))

@@ -28,6 +28,7 @@ _PAGES = {  # of tables whose documents have pages of their own
     "_webhook_refusals": "webhooks",
 }
 _id = re.compile(r"(?<![0-9A-Za-z])([0-9a-v]{32})(?![0-9A-Za-z])")
+_STAMP, _EXACT = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S UTC"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _SECRET_WORDS = ("authorization", "cookie", "secret", "token", "password", "signature", "api-key", "apikey")
 _MAX_TEXT = 20_000
@@ -84,6 +85,11 @@ class View:
         """Call a function of the app, internal ones too."""
         return self.app.runner.run(function, args)
 
+    def page_of(self, function: str, limit: int, /, **args: Any) -> Any:
+        """A page of what a function lists, from the cursor that was asked for; what is empty is not said."""
+        said = {name: value for name, value in args.items() if value not in ("", None)}
+        return self.call(function, **said, limit=limit, cursor=self.asked("cursor") or None)
+
     def run_query(self, function: str, /, **args: Any) -> Any:
         """As of a context: for the key store."""
         return self.call(function, **args)
@@ -124,6 +130,10 @@ class View:
         token = tag("input", type="hidden", name="form_token", value=self.form_token)
         return tag("form", token, children, method="post", action=action, **attributes)
 
+    def chooser(self, page: Sequence[str], *fields: Any) -> Safe:
+        """A form that shows a page again, with other fields of its query."""
+        return tag("form", fields, tag("button", "Show"), action=self.path(*page), class_="filter")
+
     def button(
         self, label: str, *segments: str, sure: str = "", danger: bool = False, **fields: Any
     ) -> Safe | None:
@@ -148,9 +158,13 @@ class View:
         """A time as "3 min ago", with the exact time on hover."""
         if milliseconds is None:
             return tag("span", "never", class_="muted")
-        exact = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(milliseconds / 1000))
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))
-        return tag("time", self.ago(milliseconds / 1000), datetime=stamp, title=exact)
+        return self.time(milliseconds / 1000)
+
+    def time(self, moment: float, shown: str = "", **attributes: Any) -> Safe:
+        """A moment, in Unix seconds; by default as `ago`, which else is on hover beside the exact time."""
+        ago, exact = self.ago(moment), clock(moment, _EXACT)
+        about = {"datetime": clock(moment, _STAMP), "title": f"{ago}: {exact}" if shown else exact}
+        return tag("time", shown or ago, **about, **attributes)
 
     def ago(self, moment: float) -> str:
         """How long ago a moment was, in Unix seconds, or in how long it comes."""
@@ -177,6 +191,11 @@ class View:
         return join(
             [self.thing(part) if n % 2 and ids.table_of(part) else part for n, part in enumerate(parts)]
         )
+
+
+def clock(moment: float, form: str = "%H:%M:%S") -> str:
+    """A moment in UTC, in Unix seconds."""
+    return time.strftime(form, time.gmtime(moment))
 
 
 def short(id: str) -> str:

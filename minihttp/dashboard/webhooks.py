@@ -77,24 +77,15 @@ def _list(view: View) -> Page:
         return Page("Webhooks", tag("p", empty, class_="empty"))
     shown = {name: view.asked(name) for name in ("state", "endpoint", "type")}
     shown["state"] = shown["state"] if shown["state"] in STATES else ""
-    found = view.call(
-        "_webhooks:page",
-        state=shown["state"] or None,
-        endpoint=shown["endpoint"] or None,
-        event_type=shown["type"] or None,
-        limit=_SHOWN,
-        cursor=view.asked("cursor") or None,
-    )
+    wanted = {"state": shown["state"], "endpoint": shown["endpoint"], "event_type": shown["type"]}
+    found = view.page_of("_webhooks:page", _SHOWN, **wanted)
     states = [("", "accepted, any state"), *((name, name) for name in STATES)]
     paths = [("", "any endpoint"), *((declared.path, declared.path) for declared in view.app.http.webhooks)]
-    chooser = tag(
-        "form",
+    chooser = view.chooser(
+        ["webhooks"],
         options("state", "State", states, shown["state"]),
         options("endpoint", "Endpoint", paths, shown["endpoint"]),
         entry("type", "Type", shown["type"], placeholder="such as push"),
-        tag("button", "Show"),
-        action=view.path("webhooks"),
-        class_="filter",
     )
     first = view.app.http.webhooks[0]
     send = f"python -m minihttp webhooks send {first.provider.name} EVENT URL{first.path} --secret …"

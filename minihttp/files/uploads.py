@@ -121,8 +121,8 @@ def upload_rules(secret: bytes, query: QueryParams, now: float) -> UploadRules:
     Raises:
         HTTPError: as `signing.check`.
     """
-    rules = {name: value for name in _NAMES if (value := query.get(name)) is not None}
-    expires_at = check(secret, _subject(rules), query.get("token"), now)
+    rules = {name: value for name in (*_NAMES, "token") if (value := query.get(name)) is not None}
+    expires_at = check(secret, _subject(rules), rules.get("token"), now)
     kinds = rules.get("content_types", "")
     return UploadRules(
         int(rules["max_bytes"]) if "max_bytes" in rules else None,

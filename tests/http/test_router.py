@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""None"""
+"""The router: what is found for a path and a method, and what cannot be registered."""
 
-# SPDX-License-Identifier: MIT
 from __future__ import annotations
 
 from typing import Any
