@@ -27,16 +27,16 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
     from .errors import RouteError as RouteError
     from .errors import ValidationError as ValidationError
     from .errors import WebhookError as WebhookError
-    from .functions.context import ActionCtx as ActionCtx
-    from .functions.context import HandlerCtx as HandlerCtx
-    from .functions.context import MutationCtx as MutationCtx
-    from .functions.context import QueryCtx as QueryCtx
     from .functions.decorators import action as action
     from .functions.decorators import internal_action as internal_action
     from .functions.decorators import internal_mutation as internal_mutation
     from .functions.decorators import internal_query as internal_query
     from .functions.decorators import mutation as mutation
     from .functions.decorators import query as query
+    from .functions.protocols import ActionCtx as ActionCtx
+    from .functions.protocols import HandlerCtx as HandlerCtx
+    from .functions.protocols import MutationCtx as MutationCtx
+    from .functions.protocols import QueryCtx as QueryCtx
     from .http.cors import Cors as Cors
     from .http.headers import Headers as Headers
     from .http.multipart import FilePart as FilePart
@@ -68,7 +68,7 @@ _MODULES = {
     "data.schema": "Schema Table",
     "values": "Int64 UNSET",
     "functions.decorators": "query mutation action internal_query internal_mutation internal_action",
-    "functions.context": "QueryCtx MutationCtx ActionCtx HandlerCtx",
+    "functions.protocols": "QueryCtx MutationCtx ActionCtx HandlerCtx",
     "jobs.crons": "Crons",
     "jobs.retry": "RetryPolicy RetryLater Drop",
     "rate_limit": "RateLimit",

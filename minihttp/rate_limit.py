@@ -19,7 +19,7 @@ from .functions.context import transaction_of
 
 if TYPE_CHECKING:
     from .data.database import Transaction
-    from .functions.context import MutationCtx, QueryCtx
+    from .functions.protocols import MutationCtx, QueryCtx
 
 RATE_LIMITS = "_rate_limits"
 RATE_LIMIT_TABLES = {RATE_LIMITS: Table(v.any()).index("by_key", ["key"]).index("by_full_time", ["fullTime"])}

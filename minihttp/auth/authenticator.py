@@ -72,15 +72,14 @@ class Authenticator:
             if identity is not None and now < expires:
                 self._remembered.move_to_end(digest)
                 return identity
+        refused: AuthError | None = None
         try:
             parsed = parse(token)
             provider = self._provider(parsed)
-        except AuthError:
-            for resolver in self.providers:
-                identity = resolver.resolve(token) if isinstance(resolver, Resolver) else None
-                if identity is not None:
-                    return identity
-            raise
+        except AuthError as error:
+            refused = error
+        if refused is not None:
+            return self._resolve(token, refused)
         expires = _verify(parsed, provider, now)
         identity = Identity(parsed.claims["iss"], parsed.claims["sub"], parsed.claims)
         with self._lock:
@@ -88,6 +87,14 @@ class Authenticator:
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         return identity
+
+    def _resolve(self, token: str, refused: AuthError) -> Identity:
+        """Who a token speaks of that is of no other provider; `refused` says why where no resolver knows."""
+        for resolver in self.providers:
+            identity = resolver.resolve(token) if isinstance(resolver, Resolver) else None
+            if identity is not None:
+                return identity
+        raise refused
 
     def problems(self) -> list[str]:
         """What is wrong with the providers at present, one sentence each: for the log and `/_/ready`."""

@@ -7,25 +7,21 @@ function that is called by its name is not known to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 if TYPE_CHECKING:
-    from .registry import ActionFunction, Function, MutationFunction, QueryFunction
+    from typing import Protocol as Shape
+
+    from .registry import ActionFunction, MutationFunction, QueryFunction
+else:
+    Shape = object  # what is a Protocol for type checkers is a plain class that runs
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Runs:
-    __slots__ = ()
-
-    def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
-        """The call, checked: what runs it is then called by `run_*` itself, which keeps tracebacks short."""
-        raise NotImplementedError
-
-
-class RunsQueries(_Runs):
+class RunsQueries(Shape):
     """What can run a query."""
 
     __slots__ = ()
@@ -49,10 +45,11 @@ class RunsQueries(_Runs):
             ArgumentValidationError: when the arguments do not match.
             CallError: for a function of another kind, or a call that is nested too deep.
         """
-        return self._bind("query", function, call_args(function, args, kwargs))()
+        runs: Any = self  # `_bind` checks the call; it is called from here, which keeps tracebacks short
+        return runs._bind("query", function, call_args(function, args, kwargs))()
 
 
-class RunsMutations(_Runs):
+class RunsMutations(Shape):
     """What can run a mutation."""
 
     __slots__ = ()
@@ -72,10 +69,11 @@ class RunsMutations(_Runs):
         Raises:
             ArgumentValidationError, CallError: as `run_query`.
         """
-        return self._bind("mutation", function, call_args(function, args, kwargs))()
+        runs: Any = self
+        return runs._bind("mutation", function, call_args(function, args, kwargs))()
 
 
-class RunsActions(_Runs):
+class RunsActions(Shape):
     """What can run an action."""
 
     __slots__ = ()
@@ -92,7 +90,8 @@ class RunsActions(_Runs):
         Raises:
             ArgumentValidationError, CallError: as `run_query`.
         """
-        return self._bind("action", function, call_args(function, args, kwargs))()
+        runs: Any = self
+        return runs._bind("action", function, call_args(function, args, kwargs))()
 
 
 def call_args(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:

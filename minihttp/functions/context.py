@@ -234,9 +234,10 @@ class MutationCtx(QueryCtx, RunsMutations):
         return self._runner.scheduler(self._transaction, self._call)
 
 
-def transaction_of(ctx: QueryCtx) -> Transaction:
+def transaction_of(ctx: Any) -> Transaction:
     """The transaction of a user's query or mutation, for what writes in it on its behalf."""
-    return ctx._transaction
+    transaction: Transaction = ctx._transaction
+    return transaction
 
 
 class SystemCtx(MutationCtx):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ..data.validators import Validator
-    from .context import ActionCtx, MutationCtx, QueryCtx
+    from .protocols import ActionCtx, MutationCtx, QueryCtx
 
 P = ParamSpec("P")
 R = TypeVar("R")

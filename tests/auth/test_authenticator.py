@@ -282,8 +282,9 @@ def test_a_resolver_knows_what_no_other_provider_claims() -> None:
 
 def test_a_resolver_that_returns_something_else_is_the_programmers_mistake() -> None:
     wrong: Callable[[str], Any] = lambda token: {"sub": token}
-    with pytest.raises(TypeError, match="must return an auth"):
+    with pytest.raises(TypeError, match="must return an auth") as caught:
         World(auth.resolver(wrong)).authenticator.identify("x")
+    assert caught.value.__context__ is None, "the log is about the resolver, not about the token"
 
 
 def test_an_app_without_providers_knows_nobody() -> None:

@@ -132,3 +132,125 @@ def use(ctx: HandlerCtx, request: Request, app: App) -> None:
     name: str = app.run_mutation(create, name=response.headers.get("X", ""))
     anything: Any = app.run_query("items:get", id=name)
     print(anything, auth.sign({"sub": name}, "secret"))
+
+
+class FakeAuth:
+    def get_user_identity(self) -> auth.Identity | None:
+        return None
+
+    def require_user_identity(self) -> auth.Identity:
+        return auth.Identity("https://me", "ada")
+
+
+class FakeScheduler:
+    """Notes what is scheduled."""
+
+    def run_after(self, delay: Any, function: Any, /, *given: Any, **args: Any) -> str:
+        return "job"
+
+    run_at = run_after
+
+    def cancel(self, job_id: str) -> None: ...
+    def retry(self, job_id: str) -> str:
+        return job_id
+
+    def with_options(self, **options: Any) -> FakeScheduler:
+        return self
+
+
+class FakeDocuments:
+    """A table in memory."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, Any]] = {}
+
+    def get(self, *where: str) -> dict[str, Any] | None:
+        return self.documents.get(where[-1])
+
+    def query(self, table: str) -> Any:
+        return list(self.documents.values())
+
+    def normalize_id(self, table: str, text: object) -> str | None:
+        return str(text)
+
+    @property
+    def system(self) -> FakeDocuments:
+        return self
+
+    def insert(self, table: str, document: dict[str, Any]) -> str:
+        self.documents["1"] = document
+        return "1"
+
+    def patch(self, *where_and_fields: Any) -> None: ...
+    def replace(self, *where_and_document: Any) -> None: ...
+    def delete(self, *where: str) -> None: ...
+
+
+class FakeFiles:
+    def get_url(self, id: str, *, expires_in: float | None = None) -> str | None:
+        return None
+
+    def get_metadata(self, id: str) -> dict[str, Any] | None:
+        return None
+
+    def store(self, source: Any, *, content_type: str | None = None, sha256: Any = None) -> str:
+        return "file"
+
+    def delete(self, id: str) -> None: ...
+    def generate_upload_url(self, **options: Any) -> str:
+        return ""
+
+    def get(self, id: str) -> None:
+        return None
+
+
+class FakeCtx:
+    """What a test may pass wherever a helper asks for a context."""
+
+    origin = "https://api.example.com"
+    deadline = 1.0
+
+    def __init__(self) -> None:
+        self.db = FakeDocuments()
+        self.auth = FakeAuth()
+        self.storage = FakeFiles()
+        self.scheduler = FakeScheduler()
+
+    def time_left(self) -> float:
+        return 1.0
+
+    def now(self) -> float:
+        return 0.0
+
+    def secret(self, name: str) -> str:
+        return name
+
+    def run_query(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    run_mutation = run_action = run_query
+
+
+def owner_of(ctx: QueryCtx, id: str) -> str | None:
+    item = ctx.db.get(id)
+    return item["owner"] if item else None
+
+
+def rename_later(ctx: MutationCtx, id: str) -> str:
+    ctx.db.patch(id, {"name": "x"})
+    return ctx.scheduler.run_after(60, rename, id=id, name="y")
+
+
+def fetch(ctx: ActionCtx) -> str:
+    return ctx.secret("KEY") + ctx.run_mutation(create, name="a")
+
+
+def fakes_are_contexts() -> None:
+    fake = FakeCtx()
+    owner_of(fake, "1")
+    rename_later(fake, "1")
+    fetch(fake)
+    declared(fake, Request({}, "/"))
+    query: QueryCtx = fake
+    mutation: MutationCtx = fake
+    print(owner_of(mutation, "1"), query.now())

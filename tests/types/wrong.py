@@ -20,6 +20,8 @@ from minihttp import (
 )
 from minihttp.errors import HTTPError
 
+from .right import FakeCtx
+
 http = HttpRouter()
 
 
@@ -71,3 +73,35 @@ http.get("/c", handle, query=["limit"])  # error
 def declared(ctx: HandlerCtx, request: Request) -> list[str]:
     text: str = request.query[LIMIT]  # error
     return [text, request.path_params[LIMIT]]  # error
+
+
+class NoDocuments:
+    """It has no `db`."""
+
+    origin = ""
+    deadline = 1.0
+
+    def time_left(self) -> float:
+        return 1.0
+
+
+class NoNumber(FakeCtx):
+    def now(self) -> str:  # error
+        return "now"
+
+
+def owner_of(ctx: QueryCtx, id: str) -> str:
+    ctx.db.patch(id, {})  # error
+    ctx.scheduler  # error  # noqa: B018
+    return ctx.secret("KEY")  # error
+
+
+def by_fakes(handler: HandlerCtx, mutation: MutationCtx) -> None:
+    owner_of(NoDocuments(), "1")  # error
+    owner_of(NoNumber(), "1")  # error
+    owner_of(handler, "1")  # error
+    owner_of(mutation, "1")
+    owner_of(FakeCtx(), "1")
+    mutation.db.inserts("items", {})  # error
+    mutation.run_action  # error  # noqa: B018
+    handler.db  # error  # noqa: B018
