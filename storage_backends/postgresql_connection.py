@@ -53,16 +53,17 @@ SETTINGS = {  # without the planner's, a small table is scanned whole, and locke
 class Fault(OSError):
     """A failure of the engine: `errno` says which, the text is PostgreSQL's.
 
-    Three never leave the backend: ECONNRESET (the line broke), EDEADLK (the transaction is to be run again)
-    and EBADMSG (the row of this process in `writers` is not what it must be).
+    Four never leave the backend: ECONNRESET (the line broke), EDEADLK (the transaction is to be run again),
+    EIDRM (so it is, without trust) and EBADMSG (the row of this process in `writers` is not what it must be).
     """
 
 
-LOST, AGAIN, FOREIGN = errno.ECONNRESET, errno.EDEADLK, errno.EBADMSG
+LOST, AGAIN, FOREIGN, UNTRUE = errno.ECONNRESET, errno.EDEADLK, errno.EBADMSG, errno.EIDRM
 _ERRNO_OF_STATE = {  # by the whole SQLSTATE, or by its class
     "40001": AGAIN,
     "40P01": AGAIN,
     "22012": FOREIGN,  # division by zero: only the commit token divides
+    "2201E": UNTRUE,  # logarithm of zero: only what was trusted is counted so
     "2201F": errno.ESTALE,  # root of a negative number: only the guard takes a root
     "08": LOST,
     "25006": LOST,  # the server has become a standby

@@ -15,7 +15,7 @@ from math import inf
 from time import monotonic, sleep
 
 from .group_commit import GroupCommit, Ticket
-from .postgresql_connection import AGAIN, FOREIGN, LOST, Connection, Fault, quoted
+from .postgresql_connection import AGAIN, FOREIGN, LOST, UNTRUE, Connection, Fault, quoted
 from .postgresql_statements import Statements
 from .postgresql_token import Token
 from .postgresql_writing import Writing
@@ -138,7 +138,7 @@ class Writers(GroupCommit):
             return
         changes = self.writing.changes()
         try:
-            if changes or self.writing.begun:
+            if changes or self.writing.begun or self.writing.only_read():
                 text = self._commit_text(changes)
                 self._in_doubt = bool(changes)  # until everybody knows
                 self.writing.ask(text)
@@ -160,6 +160,10 @@ class Writers(GroupCommit):
             "SELECT sqrt(count(*) - 1) FROM (SELECT 1 FROM documents"
             f" WHERE {self._where(guard)} AND json = {quoted(guard[1])}{share}) guard"
             for guard in self._guards()
+        ]
+        checks += [
+            f"SELECT ln(count(*)) FROM documents WHERE id = {quoted(id)} AND json = {quoted(json)}"
+            for id, json in self.writing.only_read()
         ]
         token = [self._token.next()] if changes else []
         return "; ".join([*checks, *changes, *token, "COMMIT"])
@@ -255,6 +259,9 @@ class Writers(GroupCommit):
             self._conflicts += 1
             sleep(random.uniform(0, _PAUSE_SECONDS * self._conflicts))
             return self._conflicts < _MAX_RUNS
+        if fault.errno == UNTRUE:
+            self.writing.trusting = False
+            return True
         if fault.errno == FOREIGN:
             return self._runs < _MAX_RUNS and self._restore_token()
         if fault.errno == errno.ESTALE and self._places:
@@ -322,5 +329,6 @@ class Writers(GroupCommit):
         self._in_doubt = self._committing = self._doomed = False
         self._conflicts = self._runs = 0
         self._lost_at = 0.0
+        self.writing.trusting = True
         self.writing.begin = self._begin_text()
         self.writing.reset()

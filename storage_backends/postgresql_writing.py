@@ -12,7 +12,9 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from heapq import merge
+from itertools import groupby
 from math import inf
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from .postgresql_connection import Connection, Fault, binary, quoted
@@ -80,13 +82,14 @@ class Writing(Reading):
 
     Attributes:
         lost: the fault by which the server has given the transaction up, if it has.
+        trusting: whether a document may be taken to be what somebody says.
         asking: whether the server is asked for something now.
     """
 
     def __init__(self, statements: Statements, begin: str, connect: Callable[[], Connection]) -> None:
         super().__init__(statements, begin, connect)
         self.lost: Fault | None = None
-        self.asking = False
+        self.asking, self.trusting = False, True
         self.reset()
 
     def reset(self) -> None:
@@ -97,6 +100,7 @@ class Writing(Reading):
         self._dropped: dict[int, Any] = {}
         self._read: dict[str, tuple[str, str] | None] = {}
         self._read_bytes = 0
+        self._trusted: dict[str, str] = {}
         self.undo: list[tuple[Any, Any, Any]] = []
 
     def undo_to(self, mark: int) -> None:
@@ -136,6 +140,11 @@ class Writing(Reading):
         row = super().get(id)
         self._keep(id, row)
         return row
+
+    def trust(self, id: str, table: str, json: str) -> None:
+        if self.trusting and self._documents.get(id) is None and id not in self._read:
+            self._read[id] = table, json
+            self._trusted[id] = json
 
     def _keep(self, id: str, row: tuple[str, str] | None) -> None:
         """The snapshot does not move: what was read once need not be read again."""
@@ -255,16 +264,22 @@ class Writing(Reading):
             self._statements,
             [self._statements("drop", n) for n, on in self._dropped.items() if on],
         )
-        changed = sorted((id, row) for id, row in self._documents.items() if row is not None)
-        puts = [(quoted(id), quoted(row[0]), quoted(row[1])) for id, row in changed if row]
-        if len(puts) == len(changed):
-            out += execute.rows("put", puts)
-        else:
-            out += [
-                execute("put", quoted(id), *map(quoted, row)) if row else execute("delete", quoted(id))
-                for id, row in changed
-            ]
+        changed = (self._change(id, row) for id, row in sorted(self._documents.items()) if row is not None)
+        for name, rows in groupby(changed, itemgetter(0)):
+            out += execute.rows(name, [arguments for _, arguments in rows])
         return out + self._changed_entries()
+
+    def _change(self, id: str, row: Any) -> tuple[str, tuple[str, ...]]:
+        """The statement that changes a document, and its arguments."""
+        if not row:
+            return "delete", (quoted(id),)
+        if id in self._trusted:
+            return "swap", (quoted(id), quoted(row[1]), quoted(self._trusted[id]))
+        return "put", (quoted(id), quoted(row[0]), quoted(row[1]))
+
+    def only_read(self) -> list[tuple[str, str]]:
+        """(id, JSON text) of what was trusted and then not written, which would show whether it was true."""
+        return [(id, json) for id, json in self._trusted.items() if not self._documents.get(id)]
 
     def _changed_entries(self) -> list[str]:
         rows: dict[tuple[int, bytes, str], bytes | None] = {}  # as stored -> the rest of the key; None: gone

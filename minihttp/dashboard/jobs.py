@@ -89,7 +89,8 @@ def _row(view: View, job: Any) -> tuple[Any, ...]:
 def _due(job: Any) -> float:
     """When it runs next, or was to run."""
     is_waiting = job["state"]["kind"] == "pending"
-    due_ms: float = job.get("claimedDue", job["dueTime"]) if is_waiting else job["scheduledTime"]
+    is_claimed = is_waiting and job["queue"].startswith("claimed:")
+    due_ms: float = job["claimedDue" if is_claimed else "dueTime" if is_waiting else "scheduledTime"]
     return due_ms
 
 

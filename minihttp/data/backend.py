@@ -85,6 +85,11 @@ class Writing(Reading, Protocol):
         at once: somebody is at it. An engine that is not shared says True."""
         ...
 
+    def trust(self, id: str, table: str, json: str) -> None:
+        """Take a document to be so, by the word of one who has it to himself: an engine need not read it, and
+        looks whether it was true where it writes it. If not, `run` is called again and nothing is trusted."""
+        ...
+
     def nested(self) -> AbstractContextManager[None]:
         """A sub-transaction: leaving it by an exception undoes what was written inside, and only that."""
         ...

@@ -55,7 +55,7 @@ _STATES = {"success": "done", "failed": "dead", "canceled": "dead"}
 _OF_JOBS = ("queue", "dueTime", "lane", "lastError", "owner", "result", "claimedDue", "crashes", "retry")
 _SHOWN_AS_JOB = (
     "_id", "_creationTime", "state", "queue", "dueTime", "attempts", "completedTime", "lastError", "failures",
-    "requestId",
+    "requestId", "claimedDue",
 )  # fmt: skip
 _QUEUES: dict[str, list[tuple[str, str]]] = {  # bounds of the queues of a state
     "pending": [(PENDING, f"{PENDING[:-1]};"), (CLAIMED, f"{CLAIMED[:-1]};"), ("inProgress", "inProgress ")],
@@ -130,7 +130,7 @@ class Deliveries(JobTable):
         if following is None:
             transaction.system.delete(lane_id(row["orderKey"]))
         else:
-            due = pending(following["lane"], self.now_ms())
+            due = self._store.begun(transaction, pending(following["lane"], self.now_ms()))
             self._store.announce(transaction, transaction.system.rewrite(following, due))
 
     def shown(self, row: Document) -> Document:
@@ -171,13 +171,11 @@ class Deliveries(JobTable):
             if not self.stored_bytes.has_room(row):
                 raise InboxFullError
             self.stored_bytes.added(transaction, row, id)
-            stored = row
-            if ready is not None:
-                transaction.system.add(ready)
-            else:
-                stored = {**row, **self._begun(transaction, row, pool or "")}
-                transaction.system.add(prepare(DELIVERIES, stored, id))
-            if stored["queue"].startswith(PENDING):
+            stored = row if ready is not None else {**row, **self._in_turn(transaction, row, pool or "")}
+            stored = self._store.begun(transaction, stored)
+            is_ready = ready is not None and stored is row
+            transaction.system.add((is_ready and ready) or prepare(DELIVERIES, stored, id))
+            if _is_to_run(stored):
                 self._hand_over(transaction, id, stored, delivery)
             return None
 
@@ -222,11 +220,12 @@ class Deliveries(JobTable):
 
     def _start(self, transaction: Transaction, row: Document, pool: str) -> None:
         begun = {"attempts": 0, "lastError": UNSET, "completedTime": UNSET}
-        row = transaction.system.rewrite(row, {**begun, **self._begun(transaction, row, pool)})
-        if row["queue"].startswith(PENDING):
+        due = self._store.begun(transaction, self._in_turn(transaction, row, pool))
+        row = transaction.system.rewrite(row, {**begun, **due})
+        if _is_to_run(row):
             self._store.announce(transaction, row)
 
-    def _begun(self, transaction: Transaction, row: Document, pool: str) -> Document:
+    def _in_turn(self, transaction: Transaction, row: Document, pool: str) -> Document:
         """The fields of a delivery that is to be handled: at once, or when it has the lane."""
         begun = pending(pool, self.now_ms())
         if "orderKey" in row:
@@ -343,6 +342,10 @@ class Deliveries(JobTable):
 
     def _queue(self, transaction: Transaction, queue: str) -> Any:
         return transaction.system.query(DELIVERIES).with_index("by_queue", lambda q: q.eq("queue", queue))
+
+
+def _is_to_run(row: Document) -> bool:
+    return row["state"]["kind"] == "pending" and not row["queue"].startswith(BEHIND)
 
 
 def _done(row: Document, now_ms: float) -> Document:

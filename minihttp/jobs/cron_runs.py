@@ -112,7 +112,7 @@ class CronRuns:
         else:
             spec = self._specs[cron.name]
             job_row = new_row(spec["function"], spec["args"][0], spec["kind"], row["nextRun"], cron=cron.name)
-            row["job"] = self._store.add(transaction, job_row)
+            row["job"] = self._store.add(transaction, job_row)["_id"]
         if cron.next_run(run, previous=run) <= now:
             log.warning("cron %s: runs missed between %s and %s are skipped", cron.name, _utc(run), _utc(now))
         row["nextRun"] = following * 1000

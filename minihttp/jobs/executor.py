@@ -80,8 +80,11 @@ class Executor:
         self._notes = notes
         self._knows_crashes = False
 
-    def run(self, job_id: str, name: str) -> bool:
+    def run(self, job_id: str, name: str, known: Document | None = None) -> bool:
         """Run a job if it is pending and due; what it raises, SystemExit too, is written down as its failure.
+
+        Args:
+            known: its row, where this process has claimed it.
 
         Returns:
             Whether it ran.
@@ -93,11 +96,11 @@ class Executor:
             kind = self._runner.resolve(name).kind
         except FunctionNotFoundError as error:
             return self._write(self._failing(job_id, "pending", error))
-        return self._run_action(job_id) if kind == "action" else self._run_mutation(job_id)
+        return (self._run_action if kind == "action" else self._run_mutation)(job_id, known)
 
-    def _run_mutation(self, job_id: str) -> bool:
+    def _run_mutation(self, job_id: str, known: Document | None) -> bool:
         def run(transaction: Transaction) -> bool:
-            row = self._store.due(transaction, job_id, self.owner)
+            row = self._store.due(transaction, job_id, self.owner, known)
             if row is None:
                 return False
             name, args = self._store.call_of(row)
@@ -120,9 +123,9 @@ class Executor:
         finally:
             self._notes.end(line)
 
-    def _run_action(self, job_id: str) -> bool:
+    def _run_action(self, job_id: str, known: Document | None) -> bool:
         def claim(transaction: Transaction) -> Document | None:
-            row = self._store.due(transaction, job_id, self.owner)
+            row = self._store.due(transaction, job_id, self.owner, known)
             if row is not None:
                 self._store.claim(transaction, row, self.owner)
             return row

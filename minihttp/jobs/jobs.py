@@ -22,7 +22,7 @@ from .cron_runs import CronRuns
 from .crons import Crons
 from .executor import Executor
 from .scheduler import Scheduler
-from .store import JOB_TABLES, JobStore
+from .store import CLAIMED, JOB_TABLES, JobStore
 from .workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Jobs:
         self._stopped.set()
         self._pool: WorkerPool | None = None
         self._starting = threading.Lock()
-        self.store = JobStore(database, limits, clock, self._offer)
+        self.store = JobStore(database, limits, clock, self._offer, self._reserve)
         self._notes = CrashNotes(notes_path)
         pause = lambda seconds: self._stopped.wait(seconds)  # noqa: E731
         self._executor = Executor(self.store, runner, pause, self._notes, self._has_claims)
@@ -146,22 +146,34 @@ class Jobs:
             pool, self._pool = self._pool, None
         ended = pool is None or pool.stop(timeout_seconds)
         if pool is not None and not self._alone:
-            with suppress(StorageUnavailableError):  # then their lease has to end
-                self._executor.release()
+            self._release()
         if not ended:
             log.warning("jobs: some still run after %.3g s and are not waited for", timeout_seconds)
         if ended:
             self._notes.close()
         return ended
 
+    def _reserve(self, name: str) -> tuple[str, Callable[[], None]] | None:
+        pool = self._pool
+        return None if pool is None else pool.reserve(name)
+
     def _offer(self, row: Document) -> None:
         """A pending job is durable."""
         pool, meanwhile, is_due = self._pool, self._scheduled_meanwhile, row["dueTime"] <= self.store.now_ms()
+        if pool is None and row["queue"].startswith(CLAIMED):  # its worker has been stopped meanwhile
+            self._release()
+            return
         if meanwhile is not None and is_due:
             meanwhile.add(row["_id"])
         if pool is not None:
             pool.offer(row)
         if not self._alone and is_due and (pool is None or pool.busy()):
+            self._database.notify()
+
+    def _release(self) -> None:
+        """Let other processes run what this one has claimed and does not run."""
+        with suppress(StorageUnavailableError):  # then their lease has to end
+            self._executor.release()
             self._database.notify()
 
     def _heard(self) -> None:

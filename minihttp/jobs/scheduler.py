@@ -79,7 +79,7 @@ class Scheduler:
                 `on_complete(ctx, job_id, result)`, where `result` is `{"kind": "success", "returnValue": …}`,
                 `{"kind": "failed", "error": text}` or `{"kind": "canceled"}`.
             context: passed to `on_complete` as its argument `context`, if it is not None.
-            pool: a name; of all jobs of one pool at most `max_parallel` run side by side in a process.
+            pool: a name; of all jobs of one pool at most `max_parallel` run side by side, in all processes.
 
         Raises:
             ConfigurationError: for an option of the wrong type or range.
@@ -220,9 +220,10 @@ class Scheduler:
 
     def _add(self, transaction: Transaction, row: Document, prepared: PreparedDocument, size: int) -> str:
         self._count(transaction, size)
-        job_id = self._store.add(transaction, row, prepared)
+        row = self._store.add(transaction, row, prepared)
         if self._parent_is_canceled(transaction):
-            self._store.finish(transaction, {**row, "_id": job_id}, "canceled")
+            self._store.finish(transaction, row, "canceled")
+        job_id: str = row["_id"]
         return job_id
 
     def _count(self, transaction: Transaction, size: int) -> None:

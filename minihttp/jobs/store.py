@@ -50,6 +50,7 @@ _PENDING_END = "pending;"  # what follows every queue of pending jobs
 _READ_FOR_A_PAGE = 500
 SUSPECTS = "suspects"
 _CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it runs; renewed
+_FRESH = 5 / 6  # so much of a lease is left of one that need not be renewed: most jobs have begun by then
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 
 
@@ -118,7 +119,14 @@ def pending(pool: str, due_ms: float) -> Document:
     return {"state": {"kind": "pending"}, "queue": PENDING + pool, "dueTime": due_ms}
 
 
-def _pool_of(row: Document) -> str:
+def due_ms(row: Document) -> float:
+    """When a pending job is due, also while it is claimed."""
+    due: float = row["claimedDue"] if row["queue"].startswith(CLAIMED) else row["dueTime"]
+    return due
+
+
+def pool_of(row: Document) -> str:
+    """The pool of a job that has not ended."""
     queue: str = row["queue"]
     return queue.removeprefix(PENDING) if queue.startswith(PENDING) else str(row["lane"])
 
@@ -155,6 +163,9 @@ class JobStore:
 
     Args:
         offer: called after the commit of each pending job with its row.
+        reserve: keeps a worker of this process for a job of a pool that is about to be committed, and returns
+            the owner by whom it is to be claimed and a call that gives the worker back; None where no worker
+            is idle, or jobs are not claimed.
     """
 
     def __init__(
@@ -163,11 +174,13 @@ class JobStore:
         limits: Limits,
         clock: Callable[[], float],
         offer: Callable[[Document], None],
+        reserve: Callable[[str], tuple[str, Callable[[], None]] | None] = lambda pool: None,
     ) -> None:
         self.database = database
         self.limits = limits
         self._clock = clock
         self._offer = offer
+        self._reserve = reserve
         self._tables: dict[str, JobTable] = {}
         self.add_table(JobTable())
 
@@ -188,11 +201,31 @@ class JobStore:
 
     # ------------------------------------------------------------ states
 
-    def add(self, transaction: Transaction, row: Document, prepared: PreparedDocument | None = None) -> str:
-        """Write a new job, perhaps one prepared before, and return its id."""
-        job_id: str = transaction.system.add(prepared or self.prepare(row))
-        self.announce(transaction, {**row, "_id": job_id})
-        return job_id
+    def add(
+        self, transaction: Transaction, row: Document, prepared: PreparedDocument | None = None
+    ) -> Document:
+        """Write a new job, perhaps one prepared before, and return its row."""
+        new = self.begun(transaction, row)
+        prepared = prepared if prepared and new is row else self.prepare(new)
+        new = {**new, "_id": transaction.system.add(prepared)}
+        self.announce(transaction, new)
+        return new
+
+    def begun(self, transaction: Transaction, row: Document) -> Document:
+        """What makes a job pending, or claimed by this process where one of its workers is idle.
+
+        Args:
+            row: the fields of a pending job, which is written and announced by this transaction.
+        """
+        if row["dueTime"] > self.now_ms() or "maxParallel" in row or not row["queue"].startswith(PENDING):
+            return row
+        reserved = self._reserve(pool_of(row))
+        if reserved is None:
+            return row
+        owner, give_back = reserved
+        transaction.after_commit(give_back)
+        transaction.after_rollback(give_back)
+        return {**row, **self._claimed(row, owner)}
 
     def announce(self, transaction: Transaction, row: Document) -> None:
         """Tell the workers of a pending job, once it is durable."""
@@ -209,7 +242,7 @@ class JobStore:
             **state,
             "owner": owner,
             "attempts": row["attempts"] + 1,
-            "lane": _pool_of(row),
+            "lane": pool_of(row),
         }
         transaction.system.rewrite(row, changes)
 
@@ -220,7 +253,7 @@ class JobStore:
     def postpone(self, transaction: Transaction, row: Document, delay_seconds: float, **changes: Any) -> None:
         """Let a job wait for its next attempt."""
         due_ms = self.now_ms() + delay_seconds * 1000
-        waiting = transaction.system.rewrite(row, {**pending(_pool_of(row), due_ms), **changes})
+        waiting = transaction.system.rewrite(row, {**pending(pool_of(row), due_ms), **changes})
         self.announce(transaction, waiting)
 
     def finish(self, transaction: Transaction, row: Document, kind: str, **outcome: Any) -> None:
@@ -282,8 +315,17 @@ class JobStore:
         row: Document | None = transaction.system.get(job_id)
         return row
 
-    def due(self, transaction: Transaction, job_id: str, owner: str) -> Document | None:
-        """A job by its id if it is claimed by this owner, or due and claimed by nobody; else None."""
+    def due(
+        self, transaction: Transaction, job_id: str, owner: str, known: Document | None = None
+    ) -> Document | None:
+        """A job by its id if it is claimed by this owner, or due and claimed by nobody; else None.
+
+        Args:
+            known: its row as far as the caller knows. If he has claimed it, it is not read again: nobody else
+                should have changed it, and a commit shows whether somebody did.
+        """
+        if known is not None and known["queue"] == CLAIMED + owner:
+            transaction.system.trust(known)
         row: Document | None = transaction.system.get(job_id)
         if row is None or row["state"]["kind"] != "pending":
             return None
@@ -301,7 +343,7 @@ class JobStore:
         processes that look at the same time take different ones.
 
         Returns:
-            Of each pool its name, the rows as they were, and whether these are all that are due.
+            Of each pool its name, the claimed rows, and whether these are all that are due.
         """
         now, found = self.now_ms(), []
         for pool in list(self.pools(transaction)):
@@ -316,16 +358,16 @@ class JobStore:
                 if len(taken) < limit and transaction.engine.lock(candidate["_id"]):
                     row = transaction.system.get(candidate["_id"])
                     if row is not None and row["queue"] == candidate["queue"]:
-                        self._take(transaction, row, owner)
-                        taken.append(row)
+                        taken.append(transaction.system.rewrite(row, self._claimed(row, owner)))
             room -= len(taken)
-            taken.sort(key=lambda row: row["dueTime"])
+            taken.sort(key=due_ms)
             found.append((pool, taken, len(taken) == len(rows)))
         return found
 
-    def _take(self, transaction: Transaction, row: Document, owner: str) -> None:
-        changes = {"queue": CLAIMED + owner, "dueTime": self._claim_end_ms(), "lane": _pool_of(row)}
-        transaction.system.rewrite(row, {**changes, "claimedDue": row["dueTime"]})
+    def _claimed(self, row: Document, owner: str) -> Document:
+        """The fields of a pending job that make it a claimed one."""
+        lane, due = pool_of(row), row["dueTime"]
+        return {"queue": CLAIMED + owner, "dueTime": self._claim_end_ms(), "lane": lane, "claimedDue": due}
 
     def _in_flight(self, transaction: Transaction, pool: str) -> int:
         """How many jobs of a pool are claimed or run, in all processes.
@@ -338,8 +380,8 @@ class JobStore:
         return len({row["_id"] for row in rows if row["lane"] == pool})
 
     def renew_claims(self, transaction: Transaction, owner: str) -> None:
-        """Begin the leases of all claims of a process again."""
-        for row in self.due_jobs(transaction, CLAIMED + owner):
+        """Begin the leases of a process's claims again that are not quite new."""
+        for row in self.due_jobs(transaction, CLAIMED + owner, until_ms=self._claim_end_ms(_FRESH)):
             transaction.system.rewrite(row, {"dueTime": self._claim_end_ms()})
 
     def release_claims(self, transaction: Transaction, owner: str) -> None:
@@ -358,8 +400,8 @@ class JobStore:
         queues = self._queues(transaction, CLAIMED)
         return [row for queue in queues for row in self.due_jobs(transaction, queue, _PRUNED_AT_ONCE, now)]
 
-    def _claim_end_ms(self) -> float:
-        return self.now_ms() + min(_CLAIM_SECONDS, self.limits.job_lease_seconds) * 1000
+    def _claim_end_ms(self, part: float = 1.0) -> float:
+        return self.now_ms() + part * min(_CLAIM_SECONDS, self.limits.job_lease_seconds) * 1000
 
     def lease(self, name: str, owner: str, seconds: float) -> bool:
         """Whether this process may do what only one of all may, until the lease ends or it asks again."""

@@ -4,7 +4,9 @@
 The first reads due rows into pools, in due order; it is woken after the commit of each new job that is due
 before its next look, and looks at least once a second, which is how it notices a clock that jumps and jobs
 of other processes. What it reads are candidates only: a job is claimed in the transaction that runs it, so
-a stale one does no harm. Knows nothing of rows' states and of functions: `executor.py` runs a job.
+a stale one does no harm. Where several processes run jobs, each claims those that are to wait here: the first
+thread for some at once, or the transaction that commits a job, which has reserved a worker for it.
+Knows nothing of rows' states and of functions: `executor.py` runs a job.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import StorageUnavailableError
-from .store import PENDING, SUSPECTS, JobStore
+from .store import CLAIMED, PENDING, SUSPECTS, JobStore, due_ms, pool_of
 
 if TYPE_CHECKING:
     from ..data.catalog import Document
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("minihttp.jobs")
 
 _LOOK_SECONDS = 1.0
+_MUTATIONS = ("mutation", SUSPECTS)  # their pools
 _READ_AHEAD = 64  # candidates of one pool; more would only grow stale
 _MAX_PAUSE_SECONDS = 10.0
 
@@ -38,15 +41,17 @@ class _Pool:
         waiting: candidates in due order.
         running: how many of them run now, at most `limit`.
         more: whether the last look left due jobs behind in the store.
+        reserved: for how many jobs a worker is kept that are not committed yet.
     """
 
-    __slots__ = ("limit", "more", "running", "waiting")
+    __slots__ = ("limit", "more", "reserved", "running", "waiting")
 
     def __init__(self) -> None:
         self.waiting: deque[Document] = deque()
         self.running = 0
         self.limit = 1
         self.more = False
+        self.reserved = 0
 
 
 class WorkerPool:
@@ -56,7 +61,7 @@ class WorkerPool:
     of one), so that due mutations never wait behind long actions.
 
     Args:
-        run: runs one job by id and function name, and says whether it ran.
+        run: runs one job by id, function name and row as last known, and says whether it ran.
         maintain: called at each look; returns when it wants to be called next, in milliseconds since the
             epoch.
         workers: how many jobs may run side by side.
@@ -67,7 +72,7 @@ class WorkerPool:
     def __init__(
         self,
         store: JobStore,
-        run: Callable[[str, str], bool],
+        run: Callable[[str, str, Document], bool],
         maintain: Callable[[], float],
         workers: int,
         stopped: threading.Event,
@@ -78,6 +83,7 @@ class WorkerPool:
         self._run = run
         self._maintain = maintain
         self._workers = workers
+        self._most_others = max(1, workers - 1)
         self._stopped = stopped
         self._changed = threading.Condition()
         self._pools: dict[str, _Pool] = {}
@@ -105,10 +111,35 @@ class WorkerPool:
         if due_ms <= self._next_look_ms and not self._news.is_set():
             self._news.set()
 
+    def reserve(self, name: str) -> tuple[str, Callable[[], None]] | None:
+        """Keep a worker for a job of a pool that is about to be committed as a claimed one: by whom, and a
+        call that gives the worker back; None if none is idle.
+        """
+        owner = self._owner
+        if owner is None or self._stopped.is_set():
+            return None
+        with self._changed:
+            pools = {**self._pools, name: self._pools.get(name) or _Pool()}
+            alike = [p for other, p in pools.items() if (other in _MUTATIONS) == (name in _MUTATIONS)]
+            most = self._workers if name in _MUTATIONS else self._most_others
+            if sum(map(_taken, pools.values())) >= self._workers or sum(map(_taken, alike)) >= most:
+                return None
+            self._pools = pools
+            pools[name].reserved += 1
+        return owner, lambda: self._free(pools[name])
+
+    def _free(self, pool: _Pool) -> None:
+        with self._changed:
+            pool.reserved -= 1
+
     def offer(self, row: Document) -> None:
         """A job has become pending: it goes to the workers at once where none that is due earlier may be left
         in the store.
         """
+        if row["queue"].startswith(CLAIMED):
+            with self._changed:
+                self._enter(self._pools.setdefault(pool_of(row), _Pool()), [row])
+            return
         if self._owner is None and self._has_looked and row["dueTime"] <= self._store.now_ms():
             name = row["queue"].removeprefix(PENDING)
             with self._changed:
@@ -161,12 +192,12 @@ class WorkerPool:
         with self._changed:
             for name, rows, complete in found:
                 pool = self._pools.setdefault(name, _Pool())
-                due = [row for row in rows if row["dueTime"] <= now]
+                due = [row for row in rows if due_ms(row) <= now]
                 pool.more = not complete and len(due) == len(rows)
                 if len(due) < len(rows):
-                    next_ms = min(next_ms, rows[len(due)]["dueTime"])
+                    next_ms = min(next_ms, due_ms(rows[len(due)]))
                 self._enter(pool, [row for row in due if row["_id"] not in self._known])
-            for name in [name for name, pool in self._pools.items() if not (pool.waiting or pool.running)]:
+            for name in [name for name, pool in self._pools.items() if not _taken(pool)]:
                 del self._pools[name]  # a pool that is done with
         return next_ms
 
@@ -215,7 +246,7 @@ class WorkerPool:
             pool, row = taken
             name, ran = self._store.call_of(row)[0], False
             try:
-                ran = self._run(row["_id"], name)
+                ran = self._run(row["_id"], name, row)
                 failures = 0
             except StorageUnavailableError as error:
                 failures += 1
@@ -240,15 +271,15 @@ class WorkerPool:
 
     def _next_pool(self) -> _Pool | None:
         """Of the pools below their limits, the one whose first job has been due the longest."""
-        mutations = [self._pools.get("mutation"), self._pools.get(SUSPECTS)]
+        mutations = [self._pools.get(name) for name in _MUTATIONS]
         others = sum(pool.running for pool in self._pools.values() if pool not in mutations)
-        others_full = others >= max(1, self._workers - 1)
+        others_full = others >= self._most_others
         ready = [
             pool
             for pool in self._pools.values()
             if pool.waiting and pool.running < pool.limit and (pool in mutations or not others_full)
         ]
-        return min(ready, key=lambda pool: pool.waiting[0]["dueTime"], default=None)
+        return min(ready, key=lambda pool: due_ms(pool.waiting[0]), default=None)
 
     def _give_back(self, pool: _Pool, row: Document, ran: bool) -> None:
         with self._changed:
@@ -257,6 +288,11 @@ class WorkerPool:
             if not ran or (pool.more and len(pool.waiting) <= self._workers):
                 self._news.set()
             self._changed.notify()
+
+
+def _taken(pool: _Pool) -> int:
+    """How many workers its jobs have, are to have, or wait for."""
+    return len(pool.waiting) + pool.running + pool.reserved
 
 
 def _guarded(look: Callable[[], float]) -> float:

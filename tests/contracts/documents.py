@@ -399,6 +399,36 @@ class DocumentBackendContract:
         assert other.write(lambda w: w.lock("a"), None)
         other.close()
 
+    @pytest.mark.parametrize("stored", ["1", "2", None])
+    @pytest.mark.parametrize("writes", ["put", "delete", "nothing"])
+    def test_what_is_trusted_and_not_so_is_read(self, backend: Any, stored: str | None, writes: str) -> None:
+        seen: list[Any] = []
+
+        def run(w: Any) -> Any:
+            w.trust("a", "t", "1")
+            seen.append(w.get("a"))
+            if writes == "put":
+                w.put("a", "t", f"after {seen[-1]}", [(1, b"k")], ())
+            elif writes == "delete":
+                w.delete("a", ())
+            return seen[-1]
+
+        if stored:
+            backend.write(lambda w: w.put("a", "t", stored, (), ()), None)
+        found = stored and ("t", stored)
+        assert backend.write(run, None) == found
+        assert len(seen) == (2 if backend.shared and stored != "1" else 1)
+        after = {"put": ("t", f"after {found}"), "delete": None, "nothing": found}[writes]
+        assert get(backend, "a") == after
+
+    def test_what_this_transaction_has_written_is_not_trusted_to_be_otherwise(self, backend: Any) -> None:
+        def run(w: Any) -> Any:
+            w.put("a", "t", "2", (), ())
+            w.trust("a", "t", "1")
+            return w.get("a")
+
+        assert backend.write(run, None) == ("t", "2")
+
     def test_the_store_has_a_clock(self, backend: Any) -> None:
         assert abs(backend.clock_offset()) < (5 if backend.shared else 1e-9)
 

@@ -74,7 +74,7 @@ def _fail_jobs(app: App, count: int) -> None:
     def write(transaction: Any) -> None:
         for n in range(count):
             row = new_row("shop:fail", {"why": f"reason {n}"}, "mutation", store.now_ms())
-            id = store.add(transaction, row)
+            id = store.add(transaction, row)["_id"]
             error = f"ValueError: reason {n}\n" + '  File "shop.py", line 1, in fail\n' * 20
             store.finish(transaction, {**row, "_id": id}, "failed", error=error)
 

@@ -64,7 +64,7 @@ def ended(world: World) -> bool:
 
 def test_every_job_takes_effect_once_and_hardly_any_is_run_twice(make_process) -> None:
     bodies: list[int] = []
-    worlds = [make_process(limits=WORLD_LIMITS) for _ in range(3)]
+    worlds = [make_process(limits=WORLD_LIMITS) for _ in range(4)]
     for world in worlds:
 
         def note(ctx, n):
@@ -82,7 +82,80 @@ def test_every_job_takes_effect_once_and_hardly_any_is_run_twice(make_process) -
         world.jobs.start()
     wait_until(lambda: len(worlds[0].rows("notes")) == 600)
     assert sorted(row["n"] for row in worlds[1].rows("notes")) == list(range(600))
-    assert len(bodies) <= 600 * 1.25  # all rows are on few pages here, so transactions conflict that need not
+    assert len(bodies) <= 600 * 1.02  # all rows are on few pages here
+
+
+@pytest.mark.parametrize("now", ["run", "gone"])
+def test_a_claim_that_was_lost_is_not_run_by_its_former_owner(make_process, now: str) -> None:
+    """Its lease ended, another process ran the job, and its row may have been removed since."""
+    worlds = [make_process(workers=0), make_process(workers=0)]
+    for world in worlds:
+        world.mutation(lambda_named("note", lambda ctx: ctx.db.insert("notes", {})))
+    former, other = worlds
+    job = former.scheduler.run_after(0, "work:note")
+    [(_, [row], _)] = former.database.write(
+        lambda t: former.jobs.store.claim_due(t, former.jobs._executor.owner, 1), by_locks=True
+    )
+    other.database.write(lambda t: other.jobs.store.release_claim(t, t.system.get(job)))
+    assert other.jobs.run_due() == 1
+    if now == "gone":
+        other.database.write(lambda t: t.system.delete(job))
+    assert former.jobs._executor.run(job, "work:note", row) is False
+    assert len(other.rows("notes")) == 1
+    assert former.job(job) == other.job(job)
+    assert (former.job(job) is None) is (now == "gone")
+
+
+def test_a_due_job_is_claimed_in_the_commit_of_the_process_that_has_an_idle_worker(make_process) -> None:
+    may_end, inside = threading.Event(), Log()
+    world = make_process(workers=3)
+
+    def act(ctx, n):
+        inside.add(n)
+        assert may_end.wait(PATIENCE_SECONDS)
+
+    world.action(act)
+    queues = []
+
+    def schedule(transaction, n, delay=0.0, **options) -> str:
+        scheduler = world.jobs.scheduler(transaction).with_options(**options)
+        row = transaction.system.get(scheduler.run_after(delay, "work:act", n=n))
+        queues.append(row["queue"].partition(":")[0])
+        return row["_id"]
+
+    def schedule_and_fail(transaction) -> None:
+        schedule(transaction, 9)
+        raise ValueError
+
+    world.database.write(lambda t: schedule(t, 0))
+    world.jobs.start()
+    inside.wait_for(1)
+    for _ in range(4):
+        with pytest.raises(ValueError):
+            world.database.write(schedule_and_fail)
+    world.database.write(lambda t: schedule(t, 1, 60.0))
+    world.database.write(lambda t: schedule(t, 1, pool="counted over all processes"))
+    world.database.write(lambda t: schedule(t, 2))
+    inside.wait_for(2)
+    last = world.database.write(lambda t: schedule(t, 3))  # the third worker is for mutations
+    assert queues == ["pending", *["claimed"] * 4, "pending", "pending", "claimed", "pending"]
+    assert world.state(last) == "pending"
+    may_end.set()
+    inside.wait_for(4)
+
+
+def test_a_job_whose_worker_was_stopped_before_its_commit_is_left_to_others(make_process) -> None:
+    world = make_process(workers=1)
+    world.mutation(lambda_named("note", lambda ctx: None))
+    world.jobs.start()
+
+    def schedule(transaction) -> str:
+        job = str(world.jobs.scheduler(transaction).run_after(0, "work:note"))
+        assert transaction.system.get(job)["queue"].startswith("claimed:")
+        together([lambda: world.jobs.stop(PATIENCE_SECONDS)])
+        return job
+
+    assert world.job(world.database.write(schedule))["queue"] == "pending:mutation"
 
 
 def test_a_second_process_does_not_fail_what_the_first_one_runs(make_process) -> None:
