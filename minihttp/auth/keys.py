@@ -17,7 +17,7 @@ from .token import decode_base64url
 Verify = Callable[[bytes, bytes], bool]
 """verify(signing_input, signature): whether the signature is this key's."""
 
-_SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017 §9.2, note 1
+SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017 §9.2, note 1
 
 
 def key_set(data: object, algorithm: str) -> dict[str, Verify]:
@@ -42,11 +42,13 @@ def key_set(data: object, algorithm: str) -> dict[str, Verify]:
 
 def key(jwk: Mapping[str, Any], algorithm: str) -> Verify:
     """The check of one key; KeyError, TypeError or ValueError for one that is incomplete, weak or wrong."""
-    if algorithm != "RS256":
-        from .crypto import public_key
+    from . import crypto
 
-        return public_key(jwk, algorithm)
-    return rsa_key(*(int.from_bytes(decode_base64url(jwk[name]), "big") for name in ("n", "e")))
+    if algorithm != "RS256":
+        return crypto.public_key(jwk, algorithm)
+    modulus, exponent = (int.from_bytes(decode_base64url(jwk[name]), "big") for name in ("n", "e"))
+    verify = rsa_key(modulus, exponent)
+    return crypto.rsa_key(modulus, exponent) if crypto.is_installed() else verify
 
 
 def rsa_key(modulus: int, exponent: int) -> Verify:
@@ -58,7 +60,7 @@ def rsa_key(modulus: int, exponent: int) -> Verify:
     size = (modulus.bit_length() + 7) // 8
     if not 2_048 <= modulus.bit_length() <= 16_384 or not 3 <= exponent < 2**64 or not exponent & 1:
         raise ValueError("an RSA key has 2,048 bits or more and an odd public exponent of 3 or more")
-    head = b"\x00\x01" + b"\xff" * (size - 3 - len(_SHA256_PREFIX) - 32) + b"\x00" + _SHA256_PREFIX
+    head = b"\x00\x01" + b"\xff" * (size - 3 - len(SHA256_PREFIX) - 32) + b"\x00" + SHA256_PREFIX
 
     def verify(signing_input: bytes, signature: bytes) -> bool:
         number = int.from_bytes(signature, "big")
