@@ -13,8 +13,8 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from math import inf
 from secrets import token_hex
@@ -22,8 +22,8 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 from weakref import ref
 
-from .postgresql_connection import LOST, Connection, Fault, Target
-from .postgresql_statements import FORMAT, PREPARED, TABLES, Statements
+from .postgresql_connection import LOST, Connection, Fault, Target, quoted
+from .postgresql_statements import FORMAT, PREPARED, SNAPSHOTS, TABLES, Statements
 from .postgresql_tables import Reading
 from .postgresql_token import Token
 from .postgresql_watch import Clock, Watch
@@ -41,7 +41,8 @@ _MAX_CLOSING_SECONDS = 6.0
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 _LOCK_NUMBER = 0x6D696E69  # of the advisory lock under which the tables are made
 # Not to_regclass: what it remembers of the time before the lock was had is not looked up again.
-_FORMAT_TABLE = "SELECT 1 FROM pg_class WHERE relname = 'format' AND pg_table_is_visible(oid)"
+_TABLE = "SELECT 1 FROM pg_class WHERE relname = '{}' AND pg_table_is_visible(oid)"
+_FORMAT_TABLE = _TABLE.format("format")
 _STALE_WRITER = "seen_at < clock_timestamp() - interval '7 days'"
 
 
@@ -152,6 +153,39 @@ class DocumentBackend:
                 return False
             self._snapshots.append(ref(snapshot))
             return True
+
+    def publish(self, snapshot: Reading, number: int, seconds: float) -> bool:
+        [(name,)] = snapshot.execute(
+            f"SET LOCAL idle_in_transaction_session_timeout = '{seconds:g} s'; SELECT pg_export_snapshot()"
+        )
+        with self.read(None) as row:
+            row.begin = ""
+            is_new = row.execute(
+                "DELETE FROM snapshots WHERE until < clock_timestamp();"
+                f" INSERT INTO snapshots VALUES ({number}, {quoted(name or '')},"
+                f" clock_timestamp() + interval '{seconds:g} s') ON CONFLICT DO NOTHING RETURNING 1"
+            )
+            row.begun = False
+        if is_new:
+            snapshot.end += f"; DELETE FROM snapshots WHERE number = {number}"
+        return bool(is_new)
+
+    @contextmanager
+    def published(self, number: int) -> Iterator[Reading]:
+        with self.read(None) as reading:
+            reading.begin = ""
+            found = reading.execute(
+                f"SELECT name FROM snapshots WHERE number = {number} AND until > clock_timestamp()"
+            )
+            reading.begun = False
+            if not found:
+                raise Fault(errno.ENOENT, "there is no such snapshot")
+            reading.begin = f"{_SNAPSHOT}SET TRANSACTION SNAPSHOT {quoted(found[0][0] or '')}; "
+            try:
+                reading.get("")
+            except Fault as fault:
+                raise Fault(errno.ENOENT, f"the snapshot is gone: {fault.strerror}") from None
+            yield reading
 
     # -- writing
 
@@ -274,7 +308,7 @@ class _Snapshot:
                 return
             interrupted = kind is not None and not issubclass(kind, Exception)
             if reading.begun and connection.alive and not interrupted:
-                connection.send("ROLLBACK")
+                connection.send(reading.end)
             if backend._closed or not connection.alive or interrupted:
                 connection.close()
             else:
@@ -304,6 +338,8 @@ def _prepare_tables(connection: Connection) -> None:
     if versions != [(str(FORMAT),)]:
         found = versions[0][0] if len(versions) == 1 else "?"
         raise Fault(errno.EILSEQ, f"the tables are of a newer version (format {found}, not {FORMAT})")
+    if not connection.rows(_TABLE.format("snapshots")):
+        connection.run(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER}); {SNAPSHOTS}; COMMIT")
 
 
 def _outside(fault: Fault) -> Fault:

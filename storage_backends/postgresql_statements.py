@@ -19,6 +19,10 @@ TABLES = (
     "CREATE TABLE format (version int NOT NULL)",
     f"INSERT INTO format VALUES ({FORMAT})",
 )
+SNAPSHOTS = (  # under their numbers; a server that starts has none
+    "CREATE UNLOGGED TABLE IF NOT EXISTS snapshots"
+    " (number numeric PRIMARY KEY, name text NOT NULL, until timestamptz NOT NULL)"
+)
 _SINGLE_ROWS = 4  # so many rows are cheaper as statements that are prepared than as one that is not
 
 

@@ -33,7 +33,7 @@ class Reading:
 
     def __init__(self, statements: Statements, begin: str, connect: Callable[[], Connection]) -> None:
         self._statements = statements
-        self.begin = begin
+        self.begin, self.end = begin, "ROLLBACK"
         self._connect = connect
         self.connection: Connection | None = None
         self.begun, self.begun_at = False, 0.0

@@ -116,6 +116,21 @@ class DocumentBackend(Protocol):
         """Open a snapshot; a statement that runs at `deadline` (`time.monotonic()`) raises Fault(ETIME)."""
         ...
 
+    def publish(self, snapshot: Reading, number: int, seconds: float) -> bool:
+        """Let other processes read a snapshot under a number, while it is open and for so long at most.
+
+        Returns:
+            False, where another one has that number. An engine that is not shared has nothing to do.
+        """
+        ...
+
+    def published(self, number: int) -> AbstractContextManager[Reading]:
+        """The snapshot that another process has published under a number.
+
+        Fault(ENOENT), here or when it is entered: there is none (any more).
+        """
+        ...
+
     def write(
         self,
         run: Callable[[Writing], T],

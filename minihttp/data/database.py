@@ -89,9 +89,7 @@ class Database:
         self.limits = limits
         self.shared = backend.shared
         self.clock = self._common(clock)
-        self._pins = Pins(
-            lambda: backend.read(None), self.clock, lambda: backend.statistics().get("wal_bytes", 0)
-        )
+        self._pins = Pins(backend, self.clock)
         self._ids = ids.IdMaker(self.clock)
         self._user = schema.tables if schema else {}
         self._tables = {**self._user, **(system or {})}

@@ -3,11 +3,13 @@
 
 A pin holds a snapshot of the engine open under a number. A snapshot keeps the engine from tidying up behind
 it, and any client may ask for one: so pins are few, live for a time that no use renews, and all go when the
-engine's log has grown too long. Knows no documents.
+engine's log has grown too long. Where several processes have the engine open, they read each other's pins
+while these are held. Knows no documents.
 """
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from ..errors import DocumentError
 from ..limits import MIB
-from .backend import Reading
+from .backend import DocumentBackend, Reading
 
 MAX_PINS = 8  # each holds a connection
 PIN_SECONDS = 30.0  # since it was made
@@ -38,35 +40,44 @@ class Pins:
     """The pinned snapshots of one database.
 
     Args:
-        open: makes a snapshot.
+        backend: makes the snapshots.
         clock: Unix seconds.
-        log_bytes: how long the engine's log is.
         monotonic: seconds, from any moment on.
     """
 
     def __init__(
         self,
-        open: Callable[[], AbstractContextManager[Reading]],
+        backend: DocumentBackend,
         clock: Callable[[], float],
-        log_bytes: Callable[[], int] = lambda: 0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._open = open
+        self._backend = backend
         self._clock = clock
-        self._log_bytes, self._monotonic = log_bytes, monotonic
+        self._monotonic = monotonic
         self._pins: dict[int, _Pin] = {}
         self._lock = threading.Lock()
         self._last = 0
 
     def pin(self) -> int:
         """Pin the present state; returns its timestamp in nanoseconds, greater than any before it."""
-        pin = _Pin(self._open(), self._monotonic())
+        pin = _Pin(self._backend.read(None), self._monotonic())
+        try:
+            timestamp = self._next()
+            while not self._backend.publish(pin.reading, timestamp, PIN_SECONDS):
+                timestamp = self._next()
+        except BaseException:
+            _close([pin])
+            raise
         with self._lock:
-            self._last = timestamp = max(int(self._clock() * 1e9), self._last + 1)
             self._pins[timestamp] = pin
             stale = self._take_stale()
         _close(stale)
         return timestamp
+
+    def _next(self) -> int:
+        with self._lock:
+            self._last = max(int(self._clock() * 1e9), self._last + 1)
+            return self._last
 
     @contextmanager
     def at(self, timestamp: int) -> Iterator[Reading]:
@@ -75,13 +86,22 @@ class Pins:
         Raises:
             DocumentError: `SnapshotTooOld`, when there is none (any more).
         """
+        is_ours = timestamp in self._pins
+        try:
+            with self._ours(timestamp) if is_ours else self._backend.published(timestamp) as reading:
+                yield reading
+        except self._backend.Fault as fault:
+            if fault.errno not in (errno.ENOENT, errno.ECONNRESET):  # with its line a snapshot is gone
+                raise
+            told = f"No snapshot at {timestamp}: one lasts {PIN_SECONDS:g} s and {MAX_PINS} are kept"
+            raise DocumentError("SnapshotTooOld", told) from None
+
+    @contextmanager
+    def _ours(self, timestamp: int) -> Iterator[Reading]:
         with self._lock:
             pin = self._pins.get(timestamp)
             if pin is None or pin.made < self._monotonic() - PIN_SECONDS:
-                raise DocumentError(
-                    "SnapshotTooOld",
-                    f"No snapshot at {timestamp}: one lasts {PIN_SECONDS:g} s and {MAX_PINS} are kept",
-                )
+                raise self._backend.Fault(errno.ENOENT, "its time is over")
             pin.users += 1
         try:
             with pin.lock:
@@ -103,6 +123,10 @@ class Pins:
             with self._lock:
                 stale = self._take_stale()
             _close(stale)
+
+    def _log_bytes(self) -> int:
+        size: int = self._backend.statistics().get("wal_bytes", 0)
+        return size
 
     def _take_stale(self) -> list[_Pin]:
         before = self._monotonic() - PIN_SECONDS

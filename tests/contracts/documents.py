@@ -429,6 +429,29 @@ class DocumentBackendContract:
 
         assert backend.write(run, None) == ("t", "2")
 
+    def test_a_published_snapshot_is_read_by_other_processes_while_it_is_open(
+        self, backend: Any, tmp_path: Path
+    ) -> None:
+        put(backend, "n", "0")
+        other = self.open(self.location(tmp_path)) if backend.shared else backend
+        with backend.read(None) as reading:
+            assert reading.get("n") == ("table", "0")
+            assert backend.publish(reading, 7, 60.0)
+            assert backend.publish(reading, 2**64 - 1, 0.0)
+            put(other, "n", "1")
+            if backend.shared:
+                with other.read(None) as theirs:
+                    assert theirs.get("n") == ("table", "1")
+                    assert not other.publish(theirs, 7, 60.0)
+                for _ in range(2):
+                    with other.published(7) as published:
+                        assert published.get("n") == reading.get("n") == ("table", "0")
+            gone(other, 2**64 - 1)  # its time is over
+        gone(other, 7)
+        gone(other, 8)
+        if backend.shared:
+            other.close()
+
     def test_the_store_has_a_clock(self, backend: Any) -> None:
         assert abs(backend.clock_offset()) < (5 if backend.shared else 1e-9)
 
@@ -623,6 +646,12 @@ class Told:
 
 def put(backend: Any, id: str, text: str) -> None:
     backend.write(lambda w: w.put(id, "table", text, (), ()), None)
+
+
+def gone(backend: Any, number: int) -> None:
+    with pytest.raises(backend.Fault) as caught, backend.published(number):
+        pass
+    assert caught.value.errno == errno.ENOENT
 
 
 def putter(id: str) -> Any:

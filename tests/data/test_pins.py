@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,12 +17,15 @@ from minihttp.errors import DocumentError
 class Engine:
     """Counts the snapshots that are open."""
 
+    Fault = OSError
+
     def __init__(self) -> None:
         self.open = self.log_bytes = 0
         self.now = 0.0
+        self.taken: list[int] = []
 
     @contextmanager
-    def read(self) -> Iterator[Any]:
+    def read(self, deadline: float | None) -> Iterator[Any]:
         self.open += 1
         yield self
         self.open -= 1
@@ -29,8 +33,17 @@ class Engine:
     def get(self, id: str) -> None:
         return None
 
+    def statistics(self) -> dict[str, int]:
+        return {"wal_bytes": self.log_bytes}
+
+    def publish(self, snapshot: Any, number: int, seconds: float) -> bool:
+        return number not in self.taken
+
+    def published(self, number: int) -> Any:
+        raise OSError(errno.ENOENT, "there are no others")
+
     def pins(self) -> Pins:
-        return Pins(self.read, lambda: self.now, lambda: self.log_bytes, lambda: self.now)
+        return Pins(self, lambda: self.now, lambda: self.now)  # type: ignore[arg-type]
 
 
 def test_use_does_not_renew_a_pin() -> None:
@@ -56,6 +69,12 @@ def test_a_pin_that_grew_too_old_while_it_was_used_goes_afterwards() -> None:
         pins.release_stale()
         assert engine.open == 1
     assert engine.open == 0
+
+
+def test_a_number_that_another_process_has_is_not_used() -> None:
+    engine = Engine()
+    engine.taken = [1, 2]
+    assert engine.pins().pin() == 3
 
 
 def test_pins_are_few() -> None:
