@@ -12,12 +12,14 @@ import re
 import socket
 import threading
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .token import decode_object
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
 
 FETCH_SECONDS = 5.0
 MAX_FETCH_BYTES = 256 * 1024
@@ -42,8 +44,9 @@ def fetch_json(url: str) -> tuple[dict[str, Any], float]:
         OSError: it cannot be had, in time and whole, from this host.
         ValueError: it is no JSON object.
     """
-    import urllib.error  # 20 ms, and only an app with such a provider needs them
+    import urllib.error  # 20 ms and 5 MB, and only an app whose keys are fetched needs them
     import urllib.request
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     class SameHost(urllib.request.HTTPRedirectHandler):
         max_redirections = 3
