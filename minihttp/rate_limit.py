@@ -8,10 +8,10 @@ two mutations never take the same token. The rules are those of Convex's rate-li
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from . import hashing
 from .data.schema import Table
 from .data.validators import v
 from .errors import ConfigurationError, RateLimitedError
@@ -159,7 +159,7 @@ def _stored(key: str) -> str:
     if not isinstance(key, str):
         raise ConfigurationError(f"the key of a rate limit must be a text, not {key!r}")
     data = key.encode("utf-8", "surrogatepass")
-    return key if len(data) <= _MAX_KEY_BYTES else f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return key if len(data) <= _MAX_KEY_BYTES else f"sha256:{hashing.sha256(data).hexdigest()}"
 
 
 def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:

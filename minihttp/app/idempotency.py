@@ -10,13 +10,13 @@ for its mutations, whose results are known.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .. import hashing
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import HTTPError
@@ -72,7 +72,7 @@ class IdempotencyKeys:
             HTTPError: 400 for what is no key; 409 while the first request with it is being answered; 422 when
                 it was another request: another method, query, body or credential.
         """
-        key = hashlib.sha256(f"{request.path}\0{_key_of(request)}".encode()).hexdigest()
+        key = hashing.sha256(f"{request.path}\0{_key_of(request)}".encode()).hexdigest()
         attempt = Attempt(self, key, _fingerprint(request))
         with self._alone(key):
             row = self._database.read(lambda transaction: self.find(transaction, key))
@@ -167,7 +167,7 @@ class Attempt:
         """What tells a call from the others of the request, and is the same when the request comes again."""
         written = f"{getattr(function, 'name', function)} {sorted(args.items())!r}"
         number = self._calls[written] = self._calls.get(written, 0) + 1
-        return hashlib.sha256(f"{number} {written}".encode("utf-8", "surrogatepass")).hexdigest()
+        return hashing.sha256(f"{number} {written}".encode("utf-8", "surrogatepass")).hexdigest()
 
     def keep(self, response: Response) -> Response:
         """Keep the response of a handler: one that says that it is done, or that something was done."""
@@ -197,7 +197,7 @@ def _fingerprint(request: Request) -> str:
     sent = sorted((name.lower(), value) for name, value in request.headers.items())
     credentials = [pair for pair in sent if _is_credential(pair[0])]
     parts = [request.method, request.environ.get("QUERY_STRING", ""), credentials, request.body_sha256()]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    return hashing.sha256(repr(parts).encode()).hexdigest()
 
 
 def _kept(response: Response) -> Document:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from .. import hashing
 from ..auth.caller import NOBODY, Caller
 from ..auth.identity import Identity
 from ..data import ids
@@ -67,7 +67,7 @@ _FUNCTIONS = {
 
 def digest_of(document: Any) -> str:
     """What tells a document from one that has been changed."""
-    return sha256(dumps(dict(document)).encode()).hexdigest()
+    return hashing.sha256(dumps(dict(document)).encode()).hexdigest()
 
 
 class AppFunctions:

@@ -13,9 +13,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from secrets import token_hex
 from typing import Any, Final
 
+from .. import hashing
 from ..data.migration import Tick
 from ..errors import MinihttpError
 
@@ -48,7 +48,7 @@ class LongTasks:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._process = token_hex(8)
+        self._process = hashing.token_hex(8)
         self._tasks: dict[str, _Task] = {}
 
     def start(

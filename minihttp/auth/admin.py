@@ -12,9 +12,9 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from hmac import compare_digest
 from time import monotonic
 
+from .. import hashing
 from ..errors import MIN_SECRET_BYTES, ConfigurationError, RateLimitedError
 
 log = logging.getLogger("minihttp.auth")
@@ -86,7 +86,8 @@ class AdminKey:
             return identity
 
     def _is_key(self, given: str) -> bool:
-        return self._key != "" and compare_digest(given.encode("utf-8", "replace"), self._key.encode())
+        sent = given.encode("utf-8", "replace")
+        return self._key != "" and hashing.compare_digest(sent, self._key.encode())
 
     def _note(self, peer: str, now: float) -> None:
         self._guesses.setdefault(peer, deque()).append(now)

@@ -12,9 +12,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from math import ceil
 
+from .. import hashing
 from ..errors import AuthError, ConfigurationError
 from .identity import Identity
 from .key_sources import SecretKeys
@@ -65,7 +65,7 @@ class Authenticator:
         """
         if not self.providers:
             raise self._unknown()
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        digest = hashing.sha256(token.encode("utf-8", "surrogatepass")).digest()
         now = self._clock()
         with self._lock:
             identity, expires = self._remembered.get(digest, (None, 0.0))

@@ -7,11 +7,10 @@ is checked. RS256 is here; ES256 and EdDSA are in `crypto.py`, which needs the p
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any
 
+from .. import hashing
 from .token import decode_base64url
 
 Verify = Callable[[bytes, bytes], bool]
@@ -67,7 +66,7 @@ def rsa_key(modulus: int, exponent: int) -> Verify:
         if len(signature) != size or number >= modulus:
             return False
         block = pow(number, exponent, modulus).to_bytes(size, "big")
-        return hmac.compare_digest(block, head + sha256(signing_input).digest())
+        return hashing.compare_digest(block, head + hashing.sha256(signing_input).digest())
 
     return verify
 
@@ -76,7 +75,7 @@ def secret_key(secret: bytes) -> Verify:
     """HMAC with SHA-256 (RFC 7518 §3.2)."""
 
     def verify(signing_input: bytes, signature: bytes) -> bool:
-        return hmac.compare_digest(signature, hmac.digest(secret, signing_input, "sha256"))
+        return hashing.compare_digest(signature, hashing.hmac.digest(secret, signing_input, "sha256"))
 
     return verify
 

@@ -7,13 +7,13 @@ here, so nothing that this file returns may be believed yet.
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .. import hashing
 from ..errors import AuthError
 
 MAX_TOKEN_BYTES = 8 * 1024  # a header field of a request may be this long; real tokens have 1 to 2 KiB
@@ -107,7 +107,7 @@ def sign(claims: Mapping[str, Any], secret: str | bytes, **header: Any) -> str:
     parts = ({"alg": "HS256", "typ": "JWT", **header}, dict(claims))
     signing_input = ".".join(encode_base64url(json.dumps(p, separators=(",", ":")).encode()) for p in parts)
     key = secret.encode() if isinstance(secret, str) else secret
-    return f"{signing_input}.{encode_base64url(hmac.digest(key, signing_input.encode(), 'sha256'))}"
+    return f"{signing_input}.{encode_base64url(hashing.hmac.digest(key, signing_input.encode(), 'sha256'))}"
 
 
 def _invalid(message: str) -> AuthError:

@@ -16,9 +16,7 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -63,7 +61,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             environ.setdefault(name, value)
         arguments = list(sys.argv[1:] if argv is None else argv)
         if arguments == ["--version"]:
-            print(f"minihttp {__version__}, Python {platform.python_version()}")
+            print(f"minihttp {__version__}, Python {sys.version.split()[0]}")
             return 0
         if arguments[:1] == ["help"]:
             arguments = [*arguments[1:2], "--help"]
@@ -361,6 +359,8 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, *, empty: str = ""
         return
     rows = list(rows)
     if rows:
+        import shutil  # it brings half a MB of compressors
+
         from ._tables import table
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -11,10 +11,10 @@ import argparse
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from secrets import token_hex
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .. import hashing
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, MinihttpError
 from ..values import decode, encode_wire
 from . import named_app, opened_app
@@ -91,7 +91,7 @@ class Remote:
         Raises:
             MinihttpError: what it failed of; or nobody has answered for a while who knows of it.
         """
-        task = token_hex(8)
+        task = hashing.token_hex(8)
         try:
             process = self.action(name, task=task, **args)["process"]
             return self._outcome(task, process, tick)

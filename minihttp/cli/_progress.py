@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -54,6 +53,8 @@ class Progress:
             return
         line = self._line(done, total, now - self._began)
         if self._is_terminal:
+            import shutil  # it brings half a MB of compressors
+
             width = max(20, shutil.get_terminal_size().columns - 1)
             line = line if len(line) <= width else line[: width - 1] + "…"
             self._write("\r" + line.ljust(self._shown))

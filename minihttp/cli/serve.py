@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import socket
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .. import __version__, logs
+from .. import __version__, hashing, logs
 from ..app import log_ring
 from ..app.backends import without_password
 from ..app.hosts import EVERYWHERE, is_loopback
@@ -68,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         from ._reload import reload
 
         listener = server.bind(settings["host"], settings["port"])
-        environ = {**args.shell_environ, _DEVELOPMENT_KEY: secrets.token_urlsafe(32)}
+        environ = {**args.shell_environ, _DEVELOPMENT_KEY: hashing.token_urlsafe(32)}
         return reload(args.argv, args.target or ".", listener, environ)
     if settings["forward"]:
         if target_of(args) != INBOX_TARGET:
@@ -166,7 +165,7 @@ def _open_dashboard(
         install_welcome(app)
     key = None
     if is_development and not app.has_admin_key:  # the same one after a reload: sessions go on
-        key = args.environ.get(_DEVELOPMENT_KEY) or secrets.token_urlsafe(32)
+        key = args.environ.get(_DEVELOPMENT_KEY) or hashing.token_urlsafe(32)
     name, is_apart = _name_of(args.target or "."), bool(settings["dashboard_listen"])
     return install(app, settings["dashboard"], key, name=name, is_apart=is_apart)
 

@@ -13,25 +13,30 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
-from hmac import compare_digest, digest
+
+from .. import hashing
 
 _TAG_BYTES = 16
 _BLOCK_BYTES = 32  # of SHA-256
 
 
+def _digest(key: bytes, message: bytes) -> bytes:
+    return hashing.hmac.digest(key, message, "sha256")
+
+
 @lru_cache(maxsize=8)
 def _keys(secret: bytes) -> tuple[bytes, bytes]:
-    return digest(secret, b"cursor tag", "sha256"), digest(secret, b"cursor stream", "sha256")
+    return _digest(secret, b"cursor tag"), _digest(secret, b"cursor stream")
 
 
 def _tag(secret: bytes, bound_to: bytes, position: bytes) -> bytes:
     message = len(bound_to).to_bytes(8, "big") + bound_to + position
-    return digest(_keys(secret)[0], message, "sha256")[:_TAG_BYTES]
+    return _digest(_keys(secret)[0], message)[:_TAG_BYTES]
 
 
 def _add_stream(secret: bytes, tag: bytes, blocks: bytes) -> bytes:
     key, count = _keys(secret)[1], len(blocks) // _BLOCK_BYTES
-    stream = b"".join(digest(key, tag + number.to_bytes(4, "big"), "sha256") for number in range(count))
+    stream = b"".join(_digest(key, tag + number.to_bytes(4, "big")) for number in range(count))
     size = len(blocks)
     return (int.from_bytes(blocks, "big") ^ int.from_bytes(stream, "big")).to_bytes(size, "big")
 
@@ -60,6 +65,6 @@ def unseal(secret: bytes, bound_to: bytes, cursor: str) -> bytes | None:
     if not blocks or len(blocks) % _BLOCK_BYTES:
         return None
     position, mark, padding = _add_stream(secret, tag, blocks).rpartition(b"\x80")
-    is_ours = compare_digest(tag, _tag(secret, bound_to, position))
+    is_ours = hashing.compare_digest(tag, _tag(secret, bound_to, position))
     is_one_spelling = urlsafe_b64encode(sealed).decode() == cursor  # decoding skips foreign characters
     return position if is_ours and mark and not padding.strip(b"\0") and is_one_spelling else None

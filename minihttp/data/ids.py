@@ -12,9 +12,10 @@ import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from hashlib import sha256
 from threading import Lock
 from typing import Final
+
+from ..hashing import sha256
 
 ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 ID_LENGTH: Final = 32

@@ -12,11 +12,12 @@ may use.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
-from secrets import token_bytes, token_hex
 from time import sleep
 from typing import NamedTuple
 
+from .. import hashing
 from ..errors import SchemaError, ValidationError
 from ..values import dumps, loads, show
 from . import ids
@@ -194,7 +195,7 @@ class Migration:
         self._checked = {name: table.validator for name, table in tables.items() if name not in unchecked}
         self._make_id = make_id
         self._clock = clock
-        self._owner = token_hex(8)
+        self._owner = hashing.token_hex(8)
         self._tick = tick
         self._walks: dict[str, _Walk] = {}  # of the indexes that are filled, by the id of their row
         self.suspects: dict[str, _Walk] = {}
@@ -351,7 +352,7 @@ class Migration:
                 message = "table %s is not in the schema any more: its documents stay, out of reach"
                 log.warning(message, show(name))
         if stored.secret is None:
-            self._put(engine, _SETTINGS, None, {"name": "secret", "value": token_bytes(32)})
+            self._put(engine, _SETTINGS, None, {"name": "secret", "value": os.urandom(32)})
         new, gone = self._changes(stored) or ([], [])
         for row in gone:
             engine.drop_index(row["number"])

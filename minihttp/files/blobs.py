@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import hashlib
 import logging
 import os
 import re
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .. import hashing
 from ..errors import DocumentError, HTTPError, StorageFullError, StorageUnavailableError
 from ..limits import DEFAULT_LIMITS, Limits
 
@@ -208,7 +208,7 @@ def _measured(
 
     The backend keeps nothing of a source that raises, so a wrong digest is found before anything is there.
     """
-    digest, size = hashlib.sha256(), 0
+    digest, size = hashing.hashlib.sha256(), 0
     for chunk in chunks:
         if known is None:
             digest.update(chunk)

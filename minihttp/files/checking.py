@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .. import hashing
 from ..errors import StorageUnavailableError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _files_after(time_ms: float, transaction: Transaction) -> list[dict[str, Any
 
 
 def _problem(store: BlobStore, document: Mapping[str, Any]) -> str | None:
-    digest, size = hashlib.sha256(), 0
+    digest, size = hashing.hashlib.sha256(), 0
     try:
         blob = store.open(document)
         try:

@@ -6,13 +6,12 @@ Each is a list of algorithms. SHA-256 and SHA-512 are checked, others are ignore
 
 from __future__ import annotations
 
-import hashlib
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from hmac import compare_digest
 from typing import Any
 
+from .. import hashing
 from ..errors import HTTPError
 from ..http.body import BLOCK_BYTES
 
@@ -50,9 +49,9 @@ def claimed_digests(headers: Mapping[str, str]) -> dict[str, str]:
 
 def checked_sha512(body: Any, claim: str) -> Iterator[bytes]:
     """The blocks of a body; at its end an HTTPError 400, unless its SHA-512 is the one in base64."""
-    digest = hashlib.sha512()
+    digest = hashing.hashlib.sha512()
     while block := body.read(BLOCK_BYTES):
         digest.update(block)
         yield block
-    if not compare_digest(digest.digest(), b64decode(claim)):
+    if not hashing.compare_digest(digest.digest(), b64decode(claim)):
         raise HTTPError(400, "the bytes do not have the SHA-512 that was claimed", code="Sha512Mismatch")

@@ -6,9 +6,9 @@ The subject is what the token is good for: the word `upload`, or the id of the f
 
 from __future__ import annotations
 
-import hmac
 import re
 
+from .. import hashing
 from ..errors import HTTPError
 
 UPLOAD = "upload"
@@ -17,7 +17,8 @@ _match = re.compile(r"([0-9]{1,12})-([0-9a-f]{64})").fullmatch
 
 def sign(secret: bytes, subject: str, expires_at: int) -> str:
     """A token that `check` accepts for this subject until `expires_at` (Unix seconds)."""
-    return f"{expires_at}-{hmac.digest(secret, f'file {expires_at} {subject}'.encode(), 'sha256').hex()}"
+    message = f"file {expires_at} {subject}".encode()
+    return f"{expires_at}-{hashing.hmac.digest(secret, message, 'sha256').hex()}"
 
 
 def check(secret: bytes, subject: str, token: str | None, now: float) -> int:
@@ -30,7 +31,7 @@ def check(secret: bytes, subject: str, token: str | None, now: float) -> int:
         raise HTTPError(400, "the URL has no token", code="StorageTokenMissing")
     match = _match(token)
     expires_at = int(match[1]) if match else 0
-    if match is None or not hmac.compare_digest(token, sign(secret, subject, expires_at)):
+    if match is None or not hashing.compare_digest(token, sign(secret, subject, expires_at)):
         raise HTTPError(401, "the token of this URL is not valid", code="StorageTokenInvalid")
     if now >= expires_at:
         raise HTTPError(401, "the token of this URL has expired", code="StorageTokenExpired")

@@ -8,11 +8,11 @@ the transaction that stores the file.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
+from .. import hashing
 from ..errors import DocumentError, HTTPError
 from ..http.body import too_large
 from ..http.headers import parse_media_type
@@ -110,7 +110,7 @@ def upload_query(
                 raise DocumentError("InvalidArgument", text).refusing(content_types)
         rules["content_types"] = ",".join(kinds)
     if once:
-        rules["once"] = secrets.token_hex(8)
+        rules["once"] = hashing.token_hex(8)
     token = sign(secret, _subject(rules), expires_at)
     return urlencode({"token": token, **rules}, safe="/*,")
 

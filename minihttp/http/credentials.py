@@ -7,11 +7,9 @@ look-up by digest compares nothing byte by byte. Knows no database: who owns a d
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
-from hmac import compare_digest
 
+from .. import hashing
 from ..errors import HTTPError, check_variable_name
 from .hooks import Guard
 from .request import Request
@@ -88,18 +86,19 @@ def guard(secret_name: str, *, header: str = "X-API-Key") -> Guard:
 def _require_same(given: str, secret: str | None, message: str) -> None:
     """403 unless both are the same; digests are compared, so that time tells neither content nor length."""
     if secret is not None:
-        sent = hashlib.sha256(given.encode("latin-1", "replace")).digest()  # WSGI has bytes as latin-1
-        if not compare_digest(sent, hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()):
+        sent = hashing.sha256(given.encode("latin-1", "replace")).digest()  # WSGI has bytes as latin-1
+        wanted = hashing.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        if not hashing.compare_digest(sent, wanted):
             raise HTTPError(403, message, code="Forbidden")
 
 
 def new_token(prefix: str = "") -> tuple[str, str]:
     """A new random token (256 bits, URL-safe) after `prefix`, and its digest: show the one, store the
     other."""
-    token = prefix + secrets.token_urlsafe(32)
+    token = prefix + hashing.token_urlsafe(32)
     return token, digest(token)
 
 
 def digest(token: str) -> str:
     """The SHA-256 of a token in hex: what is stored and looked up."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashing.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

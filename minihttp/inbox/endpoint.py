@@ -6,11 +6,11 @@ Every mistake in its options shows when the app is opened. Knows no requests and
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .. import hashing
 from ..data.validators import Object
 from ..errors import ConfigurationError, did_you_mean
 from ..functions.registry import Function
@@ -114,7 +114,7 @@ class EndpointOptions:
     def delivery_id(self, delivery: Delivery) -> str | None:
         """What makes a delivery the same one again; None where nothing does."""
         if self.dedupe == "body":
-            return f"body:{hashlib.sha256(delivery.body).hexdigest()}"
+            return f"body:{hashing.hashlib.sha256(delivery.body).hexdigest()}"
         known: str | None = self.provider.delivery_id(delivery)
         return known
 

@@ -7,13 +7,12 @@ providers do only through `webhooks.configured.Provider`.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .. import hashing
 from ..errors import HTTPError, StorageUnavailableError, WebhookError
 from ..http.body import open_body
 from ..http.deferred import Deferred
@@ -142,8 +141,8 @@ class Endpoint(EndpointOptions):
     def _storing(
         self, delivery: Delivery, known_id: str | None, facts: Document, now: float
     ) -> Callable[[Transaction], Document]:
-        delivery_id = known_id or f"none:{secrets.token_hex(16)}"
-        body_hash = hashlib.sha256(delivery.body).hexdigest()
+        delivery_id = known_id or f"none:{hashing.token_hex(16)}"
+        body_hash = hashing.hashlib.sha256(delivery.body).hexdigest()
         row = {
             "endpoint": self.path,
             "deliveryId": delivery_id,
@@ -185,7 +184,7 @@ class Endpoint(EndpointOptions):
             "reason": error.reason,
             "error": str(error),
             "headers": {name: value[:_MAX_REFUSED_VALUE_CHARACTERS] for name, value in kept},
-            "bodyHash": hashlib.sha256(body).hexdigest(),
+            "bodyHash": hashing.hashlib.sha256(body).hexdigest(),
             "bodyBytes": len(body),
         }
 

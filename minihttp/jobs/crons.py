@@ -9,12 +9,12 @@ Knows no database, no threads and no function registry.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from .. import hashing
 from ..errors import CronError
 
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -279,7 +279,7 @@ class Crons:
         expression = CronExpression(template.format_map({"minuteUTC": 0, **schedule}))
         if splay_seconds:
             schedule["splaySeconds"] = splay_seconds
-        digest = hashlib.sha256(str(name).encode("utf-8", "replace")).digest()
+        digest = hashing.sha256(str(name).encode("utf-8", "replace")).digest()
         splay = int.from_bytes(digest[:8], "big") % (splay_seconds + 1)
 
         def next_run(now: float, previous: float | None) -> float:

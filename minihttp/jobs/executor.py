@@ -12,12 +12,12 @@ who runs what, and when.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import hashing
 from ..errors import (
     FunctionNotFoundError,
     LimitError,
@@ -75,7 +75,7 @@ class Executor:
         self._store = store
         self._runner = runner
         self._pause = pause
-        self.owner = secrets.token_hex(8)
+        self.owner = hashing.token_hex(8)
         self._running: set[str] = set()
         self._notes = notes
         self._knows_crashes = False

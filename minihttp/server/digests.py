@@ -7,10 +7,11 @@ whoever asks. Knows no requests.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from queue import SimpleQueue
+
+from .. import hashing
 
 _STEP_BYTES = 2 * 1024 * 1024  # that have arrived since the last look
 _READ_BYTES = 256 * 1024
@@ -30,7 +31,7 @@ class GrowingDigest:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._sha256 = hashlib.sha256()
+        self._sha256 = hashing.hashlib.sha256()
         self._done = self._asked = 0
         self._lock = threading.Lock()
 

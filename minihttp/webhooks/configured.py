@@ -7,12 +7,12 @@ provider's module need nothing of this. Knows no routes and no storage.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import EllipsisType
 from typing import Any
 
+from .. import hashing
 from ..errors import ConfigurationError, WebhookError, check_variable_name
 from .delivery import Delivery, Headers
 from .keys import check_length
@@ -182,7 +182,7 @@ class Provider:
             before = f"{delivery.event_type}.".encode("utf-8", "backslashreplace")
         else:
             return None
-        return "sha256:" + hashlib.sha256(before + delivery.body).hexdigest()
+        return "sha256:" + hashing.hashlib.sha256(before + delivery.body).hexdigest()
 
     def handshake(self, delivery: Delivery, secret: str) -> Any:
         """The JSON to answer a challenge or a ping with, instead of handling it; None for a real event."""

@@ -7,13 +7,12 @@ copied per check, which halves the cost of a small body. Knows nothing of header
 
 from __future__ import annotations
 
-import hashlib
 import re
 from binascii import b2a_base64, hexlify
 from collections.abc import Callable, Iterable, Sequence
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
 
+from .. import hashing
 from ..errors import MIN_SECRET_BYTES, ConfigurationError
 
 if TYPE_CHECKING:
@@ -49,23 +48,31 @@ class Key(Protocol):
 
 
 class HMACKey:
-    """A shared secret: the hash states after both pads."""
+    """A shared secret: the hash states after both pads, which the first signature makes."""
 
-    __slots__ = ("_encode", "_inner", "_outer", "_prefix")
+    __slots__ = ("_encode", "_inner", "_outer", "_prefix", "_raw", "_scheme")
 
     def __init__(self, raw: bytes, scheme: Scheme) -> None:
-        start = hashlib.new(scheme.algorithm)
-        key = raw if len(raw) <= start.block_size else hashlib.new(scheme.algorithm, raw).digest()
+        self._raw, self._scheme = raw, scheme
+
+    def _prepare(self) -> None:
+        raw, scheme = self._raw, self._scheme
+        start = hashing.hashlib.new(scheme.algorithm)
+        key = raw if len(raw) <= start.block_size else hashing.hashlib.new(scheme.algorithm, raw).digest()
         padded = key.ljust(start.block_size, b"\0")
         self._outer = start.copy()
         self._outer.update(padded.translate(_XOR[0x5C]))
-        self._inner = start
-        self._inner.update(padded.translate(_XOR[0x36]))
         self._encode = _ENCODE[scheme.encoding]
         self._prefix = scheme.prefix.encode()
+        start.update(padded.translate(_XOR[0x36]))
+        self._inner = start  # the last: other threads look for it
 
     def sign(self, before: bytes, body: bytes) -> bytes:
-        inner = self._inner.copy()
+        try:
+            inner = self._inner.copy()
+        except AttributeError:  # the first time
+            self._prepare()
+            inner = self._inner.copy()
         if before:
             inner.update(before)
         inner.update(body)
@@ -78,7 +85,7 @@ class HMACKey:
         expected = self.sign(before, body)
         found = False
         for signature in given:
-            if compare_digest(expected, signature):
+            if hashing.compare_digest(expected, signature):
                 found = True
         return found
 
@@ -86,10 +93,7 @@ class HMACKey:
 class PlainToken(HMACKey):
     """A secret that the provider sends as it is: its "signature" is itself, whatever the body."""
 
-    __slots__ = ("_raw",)
-
-    def __init__(self, raw: bytes, scheme: Scheme) -> None:
-        self._raw = raw
+    __slots__ = ()
 
     def sign(self, before: bytes, body: bytes) -> bytes:
         return self._raw

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""What a listening server has in memory. What it does is in `test_server` and `test_edges`."""
+"""What a listening server and an idle app have in memory. What it does is in `test_server`, `test_edges`."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.live import ROOT
 
 HEAVY = {"unicodedata", "ssl", "email", "http.client", "zipfile", "inspect", "tempfile", "ctypes"}
+HEAVY |= {"_hashlib", "shutil", "dataclasses", "urllib.request"}
+SECRETS = {"GITHUB_WEBHOOK_SECRET": "a secret of the hub", "STRIPE_WEBHOOK_SECRET": "whsec_of_the_stripe_hub"}
 
 
 def test_a_server_loads_nothing_that_it_does_not_need() -> None:
@@ -22,3 +26,24 @@ def test_a_server_loads_nothing_that_it_does_not_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_an_idle_shop_loads_nothing_that_only_requests_need(tmp_path: Path) -> None:
+    """Signatures, keys from other machines, archives: with its secrets set, and its jobs running."""
+    code = (
+        "import sys\n"
+        "from minihttp import App\n"
+        f"app = App.from_target('examples/shop').configure(data={str(tmp_path / 'data')!r}).prepare()\n"
+        f"print(sorted({HEAVY!r} & set(sys.modules)))\n"
+        "app.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **SECRETS},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
