@@ -145,19 +145,20 @@ class _Writer:
             sent["required"] = ["args"]
         is_guarded = getattr(function.handler, "requires_identity", False)
         bearer = self._security([require_identity])
-        self.paths[f"/api/run/{function.wire_name.replace(':', '/')}"] = {
-            "post": {
-                "operationId": self._id(function.wire_name),
-                **_about(function),
-                "tags": [self._tag(function.kind)],
-                "requestBody": _json_body(sent),
-                "responses": {
-                    "200": _json("What the function returned, or why it failed.", {"oneOf": outcome}),
-                    "401": _json("The token is not valid.", _ref("FunctionApiError")),
-                    "default": _json("The request did not reach the function.", _ref("FunctionApiError")),
-                },
-                "security": bearer if is_guarded else [{}, *bearer],
-            }
+        methods = self.paths.setdefault(f"/api/run/{function.wire_name.replace(':', '/')}", {})
+        if "post" in methods:  # a route of the user's, which wins
+            return
+        methods["post"] = {
+            "operationId": self._id(function.wire_name),
+            **_about(function),
+            "tags": [self._tag(function.kind)],
+            "requestBody": _json_body(sent),
+            "responses": {
+                "200": _json("What the function returned, or why it failed.", {"oneOf": outcome}),
+                "401": _json("The token is not valid.", _ref("FunctionApiError")),
+                "default": _json("The request did not reach the function.", _ref("FunctionApiError")),
+            },
+            "security": bearer if is_guarded else [{}, *bearer],
         }
 
     def _route(self, route: Route, here: Mapping[str, str]) -> Document:

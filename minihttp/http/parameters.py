@@ -67,6 +67,10 @@ class Parameter(Generic[T]):
     ) -> None:
         if not isinstance(name, str) or not name or not callable(type):
             raise RouteError(f'write Parameter("limit", int), not Parameter({name!r:.60}, {type!r:.60})')
+        members = getattr(type, "__members__", {}).values()
+        if hasattr(type, "__origin__") or not all(isinstance(member.value, str) for member in members):
+            hint = "write default=None for Optional, repeated=True for list, an Enum of texts for Literal"
+            raise RouteError(f"the parameter {name!r} cannot be a {type!r:.60}: {hint}")
         if repeated and default is not ...:
             raise RouteError(f"the parameter {name!r} is repeated: where it was not sent it is an empty list")
         self.name = name

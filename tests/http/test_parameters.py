@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from enum import IntEnum
+from typing import Any, Literal, Optional
 
 import pytest
 from webtest import TestApp
@@ -35,10 +36,16 @@ def test_a_parameter_that_no_route_declares_is_read_the_same() -> None:
         lambda: Parameter(7, int),  # type: ignore[call-overload]
         lambda: Parameter("limit", "int"),  # type: ignore[call-overload]
         lambda: Parameter("tag", str, repeated=True, default=[]),  # type: ignore[call-overload]
+        lambda: Parameter("tag", list[str]),
+        lambda: Parameter("sort", Literal["asc", "desc"]),  # type: ignore[arg-type]
+        lambda: Parameter("limit", Optional[int]),  # type: ignore[arg-type]  # noqa: UP045
+        lambda: Parameter("size", IntEnum("Size", "SMALL LARGE")),
     ],
 )
 def test_what_is_no_parameter(make: Any) -> None:
-    with pytest.raises(RouteError, match=r"^(write Parameter\(|the parameter 'tag' is repeated)"):
+    with pytest.raises(
+        RouteError, match=r"^(write Parameter\(|the parameter '\w+' (is repeated|cannot be a ))"
+    ):
         make()
 
 
