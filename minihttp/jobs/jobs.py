@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from .cron_runs import CronRuns
 from .crons import Crons
 from .executor import Executor
 from .scheduler import Scheduler
-from .store import CLAIMED, JOB_TABLES, JobStore
+from .store import CLAIMED, JOB_TABLES, JobStore, due_ms
 from .workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["JOB_TABLES", "Jobs"]
 log = logging.getLogger("minihttp.jobs")
 _COUNTED = 1_000  # jobs of a pool that are due, for the plot of the queue
+_CLAIMED_AT_ONCE = 64  # by a call that runs what is due
 _CHORES_SECONDS = 60.0  # after which another process may remove what has expired
 
 
@@ -111,12 +112,25 @@ class Jobs:
         self._crons.tick()
         count, self._scheduled_meanwhile = 0, set()
         try:
-            for row in self.store.all_due(self.store.now_ms()):
+            for row in self.store.all_due(self.store.now_ms()) if self._alone else self._claims():
                 if row["_id"] not in self._scheduled_meanwhile:
-                    count += self._executor.run(row["_id"], self.store.call_of(row)[0])
+                    count += self._executor.run(row["_id"], self.store.call_of(row)[0], row)
         finally:
             self._scheduled_meanwhile = None
+            if not self._alone:
+                self._release()
         return count
+
+    def _claims(self) -> Iterator[Document]:
+        """The rows of all jobs that are due, once they are claimed, until there are no others than those that
+        were scheduled meanwhile."""
+        claim = partial(self.store.claim_due, owner=self._executor.owner, room=_CLAIMED_AT_ONCE)
+        while True:
+            found = self._database.write(claim, any_thread=True, by_locks=True)
+            rows = [row for _, claimed, _ in found for row in claimed]
+            yield from sorted(rows, key=due_ms)
+            if all(row["_id"] in (self._scheduled_meanwhile or ()) for row in rows):
+                return
 
     def plan_crons(self) -> None:
         """Note when each cron runs next, from now on; a worker does so when it starts."""

@@ -204,6 +204,31 @@ def test_max_parallel_holds_over_all_processes(make_process) -> None:
     assert most == [1]
 
 
+def test_what_is_run_by_hand_is_counted_with_what_other_processes_run(make_process) -> None:
+    may_end, inside = threading.Event(), Log()
+
+    def act(ctx, n):
+        inside.add(n)
+        assert may_end.wait(PATIENCE_SECONDS)
+
+    world, other = make_process(), make_process(workers=0)
+    for one in (world, other):
+        one.action(act)
+        one.mutation(lambda_named("again", lambda ctx: ctx.scheduler.run_after(0, "work:again")))
+    for n in range(2):
+        world.scheduler.with_options(pool="one", max_parallel=1).run_after(0, "work:act", n=n)
+    world.jobs.start()
+    inside.wait_for(1)
+    assert other.jobs.run_due() == 0
+    world.jobs.stop(0.01)
+    may_end.set()
+    wait_until(lambda: world.rows("_scheduled_functions")[0]["state"]["kind"] != "inProgress")
+    other.scheduler.run_after(0, "work:again")
+    assert other.jobs.run_due() == 2, "and what that has scheduled is left for the next call"
+    assert inside.entries in ([0, 1], [1, 0])
+    assert {row["queue"] for row in other.rows("_scheduled_functions")} == {"success", "pending:mutation"}
+
+
 def test_a_claimed_job_that_begins_while_another_process_counts(make_process, monkeypatch) -> None:
     world, other = make_process(workers=0), make_process(workers=0)
     for one in (world, other):
@@ -336,7 +361,7 @@ def test_kill_nine_of_one_of_several(location: str, tmp_path: Path, make_process
 
     world.database.write(schedule)
     children = []
-    for _ in range(3):
+    for _ in range(4):
         command = [sys.executable, "-m", "tests.jobs.crash_child", location, str(log), "postgresql"]
         child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
         assert child.stdout is not None
