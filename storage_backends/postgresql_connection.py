@@ -85,15 +85,17 @@ _ERRNO_OF_STATE = {  # by the whole SQLSTATE, or by its class
     "XX001": errno.EILSEQ,
     "XX002": errno.EILSEQ,
 }
-_ERRNO_OF_REFUSAL = {  # libpq gives no SQLSTATE for a refused connection
-    "password": errno.EACCES,
-    "authentication": errno.EACCES,
-    "pg_hba.conf": errno.EACCES,
-    "role ": errno.EACCES,
-    "database ": errno.ENOENT,
+_ERRNO_OF_REFUSAL = {  # libpq gives no SQLSTATE for a refused connection; "the database system is …" is LOST
     "too many ": errno.EAGAIN,
     "connection slots": errno.EAGAIN,
     "max_client_conn": errno.EAGAIN,
+    "password": errno.EACCES,
+    "authentication": errno.EACCES,
+    "pg_hba.conf": errno.EACCES,
+    "permission denied": errno.EACCES,
+    'role "': errno.EACCES,
+    'database "': errno.ENOENT,
+    "no such database": errno.ENOENT,
 }
 _OK = tuple(ExecStatus[name].value for name in ("COMMAND_OK", "TUPLES_OK", "EMPTY_QUERY"))
 _BAD = ConnStatus.BAD.value
