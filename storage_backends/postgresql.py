@@ -102,6 +102,7 @@ class DocumentBackend:
             Writers,
             self._statements,
             self._connect,
+            self._connect_once,
             max_batch_seconds=max_batch_seconds,
             patience_seconds=patience_seconds,
         )
@@ -110,6 +111,9 @@ class DocumentBackend:
             self._writers.append(make(token=token, first=self._writers[0] if self._writers else None))
 
     # -- connections
+
+    def _connect_once(self) -> Connection:
+        return Connection(self._target, self._prepared)
 
     def _connect(self, prepared: str | None = None, target: Target | None = None) -> Connection:
         """A new connection, tried for a while: a server may be starting, or another one taking over."""
@@ -137,7 +141,7 @@ class DocumentBackend:
         """A connection instead of one whose line was broken: then those of all idle ones are."""
         while self._idle:
             self._idle.pop().close()
-        return self._connect()
+        return self._connect_once()
 
     # -- reading
 
@@ -293,11 +297,13 @@ class _Snapshot:
             sleep(_STEP_SECONDS)
         self._reading = reading = Reading(backend._statements, _SNAPSHOT, backend._replace)
         reading.deadline = self._deadline
+        began = monotonic()
         try:
             reading.connection = backend._take()
         except BaseException:
             self.is_open = False
             raise
+        reading.deadline += monotonic() - began  # its time is not that of connecting
         return reading
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:

@@ -28,7 +28,8 @@ class Reading:
     Args:
         statements: their texts.
         begin: what opens it.
-        connect: gives a connection that works, at the first statement or if the line is broken then.
+        connect: gives a connection that works, without waiting for a server, at the first statement or if the
+            line is broken then.
     """
 
     def __init__(self, statements: Statements, begin: str, connect: Callable[[], Connection]) -> None:

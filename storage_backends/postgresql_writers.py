@@ -38,6 +38,7 @@ class Writers(GroupCommit):
     Args:
         statements: their texts.
         connect: makes a connection; it tries for a while.
+        connect_once: makes one at once, or fails: in a mutation, whose time is not for waiting.
         token: of these writers.
         max_batch_seconds: how long a mutation that is done may wait for others to share its COMMIT.
         patience_seconds: how long a mutation waits for another whose code does not end; for a server that
@@ -53,12 +54,14 @@ class Writers(GroupCommit):
         self,
         statements: Statements,
         connect: Callable[[], Connection],
+        connect_once: Callable[[], Connection],
         token: Token,
         max_batch_seconds: float,
         first: Writers | None = None,
         by_locks: bool = False,
         patience_seconds: float = 5.0,
     ) -> None:
+        self._statements = statements
         self._in_body = False
         self._by_locks = by_locks
         self._connect = connect
@@ -68,7 +71,7 @@ class Writers(GroupCommit):
         self._in_doubt = False  # a COMMIT was sent, and its answer has not come
         self._conflicts = self._runs = 0
         super().__init__(
-            Writing(statements, self._begin_text(), connect), max_batch_seconds, patience_seconds
+            Writing(statements, self._begin_text(), connect_once), max_batch_seconds, patience_seconds
         )
         self._shared_by, self._committed_at = 0, 0.0  # of the last COMMIT
         self._lost_at = 0.0  # when the line broke for the first time in this batch
@@ -102,6 +105,12 @@ class Writers(GroupCommit):
         if self._closing:
             self._refuse_after_closing()
             return False
+        if self.writing.connection is None:
+            try:
+                self.writing.connection = self._connect()
+            except Fault as fault:
+                self._recover(fault)
+                return False
         return True
 
     def _predates(self, ticket: Ticket) -> bool:
@@ -275,7 +284,7 @@ class Writers(GroupCommit):
         if fault.errno != LOST:
             return False
         now = monotonic()
-        self._lost_at = self._lost_at or now
+        self._lost_at = self._lost_at or self._began_at
         sleep(random.uniform(0, _PAUSE_SECONDS * min(self._runs, 50)))
         return now - self._lost_at < _MAX_OUTAGE_SECONDS
 

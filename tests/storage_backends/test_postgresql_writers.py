@@ -118,6 +118,35 @@ def test_a_snapshot_that_has_read_says_that_its_line_broke(server: Server, tmp_p
     proxy.close()
 
 
+def test_waiting_for_a_server_is_no_time_of_a_function(server: Server, tmp_path: Path) -> None:
+    from minihttp.data.database import Database
+
+    proxy = CuttingProxy(server.port)
+    database = Database(open_backend(server.location(schema_for(tmp_path), port=proxy.port)))
+    id = database.write(lambda t: t.db.insert("hot", {"n": 0}))
+
+    def increment(t: Any) -> None:
+        t.db.patch(id, {"n": t.db.get(id)["n"] + 1})
+
+    limit_seconds = 2.0
+    for _ in range(2):
+        proxy.refuses = True
+        proxy.break_all()
+        back = threading.Timer(2 * limit_seconds, setattr, (proxy, "refuses", False))
+        back.start()
+        together(
+            [
+                lambda: database.write(increment, time_limit_seconds=limit_seconds),
+                lambda: database.write(increment, time_limit_seconds=limit_seconds),
+                lambda: database.read(lambda t: t.db.get(id), time_limit_seconds=limit_seconds),
+            ]
+        )
+        back.join()
+    assert database.read(lambda t: t.db.get(id)["n"]) == 4
+    database.close()
+    proxy.close()
+
+
 # ---------------------------------------------------------------- batches
 
 
