@@ -38,6 +38,7 @@ _PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5)
 _WAIT_SECONDS = 5.0  # for a connection of our own that others use
 _STEP_SECONDS = 0.005  # between two looks whether one is free
 _MAX_CLOSING_SECONDS = 6.0
+_LINGERING_SECONDS = 0.5  # of a snapshot that has ended, on a connection that nobody takes
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 _LOCK_NUMBER = 0x6D696E69  # of the advisory lock under which the tables are made
 # Not to_regclass: what it remembers of the time before the lock was had is not looked up again.
@@ -94,7 +95,11 @@ class DocumentBackend:
         listens = bool(self._target.listen)
         direct = Target(self._target.listen.partition(":")[2]) if listens else self._target
         self._watch = Watch(
-            lambda: self._connect("", direct), listens or self._target.prepares, self._clock, tokens
+            lambda: self._connect("", direct),
+            listens or self._target.prepares,
+            self._clock,
+            tokens,
+            self._end_snapshots,
         )
         self._writers: list[Writers] = []
         *tokens, locker = tokens
@@ -136,6 +141,23 @@ class DocumentBackend:
         with suppress(IndexError):
             return self._idle.pop()
         return self._connect()
+
+    def _give_back(self, connection: Connection, end: str) -> None:
+        """Have a connection idle, whose snapshot ends by this statement. A mere ROLLBACK is said in the next
+        round trip, within a second or two; a pooler would keep the server's connection until then."""
+        if end == "ROLLBACK" and self._target.prepares and self._watch.looks:
+            connection.put_off(end)
+        elif end:
+            connection.send(end)
+        self._idle.append(connection)
+
+    def _end_snapshots(self) -> None:
+        """End those of connections that nobody has taken for a while: they would hold VACUUM back."""
+        for _ in range(len(self._idle)):
+            with suppress(IndexError):  # all are taken
+                connection = self._idle.pop(0)
+                connection.send_put_off(_LINGERING_SECONDS)
+                self._idle.insert(0, connection)
 
     def _replace(self) -> Connection:
         """A connection instead of one whose line was broken: then those of all idle ones are."""
@@ -313,12 +335,10 @@ class _Snapshot:
             if connection is None:
                 return
             interrupted = kind is not None and not issubclass(kind, Exception)
-            if reading.begun and connection.alive and not interrupted:
-                connection.send(reading.end)
             if backend._closed or not connection.alive or interrupted:
                 connection.close()
             else:
-                backend._idle.append(connection)
+                backend._give_back(connection, reading.end if reading.begun else "")
         finally:
             self.is_open = False
 

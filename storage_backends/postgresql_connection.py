@@ -192,6 +192,8 @@ class Connection:
     """
 
     def __init__(self, target: Target, prepared: str = "") -> None:
+        self._first = ""
+        self._first_since = 0.0
         refusals = []
         for host in list(target.hosts):
             try:
@@ -214,6 +216,8 @@ class Connection:
         Raises:
             Fault: of the first statement that fails; those after it are not run.
         """
+        if self._first:
+            text, self._first = f"{self._first}; {text}", ""
         try:
             result = self._pgconn.exec_(text.encode())
         except Error as error:
@@ -236,6 +240,16 @@ class Connection:
             self._pgconn.send_query(text.encode())
         except Error:
             self.close()  # the next one finds that out
+
+    def put_off(self, text: str) -> None:
+        """Have a statement run in the round trip of the next one, or when it is sent."""
+        self._first, self._first_since = text, monotonic()
+
+    def send_put_off(self, seconds: float) -> None:
+        """Send what was put off, if that was so long ago."""
+        if self._first and monotonic() - self._first_since >= seconds:
+            text, self._first = self._first, ""
+            self.send(text)
 
     def notified(self) -> bool:
         """Whether another process has sent a notification since the last look.

@@ -26,6 +26,12 @@ SNAPSHOTS = (  # under their numbers; a server that starts has none
 _SINGLE_ROWS = 4  # so many rows are cheaper as statements that are prepared than as one that is not
 
 
+def guard_text(place: str, json: str, locked: str = "") -> str:
+    """A statement that fails, by the root of -1, if there is no document with this text at this place."""
+    found = f"SELECT 1 FROM documents WHERE {place} AND json = {json}{locked}"
+    return f"SELECT sqrt(count(*) - 1) FROM ({found}) AS guard"
+
+
 # name -> (the types of its parameters, the statement)
 _STATEMENTS = {
     "get": ("text", """SELECT "table" || chr(30) || json FROM documents WHERE id = $1"""),
@@ -78,6 +84,16 @@ _STATEMENTS = {
     ),
     "remove": ("int, bytea, text", 'DELETE FROM entries WHERE "index" = $1 AND key = $2 AND id = $3'),
     "drop": ("int", 'DELETE FROM entries WHERE "index" = $1'),
+    "guard": ("tid, text, text", guard_text("ctid = $1 AND id || '' = $2", "$3")),
+    "guard_locked": ("tid, text, text", guard_text("ctid = $1 AND id || '' = $2", "$3", " FOR SHARE")),
+    # The logarithm of 0 fails: it is not so any more.
+    "unchanged": ("text, text", "SELECT ln(count(*)) FROM documents WHERE id = $1 AND json = $2"),
+    # The division by zero fails: no such row, or a greater number in it.
+    "token": (
+        "bigint, text",
+        "WITH w AS (UPDATE writers SET batch = $1, seen_at = clock_timestamp()"
+        " WHERE id = $2 AND batch < $1 RETURNING 1) SELECT 1/count(*) FROM w",
+    ),
 }
 PREPARED = "; ".join(
     f"PREPARE mh_{name} ({types}) AS {statement}" for name, (types, statement) in _STATEMENTS.items()

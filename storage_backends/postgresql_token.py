@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 
 from .postgresql_connection import Connection, Fault, quoted
+from .postgresql_statements import Statements
 
 
 class Token:
@@ -46,13 +47,10 @@ class Token:
             " AND seen_at < clock_timestamp() - interval '15 s'"
         )
 
-    def next(self) -> str:
+    def next(self, statements: Statements) -> str:
         """The statement that goes with the next COMMIT."""
         self._number += 2
-        return (
-            f"WITH w AS (UPDATE writers SET batch = {self._number}, seen_at = clock_timestamp()"
-            f" WHERE id = {self.id} AND batch < {self._number} RETURNING 1) SELECT 1/count(*) FROM w"
-        )
+        return statements("token", self._number, self.id)
 
     def took_place(self, connection: Connection) -> bool:
         """Whether the last COMMIT took place; if not, it never will. Waits for it, if it still runs.

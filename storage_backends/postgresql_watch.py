@@ -50,21 +50,33 @@ class Watch:
         hears: whether it is not behind a pooler, which would give hints to anybody.
         clock: is measured at each look.
         tokens: of the writers of this process, whose rows show that it lives.
+        look: is called every second or so, also while the server does not answer.
     """
 
     def __init__(
-        self, connect: Callable[[], Connection], hears: bool, clock: Clock, tokens: list[Token]
+        self,
+        connect: Callable[[], Connection],
+        hears: bool,
+        clock: Clock,
+        tokens: list[Token],
+        look: Callable[[], object],
     ) -> None:
         self._connect = connect
         self._hears = hears
         self._clock = clock
         self._tokens = tokens
+        self._look = look
         self._calls: list[Callable[[], object]] = []
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._closed = False
         self._told = False  # a hint is to be given
         self._wakes, self._woken = -1, -1  # the ends of a pipe
+
+    @property
+    def looks(self) -> bool:
+        """Whether it has begun."""
+        return self._thread is not None
 
     def listen(self, call: Callable[[], object]) -> None:
         self._calls.append(call)
@@ -101,6 +113,7 @@ class Watch:
                 try:
                     self._watch(self._connect())
                 except Fault as fault:
+                    self._look()
                     log.info("the database tells no news: %s", fault.strerror)
                     self._wait(None, _RETRY_SECONDS)
         finally:
@@ -115,6 +128,7 @@ class Watch:
                 )
             self._call()  # what was told while nobody listened
             while not self._closed:
+                self._look()
                 self._clock.measure(connection)
                 for token in self._tokens:
                     token.beat(connection)

@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 from .group_commit import GroupCommit, Ticket
 from .postgresql_connection import AGAIN, FOREIGN, LOST, UNTRUE, Connection, Fault, quoted
-from .postgresql_statements import Statements
+from .postgresql_statements import Statements, guard_text
 from .postgresql_token import Token
 from .postgresql_writing import Writing
 
@@ -164,27 +164,23 @@ class Writers(GroupCommit):
     def _commit_text(self, changes: list[str]) -> str:
         """All that is written, the guards and the token. What was only read is committed too: until then
         nobody knows that it was true at one moment."""
-        share = " FOR SHARE" if self._by_locks else ""
-        checks = [
-            "SELECT sqrt(count(*) - 1) FROM (SELECT 1 FROM documents"
-            f" WHERE {self._where(guard)} AND json = {quoted(guard[1])}{share}) guard"
-            for guard in self._guards()
-        ]
+        checks = [self._check(guard) for guard in self._guards()]
         checks += [
-            f"SELECT ln(count(*)) FROM documents WHERE id = {quoted(id)} AND json = {quoted(json)}"
-            for id, json in self.writing.only_read()
+            self._statements("unchanged", quoted(id), quoted(json)) for id, json in self.writing.only_read()
         ]
-        token = [self._token.next()] if changes else []
+        token = [self._token.next(self._statements)] if changes else []
         return "; ".join([*checks, *changes, *token, "COMMIT"])
+
+    def _check(self, guard: Guard) -> str:
+        """A statement that fails if the guard does not hold. By its place in the table, once that is known: a
+        look into the index would make all transactions conflict that write near it there."""
+        place, id, json = self._places.get(guard), quoted(guard[0]), quoted(guard[1])
+        if place is None:
+            return guard_text(f"id = {id}", json, " FOR SHARE" if self._by_locks else "")
+        return self._statements("guard_locked" if self._by_locks else "guard", quoted(place), id, json)
 
     def _guards(self) -> list[Guard]:
         return list(dict.fromkeys(ticket.guard for ticket in self._batch if ticket.guard is not None))
-
-    def _where(self, guard: Guard) -> str:
-        """A condition for the guard. By its place in the table, once that is known: a look into the index
-        would make all transactions conflict that write near it there."""
-        place = self._places.get(guard)
-        return f"ctid = '{place}' AND id || '' = {quoted(guard[0])}" if place else f"id = {quoted(guard[0])}"
 
     def _find_places(self, guards: list[Guard]) -> None:
         unknown = [guard for guard in guards if guard not in self._places]

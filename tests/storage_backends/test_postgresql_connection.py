@@ -92,6 +92,7 @@ def bouncer(tmp_path: Path) -> Iterator[tuple[int, str]]:
 def test_behind_a_pooler(bouncer: tuple[int, str]) -> None:
     port, role = bouncer
     backend = open_backend(f"//{role}@127.0.0.1:{port}/minihttp?prepare=0")
+    backend.listen(lambda: None)
 
     def increment(w: Any) -> None:
         w.put("n", "table", str(int((w.get("n") or ("", "0"))[1]) + 1), [], ())
