@@ -9,6 +9,7 @@ of them says anything of documents or people. Knows no server.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from math import inf
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 _STALLED_SECONDS = 5.0  # as long as a writer waits for another
+_ANSWER_SECONDS = 3.0  # a store that takes longer does not answer
 _MAX_COUNTED = 1000  # counting reads the rows
 _CACHE_SECONDS = 1.0
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,8 +41,11 @@ def add_routes(runtime: Runtime, router: HttpRouter, metrics: Metrics | None = N
     def health(ctx: Any, request: Request) -> Response:
         return Response.json({"status": "ok"}, headers=_NO_STORE)
 
+    database = Check(lambda: _ask_database(runtime), "the database does not answer")
+    files = Check(lambda: runtime.files.check_reachable(), "the file store does not answer")
+
     def ready(ctx: Any, request: Request) -> Response:
-        problem = _problem(runtime, _server_state(request))
+        problem = _problem(runtime, _server_state(request), database, files)
         body: dict[str, Any] = {"status": problem or "ok"}
         if problems := runtime.problems():
             body["problems"] = problems
@@ -81,7 +86,54 @@ def _server_state(request: Request) -> dict[str, float]:
     return state()
 
 
-def _problem(runtime: Runtime, server: dict[str, float]) -> str:
+class Check:
+    """Asks a store in a thread of its own, for one that does not answer must not hold up `/_/health`.
+
+    Args:
+        ask: raises when the store fails.
+        problem: what is said then, and when it takes too long.
+        answer_seconds: how long it may take.
+    """
+
+    def __init__(
+        self, ask: Callable[[], object], problem: str, answer_seconds: float = _ANSWER_SECONDS
+    ) -> None:
+        self._ask, self._problem, self._answer_seconds = ask, problem, answer_seconds
+        self._starting = threading.Lock()
+        self._began = -inf
+        self._answered: threading.Event | None = None  # of the question that is asked now
+        self._failed = True
+
+    def problem(self) -> str:
+        """What keeps the store from being used now, or ""; those who ask together share a question."""
+        with self._starting:
+            answered = self._answered
+            if answered is None or answered.is_set():
+                self._began, answered = time.monotonic(), threading.Event()
+                self._answered = answered
+                threading.Thread(
+                    target=self._run, args=(answered,), name="minihttp-ready", daemon=True
+                ).start()
+        in_time = answered.wait(max(0.0, self._began + self._answer_seconds - time.monotonic()))
+        return "" if in_time and not self._failed else self._problem
+
+    def _run(self, answered: threading.Event) -> None:
+        self._failed = True
+        try:
+            self._ask()
+            self._failed = False
+        except (MinihttpError, OSError):
+            pass  # that is the answer
+        finally:
+            answered.set()
+
+
+def _ask_database(runtime: Runtime) -> None:
+    runtime.database.read(lambda transaction: transaction.engine.get(""))  # one that is lazy too
+    runtime.database.write(lambda transaction: None, any_thread=True)
+
+
+def _problem(runtime: Runtime, server: dict[str, float], database: Check, files: Check) -> str:
     """What keeps some requests from being answered now, or ""."""
     if server.get("stalled_seconds", 0) > _STALLED_SECONDS:
         return "all threads are busy"
@@ -93,18 +145,9 @@ def _problem(runtime: Runtime, server: dict[str, float]) -> str:
         return ""
     if under_way := runtime.database.under_way():
         return under_way
-    try:
-        if runtime.database.statistics().get("writing_seconds", 0) > _STALLED_SECONDS:
-            return "a transaction does not end"
-        runtime.database.read(lambda transaction: transaction.engine.get(""))  # one that is lazy too
-        runtime.database.write(lambda transaction: None, any_thread=True)
-    except (MinihttpError, OSError):
-        return "the database does not answer"
-    try:
-        runtime.files.check_reachable()
-    except (MinihttpError, OSError):
-        return "the file store does not answer"
-    return ""
+    if runtime.database.statistics().get("writing_seconds", 0) > _STALLED_SECONDS:
+        return "a transaction does not end"
+    return database.problem() or files.problem()
 
 
 def _live_gauges(runtime: Runtime, server: dict[str, float]) -> Iterator[Gauge]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -13,8 +14,10 @@ from wsgiref.validate import validator
 import pytest
 
 from minihttp import App, HttpRouter, internal_mutation, testing
+from minihttp.app.health import Check
 from minihttp.app.metrics import Metrics
 from minihttp.logs import Served
+from tests.live import PATIENCE_SECONDS
 
 SERVED = Served(1.0, "GET", "/a/{id}", "/a/7", 200, 0.004, 42, "id", "192.0.2.1", True)
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"(,[a-z]+="([^"\\\n]|\\.)*")*\})? [0-9.e+-]+')
@@ -57,6 +60,22 @@ def test_ready_asks_storage(tmp_path: Path) -> None:
         status, _, body = call(app, "/_/ready")
         assert (status, json.loads(body)) == (503, {"status": "the database does not answer"})
         assert call(app, "/_/health")[0] == 200
+
+
+def test_a_store_that_does_not_answer_holds_nobody_up() -> None:
+    answers, asked = threading.Event(), threading.Semaphore(0)
+
+    def ask() -> None:
+        asked.release()
+        answers.wait(PATIENCE_SECONDS)
+
+    check = Check(ask, "no answer", answer_seconds=0.01)
+    assert [check.problem() for _ in range(3)] == ["no answer"] * 3
+    assert asked.acquire(timeout=PATIENCE_SECONDS) and not asked.acquire(blocking=False), "one question"
+    answers.set()
+    check = Check(ask, "no answer", answer_seconds=PATIENCE_SECONDS)
+    assert [check.problem() for _ in range(2)] == ["", ""]
+    assert asked.acquire() and asked.acquire(), "the next one asks again"
 
 
 @internal_mutation(args={})
