@@ -60,6 +60,17 @@ VERSIONS = sorted(INSTALLED, key=int) or ["15"]
 """The major versions to test with; one that is not there makes the tests skip."""
 
 
+def as_another_user(home: Path) -> list[str]:
+    """How a command begins that PostgreSQL runs in, which refuses root; the folder becomes its user's."""
+    if os.getuid() != 0:
+        return []
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+    os.chown(home, user.pw_uid, user.pw_gid)
+    ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return ["setpriv", *ids, "--pdeathsig=QUIT"]
+
+
 class Server:
     """A PostgreSQL server with a database `minihttp`, in a directory of its own.
 
@@ -76,13 +87,7 @@ class Server:
         self.port = free_port()
         self._settings = {**_SETTINGS, **settings}
         self._process: subprocess.Popen[bytes] | None = None
-        self._as_user: list[str] = []
-        if os.getuid() == 0:  # PostgreSQL refuses root
-            names = {entry.pw_name for entry in pwd.getpwall()}
-            user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
-            os.chown(self._home, user.pw_uid, user.pw_gid)
-            ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-            self._as_user = ["setpriv", *ids, "--pdeathsig=QUIT"]
+        self._as_user = as_another_user(self._home)
         atexit.register(self.remove)
 
     def run(self, program: str, *arguments: str) -> None:
