@@ -142,10 +142,13 @@ class Target:
         self.writers = self._number(own, "writers", 1, 8)
         self.prepares = bool(self._number(own, "prepare", 0, 1))
         self.listen = own["listen"]
+        authority, _, path = place.removeprefix("//").partition("/")
         try:
+            if authority.count("@") > 1 or "@" in path:  # libpq takes the first one: the rest is its "host"
+                raise Error
             parsed = Conninfo.parse(f"postgresql:{place}?{'&'.join(theirs)}".encode())
         except Error:  # its text may hold the password
-            raise Fault(errno.EINVAL, "not a connection URL as libpq reads it") from None
+            raise Fault(errno.EINVAL, _why_not(theirs)) from None
         given = {option.keyword.decode(): option.val.decode() for option in parsed if option.val is not None}
         self.connect_seconds = float(given.get("connect_timeout") or CONNECT_SECONDS)
         if self.prepares:  # a pooler refuses startup options
@@ -159,6 +162,18 @@ class Target:
         if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
             raise Fault(errno.EINVAL, f"{name}={text} is not a whole number from {least} to {most}")
         return int(text)
+
+
+def _why_not(options: list[str]) -> str:
+    """What is wrong with a URL, without any value in it."""
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} | {"ssl"}
+    unknown = [name for name, equals, _ in (part.partition("=") for part in options) if name not in known]
+    if unknown and all("=" in part for part in options):
+        return f"libpq has no option {unknown[0]!r}, and neither have we"
+    return (
+        "not a connection URL as libpq reads it: it begins with //, and in a name or password"
+        " @ : / ? % and spaces are written %40 %3A %2F %3F %25 %20"
+    )
 
 
 def _hosts(given: Mapping[str, str]) -> list[dict[str, str]]:

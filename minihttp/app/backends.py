@@ -94,6 +94,7 @@ def copier(url: str, kind: str) -> Callable[[], Any] | None:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown: `postgresql://user:…@host/name`; in one of HTTP the user may be a token."""
+    url = re.sub(r"^(['\"]?(?!https?:)[a-z][a-z0-9+.-]*:/*[^/@:]*):.*@", r"\1:…@", url, flags=re.I | re.S)
     url = re.sub("(https?://)[^/?#@]*@", r"\1…@", url)
     shown = re.sub("(//[^/@:]*):[^/]*@", r"\1:…@", url)
     return re.sub(f"(?<=[?&])([^=&]*(?:{_HIDDEN})[^=&]*)=[^&]*", r"\1=…", shown, flags=re.I)

@@ -57,6 +57,9 @@ def test_a_url_is_shown_without_its_password() -> None:
     assert without_password(s3) == "s3://b?access_key_id=a&secret_access_key=…&session_token=…"
     azure = "az://c?account_key=a&SAS_KEY=b&account_name=d"
     assert without_password(azure) == "az://c?account_key=…&SAS_KEY=…&account_name=d"
+    for mistyped in ("postgresql:/me:pass@h/x", "postgresql:me:pass@h/x", "'postgres://me:pa?s/s@h/x'"):
+        shown = without_password(mistyped)
+        assert "me:…@h/x" in shown and "pa" not in shown
     assert without_password("s3://bucket/a:b@c") == "s3://bucket/a:b@c"
     assert without_password("sqlite:data/app.db") == "sqlite:data/app.db"
 

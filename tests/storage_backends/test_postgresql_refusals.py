@@ -71,3 +71,24 @@ def test_what_a_refusal_means(message: str, number: int) -> None:
         Connection(Target(f"//me:hidden-password@127.0.0.1:{port}/x"))
     assert caught.value.errno == number
     assert message in str(caught.value) and "hidden-password" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("//me:pa@cret@h/x", "%40"),  # libpq's host would be "cret@h", and shown
+        ("//me:pa/cret@h/x", "%40"),
+        ("//me:pa%cret@h/x", "%40"),
+        ("/me:cret@h/x", "begins with //"),
+        ("me:cret@h/x", "begins with //"),
+        ("//me:cret@h/x?conections=5", "'conections'"),
+        ("//me:cret@h/x?pass=cret", "'pass'"),
+    ],
+)
+def test_a_url_that_is_none(location: str, message: str) -> None:
+    from storage_backends.postgresql_connection import Fault, Target
+
+    with pytest.raises(Fault) as caught:
+        Target(location)
+    assert caught.value.errno == errno.EINVAL
+    assert message in str(caught.value) and "cret" not in str(caught.value)
