@@ -114,12 +114,16 @@ class FileBackend:
     def share(self, key: str, other: Any) -> bool:
         """Give a blob a name in another folder of this kind as well, without copying its bytes.
 
+        The name is durable after the other's `sync_names`: a sync for each would hold up everybody who writes
+        to this disk.
+
         Returns:
             False where that cannot be done: another kind of store, or another file system.
         """
         if not isinstance(other, FileBackend):
             return False
-        other._make_shard(_checked(key)[:2])
+        with suppress(FileExistsError):
+            os.mkdir(_checked(key)[:2], 0o700, dir_fd=other._root)
         with self._folder(key[:2]) as source, other._folder(key[:2]) as target:
             try:
                 os.link(key, key, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
@@ -127,8 +131,15 @@ class FileBackend:
                 raise
             except OSError:
                 return False
-            os.fsync(target)
         return True
+
+    @_faults()
+    def sync_names(self) -> None:
+        """Make the names durable that blobs were given here by `share`."""
+        for shard in filter(_is_shard, os.listdir(self._root)):
+            with self._folder(shard) as folder:
+                os.fsync(folder)
+        os.fsync(self._root)
 
     @_faults()
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:

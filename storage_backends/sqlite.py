@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from .sqlite_connection import BUSY_SECONDS, Fault, connect, lock, make_own, open_own, sync_directory
 from .sqlite_copy import DatabaseCopy, damaged, problems
+from .sqlite_log import WriteAheadLog
 from .sqlite_tables import TABLES, Reading, Writing
 from .sqlite_writers import Writers
 
@@ -28,10 +29,8 @@ T = TypeVar("T")
 _FORMAT = 1  # PRAGMA user_version
 _MAX_IDLE_READERS = 8
 _MAX_WAL_BYTES = 64 * 1024 * 1024
-_WAL_BYTES = 1_024 * (4_096 + 24)  # SQLite starts the log anew after 1,000 pages, each with its header
 _TEND_EVERY = 16  # commits
 _MAX_CLOSING_SECONDS = 6.0  # more than a statement waits for the lock of another program
-_TRIM_MILLISECONDS = 40  # how long writers wait for readers before the log grows on
 _LOOK_SECONDS = 2.0  # at the pages of a database that was not closed, or was changed or copied since
 _MEMORY = "/dev/shm"  # noqa: S108  (a file system in memory)
 
@@ -77,12 +76,14 @@ class DocumentBackend:
         self._idle: list[Reading] = []
         self._closed = False
         self._busy_milliseconds = int(busy_seconds * 1000)
-        self._max_wal_bytes = self._wal_limit_bytes = max_wal_bytes
+        self._max_wal_bytes = max_wal_bytes
         self._lock_descriptor = self._prepare()
         try:
             if self._left != self._stamp():
                 self._refuse_damage(_LOOK_SECONDS)
             self._writing = self._open()
+            facts = (max_wal_bytes, self._busy_milliseconds, self._scratch is not None)
+            self._log = WriteAheadLog(self._path, self._writing.execute, *facts)
             self._writers = Writers(self._writing, max_batch_seconds, self._committed, patience_seconds)
         except BaseException:
             self._unlock()
@@ -153,8 +154,10 @@ class DocumentBackend:
         self._closed = True
         while self._idle:
             self._idle.pop().connection.close()
+        self._log.stop()
         # The last one out writes the log back into the database
         if self._writers.close(_MAX_CLOSING_SECONDS):
+            self._log.close()
             self._left = self._stamp()
             self._unlock()  # otherwise the end of the process does
         if self._scratch:
@@ -240,39 +243,7 @@ class DocumentBackend:
 
     def _committed(self) -> None:
         if self._writers.commits % _TEND_EVERY == 0:
-            self._tend_wal(self._size("-wal"))
-
-    def _tend_wal(self, size: int) -> None:
-        if size > self._wal_limit_bytes:
-            self._trim_wal(size)
-        elif size < min(_WAL_BYTES, self._max_wal_bytes) and not self._scratch:
-            self._lengthen_wal()
-
-    def _lengthen_wal(self) -> None:
-        """Fill the write-ahead log up to its usual size: a COMMIT that lengthens no file syncs twice as fast.
-
-        For SQLite a log ends before the first frame without the log's salt, so zeros are no part of it; the
-        open transaction keeps other writers away.
-        """
-        with suppress(OSError):  # without room it stays as it is
-            self._writing.execute("BEGIN IMMEDIATE")
-            try:
-                with open(self._path + "-wal", "ab", buffering=0) as log:
-                    log.write(bytes(max(0, min(_WAL_BYTES, self._max_wal_bytes) - log.tell())))
-                    os.fsync(log.fileno())
-            finally:
-                self._writing.execute("ROLLBACK")
-
-    def _trim_wal(self, size: int) -> None:
-        """Start the write-ahead log anew when long or overlapping readers kept SQLite from doing so."""
-        execute = self._writing.execute
-        with suppress(Fault):  # what was committed stays committed, a later commit tries again
-            execute(f"PRAGMA busy_timeout = {_TRIM_MILLISECONDS}")
-            try:
-                [(busy, _, _)] = execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self._wal_limit_bytes = 2 * size if busy else self._max_wal_bytes
-            finally:
-                execute(f"PRAGMA busy_timeout = {self._busy_milliseconds}")
+            self._log.tend()
 
 
 class _Snapshot:

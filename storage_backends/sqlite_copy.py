@@ -3,6 +3,7 @@
 
 Copying the file itself (`cp`) gives pages of different moments, which is a corrupt database. SQLite's online
 backup copies one snapshot: a reader that is held open, so that writers neither wait nor make it begin again.
+Each step is synced, because a COMMIT waits for all that the file system has still to write.
 """
 
 from __future__ import annotations
@@ -58,15 +59,15 @@ class DatabaseCopy:
         """
 
         def step(_: int, left: int, total: int) -> None:
+            os.fdatasync(file.fileno())
             progress(total - left, total)
 
         partial = f"{target}.partial"
         try:
-            os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-            with closing(sqlite3.connect(partial)) as writer:
-                writer.execute("PRAGMA synchronous = OFF")  # one fsync at the end stands for all
-                self._reader.backup(writer, pages=_STEP_PAGES, progress=step)
-            with open(partial, "rb+") as file:
+            with open(partial, "wb", opener=_for_its_owner) as file:
+                with closing(sqlite3.connect(partial)) as writer:
+                    writer.execute("PRAGMA synchronous = OFF")  # each step is synced, and the end
+                    self._reader.backup(writer, pages=_STEP_PAGES, progress=step)
                 os.fsync(file.fileno())
             os.rename(partial, target)
             sync_directory(os.path.dirname(os.path.abspath(target)))
@@ -85,6 +86,10 @@ class DatabaseCopy:
         found = fault(error)
         is_damage = found.errno == errno.EILSEQ
         return Fault(found.errno, damaged(self._path, str(error)) if is_damage else f"{self._path}: {error}")
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def read_only(path: str) -> sqlite3.Connection:

@@ -181,6 +181,8 @@ def _copy(opener: Opener, documents_url: str, files_url: str, folder: str, tick:
                     _copy_blob(source, target, key, share=True)
                 except FileNotFoundError:
                     return f"file {id} has no bytes"
+        if hasattr(target, "sync_names"):
+            target.sync_names()
     return ""
 
 

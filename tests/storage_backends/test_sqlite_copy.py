@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import closing
+from itertools import pairwise
 
 from storage_backends.sqlite import DocumentBackend
+from tests.contracts.documents import put
 from tests.storage_backends.sqlite_world import backend, path
 
 __all__ = ["backend", "path"]
@@ -50,3 +52,14 @@ def test_a_copy_made_while_others_write_is_whole_and_of_one_moment(
         stop.set()
         thread.join()
     assert not [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".partial")]
+
+
+def test_it_is_written_and_synced_in_small_steps(backend: DocumentBackend, path: str) -> None:
+    """A COMMIT waits at most for what one step has left to the file system."""
+    for number in range(60):
+        put(backend, f"d{number:02}", "x" * 100_000)
+    steps = [0]
+    with closing(DocumentBackend.Copy(path)) as snapshot:
+        snapshot.write(f"{path}.copy", lambda done, total: steps.append(done))
+    assert len(steps) > 5 and max(b - a for a, b in pairwise(steps)) <= 256
+    assert (os.stat(f"{path}.copy").st_mode & 0o777) == 0o600
