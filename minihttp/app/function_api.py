@@ -33,8 +33,8 @@ from ..errors import (
     short,
 )
 from ..functions.context import CallInfo, transaction_of
+from ..http.coded_response import CODED, coded_response
 from ..http.deferred import Deferred, Done
-from ..http.error_response import CODED, coded_response
 from ..http.request import Request
 from ..http.response import Response, encode_json
 from ..http.sent import Sent

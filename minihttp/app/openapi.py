@@ -22,8 +22,8 @@ from ..http.hooks import Guard, require_identity
 from ..http.mutation_route import MutationRoute
 from ..http.parameters import Parameter
 from ..http.route import Route
-from ..http.router import Webhook
 from ..http.target import percent_encode
+from ..http.webhook_route import Webhook
 
 Document = dict[str, Any]
 

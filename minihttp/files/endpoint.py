@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, StorageUnavailableError
 from ..http.body import BLOCK_BYTES
+from ..http.coded_response import CODED, coded_response
 from ..http.deferred import Deferred
-from ..http.error_response import CODED, coded_response
 from ..http.response import Response
 from .access import find_by_id, find_by_key
 from .digests import checked_sha512, claimed_digests

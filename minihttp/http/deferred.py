@@ -8,6 +8,7 @@ other the thread of the request waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -36,6 +37,11 @@ class Deferred:
     ) -> None:
         self.start = start
         self.respond = respond
+
+    def within(self, around: Callable[[Callable[[], Response]], Any]) -> Deferred:
+        """The same work, and a response that `around` makes: it is handed what makes the one of here."""
+        respond = self.respond
+        return Deferred(self.start, lambda *outcome: around(partial(respond, *outcome)))
 
     def begin(self, done: Done) -> None:
         """Begin the work; an error on the way into it is told like one of the work itself."""

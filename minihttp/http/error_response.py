@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeGuard
 
 from ..errors import (
     ApplicationError,
-    DocumentError,
     HTTPError,
     MinihttpError,
     NotReadyError,
@@ -39,9 +38,8 @@ class Failures(Protocol):
 log = logging.getLogger("minihttp")
 
 _JSON = ("Content-Type", "application/json")
-_RETRY = ("Retry-After", "5")
-_NOSNIFF = ("X-Content-Type-Options", "nosniff")
-CODED = (HTTPError, DocumentError, StorageUnavailableError)
+RETRY = ("Retry-After", "5")
+NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -65,7 +63,7 @@ def _body(message: str, more: dict[str, Any]) -> bytes:
 
 
 def _with_body(body: bytes, status: int, environ: dict[str, Any]) -> Response:
-    return Response.prepared(body, status, [_JSON, _NOSNIFF, ("X-Request-Id", request_id(environ))])
+    return Response.prepared(body, status, [_JSON, NOSNIFF, ("X-Request-Id", request_id(environ))])
 
 
 _NOT_FOUND = _body("Not found", {})
@@ -74,26 +72,6 @@ _NOT_FOUND = _body("Not found", {})
 def not_found(environ: dict[str, Any]) -> Response:
     """The 404 of a path that nothing answers, which strangers ask for all the time: its body is made once."""
     return _with_body(_NOT_FOUND, 404, environ)
-
-
-def coded_response(error: MinihttpError, request: Request) -> Response:
-    """`{"code", "message"}`: how Convex's function API and file storage answer errors of the transport.
-
-    Args:
-        error: one of `CODED`.
-    """
-    headers = [_NOSNIFF, *getattr(error, "headers", ())]
-    message = str(error)
-    if isinstance(error, StorageUnavailableError):
-        _log_fault(error, request.id)
-        message = error.told
-        headers.append(_RETRY)
-    return Response.json({"code": error.code, "message": short(message)}, error.status, headers)
-
-
-def _log_fault(error: StorageUnavailableError, id: str) -> None:
-    if not isinstance(error, NotReadyError):  # which is no fault, and the log says how far it is
-        log.error("%s request_id=%s", error, id)
 
 
 def response_for(error: BaseException, environ: dict[str, Any], request: Request | None = None) -> Response:
@@ -108,8 +86,8 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
         log.warning("webhook refused: %s (%s) request_id=%s", error.reason, error, request_id(environ))
         return error_response(error.status, "Webhook verification failed", environ)
     if isinstance(error, StorageUnavailableError):
-        _log_fault(error, request_id(environ))
-        return error_response(error.status, error.told, environ, [_RETRY])
+        log_fault(error, request_id(environ))
+        return error_response(error.status, error.told, environ, [RETRY])
     if isinstance(error, MinihttpError) and error.refusal is not None and request is not None:
         from .sent import sent_with  # no room of the router refuses values so
 
@@ -145,3 +123,9 @@ def _as_json(data: Any) -> Any:
     except ImportError:
         return data
     return encode_clean(data)
+
+
+def log_fault(error: StorageUnavailableError, id: str) -> None:
+    """Say in the log what the machine failed of."""
+    if not isinstance(error, NotReadyError):  # which is no fault, and the log says how far it is
+        log.error("%s request_id=%s", error, id)

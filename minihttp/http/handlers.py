@@ -74,35 +74,3 @@ def _takes(call: Any, code: Any, count: int) -> bool:
     named_only = set(code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
     is_filled = named_only <= set(call.__kwdefaults__ or ())
     return is_filled and least <= count and (most >= count or bool(code.co_flags & _VAR_POSITIONAL))
-
-
-def check_provider(provider: Any, path: str) -> None:
-    """Refuse what is no provider of webhooks.
-
-    Raises:
-        RouteError: saying what to write.
-    """
-    if hasattr(provider, "secret_names") and hasattr(provider, "verify"):
-        return
-    if hasattr(provider, "provider"):
-        name = getattr(provider, "__name__", "").rpartition(".")[2] or "stripe"
-        written = f'{name}.provider(secret="{name.upper()}_WEBHOOK_SECRET")'
-        raise RouteError(f"webhook {path}: {name} is a module, not a configured provider: write {written}")
-    raise RouteError(
-        f'webhook {path} takes a provider such as stripe.provider(secret="STRIPE_WEBHOOK_SECRET"),'
-        f" not a {type(provider).__name__}"
-    )
-
-
-def check_webhook_handler(handler: Any, path: str) -> None:
-    """Refuse what cannot handle deliveries: a function that is no mutation and no action.
-
-    Raises:
-        RouteError: saying what to write.
-    """
-    kind = getattr(handler, "kind", None)
-    if handler is None or isinstance(handler, str) or kind in ("mutation", "action"):
-        return
-    written = '@internal_mutation(args={"delivery": v.any()}) (or @internal_action)'
-    shown = getattr(handler, "__name__", None) or (repr(handler) if kind else f"a {type(handler).__name__}")
-    raise RouteError(f"webhook {path}: {shown} cannot handle deliveries: decorate it with {written}")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from .deferred import Deferred
 from .error_response import response_for
 from .response import Response
 
@@ -31,30 +30,28 @@ def with_hooks(
         label: of the route, for the message about a handler that returns no response.
     """
 
-    def handled(ctx: Any, request: Any) -> Response | Deferred:
+    def handled(ctx: Any, request: Any) -> Any:
         for hook in before:
             response = hook(ctx, request)
             if response is not None:
                 return as_response(response, label)
         result = handler(ctx, request)
-        return result if isinstance(result, Deferred) else as_response(result, label)
+        return result if hasattr(result, "respond") else as_response(result, label)  # a Deferred
 
-    def answered(ctx: Any, request: Any, make: Callable[[], Response | Deferred]) -> Response | Deferred:
+    def answered(ctx: Any, request: Any, make: Callable[[], Any]) -> Any:
         """The response that is made, or that an error becomes, after the hooks."""
         try:
             response = make()
         except Exception as error:
             response = response_for(error, request.environ, request)
-        if isinstance(response, Deferred):
-            respond = response.respond
-            later = partial(answered, ctx, request)
-            return Deferred(response.start, lambda *outcome: later(partial(respond, *outcome)))  # type: ignore[arg-type]
+        if not isinstance(response, Response):  # a Deferred: the hooks run once its response is made
+            return response.within(partial(answered, ctx, request))
         for hook in after:
             changed = hook(ctx, request, response)
             response = response if changed is None else as_response(changed, label)
         return response
 
-    def run(ctx: Any, request: Any) -> Response | Deferred:
+    def run(ctx: Any, request: Any) -> Any:
         return answered(ctx, request, partial(handled, ctx, request))
 
     return run if after else handled

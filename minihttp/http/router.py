@@ -1,26 +1,22 @@
 # SPDX-License-Identifier: MIT
 """The router: which handler answers a path and method (`docs/convex.md` §1).
 
-Exact paths beat patterns beat the longest prefix, each per method. A look-up is a few dictionary look-ups
-however many routes there are: exact paths by the path, patterns by their literal segments (one dictionary for
-each shape), prefixes by the slashes of the path. Works on raw, percent-encoded paths; knows nothing of
-requests and responses.
+Exact paths beat patterns beat the longest prefix, each per method (`method_table.py`). Works on raw,
+percent-encoded paths; knows nothing of requests and responses.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, TypeVar, cast, overload
 
 from ..errors import RouteError, check_variable_name
 from .cors import Cors
-from .handlers import check_handler, check_provider, check_webhook_handler
-from .headers import RequestHeaders
+from .handlers import check_handler
 from .hooks import After, Before, Guard, require_identity, with_hooks
+from .method_table import MethodTable, normal
 from .route import Handler as Handler
 from .route import Route as Route
 from .target import percent_encode
@@ -30,6 +26,7 @@ if TYPE_CHECKING:
 
     from .mutation_route import MutationFunction
     from .parameters import Parameter
+    from .webhook_route import Webhook
 
 Auth = Literal["required"] | Guard | None
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
@@ -39,33 +36,7 @@ AfterHook = TypeVar("AfterHook", bound=After)
 _METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 _RESERVED = ("/.files/", "/api/storage/", "/_/")  # Convex's own, and ours
 OURS = ("/api/", "/_/")  # what every route of the framework's own but the fallback begins with
-_percent_hex = re.compile("%[0-9A-Fa-f]{2}")
 _PACKAGE = __name__.rpartition(".http.")[0]
-
-
-class Webhook(NamedTuple):
-    """A webhook endpoint as it was registered; an app puts what receives its deliveries in the place of it.
-
-    Attributes:
-        handler: what runs for each delivery; None only keeps them.
-        options: for the inbox.
-        location: where it was registered.
-    """
-
-    path: str
-    provider: Any
-    handler: Any
-    options: dict[str, Any]
-    location: str
-
-    @property
-    def label(self) -> str:
-        """What lists of routes show as the handler."""
-        return f"webhook: {getattr(self.handler, 'name', None) or self.handler or 'kept only'}"
-
-    def wants_body(self, environ: Mapping[str, str]) -> bool:
-        """Whether the head has what a delivery is verified with; without it, its body is not read."""
-        return bool(self.provider.has_signature(RequestHeaders(environ)))
 
 
 class RouteOptions(TypedDict, total=False):
@@ -98,80 +69,6 @@ class Shorthand(Protocol):
     def __call__(
         self, path: str | None = ..., *, handler: AnyHandler, **options: Unpack[RouteOptions]
     ) -> AnyHandler: ...
-
-
-class _Shape:
-    """The patterns of one method that have their parameters in the same places."""
-
-    __slots__ = ("literals", "mask", "parameters", "routes")
-
-    def __init__(self, mask: tuple[bool, ...]) -> None:
-        self.mask = mask
-        self.parameters = [number for number, is_parameter in enumerate(mask) if is_parameter]
-        self.literals = itemgetter(*[number for number, is_parameter in enumerate(mask) if not is_parameter])
-        self.routes: dict[Any, Route] = {}
-
-
-class MethodTable:
-    """All routes of one method.
-
-    Attributes:
-        exact: those of one whole path, by the path.
-    """
-
-    __slots__ = ("exact", "last_segment", "longest_prefix_chars", "most_segments", "prefixes", "shapes")
-
-    def __init__(self) -> None:
-        self.exact: dict[str, Route] = {}
-        self.last_segment: dict[str, Route] = {}  # "/users/{id}", the commonest shape, by "/users"
-        self.prefixes: dict[str, Route] = {}  # without the slash at the end
-        self.shapes: dict[int, list[_Shape]] = {}  # by the number of segments
-        self.longest_prefix_chars = 0
-        self.most_segments = 0
-
-    def shape(self, mask: tuple[bool, ...]) -> _Shape:
-        """The shape with these parameters, made if need be; an earlier literal is tried earlier."""
-        shapes = self.shapes.setdefault(len(mask), [])
-        for shape in shapes:
-            if shape.mask == mask:
-                return shape
-        shapes.append(_Shape(mask))
-        shapes.sort(key=lambda shape: shape.mask)
-        self.most_segments = max(self.most_segments, len(mask))
-        return self.shape(mask)
-
-    def find(self, path: str) -> Route | None:
-        """The route of a raw path: exact, else a pattern, else the longest prefix."""
-        route = self.exact.get(path)
-        if route is not None:
-            return route
-        if "%" in path:
-            path = _normal(path)
-            route = self.exact.get(path)
-            if route is not None:
-                return route
-        head, slash, last = path.rpartition("/")
-        route = self.last_segment.get(head)
-        if route is not None and last and slash:
-            return route
-        if self.most_segments:
-            segments = path.split("/", self.most_segments)
-            for shape in self.shapes.get(len(segments), ()):
-                route = shape.routes.get(shape.literals(segments))
-                if route is None:
-                    continue
-                # A parameter can only be empty beside two slashes or behind the last one.
-                if (last and "//" not in path) or all(map(segments.__getitem__, shape.parameters)):
-                    return route
-        # Only as far as the longest prefix reaches: a path of 100,000 slashes costs no more than another.
-        if len(head) > self.longest_prefix_chars:
-            head = path[: self.longest_prefix_chars + 1].rpartition("/")[0]
-        while head:
-            route = self.prefixes.get(head)
-            if route is not None:
-                return route
-            head = head.rpartition("/")[0]
-        return self.prefixes.get("") if path[:1] == "/" else None
 
 
 def _shorthand(method: str) -> Shorthand:
@@ -288,9 +185,10 @@ class HttpRouter:
             options |= {"max_body": max_body, "query": query, "path_params": path_params, "form": form}
             options |= {"body": body, "returns": returns, "status": status, "auth": auth}
             return lambda handler: self.route(**options, handler=handler)
-        if not callable(handler) and not isinstance(handler, Webhook):
+        is_webhook = hasattr(handler, "wants_body")
+        if not callable(handler) and not is_webhook:
             raise RouteError("route requires handler")
-        if not isinstance(handler, Webhook):
+        if not is_webhook:
             check_handler(handler, f"{method} {path or path_prefix}")
         if not method:
             raise RouteError("route requires method")
@@ -320,7 +218,7 @@ class HttpRouter:
         route.cors = cors or self.cors
         route.max_body_bytes = max_body
         route.guard = require_identity if auth == "required" else auth
-        route.takes_key = method == "POST" and not self._system and not isinstance(handler, Webhook)
+        route.takes_key = method == "POST" and not self._system and not is_webhook
         route.declared = declared
         self._register(route)
         return handler
@@ -375,7 +273,8 @@ class HttpRouter:
     def _adopt(self, route: Route, prefix: str) -> None:
         """A mounted router's route as one of this router."""
         handler = route.handler
-        if isinstance(handler, Webhook):
+        is_webhook = hasattr(handler, "wants_body")
+        if is_webhook:
             handler = handler._replace(path=prefix + handler.path)
             if route.method == "POST":  # one that answers GET too is registered for both
                 self.webhooks.append(handler)
@@ -388,7 +287,7 @@ class HttpRouter:
         adopted.max_body_bytes = route.max_body_bytes
         adopted.guard = route.guard
         adopted.takes_key = route.takes_key
-        adopted.wants_body = handler.wants_body if isinstance(handler, Webhook) else route.wants_body
+        adopted.wants_body = handler.wants_body if is_webhook else route.wants_body
         adopted.declared = route.declared
         adopted.routers = route.routers
         self._register(adopted)
@@ -425,6 +324,8 @@ class HttpRouter:
         Raises:
             RouteError: as `route`, and for a provider or a handler that is none.
         """
+        from .webhook_route import Webhook, check_provider, check_webhook_handler  # for apps
+
         check_provider(provider, path)
         check_webhook_handler(handler, path)
         webhook: Any = Webhook(path, provider, handler, options, _location())
@@ -475,7 +376,7 @@ class HttpRouter:
 
     def with_endpoints(self, endpoints: Mapping[str, Handler]) -> dict[Route, Route]:
         """A copy of each webhook route that has what receives its deliveries, by path, as its handler."""
-        copies = {route: copy(route) for route in self._routes if isinstance(route.handler, Webhook)}
+        copies = {route: copy(route) for route in self._routes if hasattr(route.handler, "wants_body")}
         for route in copies.values():
             route.handler = endpoints[route.handler.path]
             _put_hooks_around(route)
@@ -524,14 +425,14 @@ class HttpRouter:
         table = self._table(route.method)
         complaint = f"Path {path!r} for method {route.method} already in use"
         if "{" not in path and "}" not in path:
-            key = _normal(percent_encode(path))
+            key = normal(percent_encode(path))
             self._claim(table.exact, key, route, complaint)
             route.exact = route.is_apart = True
             route.is_plain = "%" not in key
             return
         route.parameters = _parameters(path)
         route.is_apart = _is_apart(path[: path.index("{")])
-        segments = [_normal(percent_encode(segment)) for segment in path.split("/")]
+        segments = [normal(percent_encode(segment)) for segment in path.split("/")]
         numbers = [number for _, number in route.parameters]
         if numbers == [len(segments) - 1]:
             head = "/".join(segments[:-1])
@@ -550,7 +451,7 @@ class HttpRouter:
         if "{" in prefix or "}" in prefix:
             raise RouteError(f"path_prefix {prefix!r} holds a brace; {{name}} parameters are for 'path'")
         table = self._table(route.method)
-        key = _normal(percent_encode(prefix[:-1]))
+        key = normal(percent_encode(prefix[:-1]))
         self._claim(table.prefixes, key, route, f"{route.method} path_prefix {prefix} is already defined")
         table.longest_prefix_chars = max(table.longest_prefix_chars, len(key))
         route.prefix_chars = len(key) + 1
@@ -578,11 +479,6 @@ class HttpRouter:
 def _is_apart(start: str) -> bool:
     """Whether no path that starts so is one of the framework's own."""
     return not any(start.startswith(ours) or ours.startswith(start) for ours in OURS)
-
-
-def _normal(path: str) -> str:
-    """The path with `%c3` as `%C3`, which is the same (RFC 3986 §6.2.2.1): curl encodes é as `%c3%a9`."""
-    return _percent_hex.sub(lambda match: match[0].upper(), path)
 
 
 def _check_cors(cors: object) -> None:

@@ -21,7 +21,7 @@ from .upgrade import upgrade
 if TYPE_CHECKING:
     from ..data.database import Database
     from ..functions.runner import Runner
-    from ..http.router import Webhook
+    from ..http.webhook_route import Webhook
     from ..jobs.jobs import Jobs
 
 __all__ = ["INBOX_TABLES", "Inbox"]

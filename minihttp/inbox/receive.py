@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..data.database import Database, Transaction
     from ..functions.registry import Function
     from ..http.request import Request
-    from ..http.router import Webhook
+    from ..http.webhook_route import Webhook
     from ..webhooks.delivery import Delivery
     from .deliveries import Deliveries
 

@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 
-from minihttp import HttpRouter, RouteError, internal_mutation, internal_query, v, webhooks
-from minihttp.webhooks import clerk, stripe
-
-
-def fits(ctx: Any, request: Any) -> dict[str, Any]:
-    return {}
+from minihttp import HttpRouter, RouteError
+from minihttp.webhooks import stripe
+from tests.http.handlers import fits, look, on_event
 
 
 async def waits(ctx: Any, request: Any) -> None: ...
@@ -65,14 +62,6 @@ class Callables:
 
 class Waiting:
     async def __call__(self, ctx: Any, request: Any) -> None: ...
-
-
-@internal_mutation(args={"delivery": v.any()})
-def on_event(ctx: Any, delivery: Any) -> None: ...
-
-
-@internal_query(args={"delivery": v.any()})
-def look(ctx: Any, delivery: Any) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -143,29 +132,6 @@ def test_path_and_method_may_stand_without_their_names() -> None:
     http.route("/x", "GET")(fits)
     http.route("/y", "POST", fits)
     assert http.routes() == [("/x", "GET", fits), ("/y", "POST", fits)]
-
-
-@pytest.mark.parametrize(
-    ("provider", "message"),
-    [
-        (clerk, 'clerk is a module, not a configured provider: write clerk.provider(secret="CLERK_WEBHOOK_'),
-        (webhooks.github, 'write github.provider(secret="GITHUB_WEBHOOK_SECRET")'),
-        ("stripe", "takes a provider such as stripe.provider"),
-        (None, "takes a provider such as stripe.provider"),
-    ],
-)
-def test_what_is_no_provider_is_refused(provider: Any, message: str) -> None:
-    with pytest.raises(RouteError) as caught:
-        HttpRouter().webhook("/hook", provider, on_event)
-    assert message in str(caught.value)
-    assert "/hook" in str(caught.value)
-
-
-@pytest.mark.parametrize("handler", [fits, look, 5])
-def test_what_cannot_handle_deliveries_is_refused(handler: Any) -> None:
-    provider = stripe.provider(secret="STRIPE_WEBHOOK_SECRET")
-    with pytest.raises(RouteError, match=r"decorate it with @internal_mutation\(args="):
-        HttpRouter().webhook("/hook", provider, handler)
 
 
 def test_a_secret_where_a_name_belongs_is_refused_and_never_printed() -> None:

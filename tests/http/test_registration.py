@@ -11,7 +11,6 @@ import webtest
 
 from minihttp import App, HttpRouter, query
 from minihttp.errors import FunctionError, RouteError
-from minihttp.webhooks import stripe
 
 
 def handler(ctx: Any, request: Any) -> Any:
@@ -58,16 +57,3 @@ def test_a_function_without_a_context() -> None:
     with pytest.raises(FunctionError, match="must take the context as its first parameter"):
         query(lambda: 1)  # type: ignore[call-overload]
     assert query(lambda *args: 1)
-
-
-def test_a_webhook_is_a_post_route_to_the_inbox() -> None:
-    http = HttpRouter()
-    provider = stripe.provider(secret="STRIPE_WEBHOOK_SECRET")
-    http.webhook("/hook", provider, "m:on_event", attempts=3)
-    route, endpoint = http.find("/hook", "POST"), http.webhooks[0]
-    assert route is not None and route.handler is endpoint
-    assert (endpoint.path, endpoint.provider, endpoint.handler) == ("/hook", provider, "m:on_event")
-    assert endpoint.options == {"attempts": 3} and endpoint.location.startswith(f"{__file__}:")
-    with pytest.raises(RouteError, match="already in use"):
-        http.webhook("/hook", provider, None)
-    assert len(http.webhooks) == 1
