@@ -34,6 +34,8 @@ _RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 _ATTRIBUTES = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
 _is_key = re.compile(r"[0-9a-f]{32}").fullmatch
 
+_METADATA = "http://169.254.169.254/"  # where a machine of AWS finds its credentials
+
 # What a service says in its errors, and the errno that stands for it.
 _REASONS = {
     errno.ENOENT: ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"),
@@ -47,11 +49,24 @@ class Fault(OSError):
 
 
 def _fault(error: Exception) -> Fault:
-    text = " ".join(str(error).split())
+    whole = str(error)
+    text = _told(whole)
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
-        return Fault(errno.EACCES, f"the store refuses access: {text[:300]}")
-    number = next((n for n, words in _REASONS.items() if any(word in text for word in words)), errno.EIO)
-    return Fault(number, f"the object store failed: {text[:300]}")
+        return Fault(errno.EACCES, f"the store refuses access: {text}")
+    if _METADATA in whole:  # the last place where credentials are looked for
+        return Fault(errno.EACCES, f"no credentials were found: {text}")
+    number = next((n for n, words in _REASONS.items() if any(word in whole for word in words)), errno.EIO)
+    return Fault(number, f"the object store failed: {text}")
+
+
+def _told(text: str) -> str:
+    """An error of obstore's in one line: what was asked, without its query, which may hold a signature, and
+    what the service said."""
+    text = " ".join(text.partition("Debug source:")[0].split())
+    text = re.sub(r"(https?://[^\s?]+)\?\S*", r"\1", text)
+    said = re.search(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", text)
+    asked = re.search(r"[A-Z]+ https?://\S+", text)
+    return f"{asked[0]}: {said[1]}: {said[2]}"[:300] if said and asked else text[:300]
 
 
 @contextmanager
@@ -101,7 +116,7 @@ class FileBackend:
         try:
             self._store = connect(bucket, prefix.strip("/"), options, settings)
         except (BaseError, TypeError, ValueError) as error:
-            raise Fault(errno.EINVAL, f"{error}"[:300]) from error
+            raise Fault(errno.EINVAL, _told(str(error))) from error
 
     def put(self, key: str, chunks: Iterable[bytes], spool: int | None = None) -> None:
         """Store a new blob: durable when this returns; when `chunks` or the store raises, nothing is kept.

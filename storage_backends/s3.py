@@ -20,7 +20,12 @@ def _connect(bucket: str, prefix: str, options: dict[str, str], settings: dict[s
     region = options.pop("region", "") or object_store.from_environment("AWS_REGION", "AWS_DEFAULT_REGION")
     if endpoint:  # buckets of other stores have no host names of their own
         options = {"endpoint": endpoint, "virtual_hosted_style_request": "false", **options}
-        settings["client_options"]["allow_http"] = object_store.is_loopback(endpoint)
+        is_near = object_store.is_loopback(endpoint)
+        if endpoint.startswith("http:") and not is_near and "allow_http" not in options:
+            raise ValueError(
+                "files would go over plain HTTP: endpoint=https://…, or allow_http=true beside it"
+            )
+        settings["client_options"]["allow_http"] = is_near
     config: Any = {"region": region or "us-east-1", **options}
     return S3Store(bucket, prefix=prefix or None, config=config, **settings)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _split_url = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.+)").fullmatch
 _parent = ".".join((__package__ or "").split(".")[:-2])
 _HOME = f"{_parent}.storage_backends".lstrip(".")
-_HIDDEN = "password|secret|token|signature|api_?key|account_key|sas_key"
+_HIDDEN = "password|secret|token|signature|key(?!_id)"
 _FILE_WORDS = ("filesystem", "sqlite")
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 

@@ -60,6 +60,7 @@ def test_a_url_is_shown_without_its_password() -> None:
     for mistyped in ("postgresql:/me:pass@h/x", "postgresql:me:pass@h/x", "'postgres://me:pa?s/s@h/x'"):
         shown = without_password(mistyped)
         assert "me:…@h/x" in shown and "pa" not in shown
+    assert without_password("s3://b?acess_key=a&region=eu") == "s3://b?acess_key=…&region=eu"
     assert without_password("s3://bucket/a:b@c") == "s3://bucket/a:b@c"
     assert without_password("sqlite:data/app.db") == "sqlite:data/app.db"
 

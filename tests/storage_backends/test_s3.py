@@ -98,6 +98,25 @@ def test_a_wrong_secret(server: SeaweedFS) -> None:
         with pytest.raises(FileBackend.Fault) as fault:
             call()
         assert fault.value.errno == errno.EACCES
+        text = str(fault.value)
+        assert "Debug source" not in text and "?" not in text and "\n" not in text
+    assert "/minihttp: SignatureDoesNotMatch: The request signature" in text
+
+
+def test_a_bucket_that_is_not_there(server: SeaweedFS) -> None:
+    backend = FileBackend(server.url("x").partition(":")[2].replace("//minihttp", "//nowhere"))
+    with pytest.raises(FileBackend.Fault, match="NoSuchBucket: The specified bucket does not exist") as fault:
+        list(backend.list())
+    assert fault.value.errno == errno.ENOENT
+
+
+def test_plain_http_is_for_this_machine_or_for_who_asks_for_it() -> None:
+    place = "//b/p?access_key_id=a&secret_access_key=b&endpoint=http://"
+    with pytest.raises(FileBackend.Fault, match="allow_http=true") as fault:
+        FileBackend(f"{place}store.example.com")
+    assert fault.value.errno == errno.EINVAL
+    FileBackend(f"{place}store.example.com&allow_http=true")
+    FileBackend(f"{place}localhost:9000")
 
 
 def test_a_server_that_is_not_there() -> None:
