@@ -23,6 +23,7 @@ from minihttp import App, ConfigurationError, HttpRouter, internal_mutation, tes
 from minihttp.webhooks import github, shopify, square, standard_webhooks, svix, trello, twilio
 
 SECRET = "sixteen bytes it has"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 handled: list[str] = []
 
 
@@ -85,7 +86,7 @@ def test_serve_and_doctor_say_so(tmp_path: Path) -> None:
     for verb, *flags in (("serve", "--port", "0"), ("doctor",)):
         done = subprocess.run(
             [sys.executable, "-m", "minihttp", verb, "app:app", "--data", "data", *flags],
-            cwd=tmp_path, env={**os.environ, "S": SECRET}, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path, env={**ENVIRONMENT, "S": SECRET}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert done.returncode == 1 and "app.py:4" in done.stdout + done.stderr
 
@@ -95,7 +96,7 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
     """What `serve` says at its start, on an address that only this machine reaches."""
     process = subprocess.Popen(
         [sys.executable, "-m", "minihttp", "serve", "app:app", "--port", "0", "--data", "served"],
-        cwd=folder, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True,
+        cwd=folder, env={**ENVIRONMENT, **environment}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
     lines = []
@@ -119,7 +120,7 @@ def test_a_short_secret_is_warned_of_and_refused_on_every_interface(tmp_path: Pa
     def doctor(host: str) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, "-m", "minihttp", "doctor", "app:app", "--data", "data", "--host", host],
-            cwd=tmp_path, env={**os.environ, "S": "short"}, capture_output=True, text=True, timeout=60,
+            cwd=tmp_path, env={**ENVIRONMENT, "S": "short"}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         [line] = [line for line in done.stdout.splitlines() if "16 are the least" in line]
         return done.returncode, line.split()[1]
