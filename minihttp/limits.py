@@ -28,6 +28,8 @@ class Limits:
     # Apache's rate (mod_reqtimeout), of a request's body and of a response, once either took 30 s
     min_body_bytes_per_second: int = 500
     max_upload_bytes: int = 1024 * MIB  # only with a signed upload URL, so not for strangers; it goes to disk
+    # All bodies and responses in memory at once; others go to files. As much again that handlers read whole
+    max_buffered_bytes: int = 64 * MIB
     max_spooled_bytes: int = 2048 * MIB  # all bodies and responses in files at once; a disk is shared by all
     # A JSON body is parsed whole, in some ten times its size; `route(max_body=…)` asks for more
     max_json_bytes: int = 2 * MIB

@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
             grace_seconds=settings["grace"],
             min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
             max_spooled_bytes=app.limits.max_spooled_bytes,
+            max_buffered_bytes=app.limits.max_buffered_bytes,
             report=reports[0] if len(reports) == 1 else _all(reports),
             ready=lambda bound: logs.say(
                 banner(app, bound.url, bound.host, opened, beside.url if beside is not None else None)

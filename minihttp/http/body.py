@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import HTTPError, no_attribute
 
 BLOCK_BYTES = 256 * 1024
-SMALL_JSON_BYTES = 64 * 1024  # a smaller body is not counted: the threads bound how many there are
+SMALL_BODY_BYTES = 64 * 1024  # a smaller body is not counted: the threads bound how many there are
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`docs/convex.md` §2)
 _MAX_LENGTH_DIGITS = 18
 _NOTHING = BytesIO()
@@ -124,11 +124,15 @@ class Body:
 
 
 class HeldBodies:
-    """The large JSON bodies of a process that are decoded now: each takes ten times its size of memory for as
-    long as its request lasts. For any thread.
+    """The large bodies of a process that handlers have in memory, for as long as their requests last. For any
+    thread.
+
+    Args:
+        what: they are, for the message of a refusal.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self.bytes = 0
         self._lock = RLock()  # taken again by a hold that is freed while the garbage is collected
 
@@ -140,7 +144,7 @@ class HeldBodies:
         """
         with self._lock:
             if self.bytes and self.bytes + size > limit_bytes:
-                message = "Too many large JSON bodies are being handled; try again"
+                message = f"Too many large {self._what} are being handled; try again"
                 raise HTTPError(503, message, headers=[("Retry-After", "1")], code="ServiceUnavailable")
             return Hold(self, size)
 
@@ -162,7 +166,8 @@ class Hold:
         self._bodies.add(-self._size)
 
 
-held_bodies = HeldBodies()
+whole_bodies = HeldBodies("bodies")
+held_bodies = HeldBodies("JSON bodies")  # decoded: each takes ten times its size
 
 
 def open_body(environ: dict[str, Any], limit_bytes: int) -> Body:

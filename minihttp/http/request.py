@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from ..errors import HTTPError, no_attribute
 from ..limits import DEFAULT_LIMITS, Limits
-from .body import BLOCK_BYTES, SMALL_JSON_BYTES, Body, held_bodies, open_body, too_large
+from .body import (
+    BLOCK_BYTES,
+    SMALL_BODY_BYTES,
+    Body,
+    HeldBodies,
+    held_bodies,
+    open_body,
+    too_large,
+    whole_bodies,
+)
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
@@ -245,14 +254,16 @@ class Request:
         """The whole body; may be called again, and before or after `text()` and `json()`.
 
         Raises:
-            HTTPError: 400, 413 or 415, see `Body`.
+            HTTPError: 400, 413 or 415, see `Body`; 503 while others have `max_buffered_bytes` in memory.
             RuntimeError: when the body was read as a stream before.
         """
         data: bytes | None = self.__dict__.get("_bytes")
         if data is None:
             if self.body.count:
                 raise RuntimeError("the request body has been read already, as a stream or a form")
+            self._hold(whole_bodies, self.body.length_bytes or 0, self.limits.max_buffered_bytes)
             data = self.__dict__["_bytes"] = self.body.read()
+            self._hold(whole_bodies, len(data), self.limits.max_buffered_bytes)  # of one without a length
         return data
 
     def body_sha256(self) -> str:
@@ -327,8 +338,7 @@ class Request:
             self._require_json()
         limits, most = self.limits, self._most_bytes(self.limits.max_json_bytes)
         data = self._bytes_within(most, "JSON body")
-        if len(data) > SMALL_JSON_BYTES:
-            self._hold(len(data))
+        self._hold(held_bodies, len(data), limits.max_decoded_json_bytes)
         depth, elements = limits.max_json_depth, limits.max_json_elements
         if most > limits.max_json_bytes:
             elements = int(elements * most / limits.max_json_bytes)
@@ -350,11 +360,13 @@ class Request:
         """Let `json()` return what the `body` of the route made of the body."""
         self.__dict__["_declared"] = value
 
-    def _hold(self, size: int) -> None:
-        """Counts a large body that is about to be decoded, until this is closed; 503 past the limit."""
-        if "_held" not in self.__dict__:
-            self.__dict__["_held"] = held_bodies.hold(size, self.limits.max_decoded_json_bytes)
-            self.closable = True
+    def _hold(self, bodies: HeldBodies, size: int, limit_bytes: int) -> None:
+        """Counts a large body among others, until this is closed; 503 past the limit."""
+        if size > SMALL_BODY_BYTES:
+            held = self.__dict__.setdefault("_held", {})
+            if bodies not in held:
+                held[bodies] = bodies.hold(size, limit_bytes)
+                self.closable = True
 
     def _most_bytes(self, limit_bytes: int) -> int:
         """The most that is parsed whole: what the route asks for, or a limit."""
@@ -402,8 +414,8 @@ class Request:
         return found[1]
 
     def close(self) -> None:
-        """Free the temporary file of an uploaded form, and the room that a large JSON body takes."""
-        self.__dict__.pop("_held", None)
+        """Free the temporary file of an uploaded form, and the room that a large body takes."""
+        self.__dict__.pop("_held", {}).clear()  # a traceback may have it
         found: tuple[str, FormData] | None = self.__dict__.get("_form")
         if found is not None:
             found[1].close()

@@ -20,7 +20,7 @@ from typing import Any
 from ..limits import DEFAULT_LIMITS
 from ..logs import Served
 from .listener import Listener, log
-from .sockets import affordable_connections, authority, bind, inherited
+from .sockets import affordable_connections, affordable_files, authority, bind, inherited
 
 __all__ = ["Served", "Server", "bind", "inherited", "serve"]
 
@@ -44,6 +44,7 @@ class Server:
         min_body_bytes_per_second: a body on its way for more than 30 s must have come as fast as this, and a
             response be taken as fast.
         max_spooled_bytes: what all bodies and responses that are too large for memory may take of the disk.
+        max_buffered_bytes: what all others may take of memory; past it they go to the disk, too.
         grace_seconds: how long requests in flight may take once `stop` was called.
         trusted_proxy: the addresses and networks whose X-Forwarded-* and X-Request-Id are believed, separated
             by commas; `*` for any.
@@ -67,6 +68,7 @@ class Server:
         max_body_bytes: int = DEFAULT_LIMITS.max_body_bytes,
         min_body_bytes_per_second: int = DEFAULT_LIMITS.min_body_bytes_per_second,
         max_spooled_bytes: int = DEFAULT_LIMITS.max_spooled_bytes,
+        max_buffered_bytes: int = DEFAULT_LIMITS.max_buffered_bytes,
         grace_seconds: float = 30.0,
         trusted_proxy: str | None = None,
         trusted_proxy_hops: int | None = None,
@@ -88,6 +90,8 @@ class Server:
             max_body_bytes=max_body_bytes,
             min_body_bytes_per_second=min_body_bytes_per_second,
             max_spooled_bytes=max_spooled_bytes,
+            max_buffered_bytes=max_buffered_bytes,
+            max_files=affordable_files(affordable, threads),
             trusted_proxy=trusted_proxy,
             trusted_proxy_hops=trusted_proxy_hops,
             report=report,

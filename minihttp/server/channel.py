@@ -104,7 +104,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         super().__init__(_WakeFilter(server, self), sock, addr, adj, map=map)
         self.sendbuf_len = min(int(self.sendbuf_len), _MAX_SENT_BYTES)
-        self.outbufs = [ResponseBuffer(adj.outbuf_overflow, adj.spool)]
+        self.outbufs = [ResponseBuffer(adj.outbuf_overflow, adj.budget)]
         self.active_at = self.made_at = monotonic()
 
     @property
@@ -206,6 +206,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def _flush_some(self, do_close: bool = True) -> bool:
         if super()._flush_some(do_close=do_close):
             self.active_at = monotonic()
+            last = self.outbufs[-1]
+            if not self.total_outbufs_len and (last.held_bytes or last.overflowed):  # it keeps what it sent
+                self.outbufs[-1] = ResponseBuffer(self.adj.outbuf_overflow, self.adj.budget)
+                last.close()
             return True
         return False
 
@@ -257,7 +261,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if is_file:
             self.outbufs.append(data)
         if is_file or last.appended_bytes >= self.adj.outbuf_overflow:  # one that is sent frees its file
-            last = ResponseBuffer(self.adj.outbuf_overflow, self.adj.spool)
+            last = ResponseBuffer(self.adj.outbuf_overflow, self.adj.budget)
             self.outbufs.append(last)
         if not is_file:
             last.append(data)

@@ -16,6 +16,7 @@ from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
+from .buffers import UNCOUNTED_BYTES, BodyBudget
 from .parser import MAX_FIELDS, PROBES
 
 # No "//" at its beginning, which `urlsplit` would take for an authority; no "%", which is to be decoded.
@@ -89,13 +90,15 @@ def _read_fields(data: bytes, start: int, max_end: int) -> PlainFields | None:
 class LeanRequest:
     """A plain request, with what else a `Parser` has that has read one."""
 
-    __slots__ = ("_body", "command", "error", "fields", "path", "query", "request_uri")
+    __slots__ = ("_body", "_budget", "command", "error", "fields", "path", "query", "request_uri")
 
     version, url_scheme, connection = "1.1", "http", "keep-alive"
     completed = headers_finished = True
     expect_continue = chunked = is_unread = connection_close = False
 
-    def __init__(self, line: re.Match[bytes], fields: PlainFields, body: bytes) -> None:
+    def __init__(
+        self, line: re.Match[bytes], fields: PlainFields, body: bytes, budget: BodyBudget | None
+    ) -> None:
         command, target, path, query = line.groups(b"")
         self.command = command.decode("ascii")
         self.request_uri = target.decode("ascii")
@@ -103,6 +106,7 @@ class LeanRequest:
         self.query = query.decode("ascii")
         self.fields = fields
         self._body = BytesIO(body)
+        self._budget = budget  # of which it holds the bytes of its body
         self.error: Any = None
 
     @property
@@ -121,6 +125,9 @@ class LeanRequest:
     def close(self) -> None:
         """As `Parser.close`: the body is not read any more."""
         self._body.close()
+        budget, self._budget = self._budget, None
+        if budget is not None:
+            budget.release(self.fields.length)
 
     def environ_on(self, channel: Any) -> dict[str, Any]:
         """The environ of this request, as waitress's `WSGITask.get_environment` makes one."""
@@ -190,4 +197,9 @@ def read(data: bytes, adj: Any, last: PlainFields | None) -> tuple[LeanRequest, 
     end = head_end + fields.length
     if end > len(data) or fields.length > adj.slack_bytes or head_end > adj.max_request_header_size:
         return None
-    return LeanRequest(line, fields, data[head_end:end]), end
+    budget = None
+    if fields.length > UNCOUNTED_BYTES:
+        budget = adj.budget
+        if not budget.hold(fields.length):
+            return None
+    return LeanRequest(line, fields, data[head_end:end], budget), end

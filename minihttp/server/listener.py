@@ -24,7 +24,7 @@ from waitress.server import TcpWSGIServer
 from ..limits import KIB, MIB
 from ..logs import Served
 from .admission import Admission, peer_of
-from .buffers import SpoolBudget
+from .buffers import BodyBudget
 from .channel import Channel
 from .dispatcher import Dispatcher
 from .loop import Sockets
@@ -71,10 +71,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         trusted_proxy_hops: how many proxies stand in a row; by default as many as are trusted.
         report: called with a `Served` after each request, in the thread that served it.
         max_spooled_bytes: of all bodies and responses that are in files at the same time.
+        max_buffered_bytes: of all bodies and responses that are in memory at the same time.
+        max_files: how many of them may be in files.
 
     Attributes:
         draining: whether responses say `Connection: close`.
-        spool: the budget of spooled bytes.
+        budget: what bodies and responses take of memory and disk.
         sockets: the listening socket, the connections and the loop's own pipe, by descriptor.
     """
 
@@ -99,13 +101,15 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         max_body_bytes: int,
         min_body_bytes_per_second: int,
         max_spooled_bytes: int,
+        max_buffered_bytes: float = inf,
+        max_files: float = inf,
         trusted_proxy: str | None,
         report: Callable[[Served], None] | None,
         trusted_proxy_hops: int | None = None,
     ) -> None:
         # Without `listen` it would look up a name, and for that 0.4 MB of tables are loaded.
         adjustments = Adjustments(listen="", threads=threads, server_name=sock.getsockname()[0], **_FIXED)
-        self.spool = adjustments.spool = SpoolBudget(max_spooled_bytes)
+        self.budget = adjustments.budget = BodyBudget(max_buffered_bytes, max_spooled_bytes, max_files)
         adjustments.slack_bytes = _SLACK_BYTES
         adjustments.min_body_bytes_per_second = min_body_bytes_per_second
         plan, pattern = getattr(app, "plan_body", None), getattr(app, "find_pattern", None)
@@ -268,7 +272,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             "requests_queued": len(handlers.queue),
             "connections": len(self.active_channels),
             "stalled_seconds": handlers.stalled_seconds(),
-            "spooled_bytes": self.spool.bytes,
+            "spooled_bytes": self.budget.bytes,
+            "buffered_bytes": self.budget.memory_bytes,
         }
 
     def stop_listening(self) -> None:

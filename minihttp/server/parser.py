@@ -228,6 +228,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             return 0
         if not self.chunked and self.content_length <= min(there_bytes, self.adj.slack_bytes):
             self.expect_continue = False  # a small body that is there already costs less than the question
+            self.body_rcv.buf = BodyBuffer(self.adj.inbuf_overflow, self.adj.budget)
             return 0
         plan = self.adj.plan_body(self)
         if plan is None:
@@ -237,10 +238,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         if self.content_length > max_bytes + slack_bytes:
             self._refuse(RequestEntityTooLarge(f"the body is larger than {max_bytes} bytes"))
             return there_bytes
-        spool = self.adj.spool
-        if self.content_length > self.adj.inbuf_overflow and not spool.has_room(self.content_length, folder):
+        budget = self.adj.budget
+        is_large = self.content_length > self.adj.inbuf_overflow
+        if is_large and not budget.has_room(self.content_length, folder):
             raise SpoolFullError
-        buffer = BodyBuffer(self.adj.inbuf_overflow, spool, folder)
+        buffer = BodyBuffer(self.adj.inbuf_overflow, budget, folder)
         if self.chunked:
             self.body_rcv = ChunkedReceiver(buffer, max_bytes + slack_bytes)
         else:

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
+from math import inf
 
 from ..errors import ConfigurationError
 
@@ -21,6 +22,7 @@ _TCP_INFO_BYTES = 128  # of linux/tcp.h's tcp_info, up to and with tcpi_bytes_ac
 _FIRST_LISTEN_FD = 3
 # The database, files being served, logs, the loop's own pipe, and the reserve for probes
 _SPARE_DESCRIPTORS = 48
+_SHARE_OF_FILES = 8  # one of so many descriptors at least is for bodies too large for memory
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -171,4 +173,10 @@ def affordable_connections(wanted: int, threads: int) -> int:
         raise ConfigurationError(
             f"the limit of {limit} open files is too low for {threads} threads; raise `ulimit -n`"
         )
-    return min(wanted, affordable)
+    return min(wanted, affordable - affordable // _SHARE_OF_FILES)
+
+
+def affordable_files(connections: int, threads: int) -> float:
+    """How many bodies and responses may be in files, beside so many connections."""
+    limit = descriptor_limit()
+    return inf if limit is None else max(2, limit - threads - _SPARE_DESCRIPTORS - 1 - connections)

@@ -111,7 +111,8 @@ def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, d
         raise Problem(
             f"Array length is too long ({len(value)} > maximum length {bounds.max_array_length})", value
         )
-    leaves, out = form.leaves, list[Any]()
+    leaves = form.leaves
+    out: list[Any] = []
     try:
         for item in value:
             leaf = leaves.get(type(item))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minihttp import App, HttpRouter
 from minihttp.errors import HTTPError
-from minihttp.http.body import Body, held_bodies, open_body
+from minihttp.http.body import Body, held_bodies, open_body, whole_bodies
 from minihttp.http.request import Request
 from tests.http.environs import make_environ, make_request
 
@@ -149,6 +149,26 @@ class TestHeldBodies:
         for request in (second, third):
             request.close()
         assert held_bodies.bytes == 0
+
+    @pytest.mark.parametrize("has_length", [True, False])
+    def test_so_are_others_that_are_read_whole(self, has_length: bool) -> None:
+        def request(size: int) -> Request:
+            made = make_request("POST", bytes(size), limits={"max_buffered_bytes": 250_000})
+            if not has_length:
+                made.environ |= {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+            return made
+
+        first, second, small = request(150_000), request(150_000), request(60_000)
+        assert first.bytes() is first.bytes()
+        with pytest.raises(HTTPError) as caught:
+            second.bytes()
+        assert caught.value.status == 503 and ("Retry-After", "1") in caught.value.headers
+        assert len(small.bytes()) == 60_000
+        first.close()
+        assert len(request(150_000).bytes()) == 150_000
+        for one in (second, small):
+            one.close()
+        assert whole_bodies.bytes == 0
 
     def test_one_that_is_alone_may_be_larger(self) -> None:
         request = self.request(400_000)

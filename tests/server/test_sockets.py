@@ -11,7 +11,7 @@ import pytest
 
 from minihttp.errors import ConfigurationError
 from minihttp.server import bind
-from minihttp.server.sockets import affordable_connections, descriptor_limit
+from minihttp.server.sockets import affordable_connections, affordable_files, descriptor_limit
 
 
 def test_a_port_in_use_names_the_process() -> None:
@@ -43,6 +43,8 @@ def test_connections_fit_the_descriptors() -> None:
     limit = descriptor_limit()
     assert limit is not None
     assert affordable_connections(10, 4) == 10
-    assert affordable_connections(limit, 4) == limit - 4 - 49
+    connections = affordable_connections(limit, 4)
+    assert connections + affordable_files(connections, 4) == limit - 4 - 49
+    assert affordable_files(connections, 4) >= connections // 8, "the rest is for bodies in files"
     with pytest.raises(ConfigurationError, match="ulimit -n"):
         affordable_connections(10, limit)
