@@ -26,10 +26,11 @@ _has_int = re.compile(r"[:,\[]-?\d+[,\]}]").search
 
 def _is_unlike_json(text: str) -> bool:
     """A tagged value (`{"$bytes": …}`), or a float in which JavaScript writes no `.0` or another exponent."""
+    # Of one letter first: that is one look through the text at the speed of memory, of two a walk
     return (
-        '{"$' in text
+        ("$" in text and '{"$' in text)
         or (".0" in text and (".0," in text or ".0}" in text or ".0]" in text))
-        or (("e-" in text or "e+" in text) and _has_exponent(text) is not None)
+        or ((("-" in text and "e-" in text) or ("+" in text and "e+" in text)) and bool(_has_exponent(text)))
     )
 
 
