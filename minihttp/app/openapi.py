@@ -216,8 +216,10 @@ class _Writer:
         responses: Document = {"default": {"description": "Whatever the provider wants to be answered."}}
         if route.method == "POST":
             said["requestBody"] = {"required": True, "content": {"*/*": {"schema": {}}}}
-            if scheme is not None:
-                said["security"] = self._security([Guard(_nothing, scheme.signature_header)])
+            signature = [] if scheme is None else [Guard(_nothing, scheme.signature_header)]
+            guards = [*_guards(route), *signature]
+            if guards:
+                said["security"] = self._security(guards)
         return {**said, "responses": responses}
 
     def _security(self, guards: Iterable[Guard]) -> list[Document]:

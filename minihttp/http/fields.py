@@ -76,6 +76,8 @@ class Fields(Generic[T]):
         """
         values = self._values.get(name)
         if not values:
+            if not isinstance(name, str):
+                raise TypeError(f"a parameter is read by [{name!r}], and knows its type and its default")
             self.lacked = True
             return default
         if type is None and min is None and max is None:

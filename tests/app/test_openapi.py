@@ -107,6 +107,7 @@ def named(ctx: HandlerCtx, request: Request) -> Any:
     return {"name": request.state["key"]["name"]}
 
 
+keyed.webhook("/hooks/stripe", stripe.provider(secret="STRIPE_WEBHOOK_SECRET"), handler=None)
 http.mount("/v1", keyed)
 http.route(path_prefix="/people/", method="GET", handler=lambda ctx, request: {})
 
@@ -251,6 +252,8 @@ def test_guards_and_webhooks_are_security_schemes(document: Any) -> None:
     assert keyed["security"] == [{"X_API_Key": []}] and keyed["tags"] == ["é x"]
     hook = paths["/hooks/stripe"]["post"]
     assert (hook["tags"], hook["security"]) == (["webhooks"], [{"Stripe_Signature": []}])
+    keyed_hook = paths["/v1/hooks/stripe"]["post"]
+    assert keyed_hook["security"] == [{"X_API_Key": [], "Stripe_Signature": []}]
     assert paths["/api/run/dir/people/wide"]["post"]["security"] == [{"bearer": []}]
     assert paths["/api/run/dir/people/anything"]["post"]["security"] == [{}, {"bearer": []}]
 

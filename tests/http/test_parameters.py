@@ -58,6 +58,8 @@ def test_it_reads_every_kind_of_field() -> None:
     assert fields[Parameter("tag", int, repeated=True)] == []
     with pytest.raises(HTTPError, match="Missing required query parameter: key"):
         fields[key]
+    with pytest.raises(TypeError, match=r"a parameter is read by \["):
+        fields.get(LIMIT)  # type: ignore[call-overload]
     with pytest.raises(KeyError, match=r"has no \{key\}"):
         PathParams()[key]
     assert repr(LIMIT) == "<Parameter limit: an integer of 0 to 100>"
