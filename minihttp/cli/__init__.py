@@ -353,19 +353,20 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, *, empty: str = ""
     Args:
         empty: what to say on stderr where there are no rows.
     """
+    found = False
     if as_json:
         for row in rows:
             print(json.dumps(_shown(row), default=str))
-        return
-    rows = list(rows)
-    if rows:
+            found = True
+    elif rows := list(rows):
         import shutil  # it brings half a MB of compressors
 
         from ._tables import table
 
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         print("\n".join(table(rows, columns)))
-    elif empty:
+        found = True
+    if empty and not found:
         note(empty)
 
 

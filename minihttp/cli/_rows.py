@@ -38,7 +38,8 @@ def import_rows(args: argparse.Namespace, table: str, file: str) -> int:
                 writer.add(f"{table}/documents.jsonl", lines)
                 writer.close(rows=True)
         except (OSError, UnicodeDecodeError) as error:
-            raise MinihttpError(f"cannot read {file}: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise MinihttpError(f"cannot read {file}: {reason}") from None
         return import_from(args, path, "import", mode="append")
 
 

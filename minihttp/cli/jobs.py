@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
-from . import ACCESS, APP, add_arguments, count, plain, print_rows, utc
+from . import ACCESS, APP, add_arguments, confirm, count, plain, print_rows, utc
 from ._admin import Access, access, opened_alone
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             add_arguments(command, *APP)
         else:
             add_arguments(command, *ACCESS)
-        add_arguments(command, "json")
+        add_arguments(command, "json", *(["yes"] if action is _cancel else []))
         command.set_defaults(action=action)
 
 
@@ -108,6 +108,7 @@ def _retry(jobs: Access, args: argparse.Namespace) -> None:
 
 
 def _cancel(jobs: Access, args: argparse.Namespace) -> None:
+    confirm(args, f"cancel job {args.id}?")
     _print_job(jobs.mutation("_jobs:cancel", id=args.id), args)
 
 

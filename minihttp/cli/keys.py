@@ -59,11 +59,7 @@ def _issue(app: _Caller, args: argparse.Namespace) -> None:
 
 def _list(app: _Caller, args: argparse.Namespace) -> None:
     rows = key_store.listed(app)
-    if args.json:
-        for row in rows:
-            print(json_text(row))
-        return
-    print_rows(map(_row, rows), False, empty="no keys have been issued")
+    print_rows(rows if args.json else map(_row, rows), args.json, empty="no keys have been issued")
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

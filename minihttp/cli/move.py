@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         note(f"{count:,} documents ({size_bytes:,} bytes of database) to {' and '.join(shown)}")
         _check_room(args.to, size_bytes)
         if args.dry_run:
+            if args.json:
+                print_rows([{"data": args.to, "files_to": args.files_to, "documents": count}], True)
             return 0
         confirm(args, "move them?")
         new_documents = opened.enter_context(closing(backends.open_documents(args.to)))

@@ -27,7 +27,7 @@ from ..webhooks.configured import resolve_secrets
 from ..webhooks.explain import explain
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
-from . import ACCESS, add_arguments, count, print_rows, utc
+from . import ACCESS, add_arguments, confirm, count, print_rows, utc
 from ._admin import Access, access
 from ._http import Posted, post
 from ._settings import MisuseError
@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             _ARGUMENTS[name](command)
         if action in _ON_INBOX:
             add_arguments(command, *ACCESS)
-        add_arguments(command, "json")
+        add_arguments(command, "json", *(["yes"] if action in _ASKS else []))
         command.set_defaults(action=action)
 
 
@@ -124,6 +124,7 @@ def _replay(inbox: Access, args: argparse.Namespace) -> int:
 
 
 def _retry(inbox: Access, args: argparse.Namespace) -> int:
+    confirm(args, "run the handlers of all dead deliveries again?")
     count, before, batch = 0, None, 1
     while batch:
         done = inbox.mutation("_webhooks:retry_dead", before=before)
@@ -134,6 +135,7 @@ def _retry(inbox: Access, args: argparse.Namespace) -> int:
 
 
 def _prune(inbox: Access, args: argparse.Namespace) -> int:
+    confirm(args, "remove the finished deliveries whose retention is over?")
     count = 0
     while batch := int(inbox.mutation("_webhooks:prune")):
         count += batch
@@ -307,6 +309,7 @@ def _secret_argument(command: argparse.ArgumentParser) -> None:
     )
 
 
+_ASKS = {_retry, _prune}
 _ON_INBOX = (_list, _show, _replay, _retry, _prune, _explain)
 _ACTIONS: dict[str, tuple[Callable[..., int], str]] = {
     "list": (_list, "list deliveries, the latest first"),
