@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import HTTPError
 from .html import join, tag
-from .view import Page, Redirect, View, code, first_line, state, table
+from .pieces import code, first_line, state, table
+from .view import Page, Redirect, View
 
 
 def page(view: View, rest: list[str]) -> Page | None:

@@ -12,22 +12,8 @@ from ..http.response import Response
 from ..values import Int64
 from .downloads import SYSTEM_FIELDS, exported, shown_document
 from .html import Safe, join, tag
-from .view import (
-    Page,
-    Redirect,
-    View,
-    code,
-    entry,
-    fields,
-    options,
-    pages,
-    parse_fields,
-    parse_value,
-    preview,
-    short,
-    table,
-    validator,
-)
+from .pieces import code, entry, fields, options, parse_fields, parse_value, preview, short, table, validator
+from .view import Page, Redirect, View
 
 _PAGE_DOCUMENTS = 50
 _MAX_COLUMNS = 6
@@ -116,7 +102,7 @@ def _documents(view: View, name: str) -> Page | Response:
     body = [
         _filter(view, name, info, shown),
         rows,
-        pages(view, found, "data", name, **shown),
+        view.pages(found, "data", name, **shown),
         tag(
             "p",
             insert if _is_changed_here(view, name) else None,

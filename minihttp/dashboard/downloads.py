@@ -11,7 +11,8 @@ from typing import Any
 
 from ..http.response import Response
 from ..values import encode_wire
-from .view import View, without_credentials
+from .pieces import without_credentials
+from .view import View
 
 SYSTEM_FIELDS = ("_id", "_creationTime")
 _EXPORTED_AT_ONCE = 500

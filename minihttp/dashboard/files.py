@@ -10,7 +10,8 @@ from ..http.multipart import FilePart
 from ..http.response import Response
 from .data import referrers
 from .html import Safe, join, tag
-from .view import Page, Redirect, View, facts, pages, size, table
+from .pieces import facts, size, table
+from .view import Page, Redirect, View
 
 _PAGE_FILES = 50
 _HASH_CHARACTERS = 12
@@ -59,7 +60,7 @@ def _list(view: View) -> Page:
     ]
     empty = "No files yet. A handler keeps one with ctx.storage.store(request.body)."
     heads = ("Id", "Type", "Size", "SHA-256", "Referred to by", "Stored")
-    body = [table(heads, rows, empty, [2]), pages(view, found, "files"), _upload(view)]
+    body = [table(heads, rows, empty, [2]), view.pages(found, "files"), _upload(view)]
     return Page("Files", join(body))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from ..errors import HTTPError
 from ..values import encode_wire
 from .html import Safe, join, tag
-from .view import Page, Redirect, View, code, entry, facts, options, parse_fields, table, type_text, validator
+from .pieces import code, entry, facts, options, parse_fields, table, type_text, validator
+from .view import Page, Redirect, View
 
 _NEVER: dict[str, Any] = {"calls": 0, "errors": 0, "p95Ms": 0.0}
 _SWITCH = (("", "not given"), ("true", "true"), ("false", "false"))

@@ -7,22 +7,8 @@ from typing import Any
 
 from ..errors import HTTPError
 from .html import Safe, join, tag
-from .view import (
-    Page,
-    Redirect,
-    View,
-    attempts,
-    code,
-    entry,
-    facts,
-    fields,
-    first_line,
-    options,
-    pages,
-    short,
-    state,
-    table,
-)
+from .pieces import code, entry, facts, fields, first_line, options, short, state, table
+from .view import Page, Redirect, View
 
 STATES = ("pending", "inProgress", "failed", "success", "canceled")
 _SHOWN = 50
@@ -69,7 +55,7 @@ def _list(view: View) -> Page:
         empty = "None among the jobs that were read. The next page goes on."
     heads = ("Id", "State", "Function", "Attempts", "Scheduled for", "Error")
     listed = table(heads, [_row(view, job) for job in found["page"]], empty, [3])
-    return Page("Jobs", join([chooser, listed, pages(view, found, "jobs", state=chosen, name=name)]))
+    return Page("Jobs", join([chooser, listed, view.pages(found, "jobs", state=chosen, name=name)]))
 
 
 _WORDS = {"inProgress": "in progress"}
@@ -120,7 +106,7 @@ def _one(view: View, id: str) -> Page | None:
     body = [
         about,
         [tag("h2", "Error"), code(error)] if error else None,
-        attempts(view, job.get("failures", ())),
+        view.attempts(job.get("failures", ())),
         tag("h2", "Arguments"),
         code(fields(args)),
         [tag("h2", "Result"), code(fields(job["result"]))] if job.get("result") is not None else None,

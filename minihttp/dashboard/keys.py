@@ -8,7 +8,8 @@ from typing import Any
 from .. import key_store
 from ..errors import HTTPError
 from .html import join, tag
-from .view import Page, Redirect, View, entry, pages, parse_fields, preview, table
+from .pieces import entry, parse_fields, preview, table
+from .view import Page, Redirect, View
 
 _PAGE_KEYS = 50
 
@@ -20,7 +21,7 @@ def page(view: View, rest: list[str]) -> Page | None:
     heads = ("Name", "Key", "Data", "Issued", "Last used", "")
     empty = "No keys yet. `key_store.require(ctx, request)` in a handler asks callers for one."
     listed = table(heads, [_row(view, key) for key in found["page"]], empty)
-    return Page("API keys", join([listed, pages(view, found, "keys"), _form(view)]))
+    return Page("API keys", join([listed, view.pages(found, "keys"), _form(view)]))
 
 
 def change(view: View, form: Any, rest: list[str]) -> Redirect:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from .html import Safe, join, tag
-from .view import Page, View, clock, code, entry, options, table
+from .pieces import clock, code, entry, options, table
+from .view import Page, View
 
 _LEVELS = ("debug", "info", "warning", "error")
 _SHOWN = 100

@@ -12,8 +12,9 @@ from .. import __version__
 from ..app.backends import storage_urls, without_password
 from .activity import CLASSES, Step
 from .html import Safe, join, tag
+from .pieces import clock, facts, size, span
 from .plots import Series, bars, lines
-from .view import Page, View, clock, facts, size, span
+from .view import Page, View
 
 _SPANS = {"": "Last hour", "day": "Last day"}
 _SIZES = {"database_bytes": "Database", "wal_bytes": "Write-ahead log"}

@@ -10,23 +10,8 @@ from ..errors import HTTPError, MinihttpError
 from ..http.response import Response
 from ..inbox.refusals import explain_refusal
 from .html import Safe, escape, join, tag
-from .view import (
-    Page,
-    Redirect,
-    View,
-    attempts,
-    code,
-    entry,
-    facts,
-    first_line,
-    headers,
-    options,
-    pages,
-    preview,
-    short,
-    state,
-    table,
-)
+from .pieces import code, entry, facts, first_line, headers, options, preview, short, state, table
+from .view import Page, Redirect, View
 
 STATES = ("pending", "waiting", "done", "dead", "refused")
 _SHOWN = 50
@@ -99,7 +84,7 @@ def _list(view: View) -> Page:
         tag("h2", "Deliveries"),
         chooser,
         table(heads, [_row(view, row) for row in found["page"]], empty, [5]),
-        pages(view, found, "webhooks", **shown),
+        view.pages(found, "webhooks", **shown),
         view.button("Replay all dead", "webhooks", "replay-dead", sure=sure)
         if shown["state"] == "dead" and found["page"]
         else None,
@@ -161,7 +146,7 @@ def _one(view: View, id: str) -> Page:
     parts = [
         about,
         _why(view, row),
-        attempts(view, row.get("failures", ())),
+        view.attempts(row.get("failures", ())),
         tag("h2", "Headers"),
         headers(row["headers"]),
         tag("h2", "Body"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .html import Safe, tag
-from .view import table
+from .pieces import table
 
 if TYPE_CHECKING:
     from ..app.wsgi import App

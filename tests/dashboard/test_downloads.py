@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from minihttp.dashboard.downloads import shown_document
-from minihttp.dashboard.view import MASK
+from minihttp.dashboard.pieces import MASK
 from tests.dashboard.conftest import Site
 
 
