@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 import uuid
 from datetime import date
 from enum import Enum
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from webtest import TestApp
 
 from minihttp import (
@@ -330,3 +335,54 @@ def test_an_app_without_functions_opens_no_database() -> None:
 def test_a_body_that_is_no_validator() -> None:
     with pytest.raises(RouteError, match="body is a validator"):
         HttpRouter().route(path="/a", method="POST", handler=lambda ctx, request: {}, body={"name": str})
+
+
+SENT = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.sampled_from(["", "a", "5", 0.5]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "x"]), inner),
+    max_leaves=4,
+)
+BODIES = SENT | st.dictionaries(st.sampled_from(["name", "age", "id", "x"]), SENT, max_size=4)
+TEXTS = st.sampled_from(["", "0", "1", "7", "100", "101", "-1", "1.5", "asc", "desc", "true", "x", "é" * 21])
+
+
+@pytest.fixture(scope="module")
+def agreeing() -> Any:
+    app = app_of()
+    yield TestApp(app), app.openapi()["paths"]
+    app.close()
+
+
+@given(BODIES)
+def test_a_body_is_refused_if_and_only_if_the_document_refuses_it(agreeing: Any, body: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    client, paths = agreeing
+    schema = paths["/people/{id}"]["put"]["requestBody"]["content"]["application/json"]["schema"]
+    fits = jsonschema.Draft202012Validator(schema).is_valid(body)
+    response = client.put_json("/people/7", body, status="*")
+    has_none = isinstance(body, dict) and None in body.values()  # absent, which JSON Schema cannot say
+    assert response.status_int == (201 if fits else 400) or (has_none and response.status_int == 201)
+
+
+@given(st.dictionaries(st.sampled_from(["q", "limit", "share", "sort", "deep"]), TEXTS), TEXTS)
+def test_a_parameter_is_refused_if_and_only_if_the_document_refuses_it(
+    agreeing: Any, query: dict[str, str], number: str
+) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    client, paths = agreeing
+    sent = {**{("query", name): text for name, text in query.items()}, ("path", "number"): number or "0"}
+    fits = True
+    for parameter in paths["/api/v1/pages/{number}"]["get"]["parameters"]:
+        text = sent.get((parameter["in"], parameter["name"]))
+        schema = parameter["schema"]
+        if text is None or schema.get("type") == "array":
+            fits = fits and not parameter["required"]
+            continue
+        value: Any = text  # as its schema would have it read
+        if schema["type"] != "string":
+            with contextlib.suppress(ValueError):
+                value = json.loads(text)
+        fits = fits and jsonschema.Draft202012Validator(schema).is_valid(value)
+    response = client.get(f"/api/v1/pages/{quote(number or '0')}?{urlencode(query)}", status="*")
+    is_short_for_true = query.get("deep") in ("0", "1")  # taken too, which the document does not promise
+    assert response.status_int == (200 if fits else 400) or is_short_for_true
