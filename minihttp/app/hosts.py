@@ -13,10 +13,10 @@ from typing import Any
 
 from ..errors import ConfigurationError, HTTPError
 from ..http.target import check_host, split_host
+from ..loopback import LOCAL_NAMES, is_loopback
 
 PROBES = frozenset(("/_/health", "/_/ready"))  # what asks them knows an address, and gets to know nothing
 EVERYWHERE = frozenset(("", "0.0.0.0", "::"))  # noqa: S104
-_LOCAL_NAMES = frozenset(("localhost", "::1"))
 _MAX_REMEMBERED = 64
 
 
@@ -42,7 +42,7 @@ class Hosts:
             known.add(_bare(origin.partition("://")[2].partition("/")[0]))
         bound = set(bound)
         self._is_open = "*" in names or not (known or (bound and not bound & EVERYWHERE))
-        self._names = frozenset(known | (bound - EVERYWHERE) | _LOCAL_NAMES)
+        self._names = frozenset(known | (bound - EVERYWHERE) | LOCAL_NAMES)
         self._remembered: set[str] = set()
         self.known: set[str | None] = set()
         self._origin = origin
@@ -111,11 +111,3 @@ def _bare(text: str) -> str:
             f"hosts: {text!r} is no host; names such as api.example.com or *.example.com"
         )
     return text[: len(text) - len(name)] + found[0].lower().removesuffix(".")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host: `localhost`, ::1 or an address of 127.0.0.0/8 (RFC 6890)."""
-    parts = host.split(".")
-    return host in _LOCAL_NAMES or (
-        len(parts) == 4 and parts[0] == "127" and all(part.isdigit() and int(part) < 256 for part in parts)
-    )

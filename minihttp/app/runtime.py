@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, SchemaError
 from ..limits import Limits
+from ..loopback import is_loopback
 from ..tracebacks import RepeatFilter
-from .hosts import is_loopback
 from .options import DEFAULTS
 
 if TYPE_CHECKING:

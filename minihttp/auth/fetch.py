@@ -12,10 +12,10 @@ import re
 import socket
 import threading
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..loopback import is_loopback
 from .token import decode_object
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def is_allowed(url: str) -> bool:
         host, _ = parts.hostname or "", parts.port  # `port` raises for one that is no number
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 def fetch_json(url: str) -> tuple[dict[str, Any], float]:
@@ -133,10 +133,3 @@ class _TimeLimit:
         for sock in self._sockets:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from .. import hashing
 from ..errors import AuthError
+from ..json_numbers import STRICT
 
 MAX_TOKEN_BYTES = 8 * 1024  # a header field of a request may be this long; real tokens have 1 to 2 KiB
 _LARGEST_TIME = 2**53
@@ -121,8 +122,4 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decode = json.JSONDecoder(object_pairs_hook=_no_name_twice, parse_constant=_refuse_constant).decode
+_decode = json.JSONDecoder(object_pairs_hook=_no_name_twice, **STRICT).decode

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from .. import __version__, hashing, logs
 from ..app import log_ring
 from ..app.backends import without_password
-from ..app.hosts import EVERYWHERE, is_loopback
+from ..app.hosts import EVERYWHERE
 from ..errors import ConfigurationError
+from ..loopback import is_loopback
 from ..watchdog import watchdog
 from . import (
     INBOX_TARGET,

@@ -19,6 +19,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, MissingFieldError, no_attribute
+from ..json_numbers import STRICT
 from ..limits import DEFAULT_LIMITS
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -27,7 +28,6 @@ _MAX_DIGITS = 1_000  # int() takes quadratic time
 _LONG_BYTES = 500  # among as many digits as that there is a whole block of this size, wherever blocks begin
 _CONTAINERS = (dict, list)
 _MANY_CONTAINERS = 1_000
-_INFINITIES = frozenset([float("inf"), float("-inf")])
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -266,17 +266,6 @@ def _is_deeper(brackets: bytes, max_depth: int) -> bool:
     return max(accumulate(array("b", brackets.translate(_STEPS))), default=0) > max_depth - levels
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in _INFINITIES:
-        raise ValueError(f"number {text[:40]} is out of range")
-    return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _short(text: str) -> int:
     if len(text) > _MAX_DIGITS:
         raise ValueError(f"a number has more than {_MAX_DIGITS} digits")
@@ -284,7 +273,7 @@ def _short(text: str) -> int:
 
 
 def _scanner(has_inner: bool, is_long: bool) -> Any:
-    hooks: Any = {"parse_float": _finite, "parse_constant": _refuse_constant}
+    hooks = dict(STRICT)
     if has_inner:
         hooks["object_hook"] = InnerObject
     if is_long:

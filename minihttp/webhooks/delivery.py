@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import HTTPError, WebhookError
+from ..json_numbers import STRICT
 
 if TYPE_CHECKING:
     from .scheme import Scheme
@@ -79,17 +80,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a JSON value")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if value - value == 0 else _refuse_constant(text[:40])
-
-
-# RFC 8259 §6 has no NaN and no Infinity; Python reads 1e400 as one.
-_decode_json = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant).decode
+_decode_json = json.JSONDecoder(**STRICT).decode
 _UNREAD: Any = object()
 
 
