@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 FORMAT = 1
 TABLES = (
-    'CREATE TABLE documents (id text COLLATE "C" PRIMARY KEY, "table" text NOT NULL, json text NOT NULL)',
+    # A document that is replaced stays on its page where that has room; else its new place goes into the
+    # index, and all conflict that have read near it there.
+    'CREATE TABLE documents (id text COLLATE "C" PRIMARY KEY, "table" text NOT NULL, json text NOT NULL)'
+    " WITH (fillfactor = 70)",
     'CREATE TABLE entries ("index" int, key bytea, rest bytea, id text COLLATE "C",'
     ' PRIMARY KEY ("index", key, id))',
     "CREATE TABLE writers (id text PRIMARY KEY, batch bigint NOT NULL, seen_at timestamptz, app text)"

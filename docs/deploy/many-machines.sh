@@ -29,7 +29,8 @@ if [ ! -d "$folder/database/data" ]; then
     (cd "$folder/database" && "${as[@]}" "$postgresql/initdb" -D data -U minihttp --auth=trust -E UTF8 --locale=C >/dev/null)
 fi
 (cd "$folder/database" && "${as[@]}" "$postgresql/pg_ctl" -D "$folder/database/data" -w -l "$folder/database/log" start -o "-p $database -c listen_addresses=127.0.0.1 \
- -c unix_socket_directories= -c max_connections=100 -c max_pred_locks_per_transaction=256" >/dev/null)
+ -c unix_socket_directories= -c max_connections=100 -c max_pred_locks_per_transaction=256\
+ -c max_pred_locks_per_page=64" >/dev/null)
 "${as[@]}" "$postgresql/createdb" -h 127.0.0.1 -p "$database" -U minihttp minihttp 2>/dev/null || true
 
 # A bucket. Elsewhere it is your provider's, and nothing of this is needed.

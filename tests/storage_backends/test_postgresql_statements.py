@@ -23,6 +23,24 @@ def test_a_person_can_read_it(backend: Any, tmp_path: Path) -> None:
     ]
 
 
+def test_a_document_that_is_replaced_stays_on_its_page(backend: Any) -> None:
+    """Else its new place is written into the index, and all conflict that have read near it there."""
+
+    def page() -> str:
+        with backend.read(None) as reading:
+            [(place,)] = reading.execute("SELECT ctid FROM documents WHERE id = '007'")
+            return str(place).partition(",")[0]
+
+    def put(w: Any, text: str, *numbers: int) -> None:
+        for n in numbers:
+            w.put(f"{n:03}", "t", text * 100, (), ())
+
+    backend.write(lambda w: put(w, "a", *range(200)), None)
+    before = page()
+    backend.write(lambda w: put(w, "b", 7), None)
+    assert page() == before
+
+
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
