@@ -85,6 +85,7 @@ _FORMATS: dict[str, Callable[[Any], _Encoded]] = {
 }
 _MAX_QUERIES = 100  # of one batch: each may read as much as one by itself
 _MAX_PATH_CHARACTERS = 1_000
+_MAX_URL_ELEMENTS = 10_000  # of arguments in a URL: whoever has more sends a body
 _PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
 )
@@ -194,7 +195,7 @@ class FunctionApi:
             body["args"] = parse_json(
                 (body.get("args") or "{}").encode("utf-8", "surrogatepass"),
                 limits.max_json_depth,
-                max_elements=limits.max_json_elements,
+                max_elements=min(limits.max_json_elements, _MAX_URL_ELEMENTS),
             )
         except HTTPError as error:
             raise HTTPError(error.status, f"args: {error.message}", code="BadJsonBody") from None

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, SchemaError
+from ..http.target import split_host
 from ..limits import Limits
 from ..loopback import is_loopback
 from ..tracebacks import RepeatFilter
@@ -207,12 +208,13 @@ class Runtime:
 
         return read_header(header, self.authenticator, self.admin_key, peer)
 
-    def check_exposed(self, addresses: Iterable[str] = ()) -> None:
+    def check_exposed(self, addresses: Iterable[str] = (), behind_proxy: bool = False) -> None:
         """Find what an app that strangers reach must not have; a server's start is refused by it.
 
         Args:
             addresses: where it is served. A webhook secret that could be guessed is refused where one of
-                them is not of this machine alone; else `guessable_secrets` is only warned of.
+                them, or `origin`, is not of this machine alone; else `guessable_secrets` is only warned of.
+            behind_proxy: a proxy hands on what comes from other machines.
 
         Raises:
             ConfigurationError: an admin key or a webhook secret that could be guessed, or a webhook whose
@@ -225,7 +227,9 @@ class Runtime:
                 webhook.provider.check_url(self.options.origin)
             except ConfigurationError as error:
                 raise ConfigurationError(f"webhook {webhook.path} ({webhook.location}): {error}") from None
-        if not all(map(is_loopback, addresses)):
+        origin = split_host(self.options.origin.partition("://")[2].partition("/")[0])
+        reached_at = (*addresses, *(origin[:1] if origin else ()))
+        if behind_proxy or not all(map(is_loopback, reached_at)):
             for sentence in self.guessable_secrets():
                 raise ConfigurationError(sentence)
 

@@ -238,7 +238,7 @@ def _check_outline(data: bytes, max_depth: int, max_elements: int) -> None:
     if b"[" * (max_depth + 1) in outline:
         raise _too_deep(max_depth)
     if outline.count(b"[") + outline.count(b",") > max_elements:
-        raise HTTPError(413, f"The JSON body has more than {max_elements} elements", code="ContentTooLarge")
+        raise HTTPError(413, f"The JSON has more than {max_elements} elements", code="ContentTooLarge")
     brackets = outline.translate(None, b",")
     if brackets.count(b"[") >= brackets.count(b"]") and _is_deeper(brackets, max_depth):
         raise _too_deep(max_depth)

@@ -171,7 +171,9 @@ def serve(
     other = threading.Thread(target=beside.run, name="minihttp-beside") if beside is not None else None
     try:
         others = [] if beside is None else [beside.host]
-        if not settings.get("trusted_proxy"):  # which has a name that nobody may have told the app
+        if settings.get("trusted_proxy"):  # which has a name that nobody may have told the app
+            getattr(app, "check_exposed", _nothing)((), True)
+        else:
             addresses = (server.host, settings.get("host", server.host), *others)
             getattr(app, "listen_on", _nothing)(*addresses)
         getattr(app, "when_refused", _nothing)(refuse)

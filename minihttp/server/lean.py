@@ -73,6 +73,9 @@ class PlainFields:
 
 
 def _read_fields(data: bytes, start: int, max_end: int) -> PlainFields | None:
+    end = data.find(b"\r\n\r\n", start)
+    if end < 0 or data.count(b"\n", start, end) > MAX_FIELDS:  # to take thousands apart takes milliseconds
+        return None
     match = _match_fields(data, start)
     if match is None or match.end() > max_end:
         return None

@@ -111,22 +111,28 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
         process.communicate()
 
 
-def test_a_short_secret_is_warned_of_and_refused_on_every_interface(tmp_path: Path) -> None:
+def test_a_short_secret_fails_and_is_refused_where_others_reach_it(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from minihttp import App, HttpRouter\nfrom minihttp.webhooks import github\nhttp = HttpRouter()\n"
         'http.webhook("/h", github.provider(secret="S"), None)\napp = App(http)\n'
     )
 
-    def doctor(host: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "minihttp", "doctor", "app:app", "--data", "data", "--host", host],
+    def run(verb: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "minihttp", verb, "app:app", "--data", "data", *options],
             cwd=tmp_path, env={**ENVIRONMENT, "S": "short"}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
+
+    def doctor(*options: str) -> tuple[int, str]:
+        done = run("doctor", *options)
         [line] = [line for line in done.stdout.splitlines() if "16 are the least" in line]
         return done.returncode, line.split()[1]
 
-    assert doctor("127.0.0.1") == (0, "warning")
-    assert doctor("0.0.0.0") == (1, "fail")
+    reached = (["--host", "0.0.0.0"], ["--trusted-proxy", "127.0.0.1"], ["--origin", "https://a.example"])
+    assert doctor() == doctor(*reached[0]) == (1, "fail")
+    for options in reached:
+        refused = run("serve", "--port", "0", *options)
+        assert refused.returncode == 1 and "16 are the least" in refused.stderr, options
     with serving(tmp_path, S="short") as banner:
         assert "  warning: webhook /h" in banner and "16 are the least" in banner
 
