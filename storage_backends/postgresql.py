@@ -352,8 +352,9 @@ def _prepare_tables(connection: Connection) -> None:
     [(schema,)] = connection.rows("SELECT current_schema()")
     if schema is None:
         connection.run(
-            f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER}); DO $$ BEGIN EXECUTE 'CREATE SCHEMA IF NOT"
-            " EXISTS ' || split_part(current_setting('search_path'), ',', 1); END $$; COMMIT"
+            f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER}); DO $$ DECLARE name text :="
+            " trim(split_part(current_setting('search_path'), ',', 1)); BEGIN EXECUTE 'CREATE SCHEMA IF NOT"
+            " EXISTS ' || CASE WHEN name LIKE '\"%' THEN name ELSE quote_ident(lower(name)) END; END $$; COMMIT"
         )
     if not connection.rows(_FORMAT_TABLE):
         connection.run(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")

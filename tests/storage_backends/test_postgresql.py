@@ -81,3 +81,14 @@ def test_without_one_who_looks_a_snapshot_ends_at_once(tmp_path: Path) -> None:
     while snapshots(name):
         assert monotonic() < end
     backend.close()
+
+
+@pytest.mark.parametrize("name", ["user", "MyApp", "%22My-app%22"])
+def test_a_schema_of_any_name_is_made(name: str) -> None:
+    stored = {"user": "user", "MyApp": "myapp", "%22My-app%22": "My-app"}[name]
+    postgresql().execute(f'DROP SCHEMA IF EXISTS "{stored}" CASCADE')
+    backend = open_backend(postgresql().location(name))
+    put(backend, "a", "1")
+    assert postgresql().execute(f'SELECT json FROM "{stored}".documents') == [("1",)]
+    backend.close()
+    postgresql().execute(f'DROP SCHEMA "{stored}" CASCADE')
