@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Several processes on one PostgreSQL, and peers on the same server: creates and jobs, per second.
 
-    python -m benchmarks.postgresql_processes [seconds of each run, default 5] [jobs, default 2000]
+    python -m benchmarks.postgresql_processes [rounds, default 3] [seconds of a run, 5] [jobs, 1000]
 
 Starts a server of its own with fsync on; it and all processes share the processors of one machine. Peers are
 Django's ORM (a row and its index, a commit each) and Procrastinate (its worker, in one process), where they
-are installed.
+are installed. The runs take turns, so that other work on the machine meets all of them; a ratio is the median
+of those of the rounds.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -113,7 +115,8 @@ def together(what: str, location: str, amount: float, processes: int) -> tuple[f
     return time.perf_counter() - begun, said
 
 
-def django(server: Any, seconds: float, threads: int) -> float:
+def django(server: Any, threads: int) -> Callable[[float], float]:
+    """Creates a second in so many seconds, by Django's ORM."""
     import django
     from django.conf import settings
     from django.db import connection, models
@@ -131,10 +134,14 @@ def django(server: Any, seconds: float, threads: int) -> float:
 
     with connection.schema_editor() as editor:
         editor.create_model(Item)
-    return per_second(threads, seconds, lambda n: lambda: Item.objects.create(name="x" * 50, n=n))
+
+    def make(number: int) -> Callable[[], object]:
+        return lambda: Item.objects.create(name="x" * 50, n=number)
+
+    return lambda seconds: per_second(threads, seconds, make)
 
 
-def procrastinate(server: Any, count: int) -> float:
+def procrastinate(server: Any, count: int, is_first: bool) -> float:
     """Jobs a second that its worker ends, with as many at once as ours has workers."""
     import asyncio
 
@@ -149,8 +156,9 @@ def procrastinate(server: Any, count: int) -> float:
             await app.connector.execute_query_async("INSERT INTO notes VALUES (%(n)s)", n=n)
 
         async with app.open_async():
-            await app.schema_manager.apply_schema_async()
-            await app.connector.execute_query_async("CREATE TABLE IF NOT EXISTS notes (n int)")
+            if is_first:
+                await app.schema_manager.apply_schema_async()
+                await app.connector.execute_query_async("CREATE TABLE notes (n int)")
             await note.batch_defer_async(*[{"n": n} for n in range(count)])
             begun = time.perf_counter()
             await app.run_worker_async(wait=False, concurrency=THREADS, install_signal_handlers=False)
@@ -159,27 +167,43 @@ def procrastinate(server: Any, count: int) -> float:
     return asyncio.run(run())
 
 
-def main(seconds: float = 5.0, count: float = 2_000) -> None:
+def main(rounds: float = 3, seconds: float = 5.0, count: float = 1_000) -> None:
     from tests.postgresql_server import VERSIONS, Server
 
     server = Server(VERSIONS[0], fsync="on").create()
     print(f"PostgreSQL {server.version}, {os.cpu_count()} processors for the server and all processes")
-    for processes in PROCESSES:
-        rates = together("create", server.location(f"create{processes}"), seconds, processes)[1]
-        print(f"create, {processes} processes of {THREADS} threads: {sum(rates):,.0f} a second", flush=True)
-    for processes in PROCESSES:
-        location = server.location(f"jobs{processes}")
-        made, _ = world(location, 0)
-        schedule(made, int(count))
-        taken, bodies = together("jobs", location, count, processes)
-        notes = len(made.rows("notes"))
-        made.close()
-        text = f"{count / taken:,.0f} a second, {sum(bodies):,} bodies for {notes:,} jobs"
-        print(f"jobs, {processes} processes of {THREADS} workers: {text}", flush=True)
-    if find_spec("django"):
-        print(f"Django ORM, create, 8 threads: {django(server, seconds, 8):,.0f} a second", flush=True)
-    if find_spec("procrastinate"):
-        print(f"Procrastinate, {int(count):,} jobs: {procrastinate(server, int(count)):,.0f} a second")
+    rates: dict[str, list[float]] = {}
+
+    def note(name: str, rate: float) -> None:
+        rates.setdefault(name, []).append(rate)
+
+    orm = django(server, 8) if find_spec("django") else None
+    bodies = dict.fromkeys(PROCESSES, 0)
+    for number in range(int(rounds)):
+        for processes in PROCESSES:
+            location = server.location(f"create{number}_{processes}")
+            note(f"create, {processes}", sum(together("create", location, seconds, processes)[1]))
+        if orm is not None:
+            note("create, Django's ORM, 8 threads", orm(seconds))
+        for processes in PROCESSES:
+            location = server.location(f"jobs{number}_{processes}")
+            made, _ = world(location, 0)
+            schedule(made, int(count))
+            taken, run = together("jobs", location, count, processes)
+            assert len(made.rows("notes")) == int(count)
+            made.close()
+            note(f"jobs, {processes}", count / taken)
+            bodies[processes] += sum(run)
+        if find_spec("procrastinate"):
+            note("jobs, Procrastinate, 1", procrastinate(server, int(count), number == 0))
+    for name, found in rates.items():
+        ratios = [a / b for a, b in zip(found, rates[f"{name.partition(',')[0]}, 1"], strict=True)]
+        text = f"{statistics.median(found):,.0f} a second, {statistics.median(ratios):.2f} of one process"
+        print(f"{name}: {text} ({min(ratios):.2f} to {max(ratios):.2f})")
+    part = statistics.median(a / b for a, b in zip(rates["jobs, 1"], rates["create, 1"], strict=True))
+    print(f"jobs, 1: {part:.2f} of create, 1")
+    for processes, ran in bodies.items():
+        print(f"bodies run, {processes}: {ran / (int(count) * int(rounds)):.3f} of the jobs")
     server.remove()
 
 
