@@ -12,6 +12,7 @@ import argparse
 
 from ..app.services import take_in
 from . import APP, add_arguments, confirm, load_app, print_rows
+from ._admin import in_use_means
 from ._progress import Progress
 
 HELP = "check documents against the schema and fill new indexes; --drop drops those that are not declared"
@@ -28,7 +29,10 @@ def run(args: argparse.Namespace) -> int:
     app = load_app(args)
     if args.drop:
         confirm(args, "drop the indexes that this version does not declare?")
-    with Progress("migrate") as progress:
+    with (
+        in_use_means("stop it first, or start it anew: a start does the same"),
+        Progress("migrate") as progress,
+    ):
         new, dropped = take_in(app.options, drop=args.drop, tick=progress)
     rows = [{"index": name, "change": "new"} for name in new]
     rows += [{"index": name, "change": "dropped"} for name in dropped]

@@ -56,17 +56,19 @@ def map_ids(validator: Validator | None, value: Any, change: Change) -> Any:
         known = element is not None or _is_any(validator)
         return [map_ids(element, item, change) for item in value] if known else value
     if isinstance(value, dict):
-        return {name: _map_field(validator, name, item, change) for name, item in value.items()}
+        return dict(_map_field(validator, name, item, change) for name, item in value.items())
     return value
 
 
-def _map_field(validator: Validator | None, name: str, item: Any, change: Change) -> Any:
+def _map_field(validator: Validator | None, name: str, item: Any, change: Change) -> tuple[str, Any]:
     if isinstance(validator, Object):
         field = validator.fields.get(name)
-        return item if field is None else map_ids(field, item, change)
+        return name, item if field is None else map_ids(field, item, change)
     if isinstance(validator, Record):
-        return map_ids(validator.values, item, change)
-    return map_ids(None, item, change) if _is_any(validator) else item
+        return map_ids(validator.keys, name, change), map_ids(validator.values, item, change)
+    if _is_any(validator):
+        return change(None, name), map_ids(None, item, change)
+    return name, item
 
 
 def _map_union(validator: Union, value: Any, change: Change) -> Any:

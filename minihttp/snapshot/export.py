@@ -170,7 +170,7 @@ class _Export:
         if isinstance(value, list):
             return [self._convex_spelling(item) for item in value]
         if isinstance(value, dict):
-            return {name: self._convex_spelling(item) for name, item in value.items()}
+            return {self._convex_spelling(name): self._convex_spelling(item) for name, item in value.items()}
         return value
 
 

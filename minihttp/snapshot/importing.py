@@ -50,7 +50,8 @@ class Imported(NamedTuple):
     resumed: list[str]
     """Tables that an earlier, interrupted import of the same snapshot had finished."""
     dangling: list[str]
-    """The first references to documents that are not in the snapshot, as `table.field: id`."""
+    """The first references to documents that are not in the snapshot, as `table id: reference`, and how many
+    more there are."""
     skipped: list[str]
     """What is in the snapshot and was not read."""
 
@@ -317,15 +318,11 @@ class _Import:
 
 
 class _ConvexIds:
-    """Convex's ids -> ours, in a database of its own that is not kept: memory does not grow with them.
-
-    Attributes:
-        dangling: the first references that point to nothing in the snapshot. They become ids that point to
-            nothing here.
-    """
+    """Convex's ids -> ours, in a database of its own that is not kept: memory does not grow with them."""
 
     def __init__(self, archive: Archive, tick: Tick, known: sqlite3.Connection) -> None:
-        self.dangling: list[str] = []
+        self._dangling: list[str] = []
+        self._dangling_count = 0
         self._tables: dict[int, str] = {}
         self._known = known
         self._known.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, microseconds INTEGER) WITHOUT ROWID")
@@ -353,6 +350,13 @@ class _ConvexIds:
             self._tables.setdefault(spelled[0], table)
             yield id, int(time_ms * 1000)
 
+    @property
+    def dangling(self) -> list[str]:
+        """The first references that point to nothing in the snapshot, and how many more there are. They
+        become ids that point to nothing here."""
+        more = self._dangling_count - len(self._dangling)
+        return self._dangling + ([f"and {more:,} more"] if more else [])
+
     def ours(self, id: str, table: str | None) -> str | None:
         """Our id for one of Convex's.
 
@@ -363,7 +367,7 @@ class _ConvexIds:
             None for a text that is no such id, and is left as it is.
         """
         spelled = read_id(id)
-        of = self._tables.get(spelled[0]) if spelled else None
+        of = self._tables.get(spelled[0], table) if spelled else None  # of a table that was not exported
         if of is None or table not in (None, of):
             return None
         row = self._known.execute("SELECT microseconds FROM ids WHERE id = ?", (id,)).fetchone()
@@ -376,14 +380,22 @@ class _ConvexIds:
     ) -> tuple[str, dict[str, Any]]:
         """A document's id and fields with ids of ours."""
 
+        nowhere: dict[str, str] = {}  # ours -> Convex's; also of members of a union that do not match
+
         def change(expected: str | None, text: str) -> str:
             found = self.ours(text, expected)
-            if found and not ids.microseconds(found) and len(self.dangling) < _MAX_LISTED:
-                self.dangling.append(f"{table} {id}: {text}")
+            if found and not ids.microseconds(found):
+                nowhere[found] = text
             return found or text
 
         found = self.ours(id, table)
         if found is None:
             raise SnapshotError(f"{id!r} is not an id of table {table!r}")
         changed: dict[str, Any] = map_ids(info.validator, fields, change)
+        if nowhere:
+            written = repr(changed)
+            for text in (text for ours, text in nowhere.items() if ours in written):
+                self._dangling_count += 1
+                if self._dangling_count <= _MAX_LISTED:
+                    self._dangling.append(f"{table} {id}: {text}")
         return found, changed

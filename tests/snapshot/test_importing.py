@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from minihttp import App, Int64
+from minihttp import App, Int64, Schema, Table, v
 from minihttp.errors import SnapshotError
 from minihttp.snapshot.archive import Archive
 from minihttp.snapshot.convex import write_id
+from minihttp.snapshot.export import export_snapshot
 from tests.snapshot.filled import _closed, exported, imported, opened, source, target
 from tests.snapshot.world import documents, files, is_clean, make_app, write_zip
 
@@ -256,6 +257,82 @@ def test_a_snapshot_of_convex(tmp_path: Path, target: App) -> None:
     assert url == "/api/storage/0a1b2c3d-0000-4000-8000-00000000000f", "its URL has the same UUID"
     assert result.skipped == ["_components/mail/log/documents.jsonl"]
     assert is_clean(target)
+
+
+DEEP = Schema(
+    users=Table({"name": v.string()}),
+    posts=Table(
+        {
+            "lists": v.optional(v.array(v.array(v.id("users")))),
+            "either": v.optional(
+                v.union(
+                    v.object({"kind": v.literal("x"), "ref": v.id("users")}),
+                    v.object({"kind": v.literal("y"), "ref": v.array(v.id("posts"))}),
+                )
+            ),
+            "record": v.optional(v.record(v.id("users"), v.object({"by": v.id("posts")}))),
+            "names": v.optional(v.record(v.string(), v.union(v.id("users"), v.string()))),
+            "any": v.optional(v.any()),
+            "file": v.optional(v.id("_storage")),
+        }
+    ),
+)
+
+
+def convex_rows(table: int, *rows: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"_id": cid(table, n), "_creationTime": 1700000000000.0 + n, **row} for n, row in enumerate(rows, 1)
+    ]
+
+
+def test_references_wherever_a_validator_has_them(tmp_path: Path) -> None:
+    """Also in the keys of records, in both directions; what is in no `v.id()` stays."""
+    post = {
+        "lists": [[cid(USERS, 1)], [cid(USERS, 2), cid(USERS, 1)], []],
+        "either": {"kind": "y", "ref": [cid(POSTS, 1), cid(POSTS, 2)]},
+        "record": {cid(USERS, 1): {"by": cid(POSTS, 2)}},
+        "names": {"a": cid(USERS, 2), "b": "text"},
+        "any": {cid(USERS, 2): [{"deep": cid(POSTS, 1)}]},
+    }
+    entries = {
+        "_tables/documents.jsonl": [{"name": "users", "id": USERS}, {"name": "posts", "id": POSTS}],
+        "users/documents.jsonl": convex_rows(USERS, {"name": "Ann"}, {"name": cid(USERS, 1)}),
+        "posts/documents.jsonl": convex_rows(POSTS, post, {"either": {"kind": "x", "ref": cid(USERS, 2)}}),
+    }
+    snapshot = opened(write_zip(tmp_path / "deep.zip", entries))
+    with App(schema=DEEP, data=str(tmp_path / "deep"), workers=0) as app:
+        assert imported(snapshot, app).dangling == []
+        ann, bob = stored(app, "users")
+        first, second = stored(app, "posts")
+        assert bob["name"] == cid(USERS, 1)
+        with open(tmp_path / "back.zip", "wb") as out:
+            export_snapshot(app.database, app.files, out, version="1", convex_ids=True)
+    a, b, p, q = ann["_id"], bob["_id"], first["_id"], second["_id"]
+    assert first["lists"] == [[a], [b, a], []] and first["either"]["ref"] == [p, q]
+    assert first["record"] == {a: {"by": q}} and first["names"] == {"a": b, "b": "text"}
+    assert first["any"] == {b: [{"deep": p}]} and second["either"]["ref"] == b
+    text = b"".join(opened(str(tmp_path / "back.zip")).chunks("posts/documents.jsonl")).decode()
+    assert not [id for id in (a, b, p, q) if id in text], "all are ids of Convex again, keys too"
+
+
+def test_references_to_what_was_not_exported_are_listed(tmp_path: Path) -> None:
+    """A file without `--include-file-storage`, a table that is gone, and more than are shown."""
+    posts: list[dict[str, Any]] = [{"file": cid(FILES, 1)}, {"record": {cid(77, 5): {"by": cid(POSTS, 90)}}}]
+    posts += [{"either": {"kind": "y", "ref": [cid(POSTS, 1_000 + n)]}} for n in range(30)]
+    entries = {
+        "_tables/documents.jsonl": [{"name": "posts", "id": POSTS}],
+        "posts/documents.jsonl": convex_rows(POSTS, *posts),
+    }
+    with App(schema=DEEP, data=str(tmp_path / "deep"), workers=0) as app:
+        result = imported(opened(write_zip(tmp_path / "c.zip", entries)), app)
+        assert result.dangling[0] == f"posts {cid(POSTS, 1)}: {cid(FILES, 1)}"
+        assert {text.rpartition(" ")[2] for text in result.dangling[1:3]} == {cid(77, 5), cid(POSTS, 90)}
+        assert len(result.dangling) == 21 and result.dangling[-1] == "and 13 more"
+        assert is_clean(app)
+
+
+def stored(app: App, table: str) -> list[Any]:
+    return app.database.read(lambda t: t.db.query(table).collect())
 
 
 def test_the_same_ids_each_time(tmp_path: Path, target: App) -> None:
