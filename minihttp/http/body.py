@@ -104,8 +104,8 @@ class Body:
         return iter(self.readline, b"")
 
     def _take(self, read: Any, size: int) -> bytes:
-        room = self._limit_bytes - self.count + 1 if self._left is None else self._left
-        wanted = min(size, room)
+        left = self._left
+        wanted = min(size, self._limit_bytes - self.count + 1 if left is None else left)
         if wanted <= 0:
             return b""
         try:
@@ -113,13 +113,13 @@ class Body:
         except OSError as error:
             raise HTTPError(400, "The connection broke while the request body was read") from error
         self.count += len(data)
-        if self._left is None:
+        if left is None:
             if self.count > self._limit_bytes:
                 raise too_large(self._limit_bytes)
         elif not data:
-            raise HTTPError(400, f"The request body ended {self._left} bytes before its Content-Length")
+            raise HTTPError(400, f"The request body ended {left} bytes before its Content-Length")
         else:
-            self._left -= len(data)
+            self._left = left - len(data)
         return data
 
 

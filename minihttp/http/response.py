@@ -79,19 +79,20 @@ def encode_json(value: Any, encode: Callable[[Any], str] = _encode_plain, method
 def _text(value: Any, encode: Callable[[Any], str], method: str) -> str | None:
     """The text of an object that has one, or of a list of such objects."""
     if value.__class__ is list:
-        if value and hasattr(value[0], method):
+        if value and hasattr(type(value[0]), method):
             together = getattr(value[0], method + "s", None)  # many texts are looked through at once
             texts = None if together is None else together(value)
             texts = texts or [_text(item, encode, method) or encode(item) for item in value]
             return f"[{','.join(texts)}]"
         return None
-    text: str | None = getattr(value, method)() if hasattr(value, method) else None
+    # Of the type: an object of a body makes a message for each attribute that it lacks
+    text: str | None = getattr(value, method)() if hasattr(type(value), method) else None
     return text
 
 
 def _holds_text(value: dict[Any, Any], method: str) -> bool:
     for item in value.values():
-        if hasattr(item[0] if item.__class__ is list and item else item, method):
+        if hasattr(type(item[0] if item.__class__ is list and item else item), method):
             return True
     return False
 
@@ -106,7 +107,9 @@ def _field(name: Any, value: Any, encode: Callable[[Any], str], method: str) -> 
 def _encode_as_javascript(value: Any) -> str:
     """As `JSON.stringify` writes it: a float that is a whole number has no fraction."""
     text = _encode_plain(value)
-    if ".0" in text or "e+" in text:  # such a float may be there
+    if ".0" in text or (
+        "+" in text and "e+" in text
+    ):  # such a float may be there; one letter is found faster
         text = _encode_plain(_with_whole_numbers(value))
     return text
 
