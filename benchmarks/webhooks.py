@@ -65,7 +65,7 @@ def best_microseconds(calls: dict[str, Callable[[], object]]) -> dict[str, float
     for _ in range(ROUNDS):
         for name, call in calls.items():
             count, start = 0, time.perf_counter()
-            while time.perf_counter() - start < SECONDS_PER_ROUND:
+            while not count or time.perf_counter() - start < SECONDS_PER_ROUND:
                 for _ in range(20):
                     call()
                 count += 20
