@@ -353,8 +353,9 @@ def _prepare_tables(connection: Connection) -> None:
     if schema is None:
         connection.run(
             f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER}); DO $$ DECLARE name text :="
-            " trim(split_part(current_setting('search_path'), ',', 1)); BEGIN EXECUTE 'CREATE SCHEMA IF NOT"
-            " EXISTS ' || CASE WHEN name LIKE '\"%' THEN name ELSE quote_ident(lower(name)) END; END $$; COMMIT"
+            " trim(split_part(current_setting('search_path'), ',', 1));"
+            " BEGIN EXECUTE 'CREATE SCHEMA IF NOT EXISTS '"
+            " || CASE WHEN name LIKE '\"%' THEN name ELSE quote_ident(lower(name)) END; END $$; COMMIT"
         )
     if not connection.rows(_FORMAT_TABLE):
         connection.run(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
