@@ -23,10 +23,12 @@ FREE_FRAMING_BYTES = 64 * KIB
 # What a chunk is counted as, measured as the time that so many bytes of a plain body take.
 _CHUNK_BYTES = 64  # when it is read together with its neighbours
 _LONE_CHUNK_BYTES = 128  # when its data holds line ends, or its size line an extension
+_EXTENSION_TIMES = 4  # to check the form of an extension takes that much longer
 _MANY_BYTES = 1 * KIB  # chunks below this size are read many at a time
 _MANY_PARTS = 4096
 _MAX_KNOWN_SIZES = 8192
 
+_MAX_DIGITS = 16
 _is_size = re.compile(rb"[0-9A-Fa-f]{1,16}").fullmatch
 _CRLF = b"\r\n"
 
@@ -53,6 +55,12 @@ class _Sizes(dict[bytes, int]):
 
 
 _size_of = _Sizes().__getitem__
+
+
+def _weighed(framing_bytes: int, chunks: int = 1) -> int:
+    """What size lines with their line ends count as: those with extensions more than they have."""
+    has_extensions = framing_bytes > (_MAX_DIGITS + 4) * chunks
+    return framing_bytes * _EXTENSION_TIMES if has_extensions else framing_bytes
 
 
 class ChunkedReceiver:
@@ -122,8 +130,8 @@ class ChunkedReceiver:
             if b"\n" in line:
                 raise _Refused(BadRequest("the size line of a chunk holds a bare line feed"))
             size = _size_of(line)
-            lone = self._holds_line_ends or len(line) > 16
-            self._count(size, max(len(line) + 4, _LONE_CHUNK_BYTES if lone else _CHUNK_BYTES))
+            lone = self._holds_line_ends or len(line) > _MAX_DIGITS
+            self._count(size, max(_weighed(len(line) + 4), _LONE_CHUNK_BYTES if lone else _CHUNK_BYTES))
             position = end + 2
             if not size:
                 self._read = self._trailers
@@ -159,7 +167,7 @@ class ChunkedReceiver:
         after = parts[2 * count :]
         taken_bytes = len(rest) - sum(map(len, after)) - 2 * (len(after) - 1)
         data_bytes = sum(sizes)
-        self._count(data_bytes, max(taken_bytes - data_bytes, _CHUNK_BYTES * count))
+        self._count(data_bytes, max(_weighed(taken_bytes - data_bytes, count), _CHUNK_BYTES * count))
         pieces += data
         return position + taken_bytes
 

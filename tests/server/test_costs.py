@@ -79,6 +79,7 @@ def _many(unit: bytes, count: int) -> bytes:
     return b"[%s]" % b",".join([unit] * count)
 
 
+_ESCAPES = b"\\a" * 400
 _NAMES = [b'"%d%s":1' % (n, b"x" * 1_000) for n in range(_SIZE // 1_010 - 64)]
 LENGTH = "Content-Length: 0"
 ASK = "Origin: http://a\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request"
@@ -103,6 +104,7 @@ ROWS = [
     Row("chunks of five bytes", chunked(b"5\r\nxxxxx\r\n" * (_SIZE // 10))),
     Row("chunks of line ends", chunked(b"4\r\n\r\n\r\n\r\n" * (_SIZE // 9))),
     Row("chunks with extensions", chunked(b"40;%s\r\n%s\r\n" % (b"a" * 64, b"x" * 64) * (_SIZE // 135))),
+    Row("chunks with quoted extensions", chunked(b'3e8;a="%s"\r\n%s\r\n' % (_ESCAPES, bytes(1_000)) * 1_900)),
     Row("a size line without end", chunked(b"1;" + b"a" * _SIZE)),
     Row("sizes with many zeros", chunked((b"0" * 900 + b"1\r\nx\r\n") * (_SIZE // 906))),
     Row("trailers without end", chunked(b"0\r\n" + b"a: b\r\n" * (_SIZE // 6))),
