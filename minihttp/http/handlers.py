@@ -41,23 +41,29 @@ def check_handler(
     code = getattr(call, "__code__", None)
     if code is None or isinstance(handler, type):
         return  # of a partial, or written in C: its first call tells
-    name = f"{where}: the handler {getattr(handler, '__name__', type(handler).__name__)}"
-    name += f" ({code.co_filename}:{code.co_firstlineno})"
+    problem = _problem(call, code, where, takes)
+    if problem:
+        name = getattr(handler, "__name__", type(handler).__name__)
+        raise RouteError(f"{where}: the handler {name} ({code.co_filename}:{code.co_firstlineno}) {problem}")
+
+
+def _problem(call: Any, code: Any, where: str, takes: tuple[str, ...]) -> str:
+    """What is wrong with a function as a handler, or ""."""
     if code.co_flags & (_COROUTINE | _ASYNC_GENERATOR):
-        raise RouteError(f"{name} is an async def; handlers run in threads: write def")
+        return "is an async def; handlers run in threads: write def"
     if code.co_flags & _GENERATOR:
-        raise RouteError(f"{name} yields, so it returns no response: return Response(generator()) instead")
+        return "yields, so it returns no response: return Response(generator()) instead"
     swapped = takes[1:] + takes[:1]  # (request, ctx): each is there, and not where it is given
     if not _takes(call, code, len(takes)) or code.co_varnames[: len(takes)] == swapped:
         given = ", ".join(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
-        raise RouteError(f"{name} takes ({given}); it must take ({', '.join(takes)})")
+        return f"takes ({given}); it must take ({', '.join(takes)})"
     names = code.co_varnames[: code.co_argcount]
-    segment = next((n for n in names if f"/{{{n}}}" in where and takes[1] not in names), None)
-    if segment:
-        raise RouteError(
-            f"{name} takes {segment}; it must take ({', '.join(takes)}):"
-            f" the segment is request.path_params[{segment!r}]"
-        )
+    segment = None if takes[1] in names else next((n for n in names if f"/{{{n}}}" in where), None)
+    if segment is None:
+        return ""
+    return (
+        f"takes {segment}; it must take ({', '.join(takes)}): the segment is request.path_params[{segment!r}]"
+    )
 
 
 def _is_async(handler: Any) -> bool:
