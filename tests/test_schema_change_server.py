@@ -74,6 +74,7 @@ class Store:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     documents = str(tmp_path / "data")
     if request.param == "postgresql":
+        pytest.importorskip("psycopg")
         documents = "postgresql:" + postgresql().location(schema_for(tmp_path))
     store = Store(tmp_path, documents)
     store.fill()

@@ -102,6 +102,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("minihttp.data.taking_in._COMPARED_AT_START", 0)
     monkeypatch.setattr("minihttp.data.taking_in._FILLED_AT_START", 0)
     if request.param == "postgresql":
+        pytest.importorskip("psycopg")
         from storage_backends.postgresql import DocumentBackend as Postgresql
 
         location = postgresql().location(schema_for(tmp_path))
