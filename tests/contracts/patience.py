@@ -113,9 +113,11 @@ class PatienceContract:
                 pass  # until the other one is queued
 
         def before() -> None:
-            hasty.write(first, None)
-            assert held.inside.wait(HANGS_SECONDS)
-            held.may_end.set()
+            try:
+                hasty.write(first, None)
+                assert held.inside.wait(HANGS_SECONDS)
+            finally:
+                held.may_end.set()
 
         def alone() -> None:
             assert ran.wait(HANGS_SECONDS)
