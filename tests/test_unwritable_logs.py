@@ -60,7 +60,7 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], client: Client) -> 
     raise AssertionError("it does not listen")
 
 
-@pytest.mark.parametrize("redirect", ["2>/dev/full", "2>&-", "2>/dev/full >/dev/full"])
+@pytest.mark.parametrize("redirect", ["2>/dev/full", "2>&-", "2>/dev/full >/dev/full", "<&- >&- 2>&-"])
 def test_a_full_disk_or_no_standard_error(tmp_path: Path, redirect: str) -> None:
     with served(redirect, tmp_path / "data") as (process, client):
         assert client.get("/ok").status == 200

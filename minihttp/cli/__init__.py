@@ -29,7 +29,7 @@ from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import read_env_file
 from ..shown import one_line
 from ._settings import MisuseError, Settings, add_flags, resolve
-from ._terminal import safe, safe_output
+from ._terminal import open_streams, safe, safe_output
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
             environment, to which `.env` of the current folder is added without overriding; `os.environ` if
             absent.
     """
+    open_streams()
     environ = os.environ if environ is None else environ
     shell_environ = dict(environ)
     try:

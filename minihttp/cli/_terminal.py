@@ -7,6 +7,7 @@ files get every byte as it is.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,17 @@ from typing import Any
 
 from ..shown import safe
 
-__all__ = ["safe", "safe_output"]
+__all__ = ["open_streams", "safe", "safe_output"]
+
+
+def open_streams() -> None:
+    """Open the null device for each standard stream that the shell closed (`2>&-`): Python sets it to None.
+
+    Its descriptor is taken too: else the next file that is opened, a database for instance, is number 2.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (it stays open)
 
 
 class _SafeStream:
