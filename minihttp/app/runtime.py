@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, SchemaError
-from ..http.target import split_host
 from ..limits import Limits
 from ..loopback import is_loopback
 from ..tracebacks import RepeatFilter
@@ -213,7 +212,7 @@ class Runtime:
 
         Args:
             addresses: where it is served. A webhook secret that could be guessed is refused where one of
-                them, or `origin`, is not of this machine alone; else `guessable_secrets` is only warned of.
+                them is not of this machine alone; else `guessable_secrets` is only warned of.
             behind_proxy: a proxy hands on what comes from other machines.
 
         Raises:
@@ -227,9 +226,7 @@ class Runtime:
                 webhook.provider.check_url(self.options.origin)
             except ConfigurationError as error:
                 raise ConfigurationError(f"webhook {webhook.path} ({webhook.location}): {error}") from None
-        origin = split_host(self.options.origin.partition("://")[2].partition("/")[0])
-        reached_at = (*addresses, *(origin[:1] if origin else ()))
-        if behind_proxy or not all(map(is_loopback, reached_at)):
+        if behind_proxy or not all(map(is_loopback, addresses)):
             for sentence in self.guessable_secrets():
                 raise ConfigurationError(sentence)
 

@@ -197,7 +197,7 @@ def _secrets(settings: Settings, app: App) -> Iterator[Finding]:
     findings: list[Finding] = [("secrets", "fail", warning) for warning in secret_warnings(app)]
     try:
         app.check_exposed([settings["host"]], bool(settings["trusted_proxy"]))
-        findings += [("secrets", "fail", sentence) for sentence in app.guessable_secrets()]
+        findings += [("secrets", "warning", sentence) for sentence in app.guessable_secrets()]
     except ConfigurationError as error:
         findings.append(("secrets", "fail", str(error)))
     findings += [("secrets", "ok", note) for note in secret_notes(app)]

@@ -29,6 +29,7 @@ PATIENCE_SECONDS = 90.0
 def _take_terminal() -> None:
     """Make standard input the terminal of this session: else Ctrl-C, typed into it, would reach nobody."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background of a script ignores it
 
 
 class Terminal:
