@@ -22,7 +22,7 @@ from .cron_runs import CronRuns
 from .crons import Crons
 from .executor import Executor
 from .scheduler import Scheduler
-from .store import CLAIMED, JOB_TABLES, JobStore, due_ms
+from .store import CLAIMED, JOB_TABLES, JobStore, due_order
 from .workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Jobs:
         while True:
             found = self._database.write(claim, any_thread=True, by_locks=True)
             rows = [row for _, claimed, _ in found for row in claimed]
-            yield from sorted(rows, key=due_ms)
+            yield from sorted(rows, key=due_order)
             if all(row["_id"] in (self._scheduled_meanwhile or ()) for row in rows):
                 return
 

@@ -125,6 +125,11 @@ def due_ms(row: Document) -> float:
     return due
 
 
+def due_order(row: Document) -> tuple[float, float, str]:
+    """The order in which pending jobs are run, as the index has it."""
+    return due_ms(row), row["_creationTime"], row["_id"]
+
+
 def pool_of(row: Document) -> str:
     """The pool of a job that has not ended."""
     queue: str = row["queue"]
@@ -360,7 +365,7 @@ class JobStore:
                     if row is not None and row["queue"] == candidate["queue"]:
                         taken.append(transaction.system.rewrite(row, self._claimed(row, owner)))
             room -= len(taken)
-            taken.sort(key=due_ms)
+            taken.sort(key=due_order)
             found.append((pool, taken, len(taken) == len(rows)))
         return found
 
