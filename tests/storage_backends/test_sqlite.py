@@ -269,14 +269,14 @@ def test_the_log_is_bounded_though_there_is_always_a_reader(path: str) -> None:
         reader.__exit__(None, None, None)
 
     def write() -> None:
-        for _ in range(200):  # 12 MB of log
+        for _ in range(500):  # 28 MB of log
             put(backend, "a", "x" * 50_000)
             sizes.append(backend.statistics()["wal_bytes"])
         done.set()
 
     sizes: list[int] = []
     together([read_in_relays, write])
-    assert max(sizes) < 4_000_000
+    assert max(sizes) < 14_000_000  # the thread that folds the log in may come late on a busy machine
     backend.close()
 
 
