@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
+from .. import hashing
 from ..errors import HTTPError, no_attribute
 from ..limits import DEFAULT_LIMITS, Limits
 from .body import (
@@ -261,9 +262,12 @@ class Request:
         if data is None:
             if self.body.count:
                 raise RuntimeError("the request body has been read already, as a stream or a form")
-            self._hold(whole_bodies, self.body.length_bytes or 0, self.limits.max_buffered_bytes)
+            length = self.body.length_bytes
+            if length is not None:
+                self._hold(whole_bodies, length, self.limits.max_buffered_bytes)
             data = self.__dict__["_bytes"] = self.body.read()
-            self._hold(whole_bodies, len(data), self.limits.max_buffered_bytes)  # of one without a length
+            if length is None:
+                self._hold(whole_bodies, len(data), self.limits.max_buffered_bytes)
         return data
 
     def body_sha256(self) -> str:
@@ -272,12 +276,10 @@ class Request:
         Raises:
             HTTPError: 400, 413 or 415, see `Body`.
         """
-        import hashlib  # rare, and 2 ms to import
-
         data: bytes | None = self.__dict__.get("_bytes")
         if data is not None:
-            return hashlib.sha256(data).hexdigest()
-        digest, body, stream = hashlib.sha256(), self.body, self.environ["wsgi.input"]
+            return hashing.hashlib.sha256(data).hexdigest()
+        digest, body, stream = hashing.hashlib.sha256(), self.body, self.environ["wsgi.input"]
         # Mostly: servers keep bodies in memory or in a file
         if hasattr(stream, "seek") and hasattr(stream, "tell"):
             start = stream.tell()
