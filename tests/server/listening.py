@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""An app that waits until the test lets it go on, and answers of 15 MiB."""
+"""A listener whose loop the test turns, and an app that waits until the test lets it go on."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
+from minihttp.server.listener import Listener
+from minihttp.server.sockets import bind
+
 from .wire import PATIENCE_SECONDS
 
 BIG = bytes(15 * 1024 * 1024)
+
+
+def listener_for(app: Any, **settings: Any) -> Listener:
+    """A listener on a free port whose loop is turned by the test."""
+    usual: dict[str, Any] = {
+        "threads": 1, "connections": 10, "connections_per_peer": 10, "max_body_bytes": 10_000,
+        "min_body_bytes_per_second": 100, "max_spooled_bytes": 100_000, "trusted_proxy": None, "report": None,
+    }  # fmt: skip
+    return Listener(app, bind("127.0.0.1", 0), **{**usual, **settings})
 
 
 class Gated:

@@ -17,7 +17,8 @@ import pytest
 
 from minihttp.server.admission import RESERVE, Admission, peer_of
 from minihttp.server.listener import Listener
-from minihttp.server.sockets import bind
+
+from .listening import listener_for
 
 PATIENCE_SECONDS = 30.0
 clients: list[Client] = []
@@ -30,17 +31,14 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 @contextmanager
 def listening(connections: int, per_peer: int, trusted_proxy: str | None = None) -> Iterator[Listener]:
-    listener = Listener(
+    listener = listener_for(
         app,
-        bind("127.0.0.1", 0),
-        threads=1,
         connections=connections,
         connections_per_peer=per_peer,
         max_body_bytes=100,
         min_body_bytes_per_second=500,
         max_spooled_bytes=100,
         trusted_proxy=trusted_proxy,
-        report=None,
     )
     try:
         yield listener

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 
 from minihttp import App, HttpRouter, Limits, Response
 from minihttp.logs import Served
-from minihttp.server import bind
 from minihttp.server.lean import LeanRequest
-from minihttp.server.listener import Listener
 
+from .listening import listener_for
 from .wire import PATIENCE_SECONDS
 
 # Made anew for each request or connection.
@@ -67,17 +66,12 @@ class Bench:
     def __init__(self, app: Any, trusted_proxy: str | None = None) -> None:
         self.recorder = Recorder(app)
         self.served: list[Served] = []
-        self.sock = bind("127.0.0.1", 0)
-        self.listener = Listener(
-            self.recorder, self.sock, threads=1, connections=10, connections_per_peer=10,
-            max_body_bytes=10_000, min_body_bytes_per_second=100, max_spooled_bytes=100_000,
-            trusted_proxy=trusted_proxy, report=self.served.append,
-        )  # fmt: skip
+        self.listener = listener_for(self.recorder, trusted_proxy=trusted_proxy, report=self.served.append)
 
     def outcome(self, requests: list[bytes], *, whole: bool) -> Outcome:
         self.recorder.environs, self.recorder.bodies = [], []
         self.served.clear()
-        client = socket.create_connection(self.sock.getsockname(), PATIENCE_SECONDS)
+        client = socket.create_connection(self.listener.socket.getsockname(), PATIENCE_SECONDS)
         while not self.listener.active_channels:
             self.listener.poll(PATIENCE_SECONDS)
         (channel,) = self.listener.active_channels.values()
