@@ -38,6 +38,8 @@ _MAX_PATH_CHARACTERS = 200
 _MAX_LINE_CHARACTERS = 16_384
 _quoted = json.encoder.encode_basestring_ascii
 
+progress_characters = 0  # of the line of progress that stands on the terminal now
+
 
 class Served(NamedTuple):
     """One answered request.
@@ -88,7 +90,8 @@ def say(text: str) -> None:
     """Show a line to whoever started the program, on standard error; if that takes none, nothing happens."""
     if sys.stderr is None:
         return
-    data, descriptor = f"{text}\n".encode("utf-8", "backslashreplace"), _descriptor(sys.stderr)
+    line = f"{_cleared_row(sys.stderr.isatty())}{text}\n"
+    data, descriptor = line.encode("utf-8", "backslashreplace"), _descriptor(sys.stderr)
     with suppress(OSError, ValueError):
         if descriptor is None:
             sys.stderr.write(data.decode())
@@ -109,6 +112,7 @@ class BatchingHandler(logging.Handler):
         super().__init__()
         self._stream = stream
         self._descriptor = _descriptor(stream)
+        self._is_terminal = stream.isatty()
         self._delay_seconds = delay_seconds
         self._max_pending = max_pending
         self._records: deque[logging.LogRecord | tuple[float, Served]] = deque()
@@ -200,7 +204,8 @@ class BatchingHandler(logging.Handler):
         while self._records and len(lines) < _MAX_LINES_AT_ONCE:
             line = self._records.popleft()
             lines.append(format_served(*line) if isinstance(line, tuple) else self.format(line))
-        return "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace")
+        text = _cleared_row(self._is_terminal) + "".join(line + "\n" for line in lines)
+        return text.encode("utf-8", "backslashreplace")
 
     def _takes_some(self, wait_seconds: float) -> bool:
         """Whether a write of `_CHUNK_BYTES` would not block (PIPE_BUF, pipe(7))."""
@@ -216,6 +221,11 @@ class BatchingHandler(logging.Handler):
         self._stream.write(data.decode())
         self._stream.flush()
         return len(data)
+
+
+def _cleared_row(is_terminal: bool) -> str:
+    """What takes a line of progress off the row of a terminal, so that a line of the log has it alone."""
+    return f"\r{' ' * progress_characters}\r" if is_terminal and progress_characters else ""
 
 
 def _descriptor(stream: TextIO) -> int | None:

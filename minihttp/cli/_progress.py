@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from .. import logs
+
 _SILENT_SECONDS = 1.0
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.1, 5.0
 
@@ -40,7 +42,7 @@ class Progress:
     def __exit__(self, *exc_info: object) -> None:
         if self._shown:
             self._write("\r" + " " * self._shown + "\r")
-            self._shown = 0
+            self._shown = logs.progress_characters = 0
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = self._clock()
@@ -58,7 +60,7 @@ class Progress:
             width = max(20, shutil.get_terminal_size().columns - 1)
             line = line if len(line) <= width else line[: width - 1] + "…"
             self._write("\r" + line.ljust(self._shown))
-            self._shown = len(line)
+            self._shown = logs.progress_characters = len(line)
             self._next = now + _TERMINAL_SECONDS
         else:
             self._write(line + "\n")

@@ -409,7 +409,8 @@ class RefusalTask(ResponseTask):
 
     def execute(self) -> None:
         error = self.request.error
-        body = json.dumps({"error": f"{error.reason}: {error.body}"[:_MAX_MESSAGE_CHARACTERS]}).encode()
+        message = f"{error.reason}: {error.body}"[:_MAX_MESSAGE_CHARACTERS]
+        body = json.dumps({"error": message}, separators=(",", ":")).encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers.append(("Content-Type", "application/json"))
         self.response_headers.append(("X-Content-Type-Options", "nosniff"))

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 
+from minihttp import logs
 from minihttp.cli._progress import Progress
 
 
@@ -20,6 +22,20 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_line_of_the_log_has_its_row_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    stream, clock = Terminal(), Clock()
+    handler = logs.BatchingHandler(stream)
+    with Progress("serve", stream, clock) as progress:
+        clock.now = 2.0
+        progress("items", 0, 9)
+        handler.handle(logging.LogRecord("a", logging.WARNING, "", 0, "the disk is nearly full", (), None))
+    assert stream.getvalue().startswith(f"\rserve: items 0 of 9\r{' ' * 19}\rthe disk is nearly full\n")
+    handler.handle(logging.LogRecord("a", logging.WARNING, "", 0, "and now", (), None))
+    handler.close()
+    assert stream.getvalue().endswith("\rand now\n"), "without progress there is nothing to clear"
 
 
 def test_on_a_terminal_one_line_is_rewritten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,6 +246,7 @@ def test_any_bytes_get_a_reply_that_blames_the_client(
 def test_a_body_just_over_the_limit_gets_the_error_of_the_app(server: Server) -> None:
     (reply,) = exchange(server, post("Content-Length: 100001", body=b"x" * 100_001))
     assert reply.status == 413 and "100000" in json.loads(reply.body)["error"]
+    assert reply.body.startswith(b'{"error":"'), "as the app itself writes its errors"
 
 
 def test_a_client_that_sends_on_gets_to_see_its_refusal(server: Server) -> None:
