@@ -86,7 +86,6 @@ _STATEMENTS = {
         " DO UPDATE SET rest = EXCLUDED.rest",
     ),
     "remove": ("int, bytea, text", 'DELETE FROM entries WHERE "index" = $1 AND key = $2 AND id = $3'),
-    "drop": ("int", 'DELETE FROM entries WHERE "index" = $1'),
     "guard": ("tid, text, text", guard_text("ctid = $1 AND id || '' = $2", "$3")),
     "guard_locked": ("tid, text, text", guard_text("ctid = $1 AND id || '' = $2", "$3", " FOR SHARE")),
     # The logarithm of 0 fails: it is not so any more.

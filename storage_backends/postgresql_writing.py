@@ -97,7 +97,6 @@ class Writing(Reading):
         self.begun, self.lost, self.deadline, self._timeout_milliseconds = False, None, inf, 0
         self._documents: _Written[str] = _Written()
         self._entries_of: dict[int, _Written[Position]] = {}
-        self._dropped: dict[int, Any] = {}
         self._read: dict[str, tuple[str, str] | None] = {}
         self._read_bytes = 0
         self._trusted: dict[str, str] = {}
@@ -176,12 +175,8 @@ class Writing(Reading):
 
     def _entries(self, index: int, piece: Piece, limit: int) -> list[tuple[Position, tuple[str, str]]]:
         written = self._entries_of.get(index)
-        if self._dropped.get(index):
-            piece.go_on_from(None)
-            rows = []
-        else:
-            extra = len(written.between(piece.start, piece.stop)) if written else 0
-            rows = super()._entries(index, piece, limit + min(extra, _MAX_EXTRA_ROWS))
+        extra = len(written.between(piece.start, piece.stop)) if written else 0
+        rows = super()._entries(index, piece, limit + min(extra, _MAX_EXTRA_ROWS))
         for (_, id), row in rows:
             self._keep(id, row)
         out = []
@@ -220,17 +215,15 @@ class Writing(Reading):
         self._note_entries(id, remove, _GONE)
         self._note(self._documents, id, _GONE)
 
-    def drop_index(self, index: int) -> None:
-        self.refuse_if_lost()
-        written: Any = self._entries_of.get(index, {})
-        for position in list(written):
-            self._note(written, position, None)
-        self._note(self._dropped, index, True)
-
     def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
         self.refuse_if_lost()
         for index, key, id in rows:
             self._note_entries(id, ((index, key),), True)
+
+    def remove_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        self.refuse_if_lost()
+        for index, key, id in rows:
+            self._note_entries(id, ((index, key),), _GONE)
 
     def _note_entries(self, id: str, entries: Iterable[tuple[int, bytes]], value: bool) -> None:
         for index, key in entries:
@@ -260,10 +253,8 @@ class Writing(Reading):
     def changes(self) -> list[str]:
         """The statements that make the server's rows what this transaction says: net changes only, each row
         once, in the order of the keys, so that two transactions cannot wait for each other."""
-        execute, out = (
-            self._statements,
-            [self._statements("drop", n) for n, on in self._dropped.items() if on],
-        )
+        execute = self._statements
+        out: list[str] = []
         changed = (self._change(id, row) for id, row in sorted(self._documents.items()) if row is not None)
         for name, rows in groupby(changed, itemgetter(0)):
             out += execute.rows(name, [arguments for _, arguments in rows])
@@ -288,7 +279,7 @@ class Writing(Reading):
                 stored = (index, key[:MAX_KEY_BYTES], id)
                 if value:
                     rows[stored] = key[MAX_KEY_BYTES:]
-                elif value is _GONE and not self._dropped.get(index):
+                elif value is _GONE:
                     rows.setdefault(stored, None)  # another key of the same document may begin like it
         ordered = sorted(rows)
         execute = self._statements

@@ -213,16 +213,16 @@ class Writing(Reading):
         self._remove_entries(id, remove)
         self._send("DELETE FROM documents WHERE id = ?", ((id,),))
 
-    def drop_index(self, index: int) -> None:
-        self._send('DELETE FROM entries WHERE "index" = ?', ((index,),))
-
     def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
         self._send("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
+
+    def remove_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        self._send('DELETE FROM entries WHERE "index" = ? AND key = ? AND id = ?', rows)
 
     def _remove_entries(self, id: str, remove: Iterable[tuple[int, bytes]]) -> None:
         rows = [(index, key, id) for index, key in remove]
         if rows:
-            self._send('DELETE FROM entries WHERE "index" = ? AND key = ? AND id = ?', rows)
+            self.remove_entries(rows)
 
     def _refuse_if_lost(self) -> None:
         """Some faults roll everything back: what follows would be committed on its own."""

@@ -72,12 +72,12 @@ class Writing(Reading, Protocol):
         """Delete a document and its index entries."""
         ...
 
-    def drop_index(self, index: int) -> None:
-        """Delete every entry of an index."""
-        ...
-
     def add_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
         """Insert (index number, key, id) entries: the backfill of a new index."""
+        ...
+
+    def remove_entries(self, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        """Delete (index number, key, id) entries, whose documents stay: of an index that is dropped."""
         ...
 
     def lock(self, id: str) -> bool:

@@ -14,7 +14,7 @@ from ..errors import MinihttpError, ValidationError
 from ..values import dumps, loads
 from . import ids
 from .catalog import Index, TableInfo, make_document
-from .migration import Tick, stored_documents, stored_tables
+from .migration import Tick, entries_of, stored_documents, stored_tables
 
 if TYPE_CHECKING:
     from .backend import Reading
@@ -53,7 +53,8 @@ def rebuild_indexes(database: Database, findings: list[Finding]) -> list[str]:
         known = {number: (info, index) for number, info, index in _indexes(transaction)}
         for place in places:
             number = int(place.rpartition("#")[2])
-            transaction.engine.drop_index(number)
+            for rows in entries_of(transaction.engine, number):
+                transaction.engine.remove_entries(rows)
             if number in known:
                 info, index = known[number]
                 transaction.engine.add_entries(_entries(transaction.engine, info, index))

@@ -6,7 +6,7 @@ before all of its documents have passed. Index definitions, the checked validato
 the database's secret are documents of system tables, so an engine needs nothing of them. A new index is
 "filling" at first: from then on whoever writes keeps it true (the generation guards every write of a shared
 store), then it is filled in batches, and then it is ready. Nobody drops an index that another process
-may use.
+may use; one that is dropped is no table's any more at once, and its entries go in batches too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from time import sleep
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ Tick = Callable[[str, int, int], None]
 """Told how far something is: what goes on, how many units are done, and of how many."""
 
 _INDEXES, _CHECKED, _SETTINGS, _CATALOG = "_indexes", "_checked", "_settings", "_catalog"
+_DROPPED = "_dropped"  # the table of indexes whose entries go: it has no documents
 _SCAN_ROWS = 256  # also what is compared with a validator at once
 _FILL_ROWS = 1_024
 _MAX_COUNTED = 2**31 - 1
@@ -72,6 +74,14 @@ class Stored(NamedTuple):
     guard: Guard
 
 
+def entries_of(engine: Reading, index: int) -> Iterator[list[tuple[int, bytes, str]]]:
+    """Every entry of an index, some at a time."""
+    start = index, b"", ""
+    while rows := [row for row in engine.entries(start, _FILL_ROWS) if row[0] == index]:
+        yield rows
+        start = index, rows[-1][1], rows[-1][2] + "0"
+
+
 def read_stored(engine: Reading) -> Stored:
     """What a database says of itself."""
     settings = {row["name"]: row for row in _rows(engine, _SETTINGS)}
@@ -87,7 +97,7 @@ def read_stored(engine: Reading) -> Stored:
 
 def stored_indexes(engine: Reading) -> set[str]:
     """The `table.index (fields)` of every index that a database has."""
-    rows = read_stored(engine).indexes
+    rows = [row for row in read_stored(engine).indexes if row["table"] != _DROPPED]
     return {f"{row['table']}.{row['name']} ({', '.join(row['fields'])})" for row in rows}
 
 
@@ -197,6 +207,7 @@ class Migration:
         self._clock = clock
         self._owner = hashing.token_hex(8)
         self._tick = tick
+        self._gone_entries = 0  # of indexes that are dropped
         self._walks: dict[str, _Walk] = {}  # of the indexes that are filled, by the id of their row
         self.suspects: dict[str, _Walk] = {}
         self._refuse_collisions()
@@ -287,6 +298,25 @@ class Migration:
                 log.warning("indexes are still being filled by another process: queries on them are refused")
                 return True
 
+    def drop(self, batches: int | None = None) -> bool:
+        """Delete the entries of indexes that are not declared any more, a batch a transaction.
+
+        Args:
+            batches: how many at most; None: until the end.
+
+        Returns:
+            Whether nothing is left of them.
+        """
+        while True:
+            with self._backend.read(None) as engine:
+                rows = [row for row in read_stored(engine).indexes if row["table"] == _DROPPED]
+            if not rows or batches == 0:
+                return not rows
+            entries = self._backend.write(partial(self._drop_some, rows[0]), None)
+            self._gone_entries += entries
+            self._tick(f"dropping index {rows[0]['name']}", self._gone_entries, 0)
+            batches = None if batches is None else max(0, batches - 1)
+
     # -- what is different
 
     def _unchecked(self, stored: Stored) -> list[str]:
@@ -313,7 +343,7 @@ class Migration:
             for name, fields in table.indexes.items()
             if t not in self.suspects and (t, name, fields) not in there
         ]
-        rows = stored.indexes if self._drops else []
+        rows = [row for row in stored.indexes if self._drops and row["table"] != _DROPPED]
         gone = [row for row in rows if (row["table"], row["name"], tuple(row["fields"])) not in wanted]
         return (new, gone) if new or gone else None
 
@@ -355,8 +385,9 @@ class Migration:
             self._put(engine, _SETTINGS, None, {"name": "secret", "value": os.urandom(32)})
         new, gone = self._changes(stored) or ([], [])
         for row in gone:
-            engine.drop_index(row["number"])
-            engine.delete(row["_id"], ())
+            name = f"{row['table']}.{row['name']}"
+            dropped = {"table": _DROPPED, "name": name, "state": "filling"}
+            self._put(engine, _INDEXES, row, _fields(row) | dropped)
         if new or gone or stored.catalog is None:
             catalog = {"generation": 0, "number": 0, **_fields(stored.catalog or {})}
             number = max([catalog["number"], *(row["number"] for row in stored.indexes)])
@@ -417,6 +448,15 @@ class Migration:
             fields |= {"position": walk.position, "owner": self._owner, "until": now + _LEASE_SECONDS}
         self._put(engine, _INDEXES, row, fields)
         return filled
+
+    @staticmethod
+    def _drop_some(row: Document, engine: Writing) -> int:
+        """One batch; how many entries it had."""
+        rows = next(entries_of(engine, row["number"]), [])
+        engine.remove_entries(rows)
+        if len(rows) < _FILL_ROWS:
+            engine.delete(row["_id"], ())
+        return len(rows)
 
     def _put(self, engine: Writing, table: str, row: Document | None, fields: Document) -> None:
         """Write a row, in the place of the one that it replaces."""

@@ -2,7 +2,8 @@
 """A schema is taken in at the start; what of it takes long goes on in a thread, while requests are answered.
 
 Until a table's documents have been compared with its new validator nobody reads or writes them, and until an
-index is full no query may use it. A document that does not match ends it, wherever it is found.
+index is full no query may use it; the entries of one that is not declared any more go last. A document that
+does not match ends it, wherever it is found.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class SchemaProgress:
         self.text = "a change of the schema is being taken in"
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        self.text = f"{what}: {done:,} of {total:,} documents"
+        self.text = f"{what}: {done:,} of {total:,} documents" if total else f"{what}: {done:,} entries"
         self._tick(what, done, total)
 
     def _log(self, what: str, done: int, total: int) -> None:
@@ -82,6 +83,7 @@ class TakingIn:
         self._changed = changed
         self._closed, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self._is_full = False
         self.waiting: frozenset[str] = frozenset()
 
     def finish(self) -> None:
@@ -93,6 +95,7 @@ class TakingIn:
         self._migration.check()
         self._migration.declare()
         self._migration.fill()
+        self._migration.drop()
 
     def begin(self, refused: Refused) -> Callable[[], None]:
         """What takes a moment, at once; returns what begins the rest, in a thread.
@@ -106,7 +109,8 @@ class TakingIn:
         self._migration.check(_COMPARED_AT_START)
         self._migration.declare()
         self.waiting = frozenset(self._migration.suspects)
-        if self._migration.fill(_FILLED_AT_START) and not self.waiting:
+        self._is_full = self._migration.fill(_FILLED_AT_START) and not self.waiting
+        if self._is_full and self._migration.drop(_FILLED_AT_START):
             return lambda: None
         run = lambda: self._run(refused)  # noqa: E731
         self._thread = threading.Thread(target=run, name="minihttp-schema", daemon=True)
@@ -142,9 +146,11 @@ class TakingIn:
             migration.declare()
             self.waiting = frozenset(migration.suspects)
             self._changed()
+        elif self._is_full:
+            return migration.drop(1)
         elif not migration.suspects and migration.fill(1):
+            self._is_full = True
             self._changed()
-            return True
         return False
 
     def under_way(self) -> str:

@@ -69,12 +69,12 @@ class World:
         self.refusals: list[SchemaError] = []
         self.refused = threading.Event()
 
-    def open(self, schema: Schema, *, behind: bool = True) -> Database:
+    def open(self, schema: Schema, *, behind: bool = True, drop: bool | None = None) -> Database:
         """Open it; `behind`: with the rest of the taking in held after its first batch."""
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"drop": drop}
         if behind:
             self.held = Held()
-            options = {"tick": self.held, "refused": self._refuse}
+            options |= {"tick": self.held, "refused": self._refuse}
         self._opened.append(Database(self._make(), schema, **options))
         if behind:
             self.held.wait()
@@ -254,6 +254,37 @@ def test_nothing_is_dropped_while_requests_go_on_but_at_the_next_start(world: Wo
     if not database.shared:
         without = world.open(Schema(items=NARROWER.tables["items"]), behind=False)
         assert "other.by_n" not in stored_indexes(without)
+
+
+WITHOUT = Schema(items=Table({"n": v.number(), "name": v.optional(v.string())}), other=OTHER)
+
+
+def test_an_index_is_dropped_behind_the_requests(world: World) -> None:
+    database = world.open(WITHOUT, drop=True)
+    assert database.under_way() == "dropping index items.by_n: 1,024 entries"
+    with pytest.raises(DocumentError, match=r"items\.by_n not found"):
+        by(database, "items", "by_n")
+    database.write(lambda t: t.db.insert("items", {"n": -1}))
+    assert check_documents(database) == []
+    world.close()
+    database = world.open(WITHOUT)
+    world.held.let_go()
+    end_of(database)
+    assert sum(1 for told in world.held.told if told[0] == "dropping index items.by_n") <= COUNT / 1_024
+    assert stored_indexes(database) == {"other.by_n": None}
+    assert {number for number, _, _ in database.read(lambda t: t.engine.entries((0, b"", ""), COUNT))} == {2}
+
+
+def test_an_index_that_is_wanted_again_while_it_is_dropped_is_made_anew(world: World) -> None:
+    world.open(WITHOUT, drop=True).write(lambda t: t.db.insert("items", {"n": -1}))
+    world.close()
+    database = world.open(OLD)
+    assert database.under_way().startswith("filling index items.by_n: ")
+    world.held.let_go()
+    end_of(database)
+    assert len(by(database, "items", "by_n")) == COUNT + 1
+    assert stored_indexes(database) == {"other.by_n": None, "items.by_n": None}
+    assert check_documents(database) == []
 
 
 def test_a_trial_and_a_plain_open_do_all_of_it_at_once(world: World) -> None:

@@ -372,7 +372,7 @@ def test_rows_that_wait_are_read_and_undone_like_others(backend: Any) -> None:
         with suppress(Oops), w.nested():
             w.put("a", "t", "2", [(1, b"z")], [(1, b"k")])
             w.delete("x", [(1, b"m")])
-            w.drop_index(2)
+            w.remove_entries([(2, b"m", "x")])
             with suppress(Oops), w.nested():
                 w.put("b", "t", "1", [(1, b"l")], ())
                 seen.append(w.get("b"))
