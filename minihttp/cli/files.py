@@ -8,8 +8,6 @@ the same.
 from __future__ import annotations
 
 import argparse
-import base64
-import json
 import sys
 from collections import Counter
 from contextlib import closing
@@ -18,7 +16,6 @@ from . import add_arguments, print_rows
 from ._progress import Progress
 
 HELP = "copy stored files from one store to another"
-_BATCH_DOCUMENTS = 1_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,16 +40,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..app.backends import open_files
+    from ..app.backends import open_documents, open_files
     from ..files.copying import copy_blobs
+    from ..snapshot.move import recorded_digests
 
     counts, bytes_copied = Counter[str](), 0
+    recorded: dict[str, bytes] = {}
     with (
         Progress("files copy") as progress,
         closing(open_files(args.source, must_exist=True)) as source,
         closing(open_files(args.target)) as target,
     ):
-        recorded = _recorded_digests(args.documents) if args.documents else {}
+        if args.documents:
+            with closing(open_documents(args.documents, must_exist=True)) as documents:
+                recorded = recorded_digests(documents)
         for done, outcome in enumerate(copy_blobs(source, target, recorded), 1):
             counts[outcome.result] += 1
             bytes_copied += outcome.size_bytes if outcome.result == "copied" else 0
@@ -65,22 +66,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_summary(counts, bytes_copied))
     return 1 if counts["damaged"] else 0
-
-
-def _recorded_digests(url: str) -> dict[str, bytes]:
-    """The SHA-256 of each blob by key, read from the engine: a Database would want the app's schema."""
-    from ..app.backends import open_documents
-    from ..data.ids import table_tag
-
-    digests: dict[str, bytes] = {}
-    after, end = table_tag("_storage"), table_tag("_storage") + "~"
-    with closing(open_documents(url, must_exist=True)) as backend, backend.read(None) as reading:
-        while rows := reading.scan(after, end, reverse=False, limit=_BATCH_DOCUMENTS):
-            for _, text in rows:
-                document = json.loads(text)
-                digests[document["key"]] = base64.b64decode(document["sha256"])
-            after = rows[-1][0] + "\0"
-    return digests
 
 
 def _summary(counts: Counter[str], bytes_copied: int) -> str:

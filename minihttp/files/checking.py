@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +50,10 @@ def _files_after(time_ms: float, transaction: Transaction) -> list[dict[str, Any
 def _problem(store: BlobStore, document: Mapping[str, Any]) -> str | None:
     digest, size = hashing.hashlib.sha256(), 0
     try:
-        blob = store.open(document)
-        try:
+        with closing(store.open(document)) as blob:
             while block := blob.read(_BLOCK_BYTES):
                 digest.update(block)
                 size += len(block)
-        finally:
-            blob.close()
     except StorageUnavailableError as error:
         return str(error)
     except OSError as error:

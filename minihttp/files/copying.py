@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,14 +73,10 @@ def _sha256(store: FileBackend, key: str) -> bytes:
 
 
 def _blocks(store: FileBackend, key: str) -> Iterator[bytes]:
-    blob = store.open(key)
-    try:
+    with closing(store.open(key)) as blob:
         yield from iter(lambda: blob.read(_BLOCK_BYTES), b"")
-    finally:
-        blob.close()
 
 
 def _size(store: FileBackend, key: str) -> int:
-    blob = store.open(key)
-    blob.close()
-    return blob.size
+    with closing(store.open(key)) as blob:
+        return blob.size

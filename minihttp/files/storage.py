@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
@@ -305,11 +305,10 @@ class FileStore(BlobStore):
     def holds(self, document: Mapping[str, Any]) -> bool:
         """Whether a blob of the document's key and size is here."""
         try:
-            blob = self.backend.open(document["key"])
+            with closing(self.backend.open(document["key"])) as blob:
+                return bool(blob.size == document["size"])
         except FileNotFoundError:
             return False
-        blob.close()
-        return bool(blob.size == document["size"])
 
     def _has(self, key: str) -> bool:
         try:

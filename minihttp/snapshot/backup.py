@@ -203,11 +203,8 @@ def _copy_blob(source: FileBackend, target: FileBackend, key: str, *, share: boo
     link = getattr(source, "share", None) if share else None
     if link is not None and link(key, target):
         return
-    blob = source.open(key)
-    try:
+    with closing(source.open(key)) as blob:
         target.put(key, iter(lambda: blob.read(_BLOCK_BYTES), b""))
-    finally:
-        blob.close()
 
 
 def _has(store: FileBackend, key: str) -> bool:

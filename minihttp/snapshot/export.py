@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from ..data import ids
@@ -150,16 +151,15 @@ class _Export:
 
     def _add_file(self, document: dict[str, Any]) -> None:
         id = document["_id"] if self._respell is None else self._respell(document["_id"])
-        blob, digest = self._files.open(document), hashlib.sha256()
-        try:
+        entry = f"_storage/{id}"
+        with closing(self._files.open(document)) as blob:
             blocks = iter(lambda: blob.read(_BLOCK_BYTES), b"")
-            self._writer.add(f"_storage/{id}", _hashed(blocks, digest), compressed=False)
-        finally:
-            blob.close()
-        if digest.digest() != base64.b64decode(document["sha256"]):
+            self._writer.add(entry, blocks, compressed=False)
+        found = self._writer.entries[entry]["sha256"]
+        if found != base64.b64decode(document["sha256"]).hex():
             raise StorageUnavailableError(
                 f"the bytes of file {document['_id']} (blob {document['key']}) are damaged: their SHA-256 is"
-                f" {digest.hexdigest()}; `check` lists every such file"
+                f" {found}; `check` lists every such file"
             )
 
     def _convex_spelling(self, value: Any) -> Any:
@@ -199,9 +199,3 @@ def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
             block, size = [], 0
     if block:
         yield b"\n".join([*block, b""])
-
-
-def _hashed(blocks: Iterable[bytes], digest: Any) -> Iterator[bytes]:
-    for block in blocks:
-        digest.update(block)
-        yield block

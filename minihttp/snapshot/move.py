@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..data import ids
+from ..data.migration import stored_documents as documents_of
 from ..errors import DataDirectoryError
 from ..files.copying import copy_blobs
 
@@ -157,7 +158,7 @@ def copy_files(
     Raises:
         DataDirectoryError: some blobs are damaged; the others are copied.
     """
-    recorded = _recorded_digests(documents)
+    recorded = recorded_digests(documents)
     counts = {"copied": 0, "present": 0, "damaged": 0}
     damaged = ""
     for outcome in copy_blobs(source, target, recorded):
@@ -173,16 +174,11 @@ def copy_files(
     return counts["copied"], counts["present"]
 
 
-def _recorded_digests(documents: DocumentBackend) -> dict[str, bytes]:
-    tag = ids.table_tag("_storage")
-    start, digests = tag, {}
+def recorded_digests(documents: DocumentBackend) -> dict[str, bytes]:
+    """The SHA-256 of each blob by key, read from the engine: a Database would want the app's schema."""
     with documents.read(None) as reading:
-        while rows := reading.scan(start, tag + ids.ABOVE, reverse=False, limit=BATCH_DOCUMENTS):
-            for _, text in rows:
-                document = json.loads(text)
-                digests[document["key"]] = b64decode(document["sha256"])
-            start = rows[-1][0] + "0"
-    return digests
+        files = (json.loads(text) for _, text in documents_of(reading, "_storage"))
+        return {file["key"]: b64decode(file["sha256"]) for file in files}
 
 
 def move(
