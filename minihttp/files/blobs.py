@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import hashing
 from ..errors import DocumentError, HTTPError, StorageFullError, StorageUnavailableError
+from ..http.body import Body
 from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -73,8 +75,7 @@ class BlobStore:
         self._in_flight.add(key)
         try:
             with self.faults("store a file"):
-                # What `http.body.Body` has: a file with the bytes, and perhaps their digest.
-                spool, known = getattr(source, "spooled", None), getattr(source, "spooled_sha256", None)
+                spool, known = spooled(source)
                 chunks = _measured(_chunks(source), parse_sha256(sha256), document, known)
                 self.backend.put(key, chunks, spool)
         except BaseException:
@@ -199,6 +200,22 @@ def _chunks(source: Any) -> Iterable[Any]:
         f"store() takes bytes, a binary file or an iterable of bytes, not {type(source).__name__};"
         " of a request, give request.body"
     )
+
+
+def spooled(source: Any) -> tuple[int | None, bytes | None]:
+    """Of the body of a request that the server keeps whole in one nameless file: the file's descriptor, and
+    the SHA-256, if the server has made it while the body arrived.
+    """
+    if not isinstance(source, Body) or source.count or (size := source.length_bytes) is None:
+        return None, None
+    try:
+        descriptor: int = source.stream.fileno()
+        status = os.fstat(descriptor)
+    except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError: BytesIO
+        return None, None
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink or status.st_size != size:
+        return None, None
+    return descriptor, source.digest(size) if source.digest else None
 
 
 def _measured(

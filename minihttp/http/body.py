@@ -7,8 +7,6 @@ of what the bytes mean.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from threading import RLock
@@ -29,12 +27,14 @@ class Body:
     Attributes:
         count: the bytes read so far.
         length_bytes: what the client announced, or None.
+        stream: what it reads from, `wsgi.input`: whoever reads there goes round every check.
+        digest: number of bytes -> SHA-256 of a body that the server has hashed while it arrived; or None.
 
     Raises:
         HTTPError: while reading, 413 past the limit and 400 when the client sends less than it announced.
     """
 
-    __slots__ = ("_digest", "_input", "_left", "_limit_bytes", "count", "length_bytes")
+    __slots__ = ("_left", "_limit_bytes", "count", "digest", "length_bytes", "stream")
 
     def __init__(
         self,
@@ -48,46 +48,25 @@ class Body:
             stream: `wsgi.input`.
             length_bytes: what Content-Length says; None where the server ends the stream itself.
             limit_bytes: the most that is read.
-            digest: number of bytes -> SHA-256 of a body that the server has hashed while it arrived.
+            digest: as the attribute.
         """
         if length_bytes is not None and length_bytes > limit_bytes:
             raise too_large(limit_bytes)
-        self._input = stream
-        self._digest = digest
+        self.stream = stream
+        self.digest = digest
         self.length_bytes = length_bytes
         self._left = length_bytes
         self._limit_bytes = limit_bytes
         self.count = 0
 
-    @property
-    def spooled(self) -> int | None:
-        """The descriptor of the nameless file that holds the whole body, if the server keeps it in one."""
-        fileno = getattr(self._input, "fileno", None)
-        if fileno is None or self.count or self._left is None:
-            return None
-        try:
-            descriptor: int = fileno()
-            status = os.fstat(descriptor)
-        except OSError:  # io.UnsupportedOperation is one: BytesIO
-            return None
-        whole = stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and status.st_size == self._left
-        return descriptor if whole else None
-
-    @property
-    def spooled_sha256(self) -> bytes | None:
-        """The SHA-256 of the whole body, if the server has hashed it while it arrived."""
-        if self._digest is None or self._left is None or self.spooled is None:
-            return None
-        return self._digest(self._left)
-
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes, all that is left by default; b"" at the end."""
         if size is not None and size >= 0:
-            return self._take(self._input.read, size)
-        data = self._take(self._input.read, BLOCK_BYTES if self._left is None else self._left)
+            return self._take(self.stream.read, size)
+        data = self._take(self.stream.read, BLOCK_BYTES if self._left is None else self._left)
         if self._left == 0:
             return data
-        return b"".join([data, *iter(lambda: self._take(self._input.read, BLOCK_BYTES), b"")])
+        return b"".join([data, *iter(lambda: self._take(self.stream.read, BLOCK_BYTES), b"")])
 
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
@@ -98,7 +77,7 @@ class Body:
     def readline(self, size: int = -1) -> bytes:
         """One line with its line feed, or at most `size` bytes of it; b"" at the end."""
         most = self._limit_bytes + 1 if size is None or size < 0 else size
-        return self._take(self._input.readline, most)
+        return self._take(self.stream.readline, most)
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
