@@ -18,6 +18,7 @@ from ..http.request import Request
 from ..http.response import Response
 from ..http.router import Route
 from ..http.target import find_odd, raw_path
+from .request import AppRequest
 from .system_routes import SystemRoutes
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Routes:
         """Let these, by path, answer the webhook routes; their router, which other apps may share, stays."""
         self._endpoints = self._users.with_endpoints(endpoints)
 
-    def match(self, environ: dict[str, Any], limits: Limits) -> Request | None:
+    def match(self, environ: dict[str, Any], limits: Limits) -> AppRequest | None:
         """The request that an environ stands for, with its route; None where nothing answers it.
 
         Raises:
@@ -66,12 +67,12 @@ class Routes:
                 route.is_plain or (route.is_apart and find_odd(path) is None and "/." not in path)
             ):
                 route = self._endpoints.get(route, route) if self._endpoints else route
-                return Request(environ, path, route, limits)
+                return AppRequest(environ, path, route, limits)
         path = raw_path(environ)
         found = self.find(path, method)
         if found is None and method == "OPTIONS":
             found = self._preflight(path, environ)
-        return None if found is None else Request(environ, path, found, limits)
+        return None if found is None else AppRequest(environ, path, found, limits)
 
     def find(self, path: str, method: str) -> Route | None:
         """The route for a raw path, or None."""

@@ -35,7 +35,6 @@ from ..errors import (
 from ..functions.context import CallInfo, transaction_of
 from ..http.coded_response import CODED, coded_response
 from ..http.deferred import Deferred, Done
-from ..http.request import Request
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
 from ..http.strict_json import JSONObject, parse_json
@@ -46,6 +45,7 @@ from .idempotency import IdempotencyKeyInUseError
 
 if TYPE_CHECKING:
     from .idempotency import Attempt
+    from .request import AppRequest
     from .runtime import Runtime
 
 log = logging.getLogger("minihttp")
@@ -148,7 +148,7 @@ class FunctionApi:
         self._runtime = runtime
         self._caller = False, CallInfo()
 
-    def answer(self, operation: str, request: Request) -> Response | Deferred:
+    def answer(self, operation: str, request: AppRequest) -> Response | Deferred:
         """Answer by the method `operation`; errors of the transport are `{code, message}`, not minihttp's
         own `{error}`.
         """
@@ -165,7 +165,7 @@ class FunctionApi:
             )
         return result
 
-    def _answer_errors(self, run: Callable[[], Any], request: Request) -> Any:
+    def _answer_errors(self, run: Callable[[], Any], request: AppRequest) -> Any:
         try:
             result = run()
         except CODED as error:  # of functions, errors are in the outcome
@@ -176,19 +176,19 @@ class FunctionApi:
 
     # ------------------------------------------------------------ operations
 
-    def query(self, request: Request) -> Response:
+    def query(self, request: AppRequest) -> Response:
         return self._posted(request, "query")
 
-    def mutation(self, request: Request) -> Response | Deferred:
+    def mutation(self, request: AppRequest) -> Response | Deferred:
         return self._mutate(_Called(_body(request), _default_format(request)), request)
 
-    def action(self, request: Request) -> Response:
+    def action(self, request: AppRequest) -> Response:
         return self._posted(request, "action")
 
-    def _posted(self, request: Request, kind: str) -> Response:
+    def _posted(self, request: AppRequest, kind: str) -> Response:
         return self._answer(_Called(_body(request), _default_format(request)), request, kind)
 
-    def get_query(self, request: Request) -> Response:
+    def get_query(self, request: AppRequest) -> Response:
         body: dict[str, Any] = dict(request.query.items())
         limits = self._runtime.options.limits
         try:
@@ -201,7 +201,7 @@ class FunctionApi:
             raise HTTPError(error.status, f"args: {error.message}", code="BadJsonBody") from None
         return self._answer(_Called(body, _default_format(request)), request, "query")
 
-    def run_path(self, request: Request) -> Response | Deferred:
+    def run_path(self, request: AppRequest) -> Response | Deferred:
         module, _, name = request.tail.rpartition("/")
         if not module or not name:
             raise HTTPError(
@@ -214,7 +214,7 @@ class FunctionApi:
         is_mutation = functions.kind_of(called.path) == "mutation"
         return self._mutate(called, request) if is_mutation else self._answer(called, request, None)
 
-    def function(self, request: Request) -> Response:
+    def function(self, request: AppRequest) -> Response:
         if not self._caller[0]:
             raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
         body = _body(request)
@@ -224,7 +224,7 @@ class FunctionApi:
             )
         return self._answer(_Called(body, _default_format(request)), request, None)
 
-    def query_batch(self, request: Request) -> Response:
+    def query_batch(self, request: AppRequest) -> Response:
         queries = _body(request).get("queries")
         if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
             raise HTTPError(400, "missing field `queries`", code="BadJsonBody")
@@ -234,11 +234,11 @@ class FunctionApi:
         calls = [_Called(query, _default_format(request)) for query in queries]
         return Response.json({"results": self._queries(calls, request, None)})
 
-    def query_ts(self, request: Request) -> Response:
+    def query_ts(self, request: AppRequest) -> Response:
         timestamp = self._runtime.database.pin()
         return Response.json({"ts": base64.b64encode(struct.pack("<Q", timestamp)).decode()})
 
-    def query_at_ts(self, request: Request) -> Response:
+    def query_at_ts(self, request: AppRequest) -> Response:
         body = _body(request)
         try:
             (timestamp,) = struct.unpack("<Q", base64.b64decode(body.get("ts"), validate=True))  # type: ignore[arg-type]
@@ -251,7 +251,7 @@ class FunctionApi:
 
     # ------------------------------------------------------------ running
 
-    def _queries(self, calls: list[_Called], request: Request, at: int | None) -> list[_Encoded]:
+    def _queries(self, calls: list[_Called], request: AppRequest, at: int | None) -> list[_Encoded]:
         """Several queries on one snapshot."""
         runner = self._runtime.runner
         is_admin, call = self._caller
@@ -273,7 +273,7 @@ class FunctionApi:
             run, time_limit_seconds=self._runtime.options.limits.query_seconds, at=at
         )
 
-    def _answer(self, called: _Called, request: Request, kind: str | None) -> Response:
+    def _answer(self, called: _Called, request: AppRequest, kind: str | None) -> Response:
         is_admin, call = self._caller
         how: dict[str, Any] = {"call": call, "kind": kind, "public": not is_admin, "wire": True}
         runner = self._runtime.runner
@@ -302,7 +302,7 @@ class FunctionApi:
         except FunctionNotFoundError:
             return False
 
-    def _mutate(self, called: _Called, request: Request) -> Response | Deferred:
+    def _mutate(self, called: _Called, request: AppRequest) -> Response | Deferred:
         """Run a mutation; where nobody wants its log lines or has a key, no thread waits for the disk."""
         if self._runtime.options.development or request.headers.get("Idempotency-Key") is not None:
             return self._answer(called, request, "mutation")
@@ -318,7 +318,7 @@ class FunctionApi:
 
         return Deferred(start, respond)
 
-    def _outcome(self, called: _Called, request: Request, run: Callable[[], Any]) -> dict[str, Any]:
+    def _outcome(self, called: _Called, request: AppRequest, run: Callable[[], Any]) -> dict[str, Any]:
         """Run and say how it went; only faults of the machine go on as errors of the transport."""
         lines = _LogLines() if self._runtime.options.development else None
         try:
@@ -332,7 +332,7 @@ class FunctionApi:
             outcome["logLines"] = lines.lines
         return outcome
 
-    def _failure(self, error: BaseException, called: _Called, request: Request) -> dict[str, Any]:
+    def _failure(self, error: BaseException, called: _Called, request: AppRequest) -> dict[str, Any]:
         """The outcome of a call that failed."""
         if not isinstance(error, ApplicationError):
             return {"status": "error", "errorMessage": short(self._message(error, called, request))}
@@ -347,7 +347,7 @@ class FunctionApi:
             "errorData": data,
         }
 
-    def _message(self, error: BaseException, called: _Called, request: Request) -> str:
+    def _message(self, error: BaseException, called: _Called, request: AppRequest) -> str:
         head = f"[Request ID: {request.id}] Server Error"
         if isinstance(error, FunctionNotFoundError) and error.path == called.path:  # not one that it calls
             return (
@@ -383,7 +383,7 @@ class FunctionApi:
             f"; did you mean {quoted(meant)}?" if is_meant else ". Is its module named in App(modules=[…])?"
         )
 
-    def _read_caller(self, request: Request) -> tuple[bool, CallInfo]:
+    def _read_caller(self, request: AppRequest) -> tuple[bool, CallInfo]:
         """Whether the request holds the admin key, and who calls.
 
         Raises:
@@ -397,7 +397,7 @@ class FunctionApi:
         return is_admin, CallInfo(origin=origin, request_id=request.id, auth=auth)
 
 
-def _body(request: Request) -> dict[str, Any]:
+def _body(request: AppRequest) -> dict[str, Any]:
     try:
         body: dict[str, Any] = request.json(dict)
     except HTTPError as error:
@@ -416,7 +416,7 @@ def _give(value: Any, error: BaseException | None) -> Any:
     return value
 
 
-def _default_format(request: Request) -> str:
+def _default_format(request: AppRequest) -> str:
     """Convex's clients name the format; a caller without their header gets plain JSON."""
     return "json" if request.headers.get("Convex-Client") is None else "convex_encoded_json"
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ..data.database import Database, Transaction
     from ..functions.context import CallInfo, FunctionRunner
     from ..functions.registry import Function
-    from ..http.request import Request
     from ..limits import Limits
+    from .request import AppRequest
 
 KEYS = "_idempotency_keys"
 IDEMPOTENCY_TABLES: dict[str, Table] = {
@@ -65,7 +65,7 @@ class IdempotencyKeys:
         self._running: set[str] = set()
         self._lock = threading.Lock()
 
-    def answer(self, request: Request, respond: Callable[[Attempt], Response]) -> Response:
+    def answer(self, request: AppRequest, respond: Callable[[Attempt], Response]) -> Response:
         """The response that was given under the request's key, or the one that `respond` makes.
 
         Raises:
@@ -180,7 +180,7 @@ class Attempt:
         self._keys.write(transaction, self, response=_kept(response))
 
 
-def _key_of(request: Request) -> str:
+def _key_of(request: AppRequest) -> str:
     match = _match_key(request.headers["Idempotency-Key"].strip(" \t"))
     if match is None:
         raise HTTPError(
@@ -189,7 +189,7 @@ def _key_of(request: Request) -> str:
     return match[1] or match[2]
 
 
-def _fingerprint(request: Request) -> str:
+def _fingerprint(request: AppRequest) -> str:
     """What makes it the same request: method, query, body, and who sends it as far as a header says so.
 
     The credentials are in it so that a key that somebody else learns gives nothing away.

@@ -17,7 +17,6 @@ from ..functions.context import HandlerCtx, HandlerServices
 from ..http.deferred import Deferred
 from ..http.error_response import response_for
 from ..http.hooks import as_response
-from ..http.request import Request
 from ..http.response import Response
 from ..http.target import check_host
 from ..watchdog import watchdog
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from .dispatch import Routes
     from .hosts import Hosts
     from .idempotency import Attempt
+    from .request import AppRequest
     from .runtime import Runtime
 
 StartResponse = Callable[..., Any]
@@ -66,7 +66,7 @@ class Responder:
 
     def answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        request: Request | None = None
+        request: AppRequest | None = None
         route: Route | None = None
         cors = self._http.cors
         environ["minihttp.failures"] = self._failures
@@ -123,7 +123,7 @@ class Responder:
         return self._send(response, request, cors, environ, start_response)
 
     def _resume(
-        self, deferred: Deferred, resume: Any, request: Request, environ: dict[str, Any], *outcome: Any
+        self, deferred: Deferred, resume: Any, request: AppRequest, environ: dict[str, Any], *outcome: Any
     ) -> None:
         """The work of a deferred response is done: hand the server what answers the request."""
 
@@ -140,7 +140,7 @@ class Responder:
     def _send(
         self,
         response: Response,
-        request: Request | None,
+        request: AppRequest | None,
         cors: Cors | None,
         environ: dict[str, Any],
         start_response: StartResponse,
@@ -152,7 +152,7 @@ class Responder:
             return Closing(response(environ, start_response), request.close)
         return response(environ, start_response)
 
-    def _answer_once(self, route: Route, ctx: HandlerCtx, request: Request) -> Response:
+    def _answer_once(self, route: Route, ctx: HandlerCtx, request: AppRequest) -> Response:
         """Answer a request that has an Idempotency-Key, or say again what it was answered."""
 
         def respond(attempt: Attempt) -> Response:

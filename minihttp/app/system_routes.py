@@ -23,6 +23,7 @@ from . import health
 if TYPE_CHECKING:
     from ..http.deferred import Deferred
     from ..http.request import Request
+    from .request import AppRequest
     from .runtime import Runtime
 
 log = logging.getLogger("minihttp")
@@ -170,7 +171,7 @@ def _openapi(runtime: Runtime, ctx: Any, request: Request) -> Response:
     return Response.json(runtime.openapi(server=runtime.options.origin or request.origin))
 
 
-def _call_function(runtime: Runtime, operation: str, ctx: Any, request: Request) -> Response | Deferred:
+def _call_function(runtime: Runtime, operation: str, ctx: Any, request: AppRequest) -> Response | Deferred:
     from .function_api import FunctionApi  # 10 ms, which an app that only routes need not spend
 
     return FunctionApi(runtime).answer(operation, request)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, no_attribute
 
 BLOCK_BYTES = 256 * 1024
-SMALL_BODY_BYTES = 64 * 1024  # a smaller body is not counted: the threads bound how many there are
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`docs/convex.md` §2)
 _MAX_LENGTH_DIGITS = 18
 _NOTHING = BytesIO()
@@ -100,53 +98,6 @@ class Body:
         else:
             self._left = left - len(data)
         return data
-
-
-class HeldBodies:
-    """The large bodies of a process that handlers have in memory, for as long as their requests last. For any
-    thread.
-
-    Args:
-        what: they are, for the message of a refusal.
-    """
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self.bytes = 0
-        self._lock = RLock()  # taken again by a hold that is freed while the garbage is collected
-
-    def hold(self, size: int, limit_bytes: int) -> Hold:
-        """Room for a body, until the hold is freed; one that is alone may be larger than the limit.
-
-        Raises:
-            HTTPError: 503 with Retry-After, where others have taken the room.
-        """
-        with self._lock:
-            if self.bytes and self.bytes + size > limit_bytes:
-                message = f"Too many large {self._what} are being handled; try again"
-                raise HTTPError(503, message, headers=[("Retry-After", "1")], code="ServiceUnavailable")
-            return Hold(self, size)
-
-    def add(self, size: int) -> None:
-        with self._lock:
-            self.bytes += size
-
-
-class Hold:
-    """The room that one body takes, until nobody has this."""
-
-    __slots__ = ("_bodies", "_size")
-
-    def __init__(self, bodies: HeldBodies, size: int) -> None:
-        self._bodies, self._size = bodies, size
-        bodies.add(size)
-
-    def __del__(self) -> None:
-        self._bodies.add(-self._size)
-
-
-whole_bodies = HeldBodies("bodies")
-held_bodies = HeldBodies("JSON bodies")  # decoded: each takes ten times its size
 
 
 def open_body(environ: dict[str, Any], limit_bytes: int) -> Body:

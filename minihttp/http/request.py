@@ -15,19 +15,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from .. import hashing
 from ..errors import HTTPError, no_attribute
 from ..limits import DEFAULT_LIMITS, Limits
-from .body import (
-    BLOCK_BYTES,
-    SMALL_BODY_BYTES,
-    Body,
-    HeldBodies,
-    held_bodies,
-    open_body,
-    too_large,
-    whole_bodies,
-)
+from .body import Body, open_body, too_large
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
@@ -255,7 +245,8 @@ class Request:
         """The whole body; may be called again, and before or after `text()` and `json()`.
 
         Raises:
-            HTTPError: 400, 413 or 415, see `Body`; 503 while others have `max_buffered_bytes` in memory.
+            HTTPError: 400, 413 or 415, see `Body`; of an app 503 while others have `max_buffered_bytes` in
+                memory.
             RuntimeError: when the body was read as a stream before.
         """
         data: bytes | None = self.__dict__.get("_bytes")
@@ -264,34 +255,11 @@ class Request:
                 raise RuntimeError("the request body has been read already, as a stream or a form")
             length = self.body.length_bytes
             if length is not None:
-                self._hold(whole_bodies, length, self.limits.max_buffered_bytes)
+                self._hold("bodies", length, self.limits.max_buffered_bytes)
             data = self.__dict__["_bytes"] = self.body.read()
             if length is None:
-                self._hold(whole_bodies, len(data), self.limits.max_buffered_bytes)
+                self._hold("bodies", len(data), self.limits.max_buffered_bytes)
         return data
-
-    def body_sha256(self) -> str:
-        """The SHA-256 of the body in hex; the body stays to be read.
-
-        Raises:
-            HTTPError: 400, 413 or 415, see `Body`.
-        """
-        data: bytes | None = self.__dict__.get("_bytes")
-        if data is not None:
-            return hashing.hashlib.sha256(data).hexdigest()
-        digest, body, stream = hashing.hashlib.sha256(), self.body, self.environ["wsgi.input"]
-        # Mostly: servers keep bodies in memory or in a file
-        if hasattr(stream, "seek") and hasattr(stream, "tell"):
-            start = stream.tell()
-            for block in iter(lambda: body.read(BLOCK_BYTES), b""):
-                digest.update(block)
-            stream.seek(start)
-        else:
-            data = body.read()
-            digest.update(data)
-            self.environ |= {"wsgi.input": io.BytesIO(data), "CONTENT_LENGTH": str(len(data))}
-        del self.__dict__["body"]
-        return digest.hexdigest()
 
     def text(self) -> str:
         """The body as text in its declared charset, UTF-8 by default; without its byte order mark, as `fetch`
@@ -340,7 +308,7 @@ class Request:
             self._require_json()
         limits, most = self.limits, self._most_bytes(self.limits.max_json_bytes)
         data = self._bytes_within(most, "JSON body")
-        self._hold(held_bodies, len(data), limits.max_decoded_json_bytes)
+        self._hold("JSON bodies", len(data), limits.max_decoded_json_bytes)
         depth, elements = limits.max_json_depth, limits.max_json_elements
         if most > limits.max_json_bytes:
             elements = int(elements * most / limits.max_json_bytes)
@@ -362,13 +330,10 @@ class Request:
         """Let `json()` return what the `body` of the route made of the body."""
         self.__dict__["_declared"] = value
 
-    def _hold(self, bodies: HeldBodies, size: int, limit_bytes: int) -> None:
-        """Counts a large body among others, until this is closed; 503 past the limit."""
-        if size > SMALL_BODY_BYTES:
-            held = self.__dict__.setdefault("_held", {})
-            if bodies not in held:
-                held[bodies] = bodies.hold(size, limit_bytes)
-                self.closable = True
+    def _hold(self, what: str, size: int, limit_bytes: int) -> None:
+        """A body of this size is about to be in memory, as one of those that have so much room together: an
+        app counts them (`app/request.py`).
+        """
 
     def _most_bytes(self, limit_bytes: int) -> int:
         """The most that is parsed whole: what the route asks for, or a limit."""
@@ -416,8 +381,7 @@ class Request:
         return found[1]
 
     def close(self) -> None:
-        """Free the temporary file of an uploaded form, and the room that a large body takes."""
-        self.__dict__.pop("_held", {}).clear()  # a traceback may have it
+        """Free the temporary file of an uploaded form."""
         found: tuple[str, FormData] | None = self.__dict__.get("_form")
         if found is not None:
             found[1].close()
