@@ -29,7 +29,7 @@ from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import read_env_file
 from ..shown import one_line
 from ._settings import MisuseError, Settings, add_flags, resolve
-from ._terminal import open_streams, safe, safe_output
+from ._terminal import columns, open_streams, safe, safe_output
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
@@ -110,6 +110,9 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **{**settings, "allow_abbrev": False})
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        return argparse.HelpFormatter(self.prog, width=columns() - 2)  # else it imports shutil for it
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(safe(message), file)
@@ -360,12 +363,9 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, *, empty: str = ""
             print(json.dumps(_shown(row), default=str))
             found = True
     elif rows := list(rows):
-        import shutil  # it brings half a MB of compressors
-
         from ._tables import table
 
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        print("\n".join(table(rows, columns)))
+        print("\n".join(table(rows, columns() if sys.stdout.isatty() else None)))
         found = True
     if empty and not found:
         note(empty)

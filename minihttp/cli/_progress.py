@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from .. import logs
+from ._terminal import columns
 
 _SILENT_SECONDS = 1.0
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.1, 5.0
@@ -55,9 +56,7 @@ class Progress:
             return
         line = self._line(done, total, now - self._began)
         if self._is_terminal:
-            import shutil  # it brings half a MB of compressors
-
-            width = max(20, shutil.get_terminal_size().columns - 1)
+            width = max(20, columns() - 1)
             line = line if len(line) <= width else line[: width - 1] + "…"
             self._write("\r" + line.ljust(self._shown))
             self._shown = logs.progress_characters = len(line)

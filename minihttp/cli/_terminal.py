@@ -15,7 +15,7 @@ from typing import Any
 
 from ..shown import safe
 
-__all__ = ["open_streams", "safe", "safe_output"]
+__all__ = ["columns", "open_streams", "safe", "safe_output"]
 
 
 def open_streams() -> None:
@@ -26,6 +26,17 @@ def open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  (it stays open)
+
+
+def columns() -> int:
+    """The width of the terminal, or 80: what `shutil` says, which brings half a MB of compressors."""
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):  # closed, or no terminal
+        return 80
 
 
 class _SafeStream:

@@ -18,8 +18,9 @@ SECRETS = {"GITHUB_WEBHOOK_SECRET": "a secret of the hub", "STRIPE_WEBHOOK_SECRE
 def test_a_server_loads_nothing_that_it_does_not_need() -> None:
     code = (
         "import sys\n"
-        "from minihttp.cli import serve\n"
+        "from minihttp.cli import _parser, serve\n"
         "from minihttp.server import Server\n"
+        "_parser(['serve']).parse_args(['serve', '--port', '0'])\n"
         "server = Server(lambda environ, start_response: [], port=0)\n"
         "server.close()\n"
         f"print(sorted({HEAVY!r} & set(sys.modules)))\n"
