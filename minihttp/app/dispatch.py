@@ -18,6 +18,7 @@ from ..http.request import Request
 from ..http.response import Response
 from ..http.router import Route
 from ..http.target import find_odd, raw_path
+from ..http.webhook_route import with_endpoints
 from .request import AppRequest
 from .system_routes import SystemRoutes
 
@@ -46,7 +47,7 @@ class Routes:
 
     def mount(self, endpoints: Mapping[str, Handler]) -> None:
         """Let these, by path, answer the webhook routes; their router, which other apps may share, stays."""
-        self._endpoints = self._users.with_endpoints(endpoints)
+        self._endpoints = with_endpoints(self._users, endpoints)
 
     def match(self, environ: dict[str, Any], limits: Limits) -> AppRequest | None:
         """The request that an environ stands for, with its route; None where nothing answers it.

@@ -68,6 +68,8 @@ _BY_NAME = {"bodies": whole_bodies, "JSON bodies": held_bodies}
 class AppRequest(Request):
     """What a handler of an app gets: see `Request`."""
 
+    __slots__ = ()
+
     def body_sha256(self) -> str:
         """The SHA-256 of the body in hex; the body stays to be read.
 

@@ -20,6 +20,7 @@ from ..files.storage import FILE_TABLES, FileStore, check_no_files, unknown_file
 from ..files.uploads import expired_uploads
 from ..functions.registry import Registry
 from ..functions.runner import Runner
+from ..http.mutation_route import mutation_routes
 from ..inbox.inbox import INBOX_TABLES, Inbox
 from ..jobs.crons import Crons
 from ..jobs.job_functions import JobFunctions
@@ -209,7 +210,7 @@ def _check_mutation_routes(http: HttpRouter, functions: Registry) -> None:
     Raises:
         ConfigurationError: naming the route and where it is registered.
     """
-    for route in http.mutations():
+    for route in mutation_routes(http):
         try:
             found = functions.named(route.handler.function)
         except FunctionNotFoundError as error:

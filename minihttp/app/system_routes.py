@@ -96,8 +96,6 @@ class SystemRoutes:
             else:
                 for method in ("GET", "POST"):
                     self._routes.route(path_prefix=path, method=method, handler=handler)
-                if hasattr(handler, "wants_body"):
-                    self._decide_bodies(path, handler.wants_body)
         for route in (*self._routes, *self._fallback):
             route.watched = False
         for path, method, _ in self._routes.routes():

@@ -28,6 +28,7 @@ from ..errors import (
 )
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
 from ..functions.context import HandlerServices
+from ..http.mutation_route import mutation_routes
 from ..http.router import HttpRouter
 from ..watchdog import watchdog
 from .hosts import Hosts
@@ -180,7 +181,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
                 if options.auth:
                     _ = self.authenticator  # a provider's mistake is one of the start
                 given = (options.modules, options.schema, options.crons)
-                if self.http.webhooks or any(given) or self.http.mutations():
+                if self.http.webhooks or any(given) or mutation_routes(self.http):
                     self._open(self._refuse)
                     self.start()
                     routes.mount(self.inbox.endpoints)

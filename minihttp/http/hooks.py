@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .error_response import response_for
 from .response import Response
+
+if TYPE_CHECKING:
+    from .route import Route
 
 Before = Callable[[Any, Any], Any]
 After = Callable[[Any, Any, Response], Any]
@@ -55,6 +58,17 @@ def with_hooks(
         return answered(ctx, request, partial(handled, ctx, request))
 
     return run if after else handled
+
+
+def put_hooks_around(route: Route) -> None:
+    """Make what a route runs: the hooks of an outer router are the outer ones."""
+    before: list[Before] = [hook for router in route.routers for hook in router.before_hooks]
+    after: list[After] = [hook for router in reversed(route.routers) for hook in router.after_hooks]
+    if route.guard is not None:
+        before.append(route.guard)
+    declared = route.declared
+    handler = route.handler if declared is None else declared.around(route.handler, route.label)
+    route.run = with_hooks(handler, before, after, route.label) if before or after else handler
 
 
 class Guard:

@@ -32,6 +32,7 @@ class Route:
         guard: a `Guard`, the hook of its own that lets only some callers through; or None.
         max_body_bytes: its limit of request bodies, or None for the app's.
         wants_body: called with the head as an environ; False where the response does not depend on the body.
+            A handler may say it by a method of this name.
         routers: those that it belongs to, the outermost first; their hooks are in `run`.
         takes_body: whether requests of its method may have a body.
         takes_key: whether an Idempotency-Key counts: for POST, but for the framework's own and for webhooks.
@@ -62,7 +63,7 @@ class Route:
         self.routers: tuple[Any, ...] = ()
         self.cors: Cors | None = None
         self.max_body_bytes: int | None = None
-        self.wants_body: Callable[[Mapping[str, str]], bool] = _always
+        self.wants_body: Callable[[Mapping[str, str]], bool] = getattr(handler, "wants_body", _always)
         self.takes_body = method not in WITHOUT_BODY
         self.takes_key = False
         self.exact = self.is_apart = self.is_plain = False

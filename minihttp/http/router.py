@@ -8,14 +8,13 @@ percent-encoded paths; knows nothing of requests and responses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, TypeVar, cast, overload
 
 from ..errors import RouteError, check_variable_name
 from .cors import Cors
 from .handlers import check_handler
-from .hooks import After, Before, Guard, require_identity, with_hooks
+from .hooks import After, Before, Guard, put_hooks_around, require_identity
 from .method_table import MethodTable, normal
 from .route import Handler as Handler
 from .route import Route as Route
@@ -63,11 +62,7 @@ class Shorthand(Protocol):
     ) -> Callable[[AnyHandler], AnyHandler]: ...
     @overload
     def __call__(
-        self, path: str | None, handler: AnyHandler, **options: Unpack[RouteOptions]
-    ) -> AnyHandler: ...
-    @overload
-    def __call__(
-        self, path: str | None = ..., *, handler: AnyHandler, **options: Unpack[RouteOptions]
+        self, path: str | None = ..., handler: AnyHandler = ..., **options: Unpack[RouteOptions]
     ) -> AnyHandler: ...
 
 
@@ -97,7 +92,6 @@ class HttpRouter:
 
     __slots__ = (
         "_mounts", "_routes", "_system", "after_hooks", "before_hooks", "cors", "secrets", "tables",
-        "webhooks",
     )  # fmt: skip
 
     def __init__(
@@ -115,7 +109,6 @@ class HttpRouter:
         self.after_hooks = list(after)
         self._mounts: list[tuple[HttpRouter, str]] = []  # where this router is mounted
         self.secrets = tuple(check_variable_name(name, "HttpRouter(secrets=[…])") for name in secrets)
-        self.webhooks: list[Webhook] = []
         self._system = system
         self._routes: list[Route] = []
         self.tables: dict[str, MethodTable] = {}  # HEAD has GET's
@@ -126,15 +119,10 @@ class HttpRouter:
     ) -> Callable[[AnyHandler], AnyHandler]: ...
     @overload
     def route(
-        self, path: str | None, method: str | None, handler: AnyHandler, **options: Unpack[RouteOptions]
-    ) -> AnyHandler: ...
-    @overload
-    def route(
         self,
         path: str | None = ...,
         method: str | None = ...,
-        *,
-        handler: AnyHandler,
+        handler: AnyHandler = ...,
         **options: Unpack[RouteOptions],
     ) -> AnyHandler: ...
     def route(
@@ -273,35 +261,28 @@ class HttpRouter:
     def _adopt(self, route: Route, prefix: str) -> None:
         """A mounted router's route as one of this router."""
         handler = route.handler
-        is_webhook = hasattr(handler, "wants_body")
-        if is_webhook:
+        if hasattr(handler, "wants_body"):
             handler = handler._replace(path=prefix + handler.path)
-            if route.method == "POST":  # one that answers GET too is registered for both
-                self.webhooks.append(handler)
         adopted = Route(route.method, prefix + route.pattern, handler, route.location)
         if route.prefix_chars:
             self._add_prefix(adopted, adopted.pattern[:-1])
         else:
             self._add_path(adopted, adopted.pattern)
+        for name in ("declared", "guard", "max_body_bytes", "routers", "takes_key"):
+            setattr(adopted, name, getattr(route, name))
         adopted.cors = route.cors or self.cors
-        adopted.max_body_bytes = route.max_body_bytes
-        adopted.guard = route.guard
-        adopted.takes_key = route.takes_key
-        adopted.wants_body = handler.wants_body if is_webhook else route.wants_body
-        adopted.declared = route.declared
-        adopted.routers = route.routers
         self._register(adopted)
 
     def _register(self, route: Route) -> None:
         route.routers = (self, *route.routers)
-        _put_hooks_around(route)
+        put_hooks_around(route)
         self._routes.append(route)
         for parent, prefix in self._mounts:
             parent._adopt(route, prefix)
 
     def _compose(self) -> None:
         for route in self._routes:
-            _put_hooks_around(route)
+            put_hooks_around(route)
         for parent, _ in self._mounts:
             parent._compose()
 
@@ -324,16 +305,18 @@ class HttpRouter:
         Raises:
             RouteError: as `route`, and for a provider or a handler that is none.
         """
-        from .webhook_route import Webhook, check_provider, check_webhook_handler  # for apps
+        from .webhook_route import webhook_of  # for apps: the router alone goes without
 
-        check_provider(provider, path)
-        check_webhook_handler(handler, path)
-        webhook: Any = Webhook(path, provider, handler, options, _location())
-        self.route(path=path, method="POST", handler=webhook, max_body=options.get("max_body_bytes"))
-        self._routes[-1].wants_body = webhook.wants_body
+        webhook: Any = webhook_of(path, provider, handler, options, _location())
+        self.route(path, "POST", webhook, max_body=options.get("max_body_bytes"))
         if getattr(provider, "answers_get", False):
-            self.route(path=path, method="GET", handler=webhook)
-        self.webhooks.append(webhook)
+            self.route(path, "GET", webhook)
+
+    @property
+    def webhooks(self) -> list[Webhook]:
+        """All that are registered with `webhook`, also those of routers below."""
+        handlers = (route.handler for route in self._routes if route.method == "POST")
+        return [handler for handler in handlers if hasattr(handler, "wants_body")]
 
     def mutation(
         self,
@@ -363,24 +346,10 @@ class HttpRouter:
         Raises:
             RouteError: as `route`, and for what is no mutation.
         """
-        from .mutation_route import MutationRoute  # for apps: the router alone goes without
+        from .mutation_route import MutationRoute  # for apps, as above
 
         handler = MutationRoute(function, method, path, status)
         self.route(path, method, handler, cors=cors, max_body=max_body, auth=auth)
-
-    def mutations(self) -> list[Route]:
-        """The routes that are mutations."""
-        from .mutation_route import MutationRoute
-
-        return [route for route in self._routes if isinstance(route.handler, MutationRoute)]
-
-    def with_endpoints(self, endpoints: Mapping[str, Handler]) -> dict[Route, Route]:
-        """A copy of each webhook route that has what receives its deliveries, by path, as its handler."""
-        copies = {route: copy(route) for route in self._routes if hasattr(route.handler, "wants_body")}
-        for route in copies.values():
-            route.handler = endpoints[route.handler.path]
-            _put_hooks_around(route)
-        return copies
 
     def find(self, path: str, method: str) -> Route | None:
         """The route of a raw path, or None; HEAD is looked up as GET."""
@@ -389,15 +358,9 @@ class HttpRouter:
 
     def allowed_methods(self, path: str) -> list[str]:
         """The methods that `path` answers, sorted: HEAD with GET, OPTIONS if routed or answered by CORS."""
-        found, cors = [], False
-        for method, table in self.tables.items():
-            route = table.find(path)
-            if route is not None:
-                found.append(method)
-                cors = cors or route.cors is not None
-        if cors and "OPTIONS" not in found:
-            found.append("OPTIONS")
-        return sorted(found)
+        found = {method: route for method, table in self.tables.items() if (route := table.find(path))}
+        answers_options = found and any(route.cors is not None for route in found.values())
+        return sorted({*found, "OPTIONS"} if answers_options else found)
 
     def lookup(self, path: str, method: str) -> tuple[Handler, str, str] | None:
         """(handler, method, matched pattern) of a path, or None (`docs/convex.md` §1)."""
@@ -406,11 +369,7 @@ class HttpRouter:
 
     def __iter__(self) -> Iterator[Route]:
         """All routes: paths and patterns by path and method, then prefixes by method and prefix."""
-        paths = [route for route in self._routes if not route.prefix_chars]
-        paths.sort(key=lambda route: (route.pattern.encode("utf-16-be"), route.method))  # JavaScript's order
-        prefixes = [route for route in self._routes if route.prefix_chars]
-        prefixes.sort(key=lambda route: (route.method, route.pattern.encode("utf-16-be")))
-        return iter(paths + prefixes)
+        return iter(sorted(self._routes, key=_place))
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         """(path, method, handler) of all, in the same order (`docs/convex.md` §1)."""
@@ -476,6 +435,12 @@ class HttpRouter:
             raise RouteError(f"{complaint}{as_other}: first at {first.location}, again at {route.location}")
 
 
+def _place(route: Route) -> tuple[bool, bytes, bytes]:
+    """Where a route stands in a list: texts are in JavaScript's order."""
+    pattern, method = route.pattern.encode("utf-16-be"), route.method.encode()
+    return (True, method, pattern) if route.prefix_chars else (False, pattern, method)
+
+
 def _is_apart(start: str) -> bool:
     """Whether no path that starts so is one of the framework's own."""
     return not any(start.startswith(ours) or ours.startswith(start) for ours in OURS)
@@ -509,14 +474,3 @@ def _location() -> str:
     if frame.f_code.co_filename.startswith("<frozen "):
         frame = first
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def _put_hooks_around(route: Route) -> None:
-    """The hooks of an outer router are the outer ones."""
-    before: list[Before] = [hook for router in route.routers for hook in router.before_hooks]
-    after: list[After] = [hook for router in reversed(route.routers) for hook in router.after_hooks]
-    if route.guard is not None:
-        before.append(route.guard)
-    declared = route.declared
-    handler = route.handler if declared is None else declared.around(route.handler, route.label)
-    route.run = with_hooks(handler, before, after, route.label) if before or after else handler

@@ -6,11 +6,16 @@ The router alone goes without: it only asks a handler whether it `wants_body`, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RouteError
 from .headers import RequestHeaders
+from .hooks import put_hooks_around
+
+if TYPE_CHECKING:
+    from .route import Handler, Route
 
 
 class Webhook(NamedTuple):
@@ -36,6 +41,26 @@ class Webhook(NamedTuple):
     def wants_body(self, environ: Mapping[str, str]) -> bool:
         """Whether the head has what a delivery is verified with; without it, its body is not read."""
         return bool(self.provider.has_signature(RequestHeaders(environ)))
+
+
+def webhook_of(path: str, provider: Any, handler: Any, options: dict[str, Any], location: str) -> Webhook:
+    """What `HttpRouter.webhook` registers.
+
+    Raises:
+        RouteError: for a provider or a handler that is none.
+    """
+    check_provider(provider, path)
+    check_webhook_handler(handler, path)
+    return Webhook(path, provider, handler, options, location)
+
+
+def with_endpoints(router: Iterable[Route], endpoints: Mapping[str, Handler]) -> dict[Route, Route]:
+    """A copy of each webhook route that has what receives its deliveries, by path, as its handler."""
+    copies = {route: copy(route) for route in router if isinstance(route.handler, Webhook)}
+    for route in copies.values():
+        route.handler = endpoints[route.handler.path]
+        put_hooks_around(route)
+    return copies
 
 
 def check_provider(provider: Any, path: str) -> None:
