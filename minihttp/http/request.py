@@ -21,7 +21,7 @@ from .body import Body, open_body, too_large
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
-from .strict_json import JSONObject, expect_type, parse_json
+from .strict_json import JSONObject, expect_type, most_elements, parse_json
 from .target import check_host, percent_decode, percent_encode, sent_target
 
 if TYPE_CHECKING:
@@ -298,7 +298,8 @@ class Request:
             HTTPError: 415 unless the media type is `application/json` or ends in `+json` (with
                 `App(strict_media_type=False)` it may also be absent, or `text/plain`); 413 for more bytes
                 than the route's `max_body` or, without one, `max_json_bytes`, and for more elements than
-                `max_json_elements`, or as many more as the route takes more bytes; 400 for invalid JSON (with
+                `max_json_elements`, or as many more as the route takes more bytes: a fifth of them and one
+                for each 4 bytes, of objects a twentieth and one for each 16; 400 for invalid JSON (with
                 line and column), non-finite numbers or ones of more than 1,000 digits, unpaired surrogates,
                 too deep nesting, or another type than expected.
         """
@@ -312,15 +313,16 @@ class Request:
         depth, elements = limits.max_json_depth, limits.max_json_elements
         if most > limits.max_json_bytes:
             elements = int(elements * most / limits.max_json_bytes)
-        if expect is None or isinstance(expect, type):
-            value = parse_json(data, depth, expect, max_elements=elements)
-        else:
-            value = parse_json(data, depth, max_elements=elements)
-            problems = expect.problems(value)
+        elements, objects = most_elements(elements, len(data))
+        checks = None if expect is None or isinstance(expect, type) else expect
+        wanted = expect if checks is None else None
+        value = parse_json(data, depth, wanted, max_elements=elements, max_objects=objects)  # type: ignore[arg-type]
+        if checks is not None:
+            problems = checks.problems(value)
             if problems:
                 said = f"The body does not match: {'; '.join(problems)}"
                 raise HTTPError(400, said, code="ValidationError")
-            value = expect.check(value)
+            value = checks.check(value)
             value = JSONObject(value) if isinstance(value, dict) else value
         if isinstance(value, (dict, list)):
             self.__dict__["_parsed"] = value  # for `sent.py`: what the handler looked up in it

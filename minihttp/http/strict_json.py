@@ -4,7 +4,7 @@
 The standard library's decoder does the work; what it lets through (NaN, 1e400, lone surrogates, UTF-16) or
 breaks on (depth, long numbers) is checked around it, so that ordinary documents pay almost nothing. What a
 text will cost is told from its brackets and commas, before anything is made of it. The objects inside become
-`InnerObject`s when one of them is first looked at, since most bodies are only handed on; of a large body the
+`InnerObject`s when one of them is first looked at, since most bodies are only handed on; of a large array the
 decoder makes them. Knows nothing of requests.
 """
 
@@ -15,6 +15,7 @@ import json
 import re
 from array import array
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,14 @@ from ..limits import DEFAULT_LIMITS
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
 _skip_white_space: Any = re.compile(r"[ \t\n\r]*").match
+_find_surrogate = re.compile(r"\\u[dD]").search
+_escaped_quote = re.compile(rb'\\["\\]')
+_MANY_ESCAPES = 64  # one in so many bytes
 _MAX_DIGITS = 1_000  # int() takes quadratic time
 _LONG_BYTES = 500  # among as many digits as that there is a whole block of this size, wherever blocks begin
-_CONTAINERS = (dict, list)
+_CONTAINERS = frozenset([dict, list])
 _MANY_CONTAINERS = 1_000
+_MANY_NUMBERS = 1_000
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -137,8 +142,9 @@ def _with_inner_objects(value: Any) -> Any:
     """A decoded array or object in which each object is an `InnerObject`; the lists stay the same lists."""
     if value.__class__ is dict:
         value = InnerObject(value)
-        _put_inner_objects(value, value.items())
-    else:
+        if not _CONTAINERS.isdisjoint(map(type, value.values())):
+            _put_inner_objects(value, value.items())
+    elif not _CONTAINERS.isdisjoint(map(type, value)):
         _put_inner_objects(value, enumerate(value))
     return value
 
@@ -149,12 +155,23 @@ def _put_inner_objects(container: Any, items: Iterable[tuple[Any, Any]]) -> None
             container[place] = _with_inner_objects(inner)
 
 
+def most_elements(max_elements: int, size: int) -> tuple[int, int]:
+    """How many values, and how many objects among them, a JSON text of so many bytes may have.
+
+    A fifth of the limit, and more as the text grows: rows of numbers and records of short fields stay far
+    below, and a text of nothing but brackets costs little more than its bytes.
+    """
+    base = max(max_elements // 5, 1_000)
+    return min(max_elements, base + size // 4), base // 4 + size // 16
+
+
 def parse_json(
     data: bytes,
     max_depth: int,
     expect: type | None = None,
     *,
     max_elements: int = DEFAULT_LIMITS.max_json_elements,
+    max_objects: int | None = None,
 ) -> Any:
     """The value of a JSON text; a top-level object is a `JSONObject`, those inside are
     `InnerObject`.
@@ -165,24 +182,31 @@ def parse_json(
         max_elements: how many values there may be, told by the opening brackets and commas outside of
             strings. Each takes far more time and memory than its text, so they are counted before anything
             is parsed.
+        max_objects: how many of them may be objects; None for as many as elements.
         expect: dict, list, str, int, float or bool, if the top level must be one.
 
     Raises:
         HTTPError: 400 for anything else than one valid, finite JSON value of the expected type, and for a
             number of more than 1,000 digits; 413 for too many elements.
     """
-    objects = data.count(b"{")
-    brackets = objects + data.count(b"[")
-    if brackets > max_depth or len(data) > max_elements:
-        _check_outline(data, max_depth, max_elements)
+    if len(data) < _LONG_BYTES:
+        count, brackets = len(data), data.count(b"{") + data.count(b"[")
+    else:  # which is quicker than to count where there are many
+        counted = data.translate(None, _NO_COUNTED)
+        count, brackets = len(counted), len(counted.translate(None, b","))
+    if brackets > max_depth or count > max_elements:
+        _check_outline(data, max_depth, max_elements, max_elements if max_objects is None else max_objects)
     try:
         text = data.decode("utf-8")
         if text[:1] == "\ufeff":
             text = text[1:]
-        is_long = len(data) >= _LONG_BYTES and _has_long_number(data)
-        is_large = brackets > _MANY_CONTAINERS
-        value = _decode_large(text, is_long) if is_large else _decode(text, _scan_long if is_long else _scan)
-        if "\\" in text and ("\\ud" in text or "\\uD" in text):
+        start = _skip_white_space(text).end() if text[:1] in " \t\n\r" else 0
+        has_inner = brackets > _MANY_CONTAINERS and text[start : start + 1] == "["
+        scan = _scanner_for(data, count, has_inner)
+        value = (
+            _decode_large(text, start, scan) if brackets > _MANY_CONTAINERS else _decode(text, start, scan)
+        )
+        if _find_surrogate(text):
             _encode(value).encode("utf-8")  # fails for a surrogate that is not one of a pair
     except json.JSONDecodeError as error:
         raise HTTPError(
@@ -200,9 +224,10 @@ def parse_json(
         expect_type(value, expect)
     if isinstance(value, dict):
         value = JSONObject(value)
-        value.is_fresh = not is_large
+        value.is_fresh = True
         return value
-    return _with_inner_objects(value) if objects and not is_large and value.__class__ is list else value
+    is_array = value.__class__ is list and not has_inner
+    return _with_inner_objects(value) if is_array and b"{" in data else value
 
 
 def expect_type(value: Any, expect: type | None) -> Any:
@@ -218,52 +243,62 @@ def _too_deep(max_depth: int) -> HTTPError:
     return HTTPError(400, f"Invalid JSON: nested deeper than {max_depth}")
 
 
-# What stays of a text: brackets of both kinds as square ones, commas, and the quotes around strings.
-_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
+# What goes of a text, so that its brackets, its commas, and the quotes around strings stay.
 _NO_OUTLINE = bytes(sorted(set(range(256)) - set(b'[]{},"')))
 _NO_COUNTED = _NO_OUTLINE + b'"]}'
+_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 _STEPS = bytes.maketrans(b"[]", b"\x01\xff")  # as signed bytes
-_FLAT_LEVELS = 8  # are taken off one by one, which costs least where there are few
+_BLOCK_BRACKETS = 32
 
 
-def _check_outline(data: bytes, max_depth: int, max_elements: int) -> None:
+def _check_outline(data: bytes, max_depth: int, max_elements: int, max_objects: int) -> None:
     """Refuses a JSON text that would cost too much, before it is parsed.
 
     What is refused is at least as large as the text says up to its first mistake, where parsing would end.
     """
-    counted = data.translate(_AS_SQUARE, _NO_COUNTED)
-    if len(counted) <= max_elements and counted.count(b"[") <= max_depth:  # even with what is in strings
-        return
+    counted = data.translate(None, _NO_COUNTED)
+    brackets = counted.translate(None, b",")
+    objects = len(brackets.translate(None, b"["))
+    if len(counted) <= max_elements and objects <= max_objects and len(brackets) <= max_depth:
+        return  # even with what is in strings
     outline = _outline(data)
-    if b"[" * (max_depth + 1) in outline:
+    brackets = outline.translate(_AS_SQUARE, b",")
+    objects = len(outline.translate(None, b"[],}"))
+    if b"[" * (max_depth + 1) in brackets:
         raise _too_deep(max_depth)
-    if outline.count(b"[") + outline.count(b",") > max_elements:
+    if len(outline.translate(None, b"]}")) > max_elements:
         raise HTTPError(413, f"The JSON has more than {max_elements} elements", code="ContentTooLarge")
-    brackets = outline.translate(None, b",")
-    if brackets.count(b"[") >= brackets.count(b"]") and _is_deeper(brackets, max_depth):
+    if objects > max_objects:
+        raise HTTPError(413, f"The JSON has more than {max_objects} objects", code="ContentTooLarge")
+    if _is_deeper(brackets, max_depth):
         raise _too_deep(max_depth)
 
 
 def _outline(data: bytes) -> bytes:
     """The commas and brackets of a JSON text that are not in its strings."""
-    if b"\\" in data:
+    if data.count(b"\\") > len(data) // _MANY_ESCAPES:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    outline = data.translate(_AS_SQUARE, _NO_OUTLINE)
-    if b'"' in outline:
-        outline = outline.replace(b'""', b"")  # strings in which there is none
-        if b'"' in outline:  # where there is one, not all quotes stand in pairs
-            outline = b"".join(data.split(b'"')[::2]).translate(_AS_SQUARE, _NO_OUTLINE)
-    return outline
+    else:  # which is the quicker where there are few
+        data = _escaped_quote.sub(b"", data)
+    # What is between no two quotes any more is in a string still, or outside still.
+    outline = data.translate(None, _NO_OUTLINE).replace(b'""', b"")
+    return b"".join(outline.split(b'"')[::2]) if b'"' in outline else outline
 
 
 def _is_deeper(brackets: bytes, max_depth: int) -> bool:
-    """Whether square brackets nest deeper than this."""
-    levels = min(_FLAT_LEVELS, max_depth)
-    for _ in range(levels):
-        if not brackets:
+    """Whether square brackets nest deeper than this, up to the first that closes what is not open."""
+    depth = 0
+    for start in range(0, len(brackets), _BLOCK_BRACKETS):
+        block = brackets[start : start + _BLOCK_BRACKETS]
+        opened = block.count(b"[")
+        if depth + opened > max_depth:  # perhaps: then one by one
+            depths = accumulate(array("b", block.translate(_STEPS)))
+            if depth + max(depths) > max_depth:
+                return True
+        depth += 2 * opened - len(block)
+        if depth < 0:
             return False
-        brackets = brackets.replace(b"[]", b"")
-    return max(accumulate(array("b", brackets.translate(_STEPS))), default=0) > max_depth - levels
+    return False
 
 
 def _short(text: str) -> int:
@@ -272,23 +307,28 @@ def _short(text: str) -> int:
     return int(text)
 
 
-def _scanner(has_inner: bool, is_long: bool) -> Any:
+@cache
+def _scanner(has_inner: bool, is_long: bool, is_strict: bool) -> Any:
     hooks = dict(STRICT)
     if has_inner:
         hooks["object_hook"] = InnerObject
     if is_long:
         hooks["parse_int"] = _short
+    if not is_strict:
+        del hooks["parse_float"]  # the decoder's own takes a third of the time
     decoder: Any = json.JSONDecoder(**hooks)
     return decoder.scan_once
 
 
-_scan, _scan_long = _scanner(False, False), _scanner(False, True)
-_scan_large = {is_long: _scanner(True, is_long) for is_long in (False, True)}
+def _scanner_for(data: bytes, count: int, has_inner: bool) -> Any:
+    """The quickest scanner that refuses each number of a text which is not finite, or too long."""
+    is_long = len(data) >= _LONG_BYTES and _has_long_number(data, _LONG_BYTES)
+    is_strict = is_long or count < _MANY_NUMBERS or _has_large_number(data)
+    return _scanner(has_inner, is_long, is_strict)
 
 
-def _decode(text: str, scan: Any) -> Any:
-    """The value of the whole text."""
-    start = _skip_white_space(text).end() if text[:1] in " \t\n\r" else 0
+def _decode(text: str, start: int, scan: Any) -> Any:
+    """The value of the text from there on."""
     try:
         value, end = scan(text, start)
     except StopIteration as stopped:
@@ -298,23 +338,33 @@ def _decode(text: str, scan: Any) -> Any:
     return value
 
 
-def _decode_large(text: str, is_long: bool) -> Any:
-    """As `_decode`, with the inner objects, for a text with many arrays and objects.
+def _decode_large(text: str, start: int, scan: Any) -> Any:
+    """As `_decode`, for a text with many arrays and objects.
 
     Nothing is garbage while they grow, and looking for garbage takes several times as long as to decode them.
     """
     if not gc.isenabled():
-        return _decode(text, _scan_large[is_long])
+        return _decode(text, start, scan)
     gc.disable()
     try:
-        return _decode(text, _scan_large[is_long])
+        return _decode(text, start, scan)
     finally:
         gc.enable()
 
 
-def _has_long_number(data: bytes) -> bool:
-    """Whether there may be a number that is too long."""
-    return any(data[start : start + _LONG_BYTES].isdigit() for start in range(0, len(data), _LONG_BYTES))
+_AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
+_MANY_DIGITS = 100  # with two digits of exponent they make no number that is not finite
+
+
+def _has_large_number(data: bytes) -> bool:
+    """Whether there may be a number that is not finite: of many digits, or an exponent of three."""
+    zeros = data.translate(_AS_ZEROS)
+    return b"0e000" in zeros or b"0e+000" in zeros or _has_long_number(data, _MANY_DIGITS)
+
+
+def _has_long_number(data: bytes, size: int) -> bool:
+    """Whether there may be a number of twice as many digits."""
+    return any(data[start : start + size].isdigit() for start in range(0, len(data), size))
 
 
 def _fits(value: Any, expect: type) -> bool:

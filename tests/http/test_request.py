@@ -326,6 +326,29 @@ def test_a_route_that_takes_more_bytes_takes_larger_forms_and_more_elements() ->
     assert status_of(request(part % (b"1" * 1_000), multipart).form) == 413
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [b"[1.25,3.5,100.125]", json.dumps(dict.fromkeys(map(str, range(10)), "x")).encode(), b'{"x":1,"y":2}'],
+)
+def test_json_as_dense_as_honest_senders_write_it_is_taken(unit: bytes) -> None:
+    body = b"[" + b",".join([unit] * (49_000 // (unit.count(b",") + 2))) + b"]"
+    assert make_request("POST", body, "application/json").json()[-1] == json.loads(unit)
+
+
+@pytest.mark.parametrize(
+    ("unit", "least"), [(b"1", 8_192), (b"[]", 7_000), (b"{}", 2_500), (b'{"a":1}', 4_000)]
+)
+def test_json_of_hardly_anything_but_values_is_refused(unit: bytes, least: int) -> None:
+    assert make_request("POST", _array(unit, least), "application/json").json()[-1] == json.loads(unit)
+    with pytest.raises(HTTPError, match=r"The JSON has more than \d+ (elements|objects)") as caught:
+        make_request("POST", _array(unit, 24_000), "application/json").json()
+    assert caught.value.status == 413
+
+
+def _array(unit: bytes, count: int) -> bytes:
+    return b"[" + b",".join([unit] * count) + b"]"
+
+
 def test_close_frees_what_was_spooled() -> None:
     data = b"x" * 300_000
     body = b'--B\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + data + b"\r\n--B--"

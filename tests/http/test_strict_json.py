@@ -110,6 +110,22 @@ def test_a_long_number_is_found_wherever_it_stands(before: int) -> None:
     assert len(parse_json(digits_in_a_string, 64)[0]) == before + 5_000
 
 
+@pytest.mark.parametrize("number", [b"1e400", b"-1E+999", b"7" * 400 + b".0", b"7" * 350 + b"e-9"])
+def test_a_number_that_is_not_finite_is_found_among_many(number: bytes) -> None:
+    many = b"[" + b"1.5,2e10,-3E-99," * 700
+    with pytest.raises(HTTPError, match="out of range"):
+        parse_json(many + number + b"]", 64)
+    assert parse_json(many + b'1e100, "1e400", "%s"]' % number, 64)[-3:] == [1e100, "1e400", number.decode()]
+
+
+def test_depth_is_told_wherever_it_is_reached() -> None:
+    for before in range(70):
+        flat = b"[" + b"[]," * before
+        assert parse_json(flat + nested(63) + b"]", 64)
+        with pytest.raises(HTTPError, match="deeper than 64"):
+            parse_json(flat + nested(64) + b"]", 64)
+
+
 def costs(value: Any) -> tuple[int, int]:
     """How many elements a value has, and how deep it is."""
     if not isinstance(value, (dict, list)):
