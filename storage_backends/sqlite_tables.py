@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, repeat
 from math import inf
 from time import monotonic
 from typing import Any
@@ -53,6 +53,9 @@ class Reading:
     def scan_index(
         self, index: int, start: tuple[bytes, str], stop: tuple[bytes, str], *, reverse: bool, limit: int
     ) -> list[tuple[bytes, str, str]]:
+        if start[0] == stop[0]:  # of one key, which need not be read
+            parts = self._parts(_SCAN_KEY[reverse], (index, *start, stop[1], limit))
+            return list(zip(repeat(start[0]), parts[::2], parts[1::2]))
         parts = self._parts(_SCAN_INDEX[reverse], (index, *start, *stop, limit))
         return list(zip(map(bytes.fromhex, parts[::3]), parts[1::3], parts[2::3], strict=True))
 
@@ -92,6 +95,15 @@ _SCAN_INDEX = [
         order=order,
     )
     for order in ("e.key, e.id", "e.key DESC, e.id DESC")
+]
+_SCAN_KEY = [
+    _JOINED.format(
+        columns="id || char(30) || json",
+        rows="e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id "
+        'WHERE e."index" = ? AND e.key = ? AND e.id >= ? AND e.id < ?',
+        order=order,
+    )
+    for order in ("e.id", "e.id DESC")
 ]
 
 

@@ -300,11 +300,11 @@ class Query:
             elif after is not None:
                 start = max(start, (after[0], after[1] + "0"))
             rows = index_range.read(transaction.engine, start, stop, reverse, limit)
-            size_bytes, read = 1 + sum([len(json) for _, _, json in rows]), len(rows)
-            after = rows[-1][:2] if rows else after
             yield rows
+            read = len(rows)
             if read < limit:
                 return
+            after, size_bytes = rows[-1][:2], 1 + sum([len(json) for _, _, json in rows])
             limit = max(1, min(limit * 4, _MAX_ROWS, _BATCH_BYTES * read // size_bytes))
 
     def _index_range(self) -> IndexRange:

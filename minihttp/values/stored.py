@@ -102,11 +102,13 @@ class StoredDocument(Document):
             return None
         texts = []
         for document in documents:  # `_json` of each, without the calls
-            milliseconds, rest = divmod(document._microseconds, 1000)
-            time = f"{milliseconds}.{rest:03}".rstrip("0") if rest else milliseconds
+            time = str(document._microseconds)
             text = document._text
-            fields = "}" if text == "{}" else f",{text[1:]}"
-            texts.append(f'{{"_id":"{_get(document, "_id")}","_creationTime":{time}{fields}')
+            if time[-1] == "0" or text == "{}" or len(time) < 4:
+                texts.append(document._json())
+            else:
+                head = f'{{"_id":"{_get(document, "_id")}","_creationTime":'
+                texts.append(f"{head}{time[:-3]}.{time[-3:]},{text[1:]}")
         return texts
 
     def _json(self) -> str:

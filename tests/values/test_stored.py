@@ -152,6 +152,16 @@ def test_its_texts_are_those_of_the_decoded_document(found: dict[str, Any], micr
         assert not any(type(value) is int for value in _leaves_of(wire))
 
 
+_TIMES = st.integers(0, 2**51) | st.sampled_from([0, 7, 999, 1_000, 1_230, MICROSECONDS, MICROSECONDS + 10])
+
+
+@given(st.lists(st.tuples(fields(leaves), _TIMES), min_size=1))
+def test_the_texts_of_many_are_those_of_each(found: list[tuple[dict[str, Any], int]]) -> None:
+    documents = [stored(row, microseconds) for row, microseconds in found]
+    texts = StoredDocument.json_texts(documents)
+    assert texts in (None, [document.json_text() for document in documents])
+
+
 def _leaves_of(value: Any) -> list[Any]:
     if isinstance(value, (dict, list)):
         items = value.values() if isinstance(value, dict) else value
