@@ -16,8 +16,8 @@ import json
 import logging
 import re
 import struct
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ from ..errors import (
     ValidationError,
     short,
 )
-from ..functions.context import CallInfo, transaction_of
+from ..functions.calls import CallInfo
+from ..functions.context import transaction_of
 from ..http.coded_response import CODED, coded_response
 from ..http.deferred import Deferred, Done
 from ..http.response import Response, encode_json
@@ -42,8 +43,10 @@ from ..shown import quoted
 from ..tracebacks import error_text, is_on_purpose, shown_frames
 from ..values import decode, encode_clean, encode_wire
 from .idempotency import IdempotencyKeyInUseError
+from .log_ring import LogLines
 
 if TYPE_CHECKING:
+    from ..functions.runner import CallOptions, Then
     from .idempotency import Attempt
     from .request import AppRequest
     from .runtime import Runtime
@@ -146,7 +149,8 @@ class FunctionApi:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._caller = False, CallInfo()
+        self._is_admin = False
+        self._how: CallOptions = {}
 
     def answer(self, operation: str, request: AppRequest) -> Response | Deferred:
         """Answer by the method `operation`; errors of the transport are `{code, message}`, not minihttp's
@@ -154,7 +158,7 @@ class FunctionApi:
         """
 
         def run() -> Any:
-            self._caller = self._read_caller(request)  # before the body: a wrong key is seen from the head
+            self._read_caller(request)  # before the body: a wrong key is seen from the head
             return getattr(self, operation)(request)
 
         result: Response | Deferred = self._answer_errors(run, request)
@@ -215,7 +219,7 @@ class FunctionApi:
         return self._mutate(called, request) if is_mutation else self._answer(called, request, None)
 
     def function(self, request: AppRequest) -> Response:
-        if not self._caller[0]:
+        if not self._is_admin:
             raise HTTPError(401, "This needs the admin key", code="InvalidAuthHeader")
         body = _body(request)
         if body.get("componentPath"):
@@ -254,15 +258,11 @@ class FunctionApi:
     def _queries(self, calls: list[_Called], request: AppRequest, at: int | None) -> list[_Encoded]:
         """Several queries on one snapshot."""
         runner = self._runtime.runner
-        is_admin, call = self._caller
 
         def run(transaction: Any) -> list[_Encoded]:
-            how: dict[str, Any] = {"call": call, "kind": "query", "public": not is_admin, "wire": True}
-
             def outcome(called: _Called) -> _Encoded:
                 def run() -> Any:
-                    how["then"] = called.encoded
-                    runner.find(called.path, "query", call, not is_admin)
+                    how = self._options(called, "query", called.encoded)
                     return runner.run_in(transaction, called.path, called.arguments(), **how)
 
                 return _Encoded(encode_json(self._outcome(called, request, run)))
@@ -273,16 +273,21 @@ class FunctionApi:
             run, time_limit_seconds=self._runtime.options.limits.query_seconds, at=at
         )
 
+    def _options(self, called: _Called, kind: str | None, then: Then) -> CallOptions:
+        """How a call is made; one that would not run is refused before its arguments are decoded."""
+        call, public = self._how["call"], self._how["public"]
+        self._runtime.runner.find(called.path, kind, call, public)
+        return {**self._how, "kind": kind, "then": then}
+
     def _answer(self, called: _Called, request: AppRequest, kind: str | None) -> Response:
-        is_admin, call = self._caller
-        how: dict[str, Any] = {"call": call, "kind": kind, "public": not is_admin, "wire": True}
         runner = self._runtime.runner
 
         def run(then: Any) -> Any:
-            runner.find(called.path, kind, call, not is_admin)  # before its arguments are decoded
-            return runner.run(called.path, called.arguments(), then=then, **how)
+            how = self._options(called, kind, then)
+            return runner.run(called.path, called.arguments(), **how)
 
-        if request.headers.get("Idempotency-Key") is None or not self._is_mutation(called.path):
+        is_mutation = runner.registry.kind_of(called.path) == "mutation"
+        if request.headers.get("Idempotency-Key") is None or not is_mutation:
             return Response.json(self._outcome(called, request, lambda: run(called.encoded)))
 
         def respond(attempt: Attempt) -> Response:
@@ -296,22 +301,14 @@ class FunctionApi:
 
         return self._runtime.services.idempotency.answer(request, respond)
 
-    def _is_mutation(self, path: str) -> bool:
-        try:
-            return self._runtime.runner.resolve(path).kind == "mutation"
-        except FunctionNotFoundError:
-            return False
-
     def _mutate(self, called: _Called, request: AppRequest) -> Response | Deferred:
         """Run a mutation; where nobody wants its log lines or has a key, no thread waits for the disk."""
         if self._runtime.options.development or request.headers.get("Idempotency-Key") is not None:
             return self._answer(called, request, "mutation")
-        is_admin, call = self._caller
-        how: dict[str, Any] = {"call": call, "public": not is_admin, "wire": True}
 
         def start(done: Done) -> None:
-            self._runtime.runner.find(called.path, "mutation", call, not is_admin)
-            self._runtime.runner.submit(called.path, called.arguments(), done, then=called.encoded, **how)
+            how = self._options(called, "mutation", called.encoded)
+            self._runtime.runner.submit(called.path, called.arguments(), done, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:
             return Response.json(self._outcome(called, request, partial(_give, value, error)))
@@ -320,9 +317,9 @@ class FunctionApi:
 
     def _outcome(self, called: _Called, request: AppRequest, run: Callable[[], Any]) -> dict[str, Any]:
         """Run and say how it went; only faults of the machine go on as errors of the transport."""
-        lines = _LogLines() if self._runtime.options.development else None
+        lines = LogLines(_log_line, _LOG_LINES) if self._runtime.options.development else None
         try:
-            with lines or _NOTHING:
+            with lines or nullcontext():
                 outcome = {"status": "success", "value": run()}
         except (StorageUnavailableError, IdempotencyKeyInUseError):
             raise
@@ -383,18 +380,19 @@ class FunctionApi:
             f"; did you mean {quoted(meant)}?" if is_meant else ". Is its module named in App(modules=[…])?"
         )
 
-    def _read_caller(self, request: AppRequest) -> tuple[bool, CallInfo]:
-        """Whether the request holds the admin key, and who calls.
+    def _read_caller(self, request: AppRequest) -> None:
+        """Find out whether the request holds the admin key, and who calls.
 
         Raises:
             AuthError: 401 for a header that proves nothing, as in Convex.
         """
         header = request.headers.get("Authorization")
-        is_admin, auth = False, NOBODY
+        auth = NOBODY
         if header is not None:
-            is_admin, auth = self._runtime.read_authorization(header, request.remote_addr)
+            self._is_admin, auth = self._runtime.read_authorization(header, request.remote_addr)
         origin = self._runtime.options.origin or request.origin
-        return is_admin, CallInfo(origin=origin, request_id=request.id, auth=auth)
+        call = CallInfo(auth, origin=origin, request_id=request.id)
+        self._how = {"call": call, "public": not self._is_admin, "wire": True}
 
 
 def _body(request: AppRequest) -> dict[str, Any]:
@@ -421,36 +419,9 @@ def _default_format(request: AppRequest) -> str:
     return "json" if request.headers.get("Convex-Client") is None else "convex_encoded_json"
 
 
-class _Nothing:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-
-_NOTHING = _Nothing()
-
-
-class _LogLines(logging.Handler):
-    """Collects what one call logs (through `logging`, in this thread) as Convex's log lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._thread = threading.get_ident()
-
-    def __enter__(self) -> None:
-        logging.getLogger().addHandler(self)
-
-    def __exit__(self, *error: object) -> None:
-        logging.getLogger().removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread and len(self.lines) < _LOG_LINES:
-            self.lines.append(
-                f"[{_LEVELS.get(record.levelno, 'LOG')}] {record.getMessage()!r}"[:_LOG_LINE_BYTES]
-            )
-
-
 _LEVELS = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARN", logging.ERROR: "ERROR"}
+
+
+def _log_line(record: logging.LogRecord) -> str:
+    """A line as Convex's clients show it, at the level that its console has."""
+    return f"[{_LEVELS.get(record.levelno, 'LOG')}] {record.getMessage()!r}"[:_LOG_LINE_BYTES]

@@ -26,8 +26,9 @@ from ..http.response import Response
 if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Database, Transaction
-    from ..functions.context import CallInfo, FunctionRunner
+    from ..functions.calls import CallInfo
     from ..functions.registry import Function
+    from ..functions.runner import Runner
     from ..limits import Limits
     from .request import AppRequest
 
@@ -148,7 +149,7 @@ class Attempt:
         self._calls: dict[str, int] = {}
 
     def run_mutation(
-        self, runner: FunctionRunner, function: Function | str, args: Mapping[str, Any], call: CallInfo
+        self, runner: Runner, function: Function | str, args: Mapping[str, Any], call: CallInfo
     ) -> Any:
         """Run a mutation of the handler's, unless the attempt before has: then what it returned."""
         digest = self._digest(function, args)

@@ -9,7 +9,6 @@ than it says.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from ..data.migration import Tick, stored_tables
 from ..data.walks import convex_json
 from ..errors import ArgumentValidationError, DocumentError, HTTPError, MinihttpError, did_you_mean
 from ..files.checking import check_files
-from ..functions.context import CallInfo
+from ..functions.calls import CallInfo
 from ..logs import message_of
 from ..shown import quoted
 from ..tracebacks import describe, users_frames
@@ -250,7 +249,7 @@ class AppFunctions:
         return self._run(name, given, NOBODY if identity is None else _caller(identity))
 
     def _run(self, function: Function | str, args: dict[str, Any], auth: Caller = NOBODY) -> dict[str, Any]:
-        with _Lines() as lines:
+        with log_ring.LogLines(_log_line, _MAX_LINES) as lines:
             try:
                 result, error = self._runner.run(function, args, call=CallInfo(auth=auth)), None
             except Exception as failure:
@@ -362,24 +361,8 @@ _MAX_LINES = 1_000
 _ISSUER = "https://operator.invalid"  # of an identity that an operator makes up
 
 
-class _Lines(logging.Handler):
-    """Collects what is logged in this thread."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._thread = threading.get_ident()
-
-    def __enter__(self) -> _Lines:
-        logging.getLogger().addHandler(self)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        logging.getLogger().removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread and len(self.lines) < _MAX_LINES:
-            self.lines.append(f"{record.levelname} {record.name}: {message_of(record)}")
+def _log_line(record: logging.LogRecord) -> str:
+    return f"{record.levelname} {record.name}: {message_of(record)}"
 
 
 def _why(failure: Exception) -> str:

@@ -171,3 +171,29 @@ def install() -> LogRing:
 def installed() -> Iterator[LogRing]:
     """The ring of this process, if there is one."""
     return iter(_installed)
+
+
+class LogLines(logging.Handler):
+    """Keeps what this thread logs, for the time of a `with` block.
+
+    Args:
+        write: makes a line of a record.
+        most: how many lines are kept.
+    """
+
+    def __init__(self, write: Callable[[logging.LogRecord], str], most: int) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._write, self._most = write, most
+        self._thread = threading.get_ident()
+
+    def __enter__(self) -> LogLines:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        logging.getLogger().removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread and len(self.lines) < self._most:
+            self.lines.append(self._write(record))

@@ -18,6 +18,7 @@ from ..data.schema import Schema
 from ..errors import ConfigurationError, DataDirectoryError, FunctionNotFoundError, SchemaError
 from ..files.storage import FILE_TABLES, FileStore, check_no_files, unknown_files
 from ..files.uploads import expired_uploads
+from ..functions.context import CONTEXTS
 from ..functions.registry import Registry
 from ..functions.runner import Runner
 from ..http.mutation_route import mutation_routes
@@ -111,6 +112,7 @@ class Services:
                 scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
                 environment=options.environment,
                 origin=options.origin,
+                contexts=CONTEXTS,
             )
             self.jobs = Jobs(
                 self.database,

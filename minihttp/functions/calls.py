@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`run_query`, `run_mutation` and `run_action`, written once for contexts and apps, with their types.
+"""Calls: who makes one, and `run_query`, `run_mutation` and `run_action`, written once for contexts and apps.
 
 A type checker sees the names and types of a function's arguments and of its result through these overloads; a
 function that is called by its name is not known to it.
@@ -7,18 +7,58 @@ function that is called by its name is not known to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+
+from ..auth.caller import NOBODY, Caller
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
     from typing import Protocol as Shape
 
-    from .registry import ActionFunction, MutationFunction, QueryFunction
+    from .registry import ActionFunction, Function, MutationFunction, QueryFunction
 else:
     Shape = object  # what is a Protocol for type checkers is a plain class that runs
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class CallInfo(NamedTuple):
+    """Who is calling: handed down from a request or a job through every nested call.
+
+    Attributes:
+        auth: `ctx.auth`, the identity; nobody for a job.
+        depth: how many `ctx.run_*` lie between the outermost call and this one.
+        origin: scheme and authority for URLs made on the way, such as "https://api.example.com"; "" gives
+            paths.
+        request_id: of the request, for logs.
+        job_id: of the scheduled job that this call belongs to.
+    """
+
+    auth: Caller = NOBODY
+    depth: int = 0
+    origin: str = ""
+    request_id: str | None = None
+    job_id: str | None = None
+
+    def deeper(self) -> CallInfo:
+        return CallInfo(self.auth, self.depth + 1, self.origin, self.request_id, self.job_id)
+
+
+class Scheduler(Protocol):
+    """What `ctx.scheduler` offers; `jobs/scheduler.py` has the whole of it."""
+
+    def run_after(
+        self, delay: float | timedelta, function: Function | str, /, *given: Mapping[str, Any], **args: Any
+    ) -> str: ...
+    def run_at(
+        self, moment: datetime | float, function: Function | str, /, *given: Mapping[str, Any], **args: Any
+    ) -> str: ...
+    def cancel(self, job_id: str) -> None: ...
+    def retry(self, job_id: str) -> str: ...
+    @property
+    def with_options(self) -> Callable[..., Scheduler]: ...
 
 
 class RunsQueries(Shape):

@@ -16,114 +16,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..auth.caller import NOBODY, Caller
 from ..errors import HTTPError, check_variable_name, no_attribute
-from .calls import RunsActions, RunsMutations, RunsQueries
+from .calls import CallInfo, RunsActions, RunsMutations, RunsQueries, Scheduler
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-
     from ..auth.identity import Identity
     from ..data.database import Transaction
     from ..data.documents import Reader, Writer
     from ..files.access import Storage, StorageReader, StorageWriter
     from ..http.request import Request
     from .registry import Function
+    from .runner import Runner
 
 log = logging.getLogger("minihttp")
-
-
-class Scheduler(Protocol):
-    """What `ctx.scheduler` offers; `jobs/scheduler.py` has the whole of it."""
-
-    def run_after(
-        self, delay: float | timedelta, function: Function | str, /, *given: Mapping[str, Any], **args: Any
-    ) -> str: ...
-    def run_at(
-        self, moment: datetime | float, function: Function | str, /, *given: Mapping[str, Any], **args: Any
-    ) -> str: ...
-    def cancel(self, job_id: str) -> None: ...
-    def retry(self, job_id: str) -> str: ...
-    def with_options(self, **options: Any) -> Scheduler: ...
-
-
-class FunctionRunner(Protocol):
-    """What a context asks of the runner, which makes contexts: so neither file needs the other."""
-
-    clock: Callable[[], float]
-    environment: Mapping[str, str]
-    origin: str
-    storage: Callable[[Transaction | None, CallInfo, bool], Any]
-    scheduler: Callable[[Transaction | None, CallInfo], Scheduler]
-
-    def run(
-        self,
-        function: Function | str,
-        args: Mapping[str, Any],
-        *,
-        call: CallInfo,
-        kind: str | None,
-        then: Callable[[Any, Any], Any] | None = None,
-    ) -> Any: ...
-    def bind(
-        self, function: Function | str, args: Mapping[str, Any], *, call: CallInfo, kind: str
-    ) -> Callable[[], Any]: ...
-    def run_when_ready(self, run: Callable[[], Any], deadline: float) -> Any: ...
-    def submit(
-        self,
-        function: Function | str,
-        args: Mapping[str, Any],
-        done: Callable[[Any, BaseException | None], None],
-        *,
-        call: CallInfo,
-        then: Callable[[Any, Any], Any] | None = None,
-    ) -> None: ...
-    def run_in(
-        self,
-        transaction: Transaction,
-        function: Function | str,
-        args: Mapping[str, Any],
-        *,
-        call: CallInfo,
-        kind: str | None,
-    ) -> Any: ...
-
-
-class CallInfo:
-    """Who is calling: handed down from a request or a job through every nested call.
-
-    Attributes:
-        auth: `ctx.auth`, the identity; nobody for a job.
-        depth: how many `ctx.run_*` lie between the outermost call and this one.
-        origin: scheme and authority for URLs made on the way, such as "https://api.example.com"; "" gives
-            paths.
-        request_id: of the request, for logs.
-        job_id: of the scheduled job that this call belongs to.
-    """
-
-    __slots__ = ("auth", "depth", "job_id", "origin", "request_id")
-
-    def __init__(
-        self,
-        *,
-        depth: int = 0,
-        origin: str = "",
-        request_id: str | None = None,
-        job_id: str | None = None,
-        auth: Caller = NOBODY,
-    ) -> None:
-        self.auth = auth
-        self.depth = depth
-        self.origin = origin
-        self.request_id = request_id
-        self.job_id = job_id
-
-    def deeper(self) -> CallInfo:
-        return CallInfo(
-            depth=self.depth + 1,
-            origin=self.origin,
-            request_id=self.request_id,
-            job_id=self.job_id,
-            auth=self.auth,
-        )
 
 
 _OF_LOGS = dict.fromkeys(
@@ -162,7 +66,7 @@ class QueryCtx(Context, RunsQueries):
 
     db: Reader
 
-    def __init__(self, runner: FunctionRunner, transaction: Transaction, call: CallInfo) -> None:
+    def __init__(self, runner: Runner, transaction: Transaction, call: CallInfo) -> None:
         self._runner = runner
         self._transaction = transaction
         self._call = call
@@ -216,7 +120,7 @@ class MutationCtx(QueryCtx, RunsMutations):
 
     db: Writer
 
-    def __init__(self, runner: FunctionRunner, transaction: Transaction, call: CallInfo) -> None:
+    def __init__(self, runner: Runner, transaction: Transaction, call: CallInfo) -> None:
         self._runner = runner
         self._transaction = transaction
         self._call = call
@@ -264,7 +168,7 @@ class OutsideCtx(Context, RunsQueries, RunsMutations, RunsActions):
 
     __slots__ = ()
 
-    _runner: FunctionRunner
+    _runner: Runner
     _call: CallInfo
     deadline: float
 
@@ -322,7 +226,7 @@ class ActionCtx(OutsideCtx):
 
     __slots__ = ("_call", "_runner", "deadline")
 
-    def __init__(self, runner: FunctionRunner, call: CallInfo, deadline: float) -> None:
+    def __init__(self, runner: Runner, call: CallInfo, deadline: float) -> None:
         self._runner = runner
         self._call = call
         self.deadline = deadline
@@ -357,14 +261,14 @@ class HandlerServices(NamedTuple):
     origin: str
     action_seconds: float
     identify: Callable[[str, str], Identity | None]
-    runner: Callable[[], FunctionRunner]
+    runner: Callable[[], Runner]
 
 
 class Attempt(Protocol):
     """A request that may come again (`app/idempotency.py`): its mutations take effect once."""
 
     def run_mutation(
-        self, runner: FunctionRunner, function: Function | str, args: Mapping[str, Any], call: CallInfo
+        self, runner: Runner, function: Function | str, args: Mapping[str, Any], call: CallInfo
     ) -> Any: ...
 
 
@@ -425,9 +329,20 @@ class HandlerCtx(OutsideCtx):
         return self._services.origin or self._request.origin
 
     @property
-    def _runner(self) -> FunctionRunner:  # type: ignore[override]
+    def _runner(self) -> Runner:  # type: ignore[override]
         return self._services.runner()
 
     @property
     def _call(self) -> CallInfo:  # type: ignore[override]
         return CallInfo(origin=self.origin, request_id=self._request.id, auth=self.auth)
+
+
+CONTEXTS: Mapping[tuple[str, bool], type[Context]] = {
+    ("query", False): QueryCtx,
+    ("mutation", False): MutationCtx,
+    ("action", False): ActionCtx,
+    ("query", True): SystemCtx,
+    ("mutation", True): SystemCtx,
+    ("action", True): SystemActionCtx,
+}
+"""By the kind of a function, and whether it is the framework's own."""

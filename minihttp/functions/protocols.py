@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from ..data.ranges import IndexRange
     from ..files.access import StoredFile
     from . import context
-    from .calls import RunsActions, RunsMutations, RunsQueries
-    from .context import Scheduler
+    from .calls import RunsActions, RunsMutations, RunsQueries, Scheduler
 
     class Auth(Protocol):
         """`ctx.auth`."""

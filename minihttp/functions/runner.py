@@ -25,7 +25,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..shown import quoted
 from ..values import largest_part, size_bytes
 from ..watchdog import watchdog
-from .context import ActionCtx, CallInfo, MutationCtx, QueryCtx, SystemActionCtx, SystemCtx
+from .calls import CallInfo, Scheduler
 from .registry import Function, Registry
 from .statistics import CallStatistics, running
 
@@ -56,6 +56,7 @@ class Runner:
             in, so that this room need not know them.
         environment: where `ctx.secret` looks.
         origin: what `ctx.origin` is outside of a request.
+        contexts: the class of `ctx`, by the kind of a function and whether it is the framework's own.
     """
 
     def __init__(
@@ -65,10 +66,12 @@ class Runner:
         *,
         limits: Limits = DEFAULT_LIMITS,
         storage: Callable[[Transaction | None, CallInfo, bool], Any],
-        scheduler: Callable[[Transaction | None, CallInfo], Any],
+        scheduler: Callable[[Transaction | None, CallInfo], Scheduler],
         environment: Mapping[str, str],
         origin: str = "",
+        contexts: Mapping[tuple[str, bool], Any],
     ) -> None:
+        self._contexts = contexts
         self.origin = origin
         self.database = database
         self.registry = registry
@@ -88,17 +91,7 @@ class Runner:
         return self.bind(function, args, **options)()
 
     def bind(
-        self,
-        function: Function | str,
-        args: Mapping[str, Any],
-        *,
-        call: CallInfo | None = None,
-        kind: str | None = None,
-        public: bool = False,
-        sized: bool = False,
-        wire: bool = False,
-        checked: bool = False,
-        then: Then | None = None,
+        self, function: Function | str, args: Mapping[str, Any], **options: Unpack[CallOptions]
     ) -> Callable[[], Any]:
         """What `run` does, once the call is checked: whoever calls it is near to the function in a traceback.
 
@@ -118,9 +111,7 @@ class Runner:
             FunctionNotFoundError, CallError, ArgumentValidationError, ReturnsValidationError, LimitError,
             DeadlineError, StorageUnavailableError.
         """
-        found = self.find(function, kind, call, public)
-        given = dict(args) if checked else self._given_args(found, args, sized, wire)
-        body = partial(self._call, found, given, call or CallInfo(), then)
+        found, body = self._prepared(function, args, **options)
         if found.kind == "query":
             return partial(self.database.read, body, time_limit_seconds=self.limits.query_seconds)
         if found.kind == "mutation":
@@ -146,11 +137,7 @@ class Runner:
         function: Function | str,
         args: Mapping[str, Any],
         done: Callable[[Any, BaseException | None], None],
-        *,
-        call: CallInfo | None = None,
-        public: bool = False,
-        wire: bool = False,
-        then: Then | None = None,
+        **options: Unpack[CallOptions],
     ) -> None:
         """Run a mutation without waiting for it; takes what `run` takes.
 
@@ -161,9 +148,8 @@ class Runner:
             FunctionNotFoundError, CallError, ArgumentValidationError, LimitError: for a call that does not
                 begin; `done` is not called then.
         """
-        found = self.find(function, "mutation", call, public)
-        given = self._given_args(found, args, False, wire)
-        body = partial(self._call, found, given, call or CallInfo(), then)
+        options["kind"] = "mutation"
+        _, body = self._prepared(function, args, **options)
         self.database.submit(body, done, time_limit_seconds=self.limits.mutation_seconds)
 
     def run_in(
@@ -172,29 +158,21 @@ class Runner:
         function: Function | str,
         args: Mapping[str, Any],
         *,
-        call: CallInfo | None = None,
-        kind: str | None = None,
-        public: bool = False,
         nested: bool = True,
-        sized: bool = False,
-        wire: bool = False,
-        checked: bool = False,
-        then: Then | None = None,
+        **options: Unpack[CallOptions],
     ) -> Any:
         """Run a query, or a mutation as a sub-transaction, inside `transaction`.
 
         Args:
             nested: False for a mutation whose error ends the whole transaction: no sub-transaction then.
-            sized, wire, checked, then: as for `run`.
+            options: as for `bind`.
         """
-        found = self.find(function, kind, call, public)
-        call = call or CallInfo()
+        found, run = self._prepared(function, args, **options)
         if found.kind == "action":
             raise CallError(f"Cannot call an action from a transaction: {found.name}")
-        given = dict(args) if checked else self._given_args(found, args, sized, wire)
         if found.kind == "mutation" and not transaction.writable:
             raise CallError(f"Cannot call a mutation from a query: {found.name}")
-        body = partial(self._call, found, given, call, then, transaction)
+        body = partial(run, transaction)
         paginated, transaction.paginated = transaction.paginated, False  # one page for each call
         try:
             if found.kind == "query" or not nested:
@@ -235,6 +213,24 @@ class Runner:
             )
         return found
 
+    def _prepared(
+        self,
+        function: Function | str,
+        args: Mapping[str, Any],
+        *,
+        call: CallInfo | None = None,
+        kind: str | None = None,
+        public: bool = False,
+        sized: bool = False,
+        wire: bool = False,
+        checked: bool = False,
+        then: Then | None = None,
+    ) -> tuple[Function, Callable[..., Any]]:
+        """The function, and what runs it, with its transaction if there is one, once the call is checked."""
+        found = self.find(function, kind, call, public)
+        given = dict(args) if checked else self._given_args(found, args, sized, wire)
+        return found, partial(self._call, found, given, call or CallInfo(), then)
+
     def _given_args(
         self, function: Function, args: Mapping[str, Any], sized: bool, wire: bool
     ) -> dict[str, Any]:
@@ -253,13 +249,12 @@ class Runner:
         transaction: Transaction | None = None,
     ) -> Any:
         """Call the function itself, in the transaction if it runs in one, and check what it returns."""
-        ctx: Any
+        make = self._contexts[function.kind, function.system]
         if transaction is None:
-            make = SystemActionCtx if function.system else ActionCtx
             ctx = make(self, call, time.monotonic() + self.limits.action_seconds)
         else:
             transaction.label = transaction.label or function.name
-            ctx = (SystemCtx if function.system else _CONTEXT[function.kind])(self, transaction, call)
+            ctx = make(self, transaction, call)
         started, outer, failed = time.perf_counter(), running.name, True
         running.name, running.call = function.name, ctx._call
         try:
@@ -299,6 +294,3 @@ class Runner:
         if size > limit:
             message = f"The result of {function.name} takes {size} bytes, the limit is {limit}."
             raise LimitError("FunctionResultTooLarge", message)
-
-
-_CONTEXT: dict[str, type[QueryCtx]] = {"query": QueryCtx, "mutation": MutationCtx}

@@ -25,7 +25,7 @@ from ..errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from ..functions.context import CallInfo
+from ..functions.calls import CallInfo
 from .crash_notes import CrashNotes
 from .retry import Drop, RetryLater, RetryPolicy
 from .store import CLAIMED, SUSPECTS, JobStore
@@ -307,16 +307,10 @@ class Executor:
         """Let the jobs wait whose process is gone. Each mutation among them may have ended it: they are run
         one at a time in all processes from now on, so that the next crash shows whose it was."""
         for row in self._store.lost_claims(transaction):
-            if self._is_mutation(self._store.call_of(row)[0]):
+            if self._runner.registry.kind_of(self._store.call_of(row)[0]) == "mutation":
                 self._count_crash(transaction, row, is_alone=row["lane"] == SUSPECTS)
             else:
                 self._store.release_claim(transaction, row)
-
-    def _is_mutation(self, name: str) -> bool:
-        try:
-            return self._runner.resolve(name).kind == "mutation"
-        except FunctionNotFoundError:
-            return False
 
     def recover(self, *, alone: bool) -> None:
         """Fail, or let wait for their next attempt, the actions whose process is gone.

@@ -28,7 +28,7 @@ from .workers import WorkerPool
 if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Database, Transaction
-    from ..functions.context import CallInfo
+    from ..functions.calls import CallInfo
     from ..functions.runner import Runner
 
 __all__ = ["JOB_TABLES", "Jobs"]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Transaction
     from ..data.documents import PreparedDocument
-    from ..functions.context import CallInfo
+    from ..functions.calls import CallInfo
     from ..functions.registry import Function
     from ..functions.runner import Runner
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
 
+from minihttp.app import log_ring
 from minihttp.app.log_ring import LogRing
 from minihttp.logs import AccessRecord, Served
 
@@ -84,3 +86,14 @@ def test_an_error_has_its_frames(ring: LogRing) -> None:
 def test_what_cannot_be_formatted_is_no_fault(ring: LogRing) -> None:
     log(ring, "%d", logging.INFO, "x")
     assert len(texts(ring.after(-1))) == 1
+
+
+def test_lines_of_this_thread_are_kept_while_the_block_lasts() -> None:
+    with log_ring.LogLines(lambda record: record.getMessage(), 2) as lines:
+        other = threading.Thread(target=logging.getLogger("t").warning, args=("of another thread",))
+        other.start()
+        other.join()
+        for n in range(3):
+            logging.getLogger("t").warning("line %d", n)
+    logging.getLogger("t").warning("afterwards")
+    assert lines.lines == ["line 0", "line 1"]

@@ -9,7 +9,7 @@ import pytest
 
 from minihttp import App, action, mutation, query, v
 from minihttp.errors import CallError
-from minihttp.functions.context import CallInfo
+from minihttp.functions.calls import CallInfo
 from tests.functions.called import add, app, opens_another, texts
 
 __all__ = ["app"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from minihttp.data.database import Database
 from minihttp.files.storage import FILE_TABLES
+from minihttp.functions.context import CONTEXTS
 from minihttp.functions.decorators import internal_action, internal_mutation, internal_query
 from minihttp.functions.registry import Function, Registry
 from minihttp.functions.runner import Runner
@@ -50,6 +51,7 @@ class World:
             self.registry,
             limits=self.limits,
             environment={},
+            contexts=CONTEXTS,
             storage=lambda transaction, call: None,
             scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
         )
