@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import HTTPError
 from .html import join, tag
 from .pieces import code, first_line, state, table
 from .view import Page, Redirect, View
 
 
-def page(view: View, rest: list[str]) -> Page | None:
-    if rest:
-        return None
+def _list(view: View) -> Page:
     rows = [
         (
             cron["name"],
@@ -32,14 +29,11 @@ def page(view: View, rest: list[str]) -> Page | None:
     return Page("Crons", table(heads, rows, empty))
 
 
-def change(view: View, form: Any, rest: list[str]) -> Redirect:
-    match rest:
-        case [name]:
-            done = view.call("_app:run_cron", name=name)
-            shown = [tag("h2", "It failed"), code(done["error"])] if done["error"] else []
-            logged = [tag("h2", "Log lines"), code("\n".join(done["logs"]))] if done["logs"] else []
-            return Redirect(view.path("crons"), f"ran cron {name}", join([*shown, *logged]))
-    raise HTTPError(404, "There is nothing to change here")
+def _run(view: View, form: Any, name: str) -> Redirect:
+    done = view.call("_app:run_cron", name=name)
+    shown = [tag("h2", "It failed"), code(done["error"])] if done["error"] else []
+    logged = [tag("h2", "Log lines"), code("\n".join(done["logs"]))] if done["logs"] else []
+    return Redirect(view.path("crons"), f"ran cron {name}", join([*shown, *logged]))
 
 
 def _said(schedule: Any) -> Any:
@@ -59,3 +53,7 @@ def _said(schedule: Any) -> Any:
 
 def _two(schedule: Any, name: str) -> str:
     return f"{int(schedule.get(name) or 0):02}"
+
+
+PAGES = {"": _list}
+CHANGES = {"*": _run}

@@ -20,33 +20,24 @@ _MAX_COLUMNS = 6
 _COMPARISONS = (("eq", "="), ("neq", "≠"), ("lt", "<"), ("lte", "≤"), ("gt", ">"), ("gte", "≥"))
 
 
-def page(view: View, rest: list[str]) -> Page | Response | None:
-    match rest:
-        case []:
-            return _tables(view)
-        case [name]:
-            return _documents(view, name)
-        case [name, "new"]:
-            return _new(view, name)
-        case [name, id]:
-            return _document(view, name, id)
-    return None
+def _insert(view: View, form: Any, name: str) -> Redirect:
+    id = view.call("_app:insert_document", table=name, document=_sent_document(form))
+    return Redirect(view.path("data", name, id), f"inserted {name} {id}")
 
 
-def change(view: View, form: Any, rest: list[str]) -> Redirect:
-    document = str(form.get("document") or "")
-    match rest:
-        case [name, "new"]:
-            id = view.call("_app:insert_document", table=name, document=parse_fields(document))
-            return Redirect(view.path("data", name, id), f"inserted {name} {id}")
-        case [name, id, "delete"]:
-            view.call("_app:delete_document", id=id)
-            return Redirect(view.path("data", name), f"deleted {name} {id}")
-        case [name, id]:
-            seen = str(form.get("seen") or "") or None
-            view.call("_app:replace_document", id=id, document=parse_fields(document), seen=seen)
-            return Redirect(view.path("data", name, id), f"changed {name} {id}")
-    raise HTTPError(404, "There is nothing to change here")
+def _delete(view: View, form: Any, name: str, id: str) -> Redirect:
+    view.call("_app:delete_document", id=id)
+    return Redirect(view.path("data", name), f"deleted {name} {id}")
+
+
+def _save(view: View, form: Any, name: str, id: str) -> Redirect:
+    seen = str(form.get("seen") or "") or None
+    view.call("_app:replace_document", id=id, document=_sent_document(form), seen=seen)
+    return Redirect(view.path("data", name, id), f"changed {name} {id}")
+
+
+def _sent_document(form: Any) -> Any:
+    return parse_fields(str(form.get("document") or ""))
 
 
 # ------------------------------------------------------------ tables
@@ -291,3 +282,7 @@ def _editor(text: str) -> Safe:
     rows = min(30, max(8, text.count("\n") + 2))
     area = tag("textarea", "\n", text, name="document", rows=rows, spellcheck="false")
     return tag("label", "As JSON", area, class_="block")
+
+
+PAGES = {"": _tables, "*": _documents, "*/new": _new, "*/*": _document}
+CHANGES = {"*/new": _insert, "*/*": _save, "*/*/delete": _delete}

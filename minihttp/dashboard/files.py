@@ -10,36 +10,24 @@ from ..http.multipart import FilePart
 from ..http.response import Response
 from .data import referrers
 from .html import Safe, join, tag
-from .pieces import facts, size, table
+from .pieces import facts, size
 from .view import Page, Redirect, View
 
 _PAGE_FILES = 50
 _HASH_CHARACTERS = 12
 
 
-def page(view: View, rest: list[str]) -> Page | Response | None:
-    match rest:
-        case []:
-            return _list(view)
-        case [id]:
-            return _one(view, id)
-        case [id, "content"]:
-            return _content(view, id)
-    return None
+def _store(view: View, form: Any) -> Redirect:
+    part = form.get("file")
+    if not isinstance(part, FilePart) or not part.filename:
+        raise HTTPError(400, "Choose a file first")
+    id = view.app.files.outside().store(part, content_type=part.content_type)
+    return Redirect(view.path("files", id), f"stored file {id}")
 
 
-def change(view: View, form: Any, rest: list[str]) -> Redirect:
-    match rest:
-        case []:
-            part = form.get("file")
-            if not isinstance(part, FilePart) or not part.filename:
-                raise HTTPError(400, "Choose a file first")
-            id = view.app.files.outside().store(part, content_type=part.content_type)
-            return Redirect(view.path("files", id), f"stored file {id}")
-        case [id, "delete"]:
-            view.app.files.outside().delete(id)
-            return Redirect(view.path("files"), f"deleted file {id}")
-    raise HTTPError(404, "There is nothing to change here")
+def _delete(view: View, form: Any, id: str) -> Redirect:
+    view.app.files.outside().delete(id)
+    return Redirect(view.path("files"), f"deleted file {id}")
 
 
 def _list(view: View) -> Page:
@@ -60,8 +48,8 @@ def _list(view: View) -> Page:
     ]
     empty = "No files yet. A handler keeps one with ctx.storage.store(request.body)."
     heads = ("Id", "Type", "Size", "SHA-256", "Referred to by", "Stored")
-    body = [table(heads, rows, empty, [2]), view.pages(found, "files"), _upload(view)]
-    return Page("Files", join(body))
+    listed = view.listing(found, heads, rows, empty, "files", numbers=[2])
+    return Page("Files", join([listed, _upload(view)]))
 
 
 def _referrers(view: View, rows: list[Any]) -> Safe:
@@ -79,11 +67,16 @@ def _upload(view: View) -> Safe | None:
     return view.form(action, chooser, tag("button", "Upload"), enctype="multipart/form-data", class_="filter")
 
 
-def _one(view: View, id: str) -> Page | None:
+def _file(view: View, id: str) -> Any:
+    """The document of a file, if there is one of that id."""
     found = view.call("_app:document", id=id)
-    if found is None or found["table"] != "_storage":
+    return found["document"] if found is not None and found["table"] == "_storage" else None
+
+
+def _one(view: View, id: str) -> Page | None:
+    file = _file(view, id)
+    if file is None:
         return None
-    file = found["document"]
     about = facts(
         [
             ("Id", tag("code", id, class_="whole")),
@@ -110,12 +103,16 @@ def _one(view: View, id: str) -> Page | None:
 
 
 def _content(view: View, id: str) -> Response | None:
-    found = view.call("_app:document", id=id)
-    if found is None or found["table"] != "_storage":
+    file = _file(view, id)
+    if file is None:
         return None
-    blob = view.app.files.open(found["document"])
+    blob = view.app.files.open(file)
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Disposition": f'attachment; filename="{id}"',
     }
     return Response(blob, headers=headers)
+
+
+PAGES = {"": _list, "*": _one, "*/content": _content}
+CHANGES = {"": _store, "*/delete": _delete}

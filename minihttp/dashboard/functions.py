@@ -7,24 +7,18 @@ import json
 import time
 from typing import Any
 
+from ..data.walks import type_text
 from ..errors import HTTPError
 from ..values import encode_wire
 from .html import Safe, join, tag
-from .pieces import code, entry, facts, options, parse_fields, table, type_text, validator
+from .pieces import code, entry, facts, options, parse_fields, table, validator
 from .view import Page, Redirect, View
 
 _NEVER: dict[str, Any] = {"calls": 0, "errors": 0, "p95Ms": 0.0}
 _SWITCH = (("", "not given"), ("true", "true"), ("false", "false"))
 
 
-def page(view: View, rest: list[str]) -> Page | None:
-    if not rest:
-        return _list(view)
-    function = _named(view, "/".join(rest))
-    return _one(view, function) if function is not None else None
-
-
-def change(view: View, form: Any, rest: list[str]) -> Redirect:
+def _run(view: View, form: Any, *rest: str) -> Redirect:
     """Run a function, as `run` of the command line does; its result is shown on the page of the function."""
     name = "/".join(rest)
     function = _named(view, name)
@@ -100,8 +94,11 @@ def _parameters(function: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _one(view: View, function: dict[str, Any]) -> Page:
-    name = function["name"]
+def _one(view: View, *rest: str) -> Page | None:
+    name = "/".join(rest)
+    function = _named(view, name)
+    if function is None:
+        return None
     calls = next((row for row in view.call("_app:calls") if row["name"] == name), _NEVER)
     about = facts(
         [
@@ -198,3 +195,7 @@ def _arguments(function: dict[str, Any], form: Any) -> dict[str, Any]:
             except HTTPError as error:
                 raise HTTPError(error.status, f"{name}: {error}") from None
     return args
+
+
+PAGES = {"": _list, "**": _one}
+CHANGES = {"**": _run}

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import HTTPError
 from .html import Safe, join, tag
-from .pieces import code, entry, facts, fields, first_line, options, short, state, table
+from .pieces import code, entry, facts, fields, first_line, options, short, state
 from .view import Page, Redirect, View
 
 STATES = ("pending", "inProgress", "failed", "success", "canceled")
@@ -16,24 +15,14 @@ _ENDED = ("failed", "success", "canceled")
 _INBOX = "_webhooks:"  # what the names of jobs begin with that run the handlers of deliveries
 
 
-def page(view: View, rest: list[str]) -> Page | None:
-    match rest:
-        case []:
-            return _list(view)
-        case [id]:
-            return _one(view, id)
-    return None
+def _retry(view: View, form: Any, id: str) -> Redirect:
+    new = view.call("_jobs:retry", id=id)
+    return Redirect(view.path("jobs", new), f"ran job {id} again as {new}")
 
 
-def change(view: View, form: Any, rest: list[str]) -> Redirect:
-    match rest:
-        case [id, "retry"]:
-            new = view.call("_jobs:retry", id=id)
-            return Redirect(view.path("jobs", new), f"ran job {id} again as {new}")
-        case [id, "cancel"]:
-            view.call("_jobs:cancel", id=id)
-            return Redirect(view.path("jobs", id), f"canceled job {id}")
-    raise HTTPError(404, "There is nothing to change here")
+def _cancel(view: View, form: Any, id: str) -> Redirect:
+    view.call("_jobs:cancel", id=id)
+    return Redirect(view.path("jobs", id), f"canceled job {id}")
 
 
 def _list(view: View) -> Page:
@@ -51,11 +40,10 @@ def _list(view: View) -> Page:
         if chosen or name
         else "No jobs yet. A function schedules one with ctx.scheduler.run_after(seconds, function, …)."
     )
-    if not found["page"] and not found["isDone"]:
-        empty = "None among the jobs that were read. The next page goes on."
     heads = ("Id", "State", "Function", "Attempts", "Scheduled for", "Error")
-    listed = table(heads, [_row(view, job) for job in found["page"]], empty, [3])
-    return Page("Jobs", join([chooser, listed, view.pages(found, "jobs", state=chosen, name=name)]))
+    rows = [_row(view, job) for job in found["page"]]
+    listed = view.listing(found, heads, rows, empty, "jobs", numbers=[3], state=chosen, name=name)
+    return Page("Jobs", join([chooser, listed]))
 
 
 _WORDS = {"inProgress": "in progress"}
@@ -142,3 +130,7 @@ def _delivery(view: View, job: Any, args: Any) -> Safe | None:
     asked = {"endpoint": args.get("endpoint"), "delivery_id": args.get("delivery_id")}
     row = view.call("_webhooks:find", **asked) if all(asked.values()) else None
     return view.thing(row["_id"], "_webhook_deliveries") if row else None
+
+
+PAGES = {"": _list, "*": _one}
+CHANGES = {"*/retry": _retry, "*/cancel": _cancel}

@@ -8,39 +8,36 @@ from typing import Any
 from .. import key_store
 from ..errors import HTTPError
 from .html import join, tag
-from .pieces import entry, parse_fields, preview, table
+from .pieces import entry, parse_fields, preview
 from .view import Page, Redirect, View
 
 _PAGE_KEYS = 50
 
 
-def page(view: View, rest: list[str]) -> Page | None:
-    if rest:
-        return None
+def _list(view: View) -> Page:
     found = view.page_of("_app:documents", _PAGE_KEYS, table="_api_keys", order="desc")
     heads = ("Name", "Key", "Data", "Issued", "Last used", "")
     empty = "No keys yet. `key_store.require(ctx, request)` in a handler asks callers for one."
-    listed = table(heads, [_row(view, key) for key in found["page"]], empty)
-    return Page("API keys", join([listed, view.pages(found, "keys"), _form(view)]))
+    rows = [_row(view, key) for key in found["page"]]
+    return Page("API keys", join([view.listing(found, heads, rows, empty, "keys"), _form(view)]))
 
 
-def change(view: View, form: Any, rest: list[str]) -> Redirect:
-    match rest:
-        case []:
-            name, data = str(form.get("name") or "").strip(), str(form.get("data") or "null")
-            if not name:
-                raise HTTPError(400, "A key needs a name: what it is for")
-            row = key_store.issue(view, name, data=parse_fields(data))
-            shown = [
-                tag("p", "This is the key. Copy it now: nobody can see it again."),
-                tag("pre", tag("code", row["key"], class_="whole")),
-            ]
-            return Redirect(view.path("keys"), f"issued API key {row['_id']} {name!r}", join(shown))
-        case [id, "revoke"]:
-            if not key_store.revoke(view, id):
-                raise HTTPError(404, f"There is no key {id}, or it is revoked already")
-            return Redirect(view.path("keys"), f"revoked API key {id}")
-    raise HTTPError(404, "There is nothing to change here")
+def _issue(view: View, form: Any) -> Redirect:
+    name, data = str(form.get("name") or "").strip(), str(form.get("data") or "null")
+    if not name:
+        raise HTTPError(400, "A key needs a name: what it is for")
+    row = key_store.issue(view, name, data=parse_fields(data))
+    shown = [
+        tag("p", "This is the key. Copy it now: nobody can see it again."),
+        tag("pre", tag("code", row["key"], class_="whole")),
+    ]
+    return Redirect(view.path("keys"), f"issued API key {row['_id']} {name!r}", join(shown))
+
+
+def _revoke(view: View, form: Any, id: str) -> Redirect:
+    if not key_store.revoke(view, id):
+        raise HTTPError(404, f"There is no key {id}, or it is revoked already")
+    return Redirect(view.path("keys"), f"revoked API key {id}")
 
 
 def _row(view: View, key: dict[str, Any]) -> tuple[Any, ...]:
@@ -62,3 +59,7 @@ def _form(view: View) -> Any:
     ]
     form = view.form(view.path("keys"), fields, tag("button", "Issue a key"), class_="filter")
     return join([tag("h2", "A new key"), form])
+
+
+PAGES = {"": _list}
+CHANGES = {"": _issue, "*/revoke": _revoke}

@@ -14,9 +14,7 @@ _SHOWN = 100
 _FIELDS = ("route", "status", "function", "request_id", "text")
 
 
-def page(view: View, rest: list[str]) -> Page | None:
-    if rest:
-        return None
+def _list(view: View) -> Page:
     level = view.asked("level") if view.asked("level") in _LEVELS else "info"
     asked = {"level": level, **{name: view.asked(name) for name in _FIELDS}}
     before = float(view.asked("before")) if view.asked("before").isdecimal() else None
@@ -124,3 +122,6 @@ def _message(view: View, line: dict[str, Any]) -> tuple[str, Safe]:
     said = before.rstrip() + id[len(request) :] if found else head
     job = [" in job ", view.thing(line["jobId"], "_scheduled_functions")] if line.get("jobId") else None
     return request, join([by, view.linked(said), job, code(trace) if trace else None])
+
+
+PAGES = {"": _list}

@@ -22,9 +22,7 @@ _COUNTED = 100
 _UNHEARD = "No request has been counted yet. Under another server than minihttp's own none will be."
 
 
-def page(view: View, rest: list[str]) -> Page | None:
-    if rest:
-        return None
+def _overview(view: View) -> Page:
     chosen = view.asked("span") if view.asked("span") in _SPANS else ""
     steps = view.activity.day() if chosen else view.activity.hour()
     tabs = [
@@ -156,3 +154,6 @@ def _free(path: str) -> str | None:
     except OSError:
         return None
     return f"{size(usage.free)} free of {size(usage.total)}"
+
+
+PAGES = {"": _overview}

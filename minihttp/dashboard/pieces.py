@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..data.walks import type_text
 from ..errors import HTTPError, MinihttpError
 from ..http.strict_json import parse_json
 from ..values import Int64, dumps, loads
@@ -88,29 +89,6 @@ def validator(kind: Mapping[str, Any]) -> Safe:
         for name, field in kind["value"].items()
     ]
     return table(("Field", "Type", ""), rows, "No fields.")
-
-
-def type_text(kind: Mapping[str, Any]) -> str:
-    """`id<users>`, `array<string>`, `"open" | "paid"`, `{name: string, note?: string}`."""
-    value = kind.get("value")
-    match kind["type"]:
-        case "id":
-            return f"id<{kind['tableName']}>"
-        case "literal":
-            return json.dumps(value, ensure_ascii=False)
-        case "array":
-            return f"array<{type_text(kind['value'])}>"
-        case "union":
-            return " | ".join(map(type_text, kind["value"]))
-        case "record":
-            return f"record<{type_text(kind['keys'])}, {type_text(kind['values']['fieldType'])}>"
-        case "object":
-            fields = [
-                f"{name}{'?' if field['optional'] else ''}: {type_text(field['fieldType'])}"
-                for name, field in kind["value"].items()
-            ]
-            return f"{{{', '.join(fields)}}}"
-    return {"bigint": "int64"}.get(kind["type"], str(kind["type"]))
 
 
 def state(name: str) -> Safe:

@@ -8,11 +8,13 @@ origin, and is answered by 303. Pages may not be framed, cached, or load anythin
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MinihttpError
+from ..errors import HTTPError, MinihttpError
 from ..http.response import Response
 from ..http.target import percent_encode
 from .html import Safe, join, tag
@@ -21,11 +23,11 @@ from .session import SESSION_SECONDS
 from .view import Page, Redirect, View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..http.request import Request
     from . import Installed
 
+Answer = Callable[..., Any]
+"""What makes a page, or a change."""
 audit = logging.getLogger("minihttp.audit")
 log = logging.getLogger("minihttp")
 
@@ -104,18 +106,20 @@ class Dashboard:
         if first not in PAGES:
             return self._page(view, first, _NOT_FOUND)
         module = import_module(f".{PAGES[first][0]}", __package__)
+        make_page = partial(_answer_at, module.PAGES, rest, view)
         if view.request.method == "POST":
-            return self._change(view, module, first, rest, cookie)
+            changes = getattr(module, "CHANGES", {})
+            return self._change(view, first, make_page, partial(_answer_at, changes, rest, view), cookie)
         note = self._notes.take(cookie, view.asked("note"))
         try:
-            result = module.page(view, rest)
+            result = make_page()
         except MinihttpError as error:
             result = _refused(error)
         if isinstance(result, Response):
             return result
         return self._page(view, first, result or _NOT_FOUND, note)
 
-    def _change(self, view: View, module: Any, first: str, rest: list[str], cookie: str) -> Response:
+    def _change(self, view: View, first: str, make_page: Answer, change: Answer, cookie: str) -> Response:
         form = view.request.form()
         if not self.sessions.is_form_token(cookie, str(form.get("form_token") or "")):
             said = "This form is not of this session: load its page again, and repeat."
@@ -124,21 +128,21 @@ class Dashboard:
             said = "This dashboard only shows: start the server with --dashboard write."
             return self._said(view.base, 403, "Refused", said)
         try:
-            done: Redirect = module.change(view, form, rest)
+            done: Redirect | None = change(form)
+            if done is None:
+                raise HTTPError(404, "There is nothing to change here")
         except MinihttpError as error:
-            return self._again(view, module, first, rest, form, error)
+            return self._again(view, first, make_page, form, error)
         audit.info("dashboard admin key: %s request_id=%s", done.said, view.request.id)
         said = tag("p", f"{done.said[0].upper()}{done.said[1:]}.", class_="done", role="status")
         note = self._notes.keep(cookie, join([said, done.shown]), is_once=done.is_once)
         return _redirect(f"{done.path}{'&' if '?' in done.path else '?'}note={note}")
 
-    def _again(
-        self, view: View, module: Any, first: str, rest: list[str], form: Any, error: MinihttpError
-    ) -> Response:
+    def _again(self, view: View, first: str, make_page: Answer, form: Any, error: MinihttpError) -> Response:
         """The page of a form that was refused, with what was sent still in it."""
         view.sent = form
         try:
-            page: Page = module.page(view, rest) or Page("This cannot be done", Safe(""))
+            page: Page = make_page() or Page("This cannot be done", Safe(""))
         except MinihttpError:
             page = Page("This cannot be done", Safe(""))
         said = tag("p", str(error), class_="error", role="alert")
@@ -255,6 +259,21 @@ class Dashboard:
 
 
 _NOT_FOUND = Page("Not found", tag("p", "There is no such page.", class_="empty"), 404)
+
+
+def _answer_at(table: Mapping[str, Answer], rest: list[str], *given: Any) -> Any:
+    """What the first answer of a page's table gives whose pattern fits the rest of a path, or None.
+
+    In a pattern `*` is a segment and `**` all of them, one or more: the answer is called with those.
+    """
+    for pattern, answer in table.items():
+        parts = pattern.split("/") if pattern else []
+        if pattern == "**" and rest:
+            return answer(*given, *rest)
+        pairs = list(zip(parts, rest, strict=False))
+        if len(parts) == len(rest) and all(part in ("*", word) for part, word in pairs):
+            return answer(*given, *(word for part, word in pairs if part == "*"))
+    return None
 
 
 def _refused(error: MinihttpError) -> Page:

@@ -189,6 +189,21 @@ class View:
         rows = [(self.when(failure["at"]), folded(failure["error"])) for failure in reversed(failures)]
         return [tag("h2", "Attempts that failed"), table(("When", "Error"), rows, "")]
 
+    def listing(
+        self,
+        result: Mapping[str, Any],
+        heads: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        empty: Any,
+        *segments: str,
+        numbers: Sequence[int] = (),
+        **query: Any,
+    ) -> list[Safe]:
+        """A page of rows as a table, and the links of `pages`; `empty` says that there is nothing at all."""
+        if not (rows or result["isDone"]):
+            empty = "None among those that were read. The next page goes on."
+        return [table(heads, rows, empty, numbers), self.pages(result, *segments, **query)]
+
     def pages(self, result: Mapping[str, Any], *segments: str, **query: Any) -> Safe:
         """Links to the first and the next page of a query that answered with a cursor."""
         links = []

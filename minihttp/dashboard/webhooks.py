@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import HTTPError, MinihttpError
 from ..http.response import Response
 from ..inbox.refusals import explain_refusal
-from .html import Safe, escape, join, tag
+from .html import Safe, join, tag
 from .pieces import code, entry, facts, first_line, headers, options, preview, short, state, table
 from .view import Page, Redirect, View
 
@@ -19,30 +19,13 @@ _CAPPED = 100
 _MAX_BATCHES = 100  # of replays in one request
 
 
-def page(view: View, rest: list[str]) -> Page | Response | None:
-    match rest:
-        case []:
-            return _list(view)
-        case [id]:
-            return _one(view, id)
-        case [id, "test"]:
-            return _as_test(view, id)
-    return None
+def _replay(view: View, form: Any, id: str) -> Redirect:
+    if not view.call("_webhooks:replay", id=id):
+        raise HTTPError(409, "It was refused, or has no handler: there is nothing to run")
+    return Redirect(view.path("webhooks", id), f"replayed delivery {id}")
 
 
-def change(view: View, form: Any, rest: list[str]) -> Redirect:
-    match rest:
-        case ["replay-dead"]:
-            count = _replay_dead(view)
-            return Redirect(view.path("webhooks"), f"replayed {count} dead deliveries")
-        case [id, "replay"]:
-            if not view.call("_webhooks:replay", id=id):
-                raise HTTPError(409, "It was refused, or has no handler: there is nothing to run")
-            return Redirect(view.path("webhooks", id), f"replayed delivery {id}")
-    raise HTTPError(404, "There is nothing to change here")
-
-
-def _replay_dead(view: View) -> int:
+def _replay_dead(view: View, form: Any) -> Redirect:
     """All that are dead by now, a batch a transaction."""
     count, before = 0, None
     for _ in range(_MAX_BATCHES):
@@ -50,7 +33,7 @@ def _replay_dead(view: View) -> int:
         count, before = count + int(done["retried"]), done["before"]
         if not done["retried"]:
             break
-    return count
+    return Redirect(view.path("webhooks"), f"replayed {count} dead deliveries")
 
 
 # ------------------------------------------------------------ lists
@@ -75,16 +58,14 @@ def _list(view: View) -> Page:
     first = view.app.http.webhooks[0]
     send = f"python -m minihttp webhooks send {first.provider.name} EVENT URL{first.path} --secret …"
     empty = join(["No deliveries here. This makes and signs one: ", tag("code", send)])
-    if not found["page"] and not found["isDone"]:
-        empty = escape("None among the deliveries that were read. The next page goes on.")
     heads = ("Delivery", "Endpoint", "Type", "State", "Received", "Attempts", "Error")
+    rows = [_row(view, row) for row in found["page"]]
     sure = "The handler of every dead delivery runs once more."
     body = [
         _endpoints(view),
         tag("h2", "Deliveries"),
         chooser,
-        table(heads, [_row(view, row) for row in found["page"]], empty, [5]),
-        view.pages(found, "webhooks", **shown),
+        view.listing(found, heads, rows, empty, "webhooks", numbers=[5], **shown),
         view.button("Replay all dead", "webhooks", "replay-dead", sure=sure)
         if shown["state"] == "dead" and found["page"]
         else None,
@@ -223,3 +204,7 @@ def _test(row: Any) -> str:
         f"        webtest.TestApp(copy).post({row['endpoint']!r}, body, headers=headers, status=200)\n"
         "        testing.run_jobs(copy)\n"
     )
+
+
+PAGES = {"": _list, "*": _one, "*/test": _as_test}
+CHANGES = {"replay-dead": _replay_dead, "*/replay": _replay}

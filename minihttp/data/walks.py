@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What is read off a validator beside checking: its form as Convex's JSON, and where ids stand in a value."""
+"""What is read off a validator beside checking: its form as Convex's JSON and for people, and where ids stand
+in a value."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ValidationError
@@ -35,6 +37,29 @@ def convex_json(validator: Validator | None) -> dict[str, Any]:
 
 def _field(validator: Validator) -> dict[str, Any]:
     return {"fieldType": convex_json(validator), "optional": validator.is_optional}
+
+
+def type_text(kind: Mapping[str, Any]) -> str:
+    """`id<users>`, `array<string>`, `"open" | "paid"`, `{name: string, note?: string}`."""
+    value = kind.get("value")
+    match kind["type"]:
+        case "id":
+            return f"id<{kind['tableName']}>"
+        case "literal":
+            return json.dumps(value, ensure_ascii=False)
+        case "array":
+            return f"array<{type_text(kind['value'])}>"
+        case "union":
+            return " | ".join(map(type_text, kind["value"])) or "never"
+        case "record":
+            return f"record<{type_text(kind['keys'])}, {type_text(kind['values']['fieldType'])}>"
+        case "object":
+            fields = [
+                f"{name}{'?' if field['optional'] else ''}: {type_text(field['fieldType'])}"
+                for name, field in kind["value"].items()
+            ]
+            return f"{{{', '.join(fields)}}}"
+    return {"bigint": "int64"}.get(kind["type"], str(kind["type"]))
 
 
 def map_ids(validator: Validator | None, value: Any, change: Change) -> Any:

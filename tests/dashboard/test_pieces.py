@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from minihttp import Int64, v
+from minihttp import Int64
 from minihttp.dashboard import pieces
-from minihttp.data.walks import convex_json
 from minihttp.errors import HTTPError
 
 
@@ -27,20 +26,6 @@ def test_a_duration_has_its_largest_unit(seconds: float, said: str) -> None:
 )
 def test_bytes_for_people(count: float, said: str) -> None:
     assert pieces.size(count) == said
-
-
-@pytest.mark.parametrize(
-    ("validator", "text"),
-    [
-        (v.id("users"), "id<users>"),
-        (v.array(v.int64()), "array<int64>"),
-        (v.union(v.literal("open"), v.literal(1), v.null()), '"open" | 1.0 | null'),
-        (v.record(v.string(), v.number()), "record<string, number>"),
-        (v.object({"name": v.string(), "note": v.optional(v.any())}), "{name: string, note?: any}"),
-    ],
-)
-def test_a_type_in_a_line(validator: Any, text: str) -> None:
-    assert pieces.type_text(convex_json(validator)) == text
 
 
 @pytest.mark.parametrize(

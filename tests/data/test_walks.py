@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minihttp import v
-from minihttp.data.walks import convex_json, map_ids
+from minihttp.data.walks import convex_json, map_ids, type_text
 
 
 def test_every_kind_as_convex_writes_it() -> None:
@@ -79,3 +79,17 @@ def change(table: str | None, text: str) -> str:
 )
 def test_ids_are_changed_where_they_may_stand(validator: Any, value: Any, expected: Any) -> None:
     assert map_ids(validator, value, change) == expected
+
+
+@pytest.mark.parametrize(
+    ("validator", "text"),
+    [
+        (v.id("users"), "id<users>"),
+        (v.array(v.int64()), "array<int64>"),
+        (v.union(v.literal("open"), v.literal(1), v.null()), '"open" | 1.0 | null'),
+        (v.record(v.string(), v.number()), "record<string, number>"),
+        (v.object({"name": v.string(), "note": v.optional(v.any())}), "{name: string, note?: any}"),
+    ],
+)
+def test_a_type_in_a_line(validator: Any, text: str) -> None:
+    assert type_text(convex_json(validator)) == text
