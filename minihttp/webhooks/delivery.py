@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import HTTPError, WebhookError
@@ -47,27 +46,11 @@ def read_headers(headers: Headers, once: Iterable[str] = ()) -> dict[str, str]:
         pairs = [(_text(name), _text(value)) for name, value in pairs]
         fields = {name.lower(): value for name, value in pairs}
     if len(fields) < len(pairs):
-        _refuse_repeated([name.lower() for name, _ in pairs], once)
+        refuse_repeated([name.lower() for name, _ in pairs], once)
     return fields
 
 
-def find_once(names: tuple[str, ...], wanted: tuple[str, ...], once: frozenset[str]) -> itemgetter[Any]:
-    """What takes the values of the `wanted` lower-case names from a mapping of these `names`.
-
-    A sender spells the headers of all its deliveries alike, so the caller keeps the last answers.
-
-    Raises:
-        WebhookError: as `read_headers`.
-        KeyError: for a name that is not there.
-        TypeError: for a name that is not text.
-    """
-    spelled = {str.lower(name): name for name in names}
-    if len(spelled) < len(names):
-        _refuse_repeated([name.lower() for name in names], once)
-    return itemgetter(*(spelled[name] for name in wanted))
-
-
-def _refuse_repeated(names: list[str], once: Iterable[str]) -> None:
+def refuse_repeated(names: list[str], once: Iterable[str]) -> None:
     for name in once:
         if names.count(name) > 1:
             raise WebhookError("malformed_header", f"the header {name} occurs more than once")

@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: MIT
 """From header fields to what a check needs: signatures as given, what is signed before the body, the time.
 
-Nearly every delivery has the usual form: each header once, one timestamp, one signature. A few operations on
-texts recognise that form and take it apart, in half the time of a regular expression. Everything else is read
-field by field, which finds the rarer forms that are right and the reason for those that are not; where both
-apply, they agree. Knows no secrets and no bodies.
+All is read field by field, which finds the rarer forms that are right and the reason for those that are not.
+Nearly every delivery has the usual form, for which `usual.py` is a short cut. Knows no secrets and no bodies.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
-from operator import itemgetter
 from typing import Any
 
 from ..errors import WebhookError
-from .delivery import Headers, find_once, read_headers
+from .delivery import Headers, read_headers
 from .scheme import Scheme
 
 Read = tuple[Headers, Sequence[bytes], bytes, int | None]
@@ -26,7 +22,6 @@ _MAX_ELEMENTS = 100  # of a list of signatures; while keys change, there are two
 _KINDS = ("signature", "timestamp", "id")  # as a scheme's `families` has them
 _MAX_ID_CHARACTERS = 256
 _MAX_TIMESTAMP_DIGITS = 12  # more are no date
-_MAX_TIMES = 64  # are kept, as many deliveries are signed in the same second
 _MAC_GRAMMAR = {
     ("hex", "sha1"): "[0-9a-f]{40}",
     ("hex", "sha256"): "[0-9a-f]{64}",
@@ -42,18 +37,10 @@ class HeaderParser:
 
     Attributes:
         once: lower-case names of the fields that are read, and so must not occur twice.
+        read: as `read_all`, by the short cut where there is one.
     """
 
-    __slots__ = (
-        "_find",
-        "_find_in_environ",
-        "_headers",
-        "_is_signature",
-        "_is_timed",
-        "_read_usual",
-        "_scheme",
-        "once",
-    )
+    __slots__ = ("_headers", "_is_signature", "_is_timed", "_scheme", "once", "read")
 
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
@@ -68,32 +55,14 @@ class HeaderParser:
         self.once = frozenset(read.union(self._headers.values(), *scheme.families)) - {""}
         mac = re.escape(scheme.prefix) + _MAC_GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
         self._is_signature = re.compile(mac.encode()).fullmatch
-        names = [self._headers[kind] for kind in (*kinds, "signature") if kind in self._headers]
-        self._find = lru_cache(maxsize=64)(partial(find_once, wanted=tuple(names), once=self.once))
-        # PEP 3333
-        self._find_in_environ = itemgetter(*("HTTP_" + name.upper().replace("-", "_") for name in names))
         self._is_timed = "timestamp" in kinds
-        self._read_usual = _usual_reader(scheme, kinds)
-
-    def read(self, headers: Any, url: str) -> Read:
-        """Read the headers of a delivery.
-
-        Args:
-            headers: `request.headers`, a mapping, or (name, value) pairs; text or bytes, in any case.
-            url: of the request, where it is signed.
-
-        Raises:
-            WebhookError: a header is missing, occurs twice, or is not as the scheme's sender writes it.
-        """
-        try:
-            if type(headers) is dict:
-                values = self._find(tuple(headers))(headers)
-            else:
-                values = self._find_in_environ(headers.environ)
-            usual = self._read_usual(headers, values)
-        except (AttributeError, KeyError, TypeError, ValueError):  # another shape, or one is not there
-            usual = None
-        return usual or self._read_all(headers, url)
+        self.read: Callable[[Any, str], Read] = self.read_all
+        try:  # a copy of the router alone goes without
+            from .usual import usual_reader
+        except ImportError:
+            return
+        names = [self._headers[kind] for kind in (*kinds, "signature") if kind in self._headers]
+        self.read = usual_reader(self, scheme, kinds, names)
 
     def has_all(self, headers: Mapping[str, str]) -> bool:
         """Whether the headers that are verified with are there, of one family or another."""
@@ -114,8 +83,16 @@ class HeaderParser:
         name = self._headers["signature"]
         return WebhookError("malformed_header", f"{name} has not the form of a signature")
 
-    def _read_all(self, headers: Headers, url: str) -> Read:
-        """Field by field: any shape of headers, any family of names, any number of signatures."""
+    def read_all(self, headers: Headers, url: str) -> Read:
+        """Read the headers of a delivery: of any shape, any family of names, any number of signatures.
+
+        Args:
+            headers: `request.headers`, a mapping, or (name, value) pairs; text or bytes, in any case.
+            url: of the request, where it is signed.
+
+        Raises:
+            WebhookError: a header is missing, occurs twice, or is not as the scheme's sender writes it.
+        """
         fields = read_headers(headers, self.once)
         values = self._values(fields)
         timestamp, given = values.get("timestamp", ""), [values["signature"]]
@@ -125,9 +102,9 @@ class HeaderParser:
             parts = _split(given[0], self._scheme.separator)
             given = [part for part in parts if part.startswith(self._scheme.prefix)]
         id = values.get("id", "")
-        if "id" in values and not _is_id(id):
+        if "id" in values and not is_id(id):
             raise WebhookError("malformed_header", f"the id {id[:40]!r} is not ASCII text without a dot")
-        if self._is_timed and not _is_timestamp(timestamp):
+        if self._is_timed and not is_timestamp(timestamp):
             raise WebhookError("invalid_timestamp", f"{timestamp[:40]!r} is not a time in Unix seconds")
         if not given:
             name = self._headers["signature"]
@@ -146,82 +123,15 @@ class HeaderParser:
         raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
     """ASCII without spaces, and without a dot: `id.timestamp.body` must have one reading."""
     is_plain = text.isascii() and text.isprintable() and " " not in text and "." not in text
     return is_plain and 0 < len(text) <= _MAX_ID_CHARACTERS
 
 
-def _is_timestamp(text: str) -> bool:
+def is_timestamp(text: str) -> bool:
     """Unix seconds in their one spelling."""
     return text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= _MAX_TIMESTAMP_DIGITS
-
-
-@lru_cache(maxsize=_MAX_TIMES)
-def _seconds(stamp: str) -> int:
-    """A timestamp as a number; of those that are none, which are not kept, a ValueError."""
-    if not _is_timestamp(stamp):
-        raise ValueError(stamp)
-    return int(stamp)
-
-
-def _usual_reader(scheme: Scheme, kinds: list[str]) -> Callable[[Any, Any], Read | None]:
-    """What takes the values of the headers (of the `kinds`, then the signature) apart where they have the
-    usual form; else it gives None, or raises for what is of another type or not ASCII.
-
-    A URL is in no header: where it is signed, no form is usual.
-    """
-    prefix, separator = scheme.prefix, scheme.separator
-    first, *more = re.split(r"{\w+}", scheme.signed.removesuffix("{body}"))
-    last = more[-1] if more else ""
-
-    if kinds == ["timestamp"] and scheme.fields:
-        name, mark = f"{scheme.fields[0]}=", f"{separator}{scheme.fields[1]}="
-
-        @lru_cache(maxsize=_MAX_TIMES)
-        def read_time(field: str) -> tuple[bytes, int]:
-            stamp = field.removeprefix(name)
-            if stamp == field:
-                raise ValueError(field)
-            return f"{first}{stamp}{last}".encode(), _seconds(stamp)
-
-        def read_fields(headers: Any, value: str) -> Read | None:
-            field, _, signature = value.partition(mark)
-            before, seconds = read_time(field)
-            if not signature or separator in signature or "=" in signature:
-                return None
-            return headers, (signature.encode("ascii"),), before, seconds
-
-        return read_fields
-
-    if kinds == ["id", "timestamp"]:
-        middle = more[0]
-
-        def read_id(headers: Any, values: tuple[str, str, str]) -> Read | None:
-            id, stamp, signature = values
-            seconds = _seconds(stamp)
-            if not _is_id(id) or not signature.startswith(prefix) or not signature:
-                return None
-            if separator and separator in signature:
-                return None
-            before = f"{first}{id}{middle}{stamp}{last}".encode()
-            return headers, (signature.encode("ascii"),), before, seconds
-
-        return read_id
-
-    if kinds == ["timestamp"] and not separator:
-
-        def read_timestamp(headers: Any, values: tuple[str, str]) -> Read | None:
-            stamp, signature = values
-            seconds = _seconds(stamp)
-            before = f"{first}{stamp}{last}".encode()
-            return (headers, (signature.encode("ascii"),), before, seconds) if signature else None
-
-        return read_timestamp
-
-    if kinds or separator:
-        return lambda headers, value: None
-    return lambda headers, value: (headers, (value.encode("ascii"),), b"", None) if value else None
 
 
 def _split(text: str, separator: str) -> list[str]:
