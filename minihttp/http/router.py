@@ -358,9 +358,15 @@ class HttpRouter:
 
     def allowed_methods(self, path: str) -> list[str]:
         """The methods that `path` answers, sorted: HEAD with GET, OPTIONS if routed or answered by CORS."""
-        found = {method: route for method, table in self.tables.items() if (route := table.find(path))}
-        answers_options = found and any(route.cors is not None for route in found.values())
-        return sorted({*found, "OPTIONS"} if answers_options else found)
+        found, cors = [], False
+        for method, table in self.tables.items():
+            route = table.find(path)
+            if route is not None:
+                found.append(method)
+                cors = cors or route.cors is not None
+        if cors and "OPTIONS" not in found:
+            found.append("OPTIONS")
+        return sorted(found)
 
     def lookup(self, path: str, method: str) -> tuple[Handler, str, str] | None:
         """(handler, method, matched pattern) of a path, or None (`docs/convex.md` §1)."""
