@@ -23,7 +23,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         name = item.nodeid.partition("[")[0]
         function = name.rpartition("::")[2]
-        if name.partition("::")[0] in SLOW or name in SLOW or function in SLOW_NAMES:
+        is_slow = name.partition("::")[0] in SLOW or name in SLOW or function in SLOW_NAMES
+        if is_slow and not (ON_POSTGRESQL and name.startswith("tests/examples/")):  # the only ones there
             item.add_marker(pytest.mark.slow)
     out = [item for item in items if ON_POSTGRESQL and item.get_closest_marker("sqlite")]
     if out:  # tests of the sqlite engine itself
@@ -36,4 +37,8 @@ for name in ("no_proxy", "NO_PROXY"):
 
 ON_POSTGRESQL = os.environ.get("CI_DOCUMENTS") == "postgresql"
 if ON_POSTGRESQL:  # every database of a test in a schema of its own
-    import tests.on_postgresql  # noqa: F401
+    from tests.on_postgresql import forget
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown() -> None:
+        forget()

@@ -8,10 +8,15 @@ that raises there at its n-th call, for each n, is an interrupt in every place.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+STEP = 7 if "CI_DOCUMENTS" in os.environ else 1
+"""From one place to the next: on PostgreSQL each interrupt costs a connection, so there some of them have to
+do; every place of its engine has tests of its own."""
 
 
 class Interrupt(BaseException):

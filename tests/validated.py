@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 from minihttp import cli, server
 
 from .live import Validated
+
+if os.environ.get("CI_DOCUMENTS") == "postgresql":  # of the test that has started this process
+    from . import on_postgresql  # noqa: F401
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from minihttp.errors import DeadlineError
 from minihttp.files.storage import FileStore
 from tests.contracts.documents import in_a_thread
 from tests.files.stored import DATA, blobs, documents, is_empty, read
-from tests.interrupts import Interrupt, interrupted_after
+from tests.interrupts import STEP, Interrupt, interrupted_after
 
 
 def test_a_mutation_that_stores(store: FileStore) -> None:
@@ -96,7 +96,7 @@ def test_an_interrupt_anywhere_leaves_no_document_without_its_file(store: FileSt
     finished: list[int] = []
     calls = 0
     while not finished:
-        calls += 1
+        calls += STEP
         in_a_thread(partial(put_after, calls))
     ids = store.database.read(lambda t: [row["_id"] for row in t.system.query("_storage")])
     assert len(ids) > 2 and calls > len(ids)  # some interrupts came before the commit, some after

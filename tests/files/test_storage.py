@@ -180,6 +180,7 @@ def test_sweep_deletes_what_a_crash_left(local_place: Any) -> None:
     place.close(store)
 
 
+@pytest.mark.sqlite  # where others may have the database open, no stop is the end of all writers
 @pytest.mark.parametrize("place", ["filesystem", "sqlite"], indirect=True)  # a shared store is never listed
 def test_after_a_clean_stop_only_what_is_newer_is_looked_at(place: Any) -> None:
     store = place.open()

@@ -38,6 +38,7 @@ def all_ended(server: Process) -> Any:
     raise AssertionError(state)
 
 
+@pytest.mark.sqlite  # counts crashes by the notes beside its file
 @pytest.mark.parametrize("way", ["exit", "kill", "segfault", "on_complete"])
 def test_a_job_that_kills_the_process(tmp_path: Path, way: str) -> None:
     data = tmp_path / "data"
