@@ -84,14 +84,6 @@ class JSONObject(InnerObject):
             self.is_fresh = False
             _put_inner_objects(self, super().items())
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._open()
-        super().__setitem__(name, value)
-
-    def update(self, *others: Any, **fields: Any) -> None:
-        self._open()
-        super().update(*others, **fields)
-
     def decoded(self) -> dict[str, Any]:
         """A plain dict of what is there, for an encoder: that costs less than to open it."""
         return dict(super().items())
@@ -109,33 +101,20 @@ class JSONObject(InnerObject):
         self.is_taken_whole = True
         return super().__iter__()
 
-    def values(self) -> Any:
-        self._open()
-        return super().values()
 
-    def pop(self, *arguments: Any) -> Any:
-        self._open()
-        return super().pop(*arguments)
+def _opening(name: str) -> Any:
+    """A method of dict that opens the object before."""
+    plain = getattr(dict, name)
 
-    def popitem(self) -> tuple[str, Any]:
+    def method(self: JSONObject, *arguments: Any, **fields: Any) -> Any:
         self._open()
-        return super().popitem()
+        return plain(self, *arguments, **fields)
 
-    def setdefault(self, name: str, default: Any = None) -> Any:
-        self._open()
-        return super().setdefault(name, default)
+    return method
 
-    def copy(self) -> dict[str, Any]:
-        self._open()
-        return super().copy()
 
-    def __or__(self, other: Any) -> Any:
-        self._open()
-        return super().__or__(other)
-
-    def __ior__(self, other: Any) -> Any:
-        self._open()
-        return super().__ior__(other)
+for _name in ("__ior__", "__or__", "__setitem__", "copy", "pop", "popitem", "setdefault", "update", "values"):
+    setattr(JSONObject, _name, _opening(_name))
 
 
 def _with_inner_objects(value: Any) -> Any:
