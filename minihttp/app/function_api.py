@@ -41,12 +41,13 @@ from ..http.sent import Sent
 from ..http.strict_json import JSONObject, parse_json
 from ..shown import quoted
 from ..tracebacks import error_text, is_on_purpose, shown_frames
-from ..values import decode, encode_clean, encode_wire
+from ..values import WireBounds, decode, encode_clean, encode_wire
 from .idempotency import IdempotencyKeyInUseError
 from .log_ring import LogLines
 
 if TYPE_CHECKING:
     from ..functions.runner import CallOptions, Then
+    from ..limits import Limits
     from .idempotency import Attempt
     from .request import AppRequest
     from .runtime import Runtime
@@ -88,10 +89,18 @@ _FORMATS: dict[str, Callable[[Any], _Encoded]] = {
 }
 _MAX_QUERIES = 100  # of one batch: each may read as much as one by itself
 _MAX_PATH_CHARACTERS = 1_000
-_MAX_URL_ELEMENTS = 10_000  # of arguments in a URL: whoever has more sends a body
+_MAX_URL_ELEMENTS = 2_000  # of arguments in a URL: whoever has more sends a body
+_MAX_GROWTH = 5  # a number of two bytes of JSON counts as nine
 _PATH = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.\-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*(?::[A-Za-z_][A-Za-z0-9_]*)?"
 )
+
+
+class _ArgumentBounds(WireBounds):
+    """Arguments are bounded as documents are, but may nest as deep as their JSON."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.max_document_fields, self.max_array_length = limits.max_document_fields, limits.max_array_length
 
 
 class _Called:
@@ -117,7 +126,7 @@ class _Called:
         self._decoded: dict[str, Any] = {}
         self.encode = _FORMATS[name]
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, bounds: WireBounds) -> dict[str, Any]:
         """The arguments: an object, or the older list of exactly one object."""
         args = self.args
         if isinstance(args, list):
@@ -132,7 +141,7 @@ class _Called:
                 "Expected to receive a single object as the function's argument."
                 f" Instead received {quoted(args)}"
             ).refusing(args)
-        self._decoded = JSONObject(decode(args))
+        self._decoded = JSONObject(decode(args, bounds))
         return self._decoded
 
     def sent(self) -> Sent:
@@ -149,6 +158,7 @@ class FunctionApi:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._bounds = _ArgumentBounds(runtime.limits)
         self._is_admin = False
         self._how: CallOptions = {}
 
@@ -262,8 +272,8 @@ class FunctionApi:
         def run(transaction: Any) -> list[_Encoded]:
             def outcome(called: _Called) -> _Encoded:
                 def run() -> Any:
-                    how = self._options(called, "query", called.encoded)
-                    return runner.run_in(transaction, called.path, called.arguments(), **how)
+                    how = self._options(called, request, "query", called.encoded)
+                    return runner.run_in(transaction, called.path, called.arguments(self._bounds), **how)
 
                 return _Encoded(encode_json(self._outcome(called, request, run)))
 
@@ -273,18 +283,19 @@ class FunctionApi:
             run, time_limit_seconds=self._runtime.options.limits.query_seconds, at=at
         )
 
-    def _options(self, called: _Called, kind: str | None, then: Then) -> CallOptions:
+    def _options(self, called: _Called, request: AppRequest, kind: str | None, then: Then) -> CallOptions:
         """How a call is made; one that would not run is refused before its arguments are decoded."""
         call, public = self._how["call"], self._how["public"]
         self._runtime.runner.find(called.path, kind, call, public)
-        return {**self._how, "kind": kind, "then": then}
+        is_small = len(request.bytes()) <= self._runtime.limits.max_args_bytes // _MAX_GROWTH
+        return {**self._how, "kind": kind, "then": then, "sized": is_small}
 
     def _answer(self, called: _Called, request: AppRequest, kind: str | None) -> Response:
         runner = self._runtime.runner
 
         def run(then: Any) -> Any:
-            how = self._options(called, kind, then)
-            return runner.run(called.path, called.arguments(), **how)
+            how = self._options(called, request, kind, then)
+            return runner.run(called.path, called.arguments(self._bounds), **how)
 
         is_mutation = runner.registry.kind_of(called.path) == "mutation"
         if request.headers.get("Idempotency-Key") is None or not is_mutation:
@@ -307,8 +318,8 @@ class FunctionApi:
             return self._answer(called, request, "mutation")
 
         def start(done: Done) -> None:
-            how = self._options(called, "mutation", called.encoded)
-            self._runtime.runner.submit(called.path, called.arguments(), done, **how)
+            how = self._options(called, request, "mutation", called.encoded)
+            self._runtime.runner.submit(called.path, called.arguments(self._bounds), done, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:
             return Response.json(self._outcome(called, request, partial(_give, value, error)))
@@ -397,7 +408,7 @@ class FunctionApi:
 
 def _body(request: AppRequest) -> dict[str, Any]:
     try:
-        body: dict[str, Any] = request.json(dict)
+        body: JSONObject = request.json(dict)  # type: ignore[assignment]
     except HTTPError as error:
         if error.status in (413, 503):
             raise
@@ -405,7 +416,7 @@ def _body(request: AppRequest) -> dict[str, Any]:
             "Expected request with `Content-Type: application/json`" if error.status == 415 else error.message
         )
         raise HTTPError(400, message, code="BadJsonBody") from None
-    return body
+    return body.decoded()
 
 
 def _give(value: Any, error: BaseException | None) -> Any:

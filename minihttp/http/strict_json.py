@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, MissingFieldError, no_attribute
 from ..json_numbers import STRICT
-from ..limits import DEFAULT_LIMITS
+from ..limits import DEFAULT_LIMITS, KIB
 
 _NAMES = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
 _skip_white_space: Any = re.compile(r"[ \t\n\r]*").match
 _find_surrogate = re.compile(r"\\u[dD]").search
 _escaped_quote = re.compile(rb'\\["\\]')
-_MANY_ESCAPES = 64  # one in so many bytes
+_MANY = 64  # is one in so many bytes
+_START_BYTES = 128 * KIB
 _MAX_DIGITS = 1_000  # int() takes quadratic time
 _LONG_BYTES = 500  # among as many digits as that there is a whole block of this size, wherever blocks begin
 _CONTAINERS = frozenset([dict, list])
@@ -174,7 +175,10 @@ def parse_json(
         counted = data.translate(None, _NO_COUNTED)
         count, brackets = len(counted), len(counted.translate(None, b","))
     if brackets > max_depth or count > max_elements:
-        _check_outline(data, max_depth, max_elements, max_elements if max_objects is None else max_objects)
+        most = max_depth, max_elements, max_elements if max_objects is None else max_objects
+        if len(data) > 2 * _START_BYTES:  # what is refused by its start need not be looked at as a whole
+            _check_outline(data[:_START_BYTES], *most)
+        _check_outline(data, *most)
     try:
         text = data.decode("utf-8")
         if text[:1] == "\ufeff":
@@ -185,7 +189,7 @@ def parse_json(
         value = (
             _decode_large(text, start, scan) if brackets > _MANY_CONTAINERS else _decode(text, start, scan)
         )
-        if _find_surrogate(text):
+        if "\\" in text and _find_surrogate(text):
             _encode(value).encode("utf-8")  # fails for a surrogate that is not one of a pair
     except json.JSONDecodeError as error:
         raise HTTPError(
@@ -235,11 +239,6 @@ def _check_outline(data: bytes, max_depth: int, max_elements: int, max_objects: 
 
     What is refused is at least as large as the text says up to its first mistake, where parsing would end.
     """
-    counted = data.translate(None, _NO_COUNTED)
-    brackets = counted.translate(None, b",")
-    objects = len(brackets.translate(None, b"["))
-    if len(counted) <= max_elements and objects <= max_objects and len(brackets) <= max_depth:
-        return  # even with what is in strings
     outline = _outline(data)
     brackets = outline.translate(_AS_SQUARE, b",")
     objects = len(outline.translate(None, b"[],}"))
@@ -255,10 +254,13 @@ def _check_outline(data: bytes, max_depth: int, max_elements: int, max_objects: 
 
 def _outline(data: bytes) -> bytes:
     """The commas and brackets of a JSON text that are not in its strings."""
-    if data.count(b"\\") > len(data) // _MANY_ESCAPES:
+    escapes = data.count(b"\\")
+    if escapes > len(data) // _MANY:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    else:  # which is the quicker where there are few
+    elif escapes:  # which is the quicker where there are few
         data = _escaped_quote.sub(b"", data)
+    if data.count(b'"') < len(data) // _MANY:
+        return b"".join(data.split(b'"')[::2]).translate(None, _NO_OUTLINE)
     # What is between no two quotes any more is in a string still, or outside still.
     outline = data.translate(None, _NO_OUTLINE).replace(b'""', b"")
     return b"".join(outline.split(b'"')[::2]) if b'"' in outline else outline
@@ -301,7 +303,7 @@ def _scanner(has_inner: bool, is_long: bool, is_strict: bool) -> Any:
 
 def _scanner_for(data: bytes, count: int, has_inner: bool) -> Any:
     """The quickest scanner that refuses each number of a text which is not finite, or too long."""
-    is_long = len(data) >= _LONG_BYTES and _has_long_number(data, _LONG_BYTES)
+    is_long = len(data) >= _LONG_BYTES and _has_long_number(data)
     is_strict = is_long or count < _MANY_NUMBERS or _has_large_number(data)
     return _scanner(has_inner, is_long, is_strict)
 
@@ -332,18 +334,18 @@ def _decode_large(text: str, start: int, scan: Any) -> Any:
 
 
 _AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
-_MANY_DIGITS = 100  # with two digits of exponent they make no number that is not finite
+_MANY_DIGITS = b"0" * 200  # fewer, and two digits of exponent, make no number that is not finite
 
 
 def _has_large_number(data: bytes) -> bool:
     """Whether there may be a number that is not finite: of many digits, or an exponent of three."""
     zeros = data.translate(_AS_ZEROS)
-    return b"0e000" in zeros or b"0e+000" in zeros or _has_long_number(data, _MANY_DIGITS)
+    return b"0e000" in zeros or b"0e+000" in zeros or _MANY_DIGITS in zeros
 
 
-def _has_long_number(data: bytes, size: int) -> bool:
-    """Whether there may be a number of twice as many digits."""
-    return any(data[start : start + size].isdigit() for start in range(0, len(data), size))
+def _has_long_number(data: bytes) -> bool:
+    """Whether there may be a number that is too long."""
+    return any(data[start : start + _LONG_BYTES].isdigit() for start in range(0, len(data), _LONG_BYTES))
 
 
 def _fits(value: Any, expect: type) -> bool:

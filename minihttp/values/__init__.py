@@ -12,6 +12,7 @@ from .order import compare, index_key
 from .plain import UNSET, Int64, Unset, show
 from .sizes import largest_part, size_bytes
 from .stored import StoredDocument
+from .walk import WireBounds
 
 __all__ = [
     "MAX_EXACT_INT",
@@ -19,6 +20,7 @@ __all__ = [
     "Int64",
     "StoredDocument",
     "Unset",
+    "WireBounds",
     "compare",
     "copy",
     "decode",

@@ -120,6 +120,43 @@ _TAGS: Final[dict[str, Callable[[Any], Any]]] = {
     "$map": _refuse_tag("Map"),
 }
 
+
+def _exact_ints(values: list[int]) -> list[int] | None:
+    return list(values) if min(values) >= -MAX_EXACT_INT and max(values) <= MAX_EXACT_INT else None
+
+
+def _floats(values: list[int]) -> list[float] | None:
+    try:
+        return list(map(float, values))
+    except OverflowError:
+        return None
+
+
+def _exact_floats(values: list[int]) -> list[float] | None:
+    return None if _exact_ints(values) is None else list(map(float, values))
+
+
+def _texts(values: list[str]) -> list[str] | None:
+    text = "".join(values)
+    try:
+        return list(values) if text.isascii() or text.encode() else None
+    except UnicodeEncodeError:
+        return None
+
+
+def _finite_floats(values: list[float]) -> list[float] | None:
+    return list(values) if all(map(isfinite, values)) else None
+
+
+def _untagged_floats(values: list[float]) -> list[float] | None:
+    return None if 0.0 in values else _finite_floats(values)  # it may be -0.0
+
+
+_SAME_RUNS: Final[dict[type, Callable[[list[Any]], list[Any] | None]]] = {
+    type(None): list,
+    bool: list,
+    str: _texts,
+}
 COPIED: Final = Format(
     {
         **dict.fromkeys((type(None), bool, float, Int64, bytes), _same),
@@ -127,7 +164,8 @@ COPIED: Final = Format(
         str: _text,
         bytearray: bytes,
         Unset: _refuse_unset,
-    }
+    },
+    runs={**_SAME_RUNS, float: list, int: _exact_ints},
 )
 STORED: Final = Format(
     {
@@ -136,12 +174,20 @@ STORED: Final = Format(
         float: _tagged_float,
         bytes: _tagged_bytes,
         bytearray: _tagged_bytes,
-    }
+    },
+    runs={**_SAME_RUNS, float: _untagged_floats, int: _exact_ints},
 )
-ENCODED: Final = Format({**STORED.leaves, int: lambda value: float(_exact_int(value))})
-CLEAN: Final = Format({**ENCODED.leaves, Int64: str, float: _clean_float, bytes: _base64, bytearray: _base64})
+ENCODED: Final = Format(
+    {**STORED.leaves, int: lambda value: float(_exact_int(value))}, runs={**STORED.runs, int: _exact_floats}
+)
+CLEAN: Final = Format(
+    {**ENCODED.leaves, Int64: str, float: _clean_float, bytes: _base64, bytearray: _base64},
+    runs={**ENCODED.runs, float: _finite_floats},
+)
 DECODED: Final = Format(
-    {type(None): _same, bool: _same, str: _text, int: _wire_float, float: _finite_float}, _TAGS
+    {type(None): _same, bool: _same, str: _text, int: _wire_float, float: _finite_float},
+    _TAGS,
+    runs={**_SAME_RUNS, float: _finite_floats, int: _floats},
 )
 
 
@@ -173,13 +219,16 @@ def encode_clean(value: Any) -> Any:
     return convert(value, CLEAN)
 
 
-def decode(data: Any) -> Any:
+def decode(data: Any, bounds: Any = WireBounds) -> Any:
     """The value of JSON data in format `convex_encoded_json`; every plain number becomes a float.
 
+    Args:
+        bounds: as `dumps`.
+
     Raises:
-        ValidationError: for JSON that encodes no value, naming it and its path.
+        ValidationError: for JSON that encodes no value or is over a bound, naming it and its path.
     """
-    return convert(data, DECODED)
+    return convert(data, DECODED, bounds)
 
 
 def dumps(value: Any, bounds: Any = WireBounds) -> str:

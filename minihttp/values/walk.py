@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from ..errors import ValidationError
 from ..shown import safe
-from .plain import UNSET, Int64, show
+from .plain import UNSET, Int64, Unset, show
 
 MAX_FIELD_NAME_LENGTH: Final = 1_024
+_FEW: Final = 16  # of more, it is looked whether they are all alike
 _EXACT: Final[dict[type, Callable[[Any], Any]]] = {
     Int64: Int64,
     int: int,
@@ -36,7 +37,8 @@ class WireBounds:
     """The bounds of values that are not documents: only the depth, so that a circle or a JSON bomb ends."""
 
     max_document_depth = 64
-    max_document_fields = max_array_length = 2**63
+    max_document_fields: int = 2**63
+    max_array_length: int = 2**63
 
 
 class Format:
@@ -45,23 +47,33 @@ class Format:
     Args:
         leaves: for each type of a leaf, what it becomes.
         tags: for the name of a single-field object such as `{"$bytes": …}`, how to read it as a leaf.
+        runs: for each type of which many leaves can be read at once, how; None for those that cannot.
     """
 
-    __slots__ = ("leaves", "tags")
+    __slots__ = ("leaves", "runs", "tags")
 
     def __init__(
         self,
         leaves: Mapping[type, Callable[[Any], Any]],
         tags: Mapping[str, Callable[[Any], Any]] | None = None,
+        *,
+        runs: Mapping[type, Callable[[list[Any]], list[Any] | None]],
     ) -> None:
         self.leaves = leaves
         self.tags = tags
+        self.runs = runs
 
 
 def _walk(value: Any, form: Format, bounds: Any, depth: int = 1) -> Any:
-    leaf = form.leaves.get(type(value))
-    if leaf is not None:
-        return leaf(value)
+    kind = type(value)
+    if kind is not list and kind is not dict:
+        leaf = form.leaves.get(kind)
+        if leaf is not None:
+            return leaf(value)
+    elif depth <= bounds.max_document_depth:
+        if kind is dict:
+            return _walk_object(value, form, bounds, depth)
+        return _walk_array(value, form, bounds, depth) if value else []
     if isinstance(value, (dict, list, tuple)):
         if depth > bounds.max_document_depth:
             raise Problem(f"Value is nested too deeply (maximum nesting {bounds.max_document_depth})", value)
@@ -79,6 +91,8 @@ def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -
         (tag,) = value
         if tag in form.tags:
             return form.tags[tag](value[tag])
+    if len(value) > _FEW and (whole := _plain_object(value, form, bounds)) is not None:
+        return whole
     leaves, out = form.leaves, {}
     name: Any = ""
     try:
@@ -92,11 +106,41 @@ def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -
     except Problem as problem:
         problem.path.append(f".{_shown(name)}")
         raise
-    if len(out) > bounds.max_document_fields:
-        raise Problem(
-            f"Object has too many fields ({len(out)} > maximum number {bounds.max_document_fields})", value
-        )
+    _check_field_count(len(out), value, bounds)
     return out
+
+
+def _check_field_count(count: int, value: dict[Any, Any], bounds: Any) -> None:
+    if count > bounds.max_document_fields:
+        raise Problem(
+            f"Object has too many fields ({count} > maximum number {bounds.max_document_fields})", value
+        )
+
+
+def _plain_object(value: dict[Any, Any], form: Format, bounds: Any) -> dict[str, Any] | None:
+    """A large object whose names are good and whose values are leaves of one type; None for another."""
+    if len(value) > bounds.max_document_fields:
+        unset = list(map(type, value.values())).count(Unset)
+        _check_field_count(len(value) - unset, value, bounds)
+    if set(map(type, value)) != {str}:
+        return None
+    names = sorted(value)
+    text = "".join(names)
+    if (
+        not (text.isascii() and text.isprintable())
+        or "$" in text
+        or max(map(len, names)) > MAX_FIELD_NAME_LENGTH
+    ):
+        return None
+    items = _run(list(map(value.__getitem__, names)), form)
+    return None if items is None else dict(zip(names, items, strict=True))
+
+
+def _run(items: list[Any] | tuple[Any, ...], form: Format) -> list[Any] | None:
+    """Many leaves of one type, read without a loop of ours; None for others."""
+    kinds = set(map(type, items))
+    run = form.runs.get(kinds.pop()) if len(kinds) == 1 else None
+    return None if run is None else run(items)  # type: ignore[arg-type]
 
 
 def _in_order(value: dict[Any, Any]) -> Iterable[Any]:
@@ -111,6 +155,8 @@ def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, d
         raise Problem(
             f"Array length is too long ({len(value)} > maximum length {bounds.max_array_length})", value
         )
+    if len(value) > _FEW and (whole := _run(value, form)) is not None:
+        return whole
     leaves = form.leaves
     out: list[Any] = []
     try:

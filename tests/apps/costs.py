@@ -18,6 +18,11 @@ def keep(ctx: Any, value: Any) -> None:
     ctx.db.insert("kept", {"value": str(value)[:10]})
 
 
+@mutation(args={"value": v.any()})
+def drop(ctx: Any, value: Any) -> None:
+    """Nothing: what is measured is how its arguments come to it."""
+
+
 @internal_mutation(args={"delivery": v.any()})
 def delivered(ctx: Any, delivery: Any) -> None:
     """Nothing."""

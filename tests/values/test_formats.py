@@ -7,6 +7,7 @@ import datetime
 import enum
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -168,3 +169,43 @@ def test_the_clean_format() -> None:
 def test_what_the_wire_may_not_carry(data: object) -> None:
     with pytest.raises(ValidationError):
         decode(data)
+
+
+LEAVES = [None, True, 0, -7, 2**53, 2**53 + 1, 10**400, 1.5, -0.0, 0.0, math.inf, math.nan, "", "é", "\ud800"]
+
+
+@pytest.mark.parametrize(
+    "convert", [copy, encode_wire, encode_clean, decode, dumps], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize("odd", [*LEAVES, Int64(7), b"x", UNSET, [], {}], ids=repr)
+@pytest.mark.parametrize("usual", [None, True, 3, 2.5, "a"], ids=repr)
+def test_many_values_become_what_each_becomes(convert: Any, odd: Any, usual: Any) -> None:
+    """Whether the many are read one by one, as with a list in between, or at once."""
+    if convert is decode and isinstance(odd, (Int64, bytes)):
+        pytest.skip("is not JSON")
+
+    def outcome(value: Any) -> Any:
+        try:
+            result = convert(value)
+            return json.loads(result) if convert is dumps else result
+        except ValidationError as error:
+            return str(error).replace("[30][0]", "[30]").replace(".a[0]", ".a")
+
+    def unwrapped(value: Any) -> Any:
+        return [item[0] for item in value] if isinstance(value, list) else value
+
+    many = [usual] * 30 + [odd]
+    assert repr(outcome(many)) == repr(unwrapped(outcome([[item] for item in many])))
+    fields = {f"k{n:02}": item for n, item in enumerate(many[:-1])} | {"a": odd}
+    if odd is not UNSET:
+        wrapped = outcome({name: [item] for name, item in fields.items()})
+        alone = {name: item[0] for name, item in wrapped.items()} if isinstance(wrapped, dict) else wrapped
+        assert repr(outcome(fields)) == repr(alone)
+
+
+def test_many_names_are_checked() -> None:
+    names = {f"k{n:02}": 1 for n in range(30)}
+    assert list(copy(dict(reversed(names.items())))) == list(names)
+    for bad in ("$a", "é", "a\n", "k" * 1_025):
+        with pytest.raises(ValidationError, match="Field name"):
+            copy({**names, bad: 1})

@@ -344,3 +344,21 @@ def test_only_pages_of_named_origins_may_call() -> None:
         other = client.request("OPTIONS", "/api/query", headers={**ask, "Origin": "https://b.example"})
         assert "access-control-allow-origin" not in other.headers
         assert client.post("/api/query_ts").status == client.post("/api/query_at_ts").status == 404
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (dict.fromkeys(map(str, range(1_025)), True), "too many fields (1025 > maximum number 1024)"),
+        ([0] * 8_193, "Array length is too long (8193 > maximum length 8192)"),
+        ([[], [[""] * 8_193]], "Array length is too long (8193 > maximum length 8192)"),
+    ],
+    ids=["fields", "elements", "inside"],
+)
+def test_arguments_are_bounded_as_documents_are(client: Client, value: Any, message: str) -> None:
+    assert message in call(client, "query", "messages:echo", {"value": value}).json()["errorMessage"]
+
+
+def test_arguments_may_be_as_large_as_documents(client: Client) -> None:
+    for value in (dict.fromkeys(map(str, range(1_024)), True), [7.0] * 8_192):
+        assert call(client, "query", "messages:echo", {"value": value}).json()["value"] == value
