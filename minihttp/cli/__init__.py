@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The command line: one file a verb, and one message and an exit code for every mistake.
 
-A verb is a module of this package whose name does not begin with `_`. It holds `HELP`, one line;
-`configure(parser)`, which adds its arguments; and `run(args)`, which returns the exit code. Only the verb
-that was asked for is imported. `args.argv` is the command as given, `args.environ` the environment with
-`.env`, `args.shell_environ` the one without. What several verbs need is at the end of this file.
+A verb is a module of this package whose name does not begin with `_`. It holds `HELP`, one line; `ARGUMENTS`
+or `ACTIONS` (`_arguments.py`); and `run(args)`, which returns the exit code. Only the verb that was asked for
+is imported. `args.argv` is the command as given, `args.environ` the environment with `.env`,
+`args.shell_environ` the one without. What several verbs need is at the end of this file.
 
 Exit codes: 0 done, 1 a mistake in the app, its settings or its data, 2 a mistake in the command, 130
 interrupted.
@@ -28,7 +28,8 @@ from .. import __version__
 from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..settings import read_env_file
 from ..shown import one_line
-from ._settings import MisuseError, Settings, add_flags, resolve
+from ._arguments import configure
+from ._settings import MisuseError, Settings, resolve
 from ._terminal import columns, open_streams, safe, safe_output
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _parser(first: Sequence[str]) -> _Parser:
     for name in first if first and first[0] in names else names:
         verb = importlib.import_module(f".{name}", __name__)
         command = commands.add_parser(name, help=verb.HELP, description=verb.HELP)
-        verb.configure(command)
+        configure(command, verb)
         command.set_defaults(run=verb.run)
     return parser
 
@@ -169,7 +170,7 @@ def _parser(first: Sequence[str]) -> _Parser:
 def new_parser(verb: str) -> argparse.ArgumentParser:
     """The parser of one verb alone."""
     parser = _Parser(verb)
-    importlib.import_module(f".{verb}", __name__).configure(parser)
+    configure(parser, importlib.import_module(f".{verb}", __name__))
     return parser
 
 
@@ -193,37 +194,6 @@ def inbox_target(environ: Mapping[str, str]) -> str | None:
 
 
 # ---------------------------------------------------------------- for the verbs
-
-_ARGUMENTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "target": (
-        ("target",),
-        {
-            "metavar": "TARGET",
-            "nargs": "?",
-            "help": "module:app, a module, a file, or a folder; by default the app of the current folder",
-        },
-    ),
-    "app": (
-        ("--app",),
-        {"dest": "target", "metavar": "TARGET", "help": "the app; by default the current folder's"},
-    ),
-    "server": (("--server",), {"metavar": "URL", "help": "ask a running server, with MINIHTTP_ADMIN_KEY"}),
-    "json": (("--json",), {"action": "store_true", "help": "one JSON object a line instead of a table"}),
-    "yes": (("-y", "--yes"), {"action": "store_true", "help": "do not ask"}),
-}
-APP = ("target", "data", "files")
-ACCESS = (*APP, "server")  # for `access`
-FREE_ACCESS = ("app", "data", "files", "server")  # the same for a verb whose last words are free
-
-
-def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Give a verb arguments that several have: those above, and settings by their names."""
-    for name in names:
-        if name in _ARGUMENTS:
-            flags, options = _ARGUMENTS[name]
-            parser.add_argument(*flags, **options)
-        else:
-            add_flags(parser, name)
 
 
 def json_text(value: Any, *, pretty: bool = False) -> str:
@@ -251,13 +221,6 @@ def utc(milliseconds: float | None) -> str | None:
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="milliseconds")
-
-
-def count(text: str) -> int:
-    """How many rows, for `argparse`."""
-    if not (text.isascii() and text.isdigit() and 0 < len(text) < 7):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 999999")
-    return int(text)
 
 
 def settings_of(args: argparse.Namespace) -> Settings:

@@ -18,7 +18,8 @@ from ..app import backends
 from ..app.options import duration
 from ..errors import ConfigurationError, MinihttpError
 from ..snapshot.backup import back_up, backups_in
-from . import ACCESS, add_arguments, load_app, note, print_rows
+from . import load_app, note, print_rows
+from ._arguments import ACCESS, option, word
 from ._progress import Progress
 from ._settings import MisuseError
 from ._snapshots import export_to
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     from ..app.wsgi import App
 
 HELP = "copy documents and files consistently while the app runs"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("place", metavar="PLACE", help="a folder for backups, or a file NAME.zip")
-    parser.add_argument("--every", metavar="TIME", type=_duration, help="again and again, such as 30m or 6h")
-    parser.add_argument("--keep", metavar="N", type=_keep, help="remove all but the newest N of the folder")
-    add_arguments(parser, "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,3 +75,12 @@ def _keep(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 100_000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+ARGUMENTS = (
+    word("place", "PLACE", "a folder for backups, or a file NAME.zip"),
+    option("--every", "TIME", "again and again, such as 30m or 6h", type=_duration),
+    option("--keep", "N", "remove all but the newest N of the folder", type=_keep),
+    "json",
+    *ACCESS,
+)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import argparse
 
-from . import ACCESS, add_arguments, confirm, note, print_rows
+from . import confirm, note, print_rows
 from ._admin import access
+from ._arguments import ACCESS, switch
 from ._progress import Progress
 
 HELP = "check documents, index entries and files; --repair rebuilds indexes"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--repair", action="store_true", help="rebuild every index that is wrong")
-    add_arguments(parser, "yes", "json", *ACCESS)
+ARGUMENTS = (switch("--repair", "rebuild every index that is wrong"), "yes", "json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import argparse
 import importlib
 
 from . import PROGRAM, new_parser, verbs
+from ._arguments import word
 
 HELP = "print completion for bash, zsh or fish"
 _INSTALL = {
@@ -25,10 +26,7 @@ _{program}() {{
 }}
 complete -F _{program} {program}
 """
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=sorted(_INSTALL), metavar="SHELL", help="bash, zsh or fish")
+ARGUMENTS = (word("shell", "SHELL", "bash, zsh or fish", choices=sorted(_INSTALL)),)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,14 +10,11 @@ import argparse
 from typing import Any
 
 from ..app.backends import without_password
-from . import add_arguments, load_app, print_rows, receiving_nothing, settings_of
+from . import load_app, print_rows, receiving_nothing, settings_of
 from ._settings import APP_SETTINGS, LIMITS, SERVE_FLAGS, SETTINGS, setting_text
 
 HELP = "print the settings in force, and where each comes from"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_arguments(parser, "target", *SERVE_FLAGS, "json")
+ARGUMENTS = ("target", *SERVE_FLAGS, "json")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,20 +7,18 @@ import argparse
 import json
 from typing import Any
 
-from . import add_arguments, print_rows, utc
+from . import print_rows, utc
 from ._admin import access
+from ._arguments import word
 from ._settings import MisuseError
 from .run import print_outcome
 
 HELP = "list crons with their last and next runs, or run one now"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "%(prog)s [-h] [--json] [--data PLACE] [--files PLACE] [--server URL] [run NAME] [TARGET]"
-    parser.add_argument(
-        "words", metavar="run NAME, TARGET", nargs="*", help="`run` and a cron to run it now; the app"
-    )
-    add_arguments(parser, "json", "data", "files", "server")
+USAGE = "%(prog)s [-h] [--json] [--data PLACE] [--files PLACE] [--server URL] [run NAME] [TARGET]"
+ARGUMENTS = (
+    word("words", "run NAME, TARGET", "`run` and a cron to run it now; the app", nargs="*"),
+    *("json", "data", "files", "server"),
+)
 
 
 def run(args: argparse.Namespace) -> int:

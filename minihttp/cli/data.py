@@ -15,39 +15,27 @@ from typing import Any
 
 from ..errors import MinihttpError, did_you_mean
 from ..values import loads
-from . import FREE_ACCESS, add_arguments, count, json_text, note, print_rows
+from . import json_text, note, print_rows
 from ._admin import Access, access
+from ._arguments import FREE_ACCESS, limit, option, switch, word
 from ._rows import import_rows
 from ._settings import MisuseError
 
 HELP = "look at tables and documents, or import a file into a table"
-_LISTED, _PAGE = 50, 500
+_PAGE = 500
 _CELL_CHARACTERS = 40
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words", metavar="TABLE", nargs="*", help="a table; TABLE ID; or `import TABLE FILE` (- is stdin)"
-    )
-    parser.add_argument("--limit", type=count, default=_LISTED, metavar="N", help=f"{_LISTED} by default")
-    parser.add_argument(
-        "--order", choices=("asc", "desc"), default="asc", metavar="ORDER", help="asc or desc"
-    )
-    parser.add_argument("--index", metavar="NAME", help="read along this index")
-    parser.add_argument(
-        "--eq", metavar="JSON", help="what the index's first field must be, or a list for several"
-    )
-    parser.add_argument("--after", metavar="CURSOR", help="go on after a page")
-    parser.add_argument("--system", action="store_true", help="the framework's tables")
-    parser.add_argument(
-        "--format",
-        choices=("table", "jsonl", "csv"),
-        default="table",
-        metavar="FORMAT",
-        help="table, jsonl or csv",
-    )
-    parser.add_argument("--json", action="store_true", help="as --format jsonl")
-    add_arguments(parser, *FREE_ACCESS)
+ARGUMENTS = (
+    word("words", "TABLE", "a table; TABLE ID; or `import TABLE FILE` (- is stdin)", nargs="*"),
+    limit(50),
+    option("--order", "ORDER", "asc or desc", choices=("asc", "desc"), default="asc"),
+    option("--index", "NAME", "read along this index"),
+    option("--eq", "JSON", "what the index's first field must be, or a list for several"),
+    option("--after", "CURSOR", "go on after a page"),
+    switch("--system", "the framework's tables"),
+    option("--format", "FORMAT", "table, jsonl or csv", choices=("table", "jsonl", "csv"), default="table"),
+    switch("--json", "as --format jsonl"),
+    *FREE_ACCESS,
+)
 
 
 def run(args: argparse.Namespace) -> int:

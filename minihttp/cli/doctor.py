@@ -20,17 +20,8 @@ from ..app.backends import is_shared, open_documents, open_files, storage_urls
 from ..app.hosts import EVERYWHERE
 from ..errors import ConfigurationError, MinihttpError
 from ..limits import MIB
-from . import (
-    APP,
-    PROGRAM,
-    add_arguments,
-    load_app,
-    print_rows,
-    receiving_nothing,
-    secret_notes,
-    secret_warnings,
-    settings_of,
-)
+from . import PROGRAM, load_app, print_rows, receiving_nothing, secret_notes, secret_warnings, settings_of
+from ._arguments import APP
 from ._settings import Settings
 
 if TYPE_CHECKING:
@@ -46,10 +37,7 @@ _SAFE_SQLITE = (3, 51, 3)  # older ones may corrupt a WAL written by two process
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 Finding = tuple[str, str, str]  # check, verdict, detail
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_arguments(parser, *APP, "host", "threads", "connections", "origin", "hosts", "trusted_proxy", "json")
+ARGUMENTS = (*APP, "host", "threads", "connections", "origin", "hosts", "trusted_proxy", "json")
 
 
 def run(args: argparse.Namespace) -> int:

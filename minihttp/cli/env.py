@@ -6,17 +6,18 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from . import ACCESS, add_arguments, named_app, print_rows
+from . import named_app, print_rows
 from ._admin import access
+from ._arguments import ACCESS, switch
 
 HELP = "list the environment variables that an app needs"
 _SHOWN_CHARACTERS = 4
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--check", action="store_true", help="exit code 1 when one is not set")
-    parser.add_argument("--show", action="store_true", help="show the first characters of each value")
-    add_arguments(parser, "json", *ACCESS)
+ARGUMENTS = (
+    switch("--check", "exit code 1 when one is not set"),
+    switch("--show", "show the first characters of each value"),
+    "json",
+    *ACCESS,
+)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import argparse
 
-from . import ACCESS, add_arguments
+from ._arguments import ACCESS, switch, word
 from ._snapshots import export_to
 
 HELP = "write documents and files as a snapshot, a ZIP file in Convex's layout"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.zip", help="where to; - is stdout")
-    parser.add_argument(
-        "--convex-ids", action="store_true", help="write ids as Convex does, for `npx convex import`"
-    )
-    add_arguments(parser, "yes", "json", *ACCESS)
+ARGUMENTS = (
+    word("file", "FILE.zip", "where to; - is stdout"),
+    switch("--convex-ids", "write ids as Convex does, for `npx convex import`"),
+    *("yes", "json", *ACCESS),
+)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,34 +12,18 @@ import sys
 from collections import Counter
 from contextlib import closing
 
-from . import add_arguments, print_rows
+from . import print_rows
+from ._arguments import Action, option
 from ._progress import Progress
 
 HELP = "copy stored files from one store to another"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    copy = actions.add_parser(
-        "copy",
-        help="copy every file that the target lacks; run it again to resume",
-        description="Copy every file that the target lacks, checking each copy. Run it again to resume.",
-    )
-    copy.add_argument(
-        "--from", dest="source", required=True, metavar="URL", help="such as filesystem:data/files"
-    )
-    copy.add_argument(
-        "--to", dest="target", required=True, metavar="URL", help="such as sqlite:data/files.db"
-    )
-    copy.add_argument(
-        "--documents",
-        metavar="URL",
-        help="a document store, such as sqlite:data/app.db, whose digests the files must have",
-    )
-    add_arguments(copy, "json")
-
-
 def run(args: argparse.Namespace) -> int:
+    return int(args.action(args))
+
+
+def _copy(args: argparse.Namespace) -> int:
     from ..app.backends import open_documents, open_files
     from ..files.copying import copy_blobs
     from ..snapshot.move import recorded_digests
@@ -73,3 +57,21 @@ def _summary(counts: Counter[str], bytes_copied: int) -> str:
         f"{counts['copied']} copied ({bytes_copied / 2**20:.1f} MiB), {counts['present']} already there,"
         f" {counts['damaged']} damaged"
     )
+
+
+ACTIONS = {
+    "copy": Action(
+        _copy,
+        "copy every file that the target lacks, checking each copy; run it again to resume",
+        (
+            option("--from", "URL", "such as filesystem:data/files", dest="source", required=True),
+            option("--to", "URL", "such as sqlite:data/files.db", dest="target", required=True),
+            option(
+                "--documents",
+                "URL",
+                "a document store, such as sqlite:data/app.db, whose digests the files must have",
+            ),
+            "json",
+        ),
+    ),
+}

@@ -7,14 +7,12 @@ import argparse
 import os
 
 from ..data.walks import type_text
-from . import ACCESS, add_arguments, print_rows
+from . import print_rows
 from ._admin import access
+from ._arguments import ACCESS
 
 HELP = "list functions with their arguments and results"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_arguments(parser, "json", *ACCESS)
+ARGUMENTS = ("json", *ACCESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import argparse
 
-from . import ACCESS, add_arguments, confirm
+from . import confirm
+from ._arguments import ACCESS, switch, word
+from ._settings import MisuseError
 from ._snapshots import import_from
 
 HELP = "read a snapshot, ours or Convex's, into an app"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.zip", help="a snapshot of `export` or `npx convex export`")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--append", action="store_true", help="add to tables that have documents")
-    how.add_argument("--replace", action="store_true", help="remove their documents first")
-    parser.add_argument("--dry-run", action="store_true", help="check everything and write nothing")
-    add_arguments(parser, "yes", "json", *ACCESS)
+ARGUMENTS = (
+    word("file", "FILE.zip", "a snapshot of `export` or `npx convex export`"),
+    switch("--append", "add to tables that have documents"),
+    switch("--replace", "remove their documents first"),
+    switch("--dry-run", "check everything and write nothing"),
+    *("yes", "json", *ACCESS),
+)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.append and args.replace:
+        raise MisuseError("--append adds to what is there, and --replace removes it: take one of them")
     mode = "append" if args.append else "replace" if args.replace else "empty"
     if args.replace and not args.dry_run:
         confirm(args, "replace the documents of every table in the snapshot?")

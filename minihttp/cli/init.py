@@ -8,6 +8,7 @@ import os
 
 from ..errors import ConfigurationError
 from . import PROGRAM, note
+from ._arguments import word
 
 HELP = "make a folder with a small app that runs and passes its own test"
 
@@ -77,10 +78,7 @@ def test_an_item_is_created_and_read():
 """,
     ".gitignore": "data/\n.env\n__pycache__/\n",
 }
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", help="the folder to make; what is in it stays")
+ARGUMENTS = (word("folder", "DIR", "the folder to make; what is in it stays"),)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,48 +9,25 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
-from . import ACCESS, APP, add_arguments, confirm, count, plain, print_rows, utc
+from ..jobs.store import STATES
+from . import confirm, plain, print_rows, utc
 from ._admin import Access, access, opened_alone
+from ._arguments import ACCESS, APP, Action, limit, option, word
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
     from ..data.catalog import Document
 
 HELP = "list, show, run, retry or cancel scheduled functions"
-_LISTED = 50
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, (action, text, takes_id) in _ACTIONS.items():
-        command = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        if name == "list":
-            from ..jobs.store import STATES
-
-            command.add_argument(
-                "--state", choices=STATES, metavar="STATE", help=f"only jobs that are {', '.join(STATES)}"
-            )
-            command.add_argument(
-                "--limit", type=count, default=_LISTED, metavar="N", help=f"how many, {_LISTED} by default"
-            )
-        if takes_id:
-            command.add_argument("id", metavar="ID", help="the id of a job")
-        if action is _run:
-            add_arguments(command, *APP)
-        else:
-            add_arguments(command, *ACCESS)
-        add_arguments(command, "json", *(["yes"] if action is _cancel else []))
-        command.set_defaults(action=action)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.action is _run:
+    if "server" not in args:
         with opened_alone(args, "a server or worker runs what is due itself") as app:
-            _run(app, args)
+            args.action(app, args)
     else:
         with access(args) as jobs:
             args.action(jobs, args)
@@ -116,10 +93,17 @@ def _run(app: App, args: argparse.Namespace) -> None:
     print_rows([{"ran": app.jobs.run_due()}], args.json)
 
 
-_ACTIONS: dict[str, tuple[Callable[[Any, argparse.Namespace], None], str, bool]] = {
-    "list": (_list, "list jobs, the latest first; with --state pending those that are due first", False),
-    "show": (_show, "show one job whole", True),
-    "retry": (_retry, "run a job that has ended once more, as a new job", True),
-    "cancel": (_cancel, "cancel a job that has not ended", True),
-    "run": (_run, "run what is due now, one after the other, and exit", False),
+_JOBS = (*ACCESS, "json")
+_ID = word("id", "ID", "the id of a job")
+_STATE = option("--state", "STATE", f"only jobs that are {', '.join(STATES)}", choices=STATES)
+ACTIONS = {
+    "list": Action(
+        _list,
+        "list jobs, the latest first; with --state pending those that are due first",
+        (_STATE, limit(50), *_JOBS),
+    ),
+    "show": Action(_show, "show one job whole", (_ID, *_JOBS)),
+    "retry": Action(_retry, "run a job that has ended once more, as a new job", (_ID, *_JOBS)),
+    "cancel": Action(_cancel, "cancel a job that has not ended", (_ID, *_JOBS, "yes")),
+    "run": Action(_run, "run what is due now, one after the other, and exit", (*APP, "json")),
 }

@@ -9,26 +9,12 @@ from typing import Any
 from .. import key_store
 from ..errors import MinihttpError
 from ..values import loads
-from . import ACCESS, add_arguments, confirm, json_text, note, print_rows, utc
+from . import confirm, json_text, note, print_rows, utc
 from ._admin import Access, access
+from ._arguments import ACCESS, Action, option, word
 from ._settings import MisuseError
 
 HELP = "issue, list and revoke API keys"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    issue = actions.add_parser("issue", help="make a new key and show it once")
-    issue.add_argument("name", metavar="NAME", help="what it is for, such as 'laptop of Ada'")
-    issue.add_argument("--value", metavar="JSON", default="null", help="what `validate` gives back as data")
-    issue.add_argument("--prefix", default="mk_", metavar="TEXT", help="what it begins with, mk_ by default")
-    listed = actions.add_parser("list", help="list keys, the newest first, without the keys themselves")
-    revoke = actions.add_parser("revoke", help="revoke a key for good")
-    revoke.add_argument("id", metavar="ID", help="as `keys list` shows it")
-    add_arguments(revoke, "yes")
-    for command, action in ((issue, _issue), (listed, _list), (revoke, _revoke)):
-        add_arguments(command, "json", *ACCESS)
-        command.set_defaults(action=action)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,3 +59,22 @@ def _revoke(app: _Caller, args: argparse.Namespace) -> None:
     if not key_store.revoke(app, args.id):
         raise MinihttpError(f"there is no key {args.id}, or it is revoked already")
     print_rows([{"revoked": args.id}], args.json)
+
+
+_KEYS = ("json", *ACCESS)
+ACTIONS = {
+    "issue": Action(
+        _issue,
+        "make a new key and show it once",
+        (
+            word("name", "NAME", "what it is for, such as 'laptop of Ada'"),
+            option("--value", "JSON", "what `validate` gives back as data", default="null"),
+            option("--prefix", "TEXT", "what it begins with, mk_ by default", default="mk_"),
+            *_KEYS,
+        ),
+    ),
+    "list": Action(_list, "list keys, the newest first, without the keys themselves", _KEYS),
+    "revoke": Action(
+        _revoke, "revoke a key for good", (word("id", "ID", "as `keys list` shows it"), "yes", *_KEYS)
+    ),
+}

@@ -8,25 +8,22 @@ import time
 from typing import Any
 
 from ..logs import escaped
-from . import count, json_text, note, settings_of
+from . import json_text, note, settings_of
 from ._admin import access
+from ._arguments import limit, option, switch
 
 HELP = "show the log of a running server"
 _POLL_SECONDS = 1.0
 _LEVELS = ("debug", "info", "warning", "error")
-_LISTED = 100
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--server", metavar="URL", help="which; by default the one of host and port here")
-    parser.add_argument("--follow", action="store_true", help="go on until interrupted")
-    parser.add_argument("--level", choices=_LEVELS, default="debug", metavar="LEVEL", help="the least level")
-    parser.add_argument("--function", default="", metavar="NAME", help="only what it logged")
-    parser.add_argument("--request", default="", metavar="ID", help="only lines of this request")
-    parser.add_argument(
-        "--limit", type=count, default=_LISTED, metavar="N", help=f"how many, {_LISTED} by default"
-    )
-    parser.add_argument("--jsonl", "--json", action="store_true", help="one JSON object a line")
+ARGUMENTS = (
+    option("--server", "URL", "which; by default the one of host and port here"),
+    switch("--follow", "go on until interrupted"),
+    option("--level", "LEVEL", "the least level", choices=_LEVELS, default="debug"),
+    option("--function", "NAME", "only what it logged", default=""),
+    option("--request", "ID", "only lines of this request", default=""),
+    limit(100),
+    switch("--jsonl", "--json", "one JSON object a line"),
+)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,18 +11,16 @@ from __future__ import annotations
 import argparse
 
 from ..app.services import take_in
-from . import APP, add_arguments, confirm, load_app, print_rows
+from . import confirm, load_app, print_rows
 from ._admin import in_use_means
+from ._arguments import APP, switch
 from ._progress import Progress
 
 HELP = "check documents against the schema and fill new indexes; --drop drops those that are not declared"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--drop", action="store_true", help="drop indexes that are not declared: no old version may still run"
-    )
-    add_arguments(parser, "yes", "json", *APP)
+ARGUMENTS = (
+    switch("--drop", "drop indexes that are not declared: no old version may still run"),
+    *("yes", "json", *APP),
+)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,28 +11,22 @@ from contextlib import ExitStack, closing
 from ..app import backends
 from ..errors import ConfigurationError, MinihttpError
 from ..snapshot.move import count_documents, move
-from . import APP, add_arguments, confirm, load_app, note, print_rows
+from . import confirm, load_app, note, print_rows
 from ._admin import in_use_means
+from ._arguments import APP, option, switch
 from ._progress import Progress
 from ._settings import MisuseError
 
 HELP = "copy documents and files to another engine, verify them, and say which setting to change"
 _ROOM = 1.5  # of what is stored, which a database with its log takes while it is written
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--to", required=True, metavar="URL", help="the new document store, such as postgresql://host/name"
-    )
-    parser.add_argument("--files-to", metavar="URL", help="the new file store, such as s3://bucket/prefix")
-    parser.add_argument("--resume", action="store_true", help="go on with a move that was cut")
-    parser.add_argument(
-        "--live",
-        action="store_true",
-        help="copy what a store of several processes holds now, while others may go on writing to it",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be moved, and write nothing")
-    add_arguments(parser, "yes", "json", *APP)
+ARGUMENTS = (
+    option("--to", "URL", "the new document store, such as postgresql://host/name", required=True),
+    option("--files-to", "URL", "the new file store, such as s3://bucket/prefix"),
+    switch("--resume", "go on with a move that was cut"),
+    switch("--live", "copy what a store of several processes holds now; others may go on writing to it"),
+    switch("--dry-run", "say what would be moved, and write nothing"),
+    *("yes", "json", *APP),
+)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,23 +16,21 @@ from wsgiref.util import setup_testing_defaults
 
 from ..app.options import changed
 from ..errors import MinihttpError
-from . import add_arguments, plain, print_rows
+from . import plain, print_rows
 from ._admin import opened_alone
+from ._arguments import option, switch, word
 from ._settings import MisuseError
 
 HELP = "send a request through the app, without a server"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("method", metavar="METHOD", help="such as GET")
-    parser.add_argument("path", metavar="PATH", help="such as /api/items?limit=5")
-    parser.add_argument(
-        "-H", "--header", action="append", default=[], metavar="FIELD", help="such as 'X-A: b'"
-    )
-    parser.add_argument("-d", dest="body", metavar="BODY", help="the body; @FILE reads a file, @- stdin")
-    parser.add_argument("-i", "--include", action="store_true", help="print status and header fields too")
-    parser.add_argument("--json", action="store_true", help="one object: status, headers, the body as text")
-    add_arguments(parser, "app", "data", "files")
+ARGUMENTS = (
+    word("method", "METHOD", "such as GET"),
+    word("path", "PATH", "such as /api/items?limit=5"),
+    option("-H", "--header", "FIELD", "such as 'X-A: b'", action="append", default=[]),
+    option("-d", "BODY", "the body; @FILE reads a file, @- stdin", dest="body"),
+    switch("-i", "--include", "print status and header fields too"),
+    switch("--json", "one object: status, headers, the body as text"),
+    *("app", "data", "files"),
+)
 
 
 def run(args: argparse.Namespace) -> int:

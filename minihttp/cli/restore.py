@@ -9,19 +9,17 @@ import os
 from ..app import backends
 from ..errors import ConfigurationError, DataDirectoryError, MinihttpError
 from ..snapshot.backup import MANIFEST, backups_in, restore
-from . import APP, add_arguments, confirm, load_app, note, print_rows
+from . import confirm, load_app, note, print_rows
+from ._arguments import APP, switch, word
 from ._progress import Progress
 from ._snapshots import import_from
 
 HELP = "put a backup in the place of an app's data"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "backup", metavar="BACKUP", help="a backup, a folder of backups (its newest), or a file NAME.zip"
-    )
-    parser.add_argument("--replace", action="store_true", help="move data that is there aside")
-    add_arguments(parser, "yes", "json", *APP)
+ARGUMENTS = (
+    word("backup", "BACKUP", "a backup, a folder of backups (its newest), or a file NAME.zip"),
+    switch("--replace", "move data that is there aside"),
+    *("yes", "json", *APP),
+)
 
 
 def run(args: argparse.Namespace) -> int:

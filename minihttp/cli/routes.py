@@ -11,16 +11,14 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import APP, add_arguments, load_app, print_rows, receiving_nothing
+from . import load_app, print_rows, receiving_nothing
+from ._arguments import APP
 
 if TYPE_CHECKING:
     from ..app.wsgi import App
 
 HELP = "list the routes of an app"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_arguments(parser, *APP, "json")
+ARGUMENTS = (*APP, "json")
 
 
 def run(args: argparse.Namespace) -> int:

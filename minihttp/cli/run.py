@@ -8,21 +8,19 @@ import json
 import sys
 from typing import Any
 
-from . import FREE_ACCESS, add_arguments, json_text, note
+from . import json_text, note
 from ._admin import access
+from ._arguments import FREE_ACCESS, option, switch, word
 from ._settings import MisuseError
 
 HELP = "call a function and print its result"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", metavar="FUNCTION", help="such as items:create")
-    parser.add_argument("args", metavar="JSON", nargs="?", default="{}", help="its arguments; - reads stdin")
-    parser.add_argument(
-        "--as", dest="identity", metavar="JSON", help='who calls, such as \'{"subject": "u1"}\''
-    )
-    parser.add_argument("--json", action="store_true", help="the result on one line")
-    add_arguments(parser, *FREE_ACCESS)
+ARGUMENTS = (
+    word("function", "FUNCTION", "such as items:create"),
+    word("args", "JSON", "its arguments; - reads stdin", nargs="?", default="{}"),
+    option("--as", "JSON", 'who calls, such as \'{"subject": "u1"}\'', dest="identity"),
+    switch("--json", "the result on one line"),
+    *FREE_ACCESS,
+)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,17 +17,9 @@ from ..app.hosts import EVERYWHERE
 from ..errors import ConfigurationError
 from ..loopback import is_loopback
 from ..watchdog import watchdog
-from . import (
-    INBOX_TARGET,
-    _backups,
-    add_arguments,
-    load_app,
-    secret_notes,
-    secret_warnings,
-    settings_of,
-    target_of,
-)
+from . import INBOX_TARGET, _backups, load_app, secret_notes, secret_warnings, settings_of, target_of
 from ._admin import in_use_means
+from ._arguments import option, switch
 from ._progress import Progress
 from ._settings import SERVE_FLAGS, MisuseError, Settings
 from .routes import route_rows
@@ -43,15 +35,12 @@ _MAX_ROUTES_SHOWN = 40
 _IN_USE = "stop it first, or name another directory with --data"
 _DASHBOARD_THREADS = 4
 _DEVELOPMENT_KEY = "_MINIHTTP_DEVELOPMENT_KEY"  # of the parent of --reload, for its children
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_arguments(parser, "target", *SERVE_FLAGS)
-    parser.add_argument(
-        "--reload", action="store_true", help="for development: start again when a file changes"
-    )
+ARGUMENTS = (
+    *("target", *SERVE_FLAGS),
+    switch("--reload", "for development: start again when a file changes"),
     # A bound socket, from the parent of --reload
-    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    option("--fd", "N", argparse.SUPPRESS, type=int),
+)
 
 
 def run(args: argparse.Namespace) -> int:

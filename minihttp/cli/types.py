@@ -7,14 +7,11 @@ import argparse
 
 from ..data.schema import Schema
 from ..data.typed_dicts import typed_dicts
-from . import APP, add_arguments, load_app
+from . import load_app
+from ._arguments import APP, option
 
 HELP = "write the schema's documents as TypedDicts"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_arguments(parser, *APP)
-    parser.add_argument("--output", "-o", metavar="FILE", help="the file to write; by default it is printed")
+ARGUMENTS = (*APP, option("--output", "-o", "FILE", "the file to write; by default it is printed"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,28 +17,24 @@ from collections.abc import Iterator
 
 from .. import __version__
 from ..errors import ConfigurationError, MinihttpError
-from . import add_arguments, note, print_rows
+from . import note, print_rows
+from ._arguments import option, word
 
 HELP = "copy minihttp, or a part of it, into a folder of yours"
 LIST = "VENDORED.json"
 _PARTS = ("router", "backend")
+_PARTS_HELP = "router: routes, requests, forms, CORS, signatures; backend: all but server and command line"
 _ROUTER = (  # what its users import; what these import when they are loaded comes along
     *("http/router.py", "http/request.py", "http/response.py", "http/multipart.py", "http/cors.py"),
     *("http/credentials.py", "webhooks/github.py", "webhooks/stripe.py", "webhooks/svix.py"),
 )
 _NOT_BACKEND = ("server/", "cli/", "dashboard/", "__main__.py")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", help="where to, such as acme/vendor")
-    parser.add_argument(
-        "--only",
-        choices=_PARTS,
-        metavar="PART",
-        help="router: routes, requests, forms, CORS, signatures; backend: all but server and command line",
-    )
-    add_arguments(parser, "json")
+ARGUMENTS = (
+    word("folder", "DIR", "where to, such as acme/vendor"),
+    option("--only", "PART", _PARTS_HELP, choices=_PARTS),
+    "json",
+)
 
 
 def run(args: argparse.Namespace) -> int:

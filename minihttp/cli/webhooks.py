@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .. import webhooks
@@ -27,31 +27,19 @@ from ..webhooks.configured import resolve_secrets
 from ..webhooks.explain import explain
 from ..webhooks.samples import sample
 from ..webhooks.verifier import Verifier
-from . import ACCESS, add_arguments, confirm, count, print_rows, utc
+from . import confirm, print_rows, utc
 from ._admin import Access, access
+from ._arguments import ACCESS, Action, count, limit, option, switch, word
 from ._http import Posted, post
 from ._settings import MisuseError
 
 HELP = "inspect, replay, send, verify and explain webhook deliveries"
-_LISTED = 50
 _STATES = ("pending", "waiting", "done", "dead", "refused")
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, (action, text) in _ACTIONS.items():
-        command = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        if name in _ARGUMENTS:
-            _ARGUMENTS[name](command)
-        if action in _ON_INBOX:
-            add_arguments(command, *ACCESS)
-        add_arguments(command, "json", *(["yes"] if action in _ASKS else []))
-        command.set_defaults(action=action)
 
 
 def run(args: argparse.Namespace) -> int:
     try:
-        if args.action not in _ON_INBOX:
+        if "server" not in args:
             return int(args.action(args))
         with access(args) as inbox:
             return int(args.action(inbox, args))
@@ -252,81 +240,52 @@ def _say(lines: list[str], args: argparse.Namespace) -> int:
 
 # ---------------------------------------------------------------- arguments
 
-
-def _id_argument(command: argparse.ArgumentParser) -> None:
-    command.add_argument("id", metavar="ID", help="of a delivery, as `webhooks list` shows it")
-
-
-def _list_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--state", choices=_STATES, metavar="STATE", help=f"only those that are {', '.join(_STATES)}"
-    )
-    command.add_argument(
-        "--limit", type=count, default=_LISTED, metavar="N", help=f"how many, {_LISTED} by default"
-    )
-
-
-def _replay_arguments(command: argparse.ArgumentParser) -> None:
-    _id_argument(command)
-    command.add_argument(
-        "--to", metavar="URL", help="send it there, as it came, instead of running its handler"
-    )
-
-
-def _retry_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--dead", action="store_true", required=True, help="all deliveries that were given up"
-    )
-
-
-def _send_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("provider", metavar="PROVIDER", help=", ".join(webhooks.names()))
-    command.add_argument("event", metavar="EVENT", help="such as push or checkout.session.completed")
-    command.add_argument("url", metavar="URL", help="where to, such as http://localhost:8080/webhooks/stripe")
-    command.add_argument("--body", metavar="FILE", help="the body, instead of a built-in sample")
-    _secret_argument(command)
-    command.add_argument("--tamper", action="store_true", help="change the body after signing it")
-    command.add_argument("--age", metavar="SECONDS", type=float, default=0, help="sign it as of so long ago")
-    command.add_argument("--duplicate", metavar="N", type=count, default=0, help="send it N more times")
-
-
-def _verify_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("provider", metavar="PROVIDER", help=", ".join(webhooks.names()))
-    command.add_argument(
-        "--headers", metavar="FILE", required=True, help="lines `Name: value`, or a JSON object"
-    )
-    command.add_argument("--body", metavar="FILE", required=True, help="the raw body")
-    _secret_argument(command)
-    command.add_argument(
-        "--url", metavar="URL", default="", help="the public URL, for providers that sign it"
-    )
-    command.add_argument("--any-age", action="store_true", help="do not check how old the signature is")
-
-
-def _secret_argument(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--secret", metavar="NAME", help="the environment variable; <PROVIDER>_WEBHOOK_SECRET if absent"
-    )
-
-
-_ASKS = {_retry, _prune}
-_ON_INBOX = (_list, _show, _replay, _retry, _prune, _explain)
-_ACTIONS: dict[str, tuple[Callable[..., int], str]] = {
-    "list": (_list, "list deliveries, the latest first"),
-    "show": (_show, "show one delivery whole"),
-    "replay": (_replay, "run the handler of a delivery again, or send the delivery elsewhere"),
-    "retry": (_retry, "run the handlers of dead deliveries again"),
-    "prune": (_prune, "remove finished deliveries whose retention is over"),
-    "explain": (_explain, "say why a delivery was refused"),
-    "send": (_send, "send a signed test event"),
-    "verify": (_verify, "check a delivery that is in files"),
-}
-_ARGUMENTS = {
-    "list": _list_arguments,
-    "show": _id_argument,
-    "replay": _replay_arguments,
-    "retry": _retry_arguments,
-    "explain": _id_argument,
-    "send": _send_arguments,
-    "verify": _verify_arguments,
+_INBOX = (*ACCESS, "json")
+_ID = word("id", "ID", "of a delivery, as `webhooks list` shows it")
+_PROVIDER = word("provider", "PROVIDER", ", ".join(webhooks.names()))
+_SECRET = option("--secret", "NAME", "the environment variable; <PROVIDER>_WEBHOOK_SECRET if absent")
+_STATE = option("--state", "STATE", f"only those that are {', '.join(_STATES)}", choices=_STATES)
+ACTIONS = {
+    "list": Action(_list, "list deliveries, the latest first", (_STATE, limit(50), *_INBOX)),
+    "show": Action(_show, "show one delivery whole", (_ID, *_INBOX)),
+    "replay": Action(
+        _replay,
+        "run the handler of a delivery again, or send the delivery elsewhere",
+        (_ID, option("--to", "URL", "send it there, as it came, instead of running its handler"), *_INBOX),
+    ),
+    "retry": Action(
+        _retry,
+        "run the handlers of dead deliveries again",
+        (switch("--dead", "all deliveries that were given up", required=True), *_INBOX, "yes"),
+    ),
+    "prune": Action(_prune, "remove finished deliveries whose retention is over", (*_INBOX, "yes")),
+    "explain": Action(_explain, "say why a delivery was refused", (_ID, *_INBOX)),
+    "send": Action(
+        _send,
+        "send a signed test event",
+        (
+            _PROVIDER,
+            word("event", "EVENT", "such as push or checkout.session.completed"),
+            word("url", "URL", "where to, such as http://localhost:8080/webhooks/stripe"),
+            option("--body", "FILE", "the body, instead of a built-in sample"),
+            _SECRET,
+            switch("--tamper", "change the body after signing it"),
+            option("--age", "SECONDS", "sign it as of so long ago", type=float, default=0),
+            option("--duplicate", "N", "send it N more times", type=count, default=0),
+            "json",
+        ),
+    ),
+    "verify": Action(
+        _verify,
+        "check a delivery that is in files",
+        (
+            _PROVIDER,
+            option("--headers", "FILE", "lines `Name: value`, or a JSON object", required=True),
+            option("--body", "FILE", "the raw body", required=True),
+            _SECRET,
+            option("--url", "URL", "the public URL, for providers that sign it", default=""),
+            switch("--any-age", "do not check how old the signature is"),
+            "json",
+        ),
+    ),
 }

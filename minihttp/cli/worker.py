@@ -10,15 +10,12 @@ import threading
 from .. import logs
 from ..errors import ConfigurationError
 from ..watchdog import watchdog
-from . import add_arguments, load_app, settings_of
+from . import load_app, settings_of
 from ._admin import in_use_means
 from ._settings import WORKER_FLAGS
 
 HELP = "run the scheduled functions of an app, without serving it"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    add_arguments(parser, "target", *WORKER_FLAGS)
+ARGUMENTS = ("target", *WORKER_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
