@@ -55,13 +55,7 @@ class Fields(Generic[T]):
         self, name: str, default: D, *, type: Callable[[str], C], min: Any = ..., max: Any = ...
     ) -> C | D: ...
     def get(
-        self,
-        name: str,
-        default: Any = None,
-        *,
-        type: Callable[[str], Any] | None = None,
-        min: Any = None,
-        max: Any = None,
+        self, name: str, default: Any = None, *, type: Any = None, min: Any = None, max: Any = None
     ) -> Any:
         """The first value of `name`, or `default`: `get("limit", default=10, type=int, min=0, max=100)`.
 
@@ -103,9 +97,7 @@ class Fields(Generic[T]):
     def get_all(self, name: str) -> list[T]: ...
     @overload
     def get_all(self, name: str, *, type: Callable[[str], C], min: Any = ..., max: Any = ...) -> list[C]: ...
-    def get_all(
-        self, name: str, *, type: Callable[[str], Any] | None = None, min: Any = None, max: Any = None
-    ) -> list[Any]:
+    def get_all(self, name: str, *, type: Any = None, min: Any = None, max: Any = None) -> list[Any]:
         """Every value of `name`, in order; `type`, `min` and `max` count for each as in `get`."""
         values = self._values.get(name, ())
         if type is None and min is None and max is None:
@@ -162,13 +154,7 @@ class PathParams(dict[str, str]):
     @overload
     def get(self, name: str, *, type: Callable[[str], C], min: Any = ..., max: Any = ...) -> C: ...
     def get(
-        self,
-        name: str,
-        default: Any = None,
-        *,
-        type: Callable[[str], Any] | None = None,
-        min: Any = None,
-        max: Any = None,
+        self, name: str, default: Any = None, *, type: Any = None, min: Any = None, max: Any = None
     ) -> Any:
         """The segment: `path_params.get("number", type=int, min=1)`, as in `Fields.get`.
 
