@@ -39,14 +39,11 @@ def _check_port(origin: str) -> None:
 
 def _check_credentials(origins: Iterable[str], **names: Iterable[str]) -> None:
     """Refuse what lets any site act as the user, and what browsers take literally on such requests."""
-    if "*" in origins:
-        raise ConfigurationError(
-            "credentials=True needs a list of origins: '*' lets any site act as the user"
-        )
-    if "null" in origins:
-        raise ConfigurationError(
-            "credentials=True needs a list of origins: 'null' lets any sandboxed page act as the user"
-        )
+    for origin, who in (("*", "any site"), ("null", "any sandboxed page")):
+        if origin in origins:
+            raise ConfigurationError(
+                f"credentials=True needs a list of origins: {origin!r} lets {who} act as the user"
+            )
     for what, listed in names.items():
         if "*" in listed:
             raise ConfigurationError(

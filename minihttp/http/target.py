@@ -29,8 +29,8 @@ _REFUSED = (
     (re.compile(r"(?:/|%2[Ff])(?:\.|%2[Ee]){1,2}(?:/|%2[Ff]|\Z)").search, "a '.' or '..' segment"),
 )
 # Stricter than RFC 3986's reg-name: a comma is how a server joins two Host fields.
-_is_host = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?").fullmatch
-_MAX_HOST_CHARACTERS = 261  # a domain name of 255 and a port
+# A domain name has 255 characters at most, with a port 261.
+_match_host = re.compile(r"(?=.{1,261}\Z)([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?").fullmatch
 _MAX_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -212,7 +212,7 @@ def checked_host(host: str, scheme: str) -> str:
     Raises:
         HTTPError: 400 for anything else.
     """
-    match = _is_host(host) if len(host) <= _MAX_HOST_CHARACTERS else None
+    match = _match_host(host)
     if match is None or int(match[2] or 0) > _MAX_PORT:
         raise HTTPError(
             400, f"Host {host[:100]!a} is not one host name with an optional port up to {_MAX_PORT}"
@@ -223,5 +223,5 @@ def checked_host(host: str, scheme: str) -> str:
 
 def split_host(host: str) -> tuple[str, str] | None:
     """The name of a `Host`, without the brackets of an IPv6 address, and its port or ""; None for no host."""
-    match = _is_host(host) if len(host) <= _MAX_HOST_CHARACTERS else None
+    match = _match_host(host)
     return (match[1].strip("[]"), match[2] or "") if match else None

@@ -13,9 +13,9 @@ from types import EllipsisType
 from typing import Any
 
 from .. import hashing
-from ..errors import ConfigurationError, WebhookError, check_variable_name
+from ..errors import MIN_SECRET_BYTES, ConfigurationError, WebhookError, check_variable_name
 from .delivery import Delivery, Headers
-from .keys import check_length
+from .keys import key_of
 from .scheme import Scheme
 from .verifier import Verifier
 
@@ -82,7 +82,8 @@ class Provider:
         # Of Twilio's connection overrides, which it does not sign
         self.public_url = public_url.partition("#")[0]
         self.verify_token_name = verify_token
-        self.wanted_headers = verifier.wanted_headers()
+        scheme, once = verifier.scheme, verifier.parser.once
+        self.wanted_headers = once.union(("user-agent",), scheme.other_id_headers, scheme.kept_headers)
         credentials = {self.scheme.signature_header.lower()} if self.scheme.algorithm == "token" else set()
         self.kept_headers = self.wanted_headers - credentials
 
@@ -97,7 +98,8 @@ class Provider:
 
     def has_signature(self, headers: Mapping[str, str]) -> bool:
         """Whether a delivery has the headers that `verify` needs; without them its body need not be read."""
-        return self.verifier.has_signature(headers)
+        families = (self.verifier.parser.headers.values(), *self.scheme.families)
+        return any(all(headers.get(name) for name in family) for family in families)
 
     def resolve(self, environment: Mapping[str, str]) -> dict[str, str]:
         """As `resolve_secrets` of its own names."""
@@ -121,10 +123,10 @@ class Provider:
     def guessable_secrets(self, environment: Mapping[str, str]) -> Iterator[str]:
         """A sentence for each secret that is short enough to be guessed; it names the variable only."""
         for name, secret in self.resolve(environment).items():
-            try:
-                check_length(secret, self.scheme)
-            except ConfigurationError as error:
-                yield f"{name}: {error}"
+            size = len(key_of(secret, self.scheme))
+            if size < MIN_SECRET_BYTES:
+                least = f"and {MIN_SECRET_BYTES} are the least"
+                yield f"{name}: a webhook secret has a key of {size} bytes, {least}"
 
     def verify(
         self,

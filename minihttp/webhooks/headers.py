@@ -8,7 +8,7 @@ Nearly every delivery has the usual form, for which `usual.py` is a short cut. K
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import WebhookError
@@ -36,11 +36,12 @@ class HeaderParser:
     """Reads the headers of one scheme.
 
     Attributes:
+        headers: the lower-case names of those that are verified with, by kind.
         once: lower-case names of the fields that are read, and so must not occur twice.
         read: as `read_all`, by the short cut where there is one.
     """
 
-    __slots__ = ("_headers", "_is_signature", "_is_timed", "_scheme", "once", "read")
+    __slots__ = ("_is_signature", "_is_timed", "_scheme", "headers", "once", "read")
 
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
@@ -48,11 +49,11 @@ class HeaderParser:
         kinds = re.findall(r"{(\w+)}", before)  # what is signed beside the body, in this order
         headers = (scheme.signature_header, scheme.timestamp_header, scheme.id_header)
         needed = {"signature", *kinds}
-        self._headers = {
+        self.headers = {
             k: name.lower() for k, name in zip(_KINDS, headers, strict=True) if name and k in needed
         }
         read = {scheme.id_header.lower(), scheme.event_header.lower(), "content-type"}
-        self.once = frozenset(read.union(self._headers.values(), *scheme.families)) - {""}
+        self.once = frozenset(read.union(self.headers.values(), *scheme.families)) - {""}
         mac = re.escape(scheme.prefix) + _MAC_GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
         self._is_signature = re.compile(mac.encode()).fullmatch
         self._is_timed = "timestamp" in kinds
@@ -61,13 +62,8 @@ class HeaderParser:
             from .usual import usual_reader
         except ImportError:
             return
-        names = [self._headers[kind] for kind in (*kinds, "signature") if kind in self._headers]
+        names = [self.headers[kind] for kind in (*kinds, "signature") if kind in self.headers]
         self.read = usual_reader(self, scheme, kinds, names)
-
-    def has_all(self, headers: Mapping[str, str]) -> bool:
-        """Whether the headers that are verified with are there, of one family or another."""
-        families = (self._headers.values(), *self._scheme.families)
-        return any(all(headers.get(name) for name in family) for family in families)
 
     def before(self, id: str, timestamp: str, url: str) -> bytes:
         """What is signed before the body."""
@@ -80,7 +76,7 @@ class HeaderParser:
             return WebhookError(
                 "mismatch", "no secret gives this signature: another secret, or a changed body"
             )
-        name = self._headers["signature"]
+        name = self.headers["signature"]
         return WebhookError("malformed_header", f"{name} has not the form of a signature")
 
     def read_all(self, headers: Headers, url: str) -> Read:
@@ -107,19 +103,19 @@ class HeaderParser:
         if self._is_timed and not is_timestamp(timestamp):
             raise WebhookError("invalid_timestamp", f"{timestamp[:40]!r} is not a time in Unix seconds")
         if not given:
-            name = self._headers["signature"]
+            name = self.headers["signature"]
             raise WebhookError("no_signature", f"{name} has no signature of a known version")
         signatures = [text.encode("latin-1", "backslashreplace") for text in given]
         return fields, signatures, self.before(id, timestamp, url), int(timestamp) if self._is_timed else None
 
     def _values(self, fields: dict[str, str]) -> dict[str, str]:
         """The values of the headers that are read, by kind; of another family, also under the usual names."""
-        for family in (self._headers.values(), *self._scheme.families):
+        for family in (self.headers.values(), *self._scheme.families):
             values = [fields.get(name, "") for name in family]
             if all(values):  # families are never mixed
-                fields.update(zip(self._headers.values(), values, strict=True))
-                return dict(zip(self._headers, values, strict=True))
-        missing = [name for name in self._headers.values() if not fields.get(name)]
+                fields.update(zip(self.headers.values(), values, strict=True))
+                return dict(zip(self.headers, values, strict=True))
+        missing = [name for name in self.headers.values() if not fields.get(name)]
         raise WebhookError("missing_header", f"the header {missing[0]} is missing or empty")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from .. import hashing
-from ..errors import MIN_SECRET_BYTES, ConfigurationError
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .scheme import Scheme
@@ -111,23 +111,11 @@ def prepare(secrets: str | bytes | tuple[str | bytes, ...], scheme: Scheme) -> t
     make: Callable[[bytes, Scheme], Key] = PlainToken if scheme.algorithm == "token" else HMACKey
     if scheme.algorithm == "ed25519":
         from .ed25519 import Ed25519Key as make
-    return tuple(make(_decode(secret, scheme), scheme) for secret in listed)
+    return tuple(make(key_of(secret, scheme), scheme) for secret in listed)
 
 
-def check_length(secret: str, scheme: Scheme) -> None:
-    """Refuse a secret that is short enough to be guessed from one delivery.
-
-    Raises:
-        ConfigurationError: its key has fewer than 16 bytes, or is none.
-    """
-    size = len(_decode(secret, scheme))
-    if size < MIN_SECRET_BYTES:
-        raise ConfigurationError(
-            f"a webhook secret has a key of {size} bytes, and {MIN_SECRET_BYTES} are the least"
-        )
-
-
-def _decode(secret: str | bytes, scheme: Scheme) -> bytes:
+def key_of(secret: str | bytes, scheme: Scheme) -> bytes:
+    """The bytes of the key that a secret stands for; ConfigurationError where it cannot be one."""
     if not isinstance(secret, (str, bytes)):
         raise ConfigurationError(f"a webhook secret must be text or bytes, not {type(secret).__name__}")
     if isinstance(secret, str):

@@ -44,8 +44,8 @@ class Verifier:
     """
 
     __slots__ = (
-        "_contents", "_is_costly", "_parser", "_prepare", "_timestamp_path", "_tolerance_seconds",
-        "acknowledge", "handshake", "probe", "scheme", "wants_verify_token",
+        "_contents", "_is_costly", "_prepare", "_timestamp_path", "_tolerance_seconds", "acknowledge",
+        "handshake", "parser", "probe", "scheme", "wants_verify_token",
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +60,7 @@ class Verifier:
         self.scheme = scheme
         self.handshake, self.acknowledge, self.probe = handshake, acknowledge, probe
         self.wants_verify_token = wants_verify_token
-        self._parser = HeaderParser(scheme)
+        self.parser = HeaderParser(scheme)
         # A field of a named tuple takes five times as long
         self._contents, self._timestamp_path = scheme.contents, scheme.timestamp_path
         self._tolerance_seconds = scheme.tolerance_seconds
@@ -71,15 +71,6 @@ class Verifier:
         """The prepared keys of one secret or several; ConfigurationError for one that cannot be a key."""
         prepared = self._prepare(secrets if isinstance(secrets, (str, bytes)) else tuple(secrets))
         return tuple(key for _, key in prepared)
-
-    def wanted_headers(self) -> frozenset[str]:
-        """Lower-case names of the fields that are read here or worth keeping with a delivery."""
-        scheme = self.scheme
-        return self._parser.once | {"user-agent", *scheme.other_id_headers, *scheme.kept_headers}
-
-    def has_signature(self, headers: Mapping[str, str]) -> bool:
-        """Whether a delivery has the headers that `verify` needs, whatever is in them."""
-        return self._parser.has_all(headers)
 
     def verify(
         self,
@@ -122,7 +113,7 @@ class Verifier:
                 f"tolerance_seconds must be None or at least 0, not {tolerance_seconds!r}"
             )
         try:
-            headers, given, before, timestamp = self._parser.read(headers, url)
+            headers, given, before, timestamp = self.parser.read(headers, url)
             if self._is_costly and timestamp is not None and tolerance_seconds is not None:
                 _check_age(timestamp, now, tolerance_seconds, retry_seconds)
             index = None
@@ -131,7 +122,7 @@ class Verifier:
                     if key.accepts(before, message, given) and index is None:
                         index = position
             if index is None:
-                raise self._parser.mismatch(given[0])
+                raise self.parser.mismatch(given[0])
             delivery = Delivery(self.scheme, body, headers, index, timestamp)
             if self._timestamp_path:
                 timestamp = delivery.timestamp = _body_timestamp(delivery, self._timestamp_path)
@@ -169,7 +160,7 @@ class Verifier:
         body = _raw(body)
         stamp = str(int(time()) if timestamp is None else timestamp)
         message = next(iter(scheme.contents(body, url))) if scheme.contents else body
-        before = self._parser.before(id, stamp, url)
+        before = self.parser.before(id, stamp, url)
         signature = self.keys(secret)[0].sign(before, message).decode("latin-1")
         if scheme.fields:
             fields = zip(scheme.fields, (stamp, signature), strict=True)

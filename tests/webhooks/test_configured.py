@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minihttp.errors import ConfigurationError, WebhookError
-from minihttp.webhooks import github, gitlab, linear, meta, stripe, twilio, typeform
+from minihttp.webhooks import github, gitlab, linear, meta, stripe, svix, twilio, typeform
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -25,7 +25,19 @@ def test_secrets_are_named_and_resolved_in_their_order() -> None:
 
 def test_a_secret_that_could_be_guessed_is_named_and_not_shown() -> None:
     [sentence] = stripe.provider(["LONG", "SHORT"]).guessable_secrets({"LONG": SECRET, "SHORT": "topmost"})
-    assert sentence.startswith("SHORT: ") and "topmost" not in sentence
+    assert sentence == "SHORT: a webhook secret has a key of 7 bytes, and 16 are the least"
+    [sentence] = svix.provider("SHORT").guessable_secrets({"SHORT": "x" * 16})
+    assert "a key of 12 bytes" in sentence, "the key is counted, not its text in base64"
+    assert not [*svix.provider("LONG").guessable_secrets({"LONG": "whsec_" + "x" * 24})]
+
+
+def test_the_headers_of_one_family_are_a_signature() -> None:
+    names = ("svix-id", "svix-timestamp", "svix-signature")
+    own = dict.fromkeys(names, "x")
+    other = {name.replace("svix", "webhook"): "x" for name in names}
+    provider = svix.provider("S")
+    assert provider.has_signature(own) and provider.has_signature(other)
+    assert not provider.has_signature({"webhook-id": "x", **own, "svix-id": ""})
 
 
 def test_only_meta_has_a_verify_token() -> None:

@@ -45,10 +45,8 @@ def test_families_are_never_mixed() -> None:
     parser, svix = HeaderParser(SVIX), {f"svix{name[7:]}": value for name, value in LISTED.items()}
     assert parser.read(LISTED, "")[2] == parser.read(svix, "")[2] == b"m1.1700000000."
     assert parser.read({**svix, "webhook-id": "other"}, "")[2] == b"m1.1700000000."
-    assert parser.has_all(svix) and parser.has_all(LISTED)
     mixed = {**LISTED, "svix-id": "m1"}
     del mixed["webhook-id"]
-    assert not parser.has_all(mixed)
     with pytest.raises(WebhookError, match="the header svix-signature is missing or empty"):
         parser.read(mixed, "")
 

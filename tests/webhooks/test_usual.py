@@ -36,9 +36,9 @@ def test_the_usual_form_is_read_as_field_by_field(scheme: Scheme) -> None:
     """A dictionary goes the quick way and pairs the general one; both say the same, also of what is wrong."""
     verifier = Verifier(scheme)
     sent = verifier.sign(b"{}", "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw==", id="msg_1", timestamp=1_700_000_000)
-    kept = [name for name in sent if name.lower() in verifier._parser._headers.values()]
+    kept = [name for name in sent if name.lower() in verifier.parser.headers.values()]
 
-    parser = verifier._parser
+    parser = verifier.parser
     assert parser.read != parser.read_all, "there is a short cut"
 
     def told(read: Any, headers: Any) -> Any:
