@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 from collections.abc import Iterator
 
 from .. import __version__
@@ -29,6 +30,7 @@ _ROUTER = (  # what its users import; what these import when they are loaded com
     *("http/credentials.py", "webhooks/github.py", "webhooks/stripe.py", "webhooks/svix.py"),
 )
 _NOT_BACKEND = ("server/", "cli/", "dashboard/", "__main__.py")
+_match_typed_name = re.compile(r" +from \.([\w.]*) import (\w+) as ").match
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARGUMENTS = (
     word("folder", "DIR", "where to, such as acme/vendor"),
@@ -59,13 +61,25 @@ def _files(only: str | None) -> Iterator[tuple[str, bytes]]:
     elif only == "backend":
         modules = [path for path in modules if not path.startswith(_NOT_BACKEND)]
     for path in modules:
-        yield f"{name}/{path}", _read(os.path.join(_PACKAGE, path))
+        data = _read(os.path.join(_PACKAGE, path))
+        yield f"{name}/{path}", _without_missing_names(data, modules) if path == "__init__.py" else data
     if only != "router":
         parent, _, _ = (__package__ or "").rpartition(".")[0].rpartition(".")
         backends = importlib.import_module(f"{parent}.storage_backends".lstrip(".")).__path__[0]
         for path in sorted(_modules(backends)):
             yield f"storage_backends/{path}", _read(os.path.join(backends, path))
     yield "LICENSE", _licence()
+
+
+def _without_missing_names(data: bytes, modules: list[str]) -> bytes:
+    """The public names without those, for type checkers, whose modules are not in the copy."""
+    there = {path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in modules}
+    kept = []
+    for line in data.decode().splitlines(keepends=True):
+        found = _match_typed_name(line)
+        if found is None or (found[1] or found[2]) in there:
+            kept.append(line)
+    return "".join(kept).encode()
 
 
 def _modules(folder: str) -> Iterator[str]:
