@@ -23,6 +23,7 @@ from ..functions.registry import Registry
 from ..functions.runner import Runner
 from ..http.mutation_route import mutation_routes
 from ..inbox.inbox import INBOX_TABLES, Inbox
+from ..inbox.upgrade import kept_indexes
 from ..jobs.crons import Crons
 from ..jobs.job_functions import JobFunctions
 from ..jobs.jobs import JOB_TABLES, Jobs
@@ -88,7 +89,13 @@ class Services:
         try:
             shared: dict[str, Any] = {"limits": options.limits, "clock": options.clock}
             self.database = Database(
-                backend, options.schema, system=_SYSTEM_TABLES, tick=tick, refused=refused, **shared
+                backend,
+                options.schema,
+                system=_SYSTEM_TABLES,
+                kept=kept_indexes,
+                tick=tick,
+                refused=refused,
+                **shared,
             )
             close = self.database.close
             shared["clock"] = self.database.clock
@@ -135,6 +142,7 @@ class Services:
                 environment=options.environment,
                 clock=self.database.clock,
                 public_url=Hosts(options.hosts, options.origin).public_url,
+                behind=refused is not None,
             )
             _check_mutation_routes(http, registry)
             self.tasks = LongTasks()
@@ -153,11 +161,13 @@ class Services:
         `grace_seconds`.
         """
         self.tasks.close(grace_seconds)
+        self.inbox.stop()
         self.jobs.stop(grace_seconds)
         self._close_storage()
 
     def close_documents(self, grace_seconds: float) -> None:
         """Stop the worker and close the database, before `close`: requests that read files may go on."""
+        self.inbox.stop()
         self.jobs.stop(grace_seconds)
         self.database.close()
 

@@ -328,6 +328,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
             self.jobs.start()
         if self.options.data != ":memory:":
             self.files.sweep_in_background()
+        self.inbox.start()
 
     def close(self, grace_seconds: float = 30.0) -> None:
         """Stop the worker between two jobs, waiting at most `grace_seconds`, and close storage."""

@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -52,6 +52,7 @@ class Database:
         backend: the engine; the database closes it.
         schema: the user's tables; without one every table is allowed and nothing is checked.
         system: the framework's tables, by names that begin with `_`.
+        kept: finds the (table, name) of indexes that are not declared and stay.
         limits: of one transaction and of one document.
         clock: Unix seconds.
         trial: what the engine stores is checked and stays as it is.
@@ -76,6 +77,7 @@ class Database:
         schema: Schema | None = None,
         *,
         system: Mapping[str, Table] | None = None,
+        kept: Callable[[Reading], Collection[tuple[str, str]]] = lambda engine: (),
         limits: Limits = DEFAULT_LIMITS,
         clock: Callable[[], float] = time.time,
         trial: bool = False,
@@ -96,7 +98,7 @@ class Database:
         self._unchecked = frozenset() if schema and schema.schema_validation else frozenset(self._user)
         self._reloading = threading.Lock()
         self._looked_at = time.monotonic()
-        self._take_in(trial, drop, SchemaProgress(tick), refused)
+        self._take_in(trial, drop, kept, SchemaProgress(tick), refused)
         self.secret = self._catalog.secret
         if self.shared and not trial:
             backend.listen(self._look_soon)
@@ -116,10 +118,15 @@ class Database:
         return lambda: time.time() + self._backend.clock_offset()
 
     def _take_in(
-        self, trial: bool, drop: bool | None, progress: SchemaProgress, refused: Refused | None
+        self,
+        trial: bool,
+        drop: bool | None,
+        kept: Callable[[Reading], Collection[tuple[str, str]]],
+        progress: SchemaProgress,
+        refused: Refused | None,
     ) -> None:
         """Bring the database in line with what is declared, and other versions of the app left in peace."""
-        facts = (self._backend, self._tables, self._unchecked, self._ids, self.clock, progress, drop)
+        facts = (self._backend, self._tables, self._unchecked, self._ids, self.clock, progress, drop, kept)
         begin = None
         try:
             migration = Migration(*facts)

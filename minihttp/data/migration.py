@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from time import sleep
 from typing import NamedTuple
@@ -185,6 +185,7 @@ class Migration:
         clock: Unix seconds, the same for all processes.
         tick: told what goes on, how many documents are done, and of how many.
         drop: whether what is not declared any more is dropped; None: where nobody else has the store open.
+        kept: finds the (table, name) of indexes that stay all the same.
 
     Attributes:
         suspects: the tables whose documents are still to be compared with their validators.
@@ -199,6 +200,7 @@ class Migration:
         clock: Callable[[], float],
         tick: Tick = lambda what, done, total: None,
         drop: bool | None = None,
+        kept: Callable[[Reading], Collection[tuple[str, str]]] = lambda engine: (),
     ) -> None:
         self._backend = backend
         self._tables = tables
@@ -213,6 +215,7 @@ class Migration:
         self._refuse_collisions()
         with backend.read(None) as engine:
             stored = read_stored(engine)
+            self._kept = frozenset(kept(engine))
         for name in self._unchecked(stored):
             known = stored.checked.get(name, {}).get("validator")
             if known is None or not admits(self._checked[name], known):
@@ -344,6 +347,7 @@ class Migration:
             if t not in self.suspects and (t, name, fields) not in there
         ]
         rows = [row for row in stored.indexes if self._drops and row["table"] != _DROPPED]
+        rows = [row for row in rows if (row["table"], row["name"]) not in self._kept]
         gone = [row for row in rows if (row["table"], row["name"], tuple(row["fields"])) not in wanted]
         return (new, gone) if new or gone else None
 

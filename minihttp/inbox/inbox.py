@@ -16,7 +16,7 @@ from .deliveries import INBOX_TABLES, Deliveries
 from .endpoint import check_options
 from .functions import WebhookFunctions
 from .receive import Endpoint
-from .upgrade import upgrade
+from .upgrade import FormerDeliveries, FormerFunctions
 
 if TYPE_CHECKING:
     from ..data.database import Database
@@ -37,6 +37,8 @@ class Inbox:
         environment: where the secrets are, by the names that the providers give.
         clock: Unix seconds.
         public_url: as for `Endpoint`.
+        behind: whether deliveries of an earlier version are brought into their new form in a thread, from
+            `start` to `stop`.
 
     Attributes:
         endpoints: what answers each route, by path.
@@ -55,8 +57,15 @@ class Inbox:
         environment: Mapping[str, str],
         clock: Callable[[], float],
         public_url: Callable[[str], str],
+        behind: bool = False,
     ) -> None:
-        rows = Deliveries(jobs.store)
+        webhooks = list(webhooks)
+        self._former: FormerDeliveries | None = None
+        has_former, is_indexed = database.read(FormerDeliveries.there) if webhooks else (False, False)
+        if has_former:
+            self._former = FormerDeliveries(jobs.store, jobs.owner)
+        rows = self._former or Deliveries(jobs.store)
+        self._is_behind = behind and is_indexed
 
         def endpoint(webhook: Webhook) -> Endpoint:
             try:
@@ -78,6 +87,20 @@ class Inbox:
                     level = logging.INFO if made.secrets else logging.WARNING  # one of several is enough
                     log.log(level, "webhook %s: the environment variable %s is not set", path, name)
         if self.endpoints:
-            WebhookFunctions(database, runner, rows, self.endpoints).register()
+            functions = FormerFunctions if has_former else WebhookFunctions
+            functions(database, runner, rows, self.endpoints).register()
             jobs.store.add_table(rows)
-            upgrade(jobs.store)
+        if self._former is not None:
+            self._former.begin()
+            if not self._is_behind:
+                self._former.change_all()
+
+    def start(self) -> None:
+        """Go on with what `behind` has left."""
+        if self._former is not None and self._is_behind:
+            self._former.start()
+
+    def stop(self) -> None:
+        """End that where it is."""
+        if self._former is not None:
+            self._former.stop()

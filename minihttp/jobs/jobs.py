@@ -96,6 +96,11 @@ class Jobs:
         """What `ctx.scheduler` is: of a mutation with its transaction, of anybody else without."""
         return Scheduler(self.store, self._runner, transaction, call)
 
+    @property
+    def owner(self) -> str:
+        """The name by which this process claims jobs."""
+        return self._executor.owner
+
     def lease(self, name: str, seconds: float) -> bool:
         """Whether this process may do what only one of all may, until the lease ends or it asks again."""
         return self.store.lease(name, self._executor.owner, seconds)
