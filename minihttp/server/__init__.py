@@ -17,15 +17,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..limits import DEFAULT_LIMITS
 from ..logs import Served
 from .listener import Listener, log
-from .sockets import affordable_connections, affordable_files, authority, bind, inherited
+from .sockets import authority, bind, inherited
 
 __all__ = ["Served", "Server", "bind", "inherited", "serve"]
 
 DRAIN_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_DEFAULT_CONNECTIONS = 1000
 _THREADS_END_SECONDS = 1.0  # idle threads end at once; one that is busy after the grace is abandoned
 
 
@@ -37,19 +35,8 @@ class Server:
         host: the address to listen on.
         port: the port, 0 for one that the system chooses.
         listener: a bound socket, instead of host and port.
-        threads: handlers that run at the same time.
-        connections: clients connected at the same time; None for 1,000 or what the descriptors allow.
-        connections_per_peer: those of one address, unless it is the trusted proxy; None for half of them.
-        max_body_bytes: the largest request body, unless the app has `plan_body(environ)`.
-        min_body_bytes_per_second: a body on its way for more than 30 s must have come as fast as this, and a
-            response be taken as fast.
-        max_spooled_bytes: what all bodies and responses that are too large for memory may take of the disk.
-        max_buffered_bytes: what all others may take of memory; past it they go to the disk, too.
         grace_seconds: how long requests in flight may take once `stop` was called.
-        trusted_proxy: the addresses and networks whose X-Forwarded-* and X-Request-Id are believed, separated
-            by commas; `*` for any.
-        trusted_proxy_hops: how many proxies stand in a row; by default as many as are trusted, one for `*`.
-        report: called with a `Served` after each request, in the thread that served it.
+        settings: as for `Listener`.
 
     Raises:
         ConfigurationError: the address cannot be used, or the descriptors do not suffice.
@@ -62,40 +49,14 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         listener: socket.socket | None = None,
-        threads: int = 16,
-        connections: int | None = None,
-        connections_per_peer: int | None = None,
-        max_body_bytes: int = DEFAULT_LIMITS.max_body_bytes,
-        min_body_bytes_per_second: int = DEFAULT_LIMITS.min_body_bytes_per_second,
-        max_spooled_bytes: int = DEFAULT_LIMITS.max_spooled_bytes,
-        max_buffered_bytes: int = DEFAULT_LIMITS.max_buffered_bytes,
         grace_seconds: float = 30.0,
-        trusted_proxy: str | None = None,
-        trusted_proxy_hops: int | None = None,
-        report: Callable[[Served], None] | None = None,
+        **settings: Any,
     ) -> None:
-        affordable = affordable_connections(connections or _DEFAULT_CONNECTIONS, threads)
-        if connections and affordable < connections:
-            log.warning("the limit of open files allows %d connections, not %d", affordable, connections)
         sock = listener or bind(host, port)
         self.host, self.port = sock.getsockname()[:2]
         self.grace_seconds = grace_seconds
         self._deadline: float | None = None
-        self._listener = Listener(
-            app,
-            sock,
-            threads=threads,
-            connections=affordable,
-            connections_per_peer=connections_per_peer or max(1, affordable // 2),
-            max_body_bytes=max_body_bytes,
-            min_body_bytes_per_second=min_body_bytes_per_second,
-            max_spooled_bytes=max_spooled_bytes,
-            max_buffered_bytes=max_buffered_bytes,
-            max_files=affordable_files(affordable, threads),
-            trusted_proxy=trusted_proxy,
-            trusted_proxy_hops=trusted_proxy_hops,
-            report=report,
-        )
+        self._listener = Listener(app, sock, **settings)
 
     @property
     def url(self) -> str:

@@ -21,7 +21,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from ..limits import KIB, MIB
+from ..limits import DEFAULT_LIMITS, KIB, MIB
 from ..logs import Served
 from .admission import Admission, peer_of
 from .buffers import BodyBudget
@@ -30,7 +30,7 @@ from .dispatcher import Dispatcher
 from .loop import Sockets
 from .min_rate import MinRate
 from .proxy_headers import TrustedProxies
-from .sockets import acked_bytes
+from .sockets import acked_bytes, affordable_connections, affordable_files
 
 log = logging.getLogger("minihttp.server")
 
@@ -46,6 +46,7 @@ _FIXED = {  # the reasons and the numbers are in docs/serving.md
     "asyncore_use_poll": True,
     "log_socket_errors": False,  # a client that leaves is no event
 }
+_DEFAULT_CONNECTIONS = 1000
 _SLACK_BYTES = 64 * KIB  # so that a small excess reaches the app, which knows the limit of the route
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _REST_SECONDS = 0.5  # without descriptors, until the next attempt to accept
@@ -62,17 +63,20 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         app: a WSGI callable.
         sock: bound.
         threads: handlers that run at the same time.
-        connections: clients connected at the same time.
-        connections_per_peer: of one peer, unless it is the trusted proxy.
-        max_body_bytes: the largest request body, unless the app says it for each route.
+        connections: clients connected at the same time; None for 1,000 or what the descriptors allow.
+        connections_per_peer: those of one address, unless it is the trusted proxy; None for half of them.
+        max_body_bytes: the largest request body, unless the app has `plan_body(environ)`.
         min_body_bytes_per_second: a body on its way for longer than the idle timeout must come this fast, and
             a response be taken this fast.
-        trusted_proxy: the addresses and networks whose X-Forwarded-* are believed, `*` for any, or None.
-        trusted_proxy_hops: how many proxies stand in a row; by default as many as are trusted.
+        max_spooled_bytes: what all bodies and responses that are too large for memory may take of the disk.
+        max_buffered_bytes: what all others may take of memory; past it they go to the disk, too.
+        trusted_proxy: the addresses and networks whose X-Forwarded-* and X-Request-Id are believed, separated
+            by commas; `*` for any.
+        trusted_proxy_hops: how many proxies stand in a row; by default as many as are trusted, one for `*`.
         report: called with a `Served` after each request, in the thread that served it.
-        max_spooled_bytes: of all bodies and responses that are in files at the same time.
-        max_buffered_bytes: of all bodies and responses that are in memory at the same time.
-        max_files: how many of them may be in files.
+
+    Raises:
+        ConfigurationError: the descriptors do not suffice.
 
     Attributes:
         draining: whether responses say `Connection: close`.
@@ -95,18 +99,21 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         app: Any,
         sock: socket.socket,
         *,
-        threads: int,
-        connections: int,
-        connections_per_peer: int,
-        max_body_bytes: int,
-        min_body_bytes_per_second: int,
-        max_spooled_bytes: int,
-        max_buffered_bytes: float = inf,
-        max_files: float = inf,
-        trusted_proxy: str | None,
-        report: Callable[[Served], None] | None,
+        threads: int = 16,
+        connections: int | None = None,
+        connections_per_peer: int | None = None,
+        max_body_bytes: int = DEFAULT_LIMITS.max_body_bytes,
+        min_body_bytes_per_second: int = DEFAULT_LIMITS.min_body_bytes_per_second,
+        max_spooled_bytes: int = DEFAULT_LIMITS.max_spooled_bytes,
+        max_buffered_bytes: float = DEFAULT_LIMITS.max_buffered_bytes,
+        trusted_proxy: str | None = None,
         trusted_proxy_hops: int | None = None,
+        report: Callable[[Served], None] | None = None,
     ) -> None:
+        affordable = affordable_connections(connections or _DEFAULT_CONNECTIONS, threads)
+        if connections and affordable < connections:
+            log.warning("the limit of open files allows %d connections, not %d", affordable, connections)
+        max_files = affordable_files(affordable, threads)
         # Without `listen` it would look up a name, and for that 0.4 MB of tables are loaded.
         adjustments = Adjustments(listen="", threads=threads, server_name=sock.getsockname()[0], **_FIXED)
         self.budget = adjustments.budget = BodyBudget(max_buffered_bytes, max_spooled_bytes, max_files)
@@ -122,7 +129,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         adjustments.has_proxy = bool(trusted_proxy)
         self.proxies = TrustedProxies(trusted_proxy or "", trusted_proxy_hops)
         self.admission = Admission(
-            connections, connections_per_peer, self.proxies.exempts, lambda: self.active_channels.values()
+            affordable,
+            connections_per_peer or max(1, affordable // 2),
+            self.proxies.exempts,
+            lambda: self.active_channels.values(),
         )
         self.report = report
         self._rates: dict[Any, MinRate] = {}  # of the responses on their way
