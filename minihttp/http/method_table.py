@@ -8,17 +8,21 @@ slashes of the path. Works on raw, percent-encoded paths.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 from .route import Route
 
-_percent_hex = re.compile("%[0-9A-Fa-f]{2}")
+_find_small_hex = re.compile("%(?:[a-f][0-9A-Fa-f]|[0-9A-F][a-f])").findall
 
 
+@lru_cache(maxsize=16)  # the table of each method is asked
 def normal(path: str) -> str:
     """The path with `%c3` as `%C3`, which is the same (RFC 3986 §6.2.2.1): curl encodes é as `%c3%a9`."""
-    return _percent_hex.sub(lambda match: match[0].upper(), path)
+    for small in set(_find_small_hex(path)):
+        path = path.replace(small, small.upper())
+    return path
 
 
 class _Shape:
