@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, AnyStr, Generic, TypeVar, overload
 
 from ..errors import HTTPError, MissingFieldError
 from .convert import convert
-from .target import decode_percent_bytes, mend_percents, percent_decode
+from .target import MAX_BROKEN, decode_leniently, percent_decode
 
-_BYTE_ORDER_MARK = re.compile(r"\A(?:\xef\xbb\xbf|%EF%BB%BF)", re.IGNORECASE)  # UTF-8, as latin-1 shows it
+_PLUS_AS_SPACE = bytes.maketrans(b"+", b" ")
+_byte_order_mark = re.compile(rb"\xef\xbb\xbf|%EF%BB%BF", re.IGNORECASE).match
 
 if TYPE_CHECKING:
     from .parameters import Parameter
@@ -177,7 +178,7 @@ def parse_query(text: str, max_fields: int) -> list[tuple[str, str]]:
         HTTPError: 400 for more than `max_fields` fields, or a field that is not percent-encoded UTF-8.
     """
     pairs = []
-    for field in _split(text, "query", max_fields):
+    for field in _split(text, "&", "query", max_fields):
         name, _, value = field.replace("+", " ").partition("=")
         try:
             pairs.append((percent_decode(name), percent_decode(value)))
@@ -202,24 +203,22 @@ def parse_form(
         HTTPError: 400 for more than `max_fields` fields or 1,000 `%` that stand for themselves, 413 for a
             field of more than `max_field_bytes`, as encoded.
     """
-    try:
-        text = _BYTE_ORDER_MARK.sub("", mend_percents(body).decode("latin-1"))
-    except ValueError as error:
-        raise HTTPError(400, f"The form has {error}") from None
-    pairs = []
-    for field in _split(text, "form", max_fields):
+    mark = _byte_order_mark(body)
+    pairs, count = [], 0
+    for field in _split(body[mark.end() :] if mark else body, b"&", "form", max_fields):
         if len(field) > max_field_bytes:
             raise HTTPError(413, f"The form has a field larger than {max_field_bytes} bytes")
-        name, _, value = field.replace("+", " ").partition("=")
-        if "%" not in field and field.isascii() and codec == "utf-8":
-            pairs.append((name, value))
-        else:
-            both = [decode_percent_bytes(part.encode("latin-1")) for part in (name, value)]
-            pairs.append((both[0].decode(codec, "replace"), both[1].decode(codec, "replace")))
+        name, _, value = field.translate(_PLUS_AS_SPACE).partition(b"=")
+        if b"%" in field:
+            (name, broken), (value, more) = decode_leniently(name), decode_leniently(value)
+            count += broken + more
+            if count > MAX_BROKEN:
+                raise HTTPError(400, f"The form has more than {MAX_BROKEN} '%' without two hex digits")
+        pairs.append((name.decode(codec, "replace"), value.decode(codec, "replace")))
     return pairs
 
 
-def _split(text: str, what: str, max_fields: int) -> Iterator[str]:
-    if text.count("&") >= max_fields:
+def _split(text: AnyStr, separator: AnyStr, what: str, max_fields: int) -> Iterator[AnyStr]:
+    if text.count(separator) >= max_fields:
         raise HTTPError(400, f"The {what} has more than {max_fields} fields")
-    return filter(None, text.split("&"))
+    return filter(None, text.split(separator))

@@ -35,6 +35,8 @@ _match_plain_head = re.compile(
 ).match
 _MAX_PADDING_BYTES = 128
 _SMALL_FIELD_BYTES = 4096
+_MIN_PARTS, _BYTES_A_PART = 256, 512  # files and parts with more headers: so many, and one for so many bytes
+_MAX_HEAD_LINES = 100  # with those that go on
 _HEAD_TIMES = 4  # the head of a part is counted so often: to read it takes that much longer than a field
 
 
@@ -218,6 +220,7 @@ def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits, codec: str) -> 
         if field:
             yield field
             continue
+        scanner.count_part()
         headers = _parse_headers(scanner.header_lines(limits), limits, codec)
         name, filename = _disposition(headers)
         if filename is None:
@@ -282,20 +285,30 @@ def _unescape(text: str) -> str:
 class _Scanner:
     """A multipart body in blocks, cut at its delimiters."""
 
-    __slots__ = ("_block", "_delimiter", "_max_kept_bytes", "_position", "_read", "_room_bytes")
+    __slots__ = (
+        "_block", "_delimiter", "_max_kept_bytes", "_parts", "_position", "_read", "_read_bytes",
+        "_room_bytes",
+    )  # fmt: skip
 
     def __init__(self, stream: Readable, boundary: bytes, max_kept_bytes: int) -> None:
         self._read = stream.read
         self._max_kept_bytes = self._room_bytes = max_kept_bytes
         self._delimiter = b"\r\n--" + boundary
         self._block = b"\r\n"  # so that a delimiter at the very start is found like any other
-        self._position = 0
+        self._position = self._parts = self._read_bytes = 0
 
     def keep(self, size: int) -> None:
         """So many bytes more stay in memory."""
         self._room_bytes -= size
         if self._room_bytes < 0:
             raise HTTPError(413, f"The fields of the form are larger than {self._max_kept_bytes} bytes")
+
+    def count_part(self) -> None:
+        """One more part that is not a short field: to read its head takes as long as a thousand bytes."""
+        self._parts += 1
+        most = _MIN_PARTS + self._read_bytes // _BYTES_A_PART
+        if self._parts > most:
+            raise HTTPError(413, f"The form has more than {most} small parts with headers of their own")
 
     def skip_preamble(self) -> None:
         """Pass the first boundary; one inside a line is an error, or the part behind it would be lost."""
@@ -371,7 +384,10 @@ class _Scanner:
                 413, f"A form part's headers are larger than {limits.max_part_header_bytes} bytes"
             )
         self.keep(_HEAD_TIMES * (end - self._position))
-        lines = _fold.sub(b" ", self._block[self._position + 2 : end]).split(b"\r\n")
+        head = self._block[self._position + 2 : end]
+        if head.count(b"\r\n") > _MAX_HEAD_LINES:
+            raise HTTPError(413, f"A form part's headers have more than {_MAX_HEAD_LINES} lines")
+        lines = _fold.sub(b" ", head).split(b"\r\n")
         self._position = end + 4
         dashes = self._delimiter[2:]
         self._fill(len(dashes))
@@ -407,6 +423,7 @@ class _Scanner:
         data = self._read(BLOCK_BYTES)
         if not data:
             raise HTTPError(400, "The form ends before its closing boundary")
+        self._read_bytes += len(data)
         kept = self._block[self._position :]
         self._block = kept + data if kept else data
         self._position = 0

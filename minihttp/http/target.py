@@ -8,7 +8,7 @@ or normalised; what a careful client never sends is a 400. Knows nothing of rout
 from __future__ import annotations
 
 import re
-from binascii import a2b_qp
+from binascii import a2b_hex, a2b_qp
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -36,7 +36,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _is_broken = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _PIECE_BYTES = 8_192
-_MAX_BROKEN = 1_000  # a browser writes none, and to find one takes as long as to read a hundred bytes
+MAX_BROKEN = 1_000  # a browser writes none, and to find one takes as long as to read a hundred bytes
+_MANY_EQUALS = 16  # for each escape: they have to be escaped first, where it is read as quoted-printable
 _AS_QUOTED_PRINTABLE = bytes.maketrans(b"%", b"=")
 MAX_PATH_CHARACTERS = 8_192  # as much as nginx takes of a whole line; RFC 9110 §4.1 asks for 8,000
 
@@ -68,27 +69,29 @@ def decode_percent_bytes(data: bytes) -> bytes:
     return decoded
 
 
-def mend_percents(data: bytes) -> bytes:
-    """`%25` in the place of each `%` without two hex digits, which stands for itself in a form (WHATWG URL
-    §1.3).
+def decode_leniently(data: bytes) -> tuple[bytes, int]:
+    """Decode `%XX` as forms do, where a `%` without two hex digits stands for itself (WHATWG URL §1.3).
 
-    Raises:
-        ValueError: for more than 1,000 of them.
+    Returns:
+        What it is, and how many of those there are; of more than `MAX_BROKEN` the beginning only.
     """
-    if b"%" not in data or _decode(data) is not None:
-        return data
+    if b"%" not in data:
+        return data, 0
     pieces, count = [], 0
     for piece in _pieces(data):
-        mended, more = _is_broken.subn(b"%25", piece)
-        pieces.append(mended)
-        count += more
-        if count > _MAX_BROKEN:
-            raise ValueError(f"more than {_MAX_BROKEN} '%' without two hex digits")
-    return b"".join(pieces)
+        decoded = _decode(piece)
+        if decoded is None:
+            mended, more = _is_broken.subn(b"%25", piece)
+            decoded = _decode(mended) or b""
+            count += more
+        pieces.append(decoded)
+        if count > MAX_BROKEN:
+            break
+    return b"".join(pieces), count
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """The bytes in pieces, each from a `%` on: what is found in all at once takes twenty times their size."""
+    """The bytes in pieces, each from a `%` on: what is made of all at once takes many times their size."""
     start = 0
     while start < len(data):
         end = data.find(b"%", start + _PIECE_BYTES)
@@ -98,11 +101,19 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 def _decode(data: bytes) -> bytes | None:
-    """Decode as quoted-printable, which needs no loop of ours; None where a `%` is broken.
-
-    Two bytes less for each `%` tell that none is, but for a line end behind one, which would be a soft one.
-    """
-    if b"%\n" in data or b"%\r" in data:
+    """Decode all `%XX` in one go; None where a `%` is broken: then not each makes the bytes two fewer."""
+    escapes = data.count(b"%")
+    if not escapes:
+        return data
+    if data.count(b"=") > _MANY_EQUALS * escapes:
+        first, *rest = data.split(b"%")
+        try:
+            decoded = first + b"".join([a2b_hex(piece[:2]) + piece[2:] for piece in rest])
+        except ValueError:
+            return None
+        return decoded if len(data) - len(decoded) == 2 * escapes else None
+    # As quoted-printable, which needs no loop of ours, but takes a line end behind the sign for a soft one.
+    if (b"\n" in data or b"\r" in data) and (b"%\n" in data or b"%\r" in data):
         return None
     data = data.replace(b"=", b"%3D")
     decoded = a2b_qp(data.translate(_AS_QUOTED_PRINTABLE))

@@ -243,6 +243,23 @@ def test_memory_stays_flat() -> None:
     assert peak_bytes < 2_000_000
 
 
+def test_how_many_files_there_may_be_grows_with_their_bytes() -> None:
+    """A field as browsers write it is read in a tenth of the time."""
+    tiny, small = Part("f", b"x", "f", "a/b"), Part("f", b"x" * 500, "f", "a/b")
+    fields = [Part("a", b"x")] * 700
+    for files in ([tiny] * 250, [small] * 1_000, [Part("f", b"x" * 400_000, "f", "a/b")] + [tiny] * 900):
+        form = parse(encode(files + fields), max_form_parts=2_000)
+        assert len(form.get_all("f")) == len(files)
+        form.close()
+    assert status_of(encode([tiny] * 900)) == 413
+
+
+def test_a_head_has_a_limit_of_lines() -> None:
+    folded = HEAD + b"\r\nA: b" + b"\r\n c" * 90
+    assert parse(folded + b"\r\n\r\nx" + END).get("a") == "x"
+    assert status_of(folded + b"\r\n c" * 20 + b"\r\n\r\nx" + END) == 413
+
+
 # ------------------------------------------------------------ file parts
 
 
