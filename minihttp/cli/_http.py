@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -73,6 +74,20 @@ def post(
         MisuseError: the URL is not one of HTTP.
         OSError: the other side cannot be reached, or does not speak HTTP.
     """
+    with _answered(url, timeout_seconds, "POST", body, headers) as response:
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Posted(response.status, fields, response.read(max_response_bytes))
+
+
+class _BrokenLineError(OSError):
+    """The other side cannot be reached, or has ended early."""
+
+
+@contextmanager
+def _answered(
+    url: str, timeout_seconds: float, method: str, body: bytes | None, headers: Mapping[str, str]
+) -> Iterator[HTTPResponse]:
+    """The response to a request, for as long as it is read; raises as `post`."""
     try:
         parts = urlsplit(url)
         connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
@@ -81,16 +96,13 @@ def post(
             raise ValueError
     except (KeyError, ValueError, HTTPException):  # whichever finds the port, the brackets or a space wrong
         raise MisuseError(f"{url!r} is not a URL such as http://localhost:8080/webhooks/stripe") from None
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request(
-            "POST", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, dict(headers)
-        )
-        response = connection.getresponse()
-        fields = {name.lower(): value for name, value in response.getheaders()}
-        return Posted(response.status, fields, response.read(max_response_bytes))
+        connection.request(method, target, body, dict(headers))
+        yield connection.getresponse()
     except (OSError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise OSError(f"{without_password(url)} did not answer: {reason}") from error
+        raise _BrokenLineError(f"{without_password(url)} did not answer: {reason}") from error
     finally:
         connection.close()
 
@@ -132,10 +144,6 @@ def download(url: str, out: IO[bytes], progress: Tick) -> None:
             failures = _once_more(failures, error)
 
 
-class _BrokenLineError(Exception):
-    """The other side cannot be reached, or has ended early."""
-
-
 def _once_more(failures: int, error: Exception) -> int:
     """Wait a moment, unless that was the last try."""
     if failures >= _TRIES - 1:
@@ -146,13 +154,8 @@ def _once_more(failures: int, error: Exception) -> int:
 
 def _blocks(url: str, start: int) -> Iterator[tuple[bytes, int]]:
     """The blocks of what is at a URL, from a byte on, each with how many bytes there are in all."""
-    parts = urlsplit(url)
-    connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
-    connection = connect(parts.hostname or "", parts.port, timeout=_MAX_SILENCE_SECONDS)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection.request("GET", target, headers={"Range": f"bytes={start}-"} if start else {})
-        response = connection.getresponse()
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    with _answered(url, _MAX_SILENCE_SECONDS, "GET", None, headers) as response:
         if response.status != (206 if start else 200):
             raise MinihttpError(f"{without_password(url)} answered {response.status}")
         total = start + int(response.getheader("Content-Length") or 0)
@@ -160,8 +163,3 @@ def _blocks(url: str, start: int) -> Iterator[tuple[bytes, int]]:
             yield block, total
         if response.length:
             raise OSError("it did not send all of it")
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise _BrokenLineError(f"{without_password(url)} did not answer: {reason}") from error
-    finally:
-        connection.close()

@@ -207,40 +207,21 @@ def _hosts(settings: Settings, app: App) -> Iterator[Finding]:
 
 def _proxy(settings: Settings, app: App) -> Iterator[Finding]:
     proxy, exposed = settings["trusted_proxy"], settings["host"] not in _LOCAL
-    local = any(name in app.options.origin for name in _LOCAL)
-    findings = (
-        (
-            exposed and proxy == "*",
-            "fail",
-            "trusted_proxy is * and the port is not local: anyone may forge X-Forwarded-For",
-        ),
-        (
-            exposed and proxy in _LOCAL,
-            "warning",
-            f"the proxy is on this machine, but other machines reach the port past it: --host {proxy}",
-        ),
-        (
-            exposed and not proxy,
-            "warning",
-            "the port is not local and no proxy is set: slow clients can fill the connections",
-        ),
-        (
-            app.options.origin.startswith("https://") and not proxy,
-            "warning",
-            "a proxy ends TLS, as origin says, but trusted_proxy is not set: all clients have its address",
-        ),
-        (
-            app.options.origin.startswith("http://") and not local,
-            "warning",
-            f"origin {app.options.origin} is not https",
-        ),
-        (
-            proxy and not app.options.origin,
-            "warning",
-            "origin is not set: links made outside of a request have no host",
-        ),
-        (True, "ok", f"trusted proxy: {proxy or 'none'}"),
-    )
-    for holds, verdict, detail in findings:
-        if holds:
-            yield "proxy", verdict, detail
+    origin, local = app.options.origin, any(name in app.options.origin for name in _LOCAL)
+    if exposed and proxy == "*":
+        said = "trusted_proxy is * and the port is not local: anyone may forge X-Forwarded-For"
+        yield "proxy", "fail", said
+    if exposed and proxy in _LOCAL:
+        said = "the proxy is on this machine, but other machines reach the port past it"
+        yield "proxy", "warning", f"{said}: --host {proxy}"
+    if exposed and not proxy:
+        said = "the port is not local and no proxy is set: slow clients can fill the connections"
+        yield "proxy", "warning", said
+    if origin.startswith("https://") and not proxy:
+        said = "a proxy ends TLS, as origin says, but trusted_proxy is not set: all clients have its address"
+        yield "proxy", "warning", said
+    if origin.startswith("http://") and not local:
+        yield "proxy", "warning", f"origin {origin} is not https"
+    if proxy and not origin:
+        yield "proxy", "warning", "origin is not set: links made outside of a request have no host"
+    yield "proxy", "ok", f"trusted proxy: {proxy or 'none'}"

@@ -337,15 +337,10 @@ class Migration:
     def _changes(self, stored: Stored) -> tuple[list[tuple[str, str]], list[Document]] | None:
         """The (table, index) that are new, and the rows of indexes that may go; None for no change."""
         there = {(row["table"], row["name"], tuple(row["fields"])) for row in stored.indexes}
-        wanted = {
+        wanted = [
             (t, name, fields) for t, table in self._tables.items() for name, fields in table.indexes.items()
-        }
-        new = [
-            (t, name)
-            for t, table in self._tables.items()
-            for name, fields in table.indexes.items()
-            if t not in self.suspects and (t, name, fields) not in there
         ]
+        new = [each[:2] for each in wanted if each[0] not in self.suspects and each not in there]
         rows = [row for row in stored.indexes if self._drops and row["table"] != _DROPPED]
         rows = [row for row in rows if (row["table"], row["name"]) not in self._kept]
         gone = [row for row in rows if (row["table"], row["name"], tuple(row["fields"])) not in wanted]

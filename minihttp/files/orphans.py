@@ -44,6 +44,15 @@ def without_document(database: Database, keys: list[str]) -> list[str]:
     return database.read(look)
 
 
+def delete_orphans(database: Database, backend: FileBackend, keys: list[str]) -> int:
+    """Delete those of the blobs that have no document, and return how many."""
+    orphans = without_document(database, keys)
+    for key in orphans:
+        log.warning("blob %s has no document: deleted", key)
+        backend.delete(key)
+    return len(orphans)
+
+
 def remove_deleted(database: Database, backend: FileBackend) -> int:
     """Remove the blobs whose deletion is committed, and then the rows that say so; returns how many.
 
@@ -82,10 +91,7 @@ def sweep_new(
     new = takewhile(lambda key: key < end, (key for key, _ in backend.list(since)))
     deleted = 0
     for keys in batches(new):
-        for key in without_document(database, [key for key in keys if key != mark]):
-            log.warning("blob %s has no document: deleted", key)
-            backend.delete(key)
-            deleted += 1
+        deleted += delete_orphans(database, backend, [key for key in keys if key != mark])
         database.write(partial(_set_swept_to, keys[-1]))
         if stopped():
             return deleted
@@ -94,12 +100,17 @@ def sweep_new(
     return deleted
 
 
+def store_row(transaction: Transaction) -> Any:
+    """What is known of the file store: its row, or None."""
+    return transaction.system.query(STORES).first()
+
+
 def _swept_to(transaction: Transaction) -> str:
-    row = transaction.system.query(STORES).first()
+    row = store_row(transaction)
     return str(row.get("sweptTo", "")) if row else ""
 
 
 def _set_swept_to(key: str, transaction: Transaction) -> None:
-    row = transaction.system.query(STORES).first()
+    row = store_row(transaction)
     if row is not None and key > row.get("sweptTo", ""):
         transaction.system.patch(row["_id"], {"sweptTo": key})

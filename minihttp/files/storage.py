@@ -21,7 +21,7 @@ from ..values import UNSET
 from .access import Storage, StorageReader, StorageWriter
 from .blobs import DELETIONS, BlobStore
 from .endpoint import handle
-from .orphans import PUTTING_SECONDS, STORES, batches, remove_deleted, sweep_new, without_document
+from .orphans import PUTTING_SECONDS, STORES, batches, delete_orphans, remove_deleted, store_row, sweep_new
 from .uploads import UPLOADS, upload_rules
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class FileStore(BlobStore):
 
     def _note(self, **changes: Any) -> None:
         def write(transaction: Transaction) -> None:
-            known = transaction.system.query(STORES).first()
+            known = store_row(transaction)
             if known is not None:
                 transaction.system.patch(known["_id"], changes)
 
@@ -242,10 +242,7 @@ class FileStore(BlobStore):
             for keys in batches(old):
                 if self._closing.is_set():
                     break
-                for key in without_document(self.database, keys):
-                    log.warning("blob %s has no document: deleted", key)
-                    self.backend.delete(key)
-                    deleted += 1
+                deleted += delete_orphans(self.database, self.backend, keys)
         if not self._closing.is_set():
             self._is_swept = True
             if not since:
@@ -254,7 +251,7 @@ class FileStore(BlobStore):
 
     def _begin_sweep(self) -> float:
         """When the last process stopped in peace, 0 for never; from now on it is not known to be so."""
-        known = self.database.read(lambda transaction: transaction.system.query(STORES).first()) or {}
+        known = self.database.read(store_row) or {}
         clean_until: float = known.get("cleanUntil", 0.0)
         if clean_until:
             self._note(cleanUntil=UNSET)
@@ -291,7 +288,7 @@ class FileStore(BlobStore):
 
     def _note_mark(self, transaction: Transaction) -> str:
         """The key in the database, which is new unless another process was first."""
-        row = transaction.system.query(STORES).first()
+        row = store_row(transaction)
         if row is not None:
             return str(row["key"])
         key = self.new_key()
@@ -299,7 +296,7 @@ class FileStore(BlobStore):
         return key
 
     def _known_mark(self) -> str:
-        row = self.database.read(lambda transaction: transaction.system.query(STORES).first())
+        row = self.database.read(store_row)
         return str(row["key"]) if row else ""
 
     def holds(self, document: Mapping[str, Any]) -> bool:

@@ -46,9 +46,10 @@ class Function:
         location: "file:line" of the handler.
     """
 
+    kind = ""
+
     def __init__(
         self,
-        kind: str,
         public: bool,
         handler: Callable[..., Any],
         args: Args,
@@ -60,8 +61,7 @@ class Function:
     ) -> None:
         code = getattr(handler, "__code__", None)
         if code is None:
-            raise FunctionError(f"a {kind} must be a plain function, not {handler!r}")
-        self.kind = kind
+            raise FunctionError(f"a {self.kind} must be a plain function, not {handler!r}")
         self.public = public
         self.system = system
         self.handler = handler
@@ -155,34 +155,34 @@ class Function:
             raise ReturnsValidationError(message) from None
 
 
-class QueryFunction(Function, Generic[P, R]):
-    """A query, with the types of its arguments and its result."""
-
-    def __init__(self, public: bool, handler: Callable[..., Any], *rest: Any, **options: Any) -> None:
-        super().__init__("query", public, handler, *rest, **options)
+class TypedFunction(Function, Generic[P, R]):
+    """A function whose arguments and result a type checker knows."""
 
     def __call__(self, ctx: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.handler(ctx, *args, **kwargs)  # type: ignore[no-any-return]
 
 
-class MutationFunction(Function, Generic[P, R]):
-    """A mutation, with the types of its arguments and its result."""
+class QueryFunction(TypedFunction[P, R]):
+    """What `query` and `internal_query` make; `P` and `R` are its arguments and its result."""
 
-    def __init__(self, public: bool, handler: Callable[..., Any], *rest: Any, **options: Any) -> None:
-        super().__init__("mutation", public, handler, *rest, **options)
-
-    def __call__(self, ctx: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.handler(ctx, *args, **kwargs)  # type: ignore[no-any-return]
+    kind = "query"
 
 
-class ActionFunction(Function, Generic[P, R]):
-    """An action, with the types of its arguments and its result."""
+class MutationFunction(TypedFunction[P, R]):
+    """What `mutation` and `internal_mutation` make."""
 
-    def __init__(self, public: bool, handler: Callable[..., Any], *rest: Any, **options: Any) -> None:
-        super().__init__("action", public, handler, *rest, **options)
+    kind = "mutation"
 
-    def __call__(self, ctx: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.handler(ctx, *args, **kwargs)  # type: ignore[no-any-return]
+
+class ActionFunction(TypedFunction[P, R]):
+    """What `action` and `internal_action` make."""
+
+    kind = "action"
+
+
+_KINDS: dict[str, type[Function]] = {
+    made.kind: made for made in (QueryFunction, MutationFunction, ActionFunction)
+}
 
 
 def wire_name(module: ModuleType) -> str:
@@ -266,9 +266,8 @@ class Registry:
         """
         for kind, methods in names.items():
             for name in methods:
-                self.add(
-                    Function(kind, False, getattr(owner, name), None, None, system=True), f"{module}:{name}"
-                )
+                made = _KINDS[kind](False, getattr(owner, name), None, None, system=True)
+                self.add(made, f"{module}:{name}")
 
     def check_tables(self, tables: Collection[str]) -> None:
         """Refuse a function whose arguments or result have the id of a table that there is not.

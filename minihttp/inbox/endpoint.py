@@ -55,56 +55,42 @@ class EndpointOptions:
             credential; otherwise those that the provider's scheme names.
     """
 
-    def __init__(
-        self,
-        path: str,
-        provider: Any,
-        handler: Function | None,
-        *,
-        retry: RetryPolicy = FULL_JITTER,
-        ordered_by: str | Callable[[Delivery], str | None] | None = None,
-        max_body_bytes: int = 1 * MIB,
-        retention_days: float = 30.0,
-        refused_kept: int = 100,
-        keep_refused_bodies: bool = False,
-        refusal_status: int | None = None,
-        acknowledgement: Any = None,
-        keep_all_headers: bool = False,
-        dedupe: str = "id",
-    ) -> None:
-        numbers = {
-            "max_body_bytes": max_body_bytes,
-            "retention_days": retention_days,
-            "refused_kept": refused_kept,
-        }
+    retry: RetryPolicy = FULL_JITTER
+    ordered_by: str | Callable[[Delivery], str | None] | None = None
+    max_body_bytes: int = 1 * MIB
+    retention_days: float = 30.0
+    refused_kept: int = 100
+    keep_refused_bodies: bool = False
+    refusal_status: int | None = None
+    acknowledgement: Any = None
+    keep_all_headers: bool = False
+    dedupe: str = "id"
+
+    def __init__(self, path: str, provider: Any, handler: Function | None, **options: Any) -> None:
+        for name, value in options.items():
+            if name not in EndpointOptions.__annotations__:
+                near = did_you_mean(name, EndpointOptions.__annotations__)
+                raise ConfigurationError(f"{name!r} is not an option{near}")
+            setattr(self, name, value)
         check_takes_delivery(handler)
-        for name, value in numbers.items():
+        for name in ("max_body_bytes", "retention_days", "refused_kept"):
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ConfigurationError(f"{name} must be a positive number, not {value!r}")
-        if not isinstance(retry, RetryPolicy):
-            raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
-        if refusal_status is not None and (
-            not isinstance(refusal_status, int) or not 400 <= refusal_status <= 499
-        ):
-            raise ConfigurationError(f"refusal_status must be from 400 to 499, not {refusal_status!r}")
-        if dedupe not in ("id", "body"):
-            raise ConfigurationError(f'dedupe must be "id" or "body", not {dedupe!r}')
+        if not isinstance(self.retry, RetryPolicy):
+            raise ConfigurationError(f"retry must be a RetryPolicy, not {self.retry!r}")
+        status = self.refusal_status
+        if status is not None and (not isinstance(status, int) or not 400 <= status <= 499):
+            raise ConfigurationError(f"refusal_status must be from 400 to 499, not {status!r}")
+        if self.dedupe not in ("id", "body"):
+            raise ConfigurationError(f'dedupe must be "id" or "body", not {self.dedupe!r}')
+        if self.acknowledgement is not None and not _is_function(self.acknowledgement):
+            _as_acknowledgement(self.acknowledgement)
         self.path = path
         self.provider = provider
         self.handler = handler
-        self.retry = retry
-        self.ordered_by = ordered_by
-        self.max_body_bytes = max_body_bytes
-        self.retention_seconds = retention_days * _DAY_SECONDS
-        self.refused_kept = refused_kept
-        self.keep_refused_bodies = keep_refused_bodies
-        self.keep_all_headers = keep_all_headers
-        self.refusal_status = refusal_status
-        self.acknowledgement = acknowledgement
-        self.dedupe = dedupe
+        self.retention_seconds = self.retention_days * _DAY_SECONDS
         self.verify_token = ""
-        if acknowledgement is not None and not _is_function(acknowledgement):
-            _as_acknowledgement(acknowledgement)
 
     @property
     def pool(self) -> str | None:
@@ -180,20 +166,6 @@ def _as_acknowledgement(chosen: Any) -> Response:
     if not isinstance(chosen.body, bytes) or chosen.status >= 300:
         raise ConfigurationError("acknowledgement must have a body of text or bytes, and a status of 2xx")
     return Response(chosen.body, chosen.status, chosen.headers)
-
-
-_OPTIONS = tuple(EndpointOptions.__init__.__kwdefaults__ or ())
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse an option that no endpoint has.
-
-    Raises:
-        ConfigurationError: naming it and the one that may have been meant.
-    """
-    for name in options:
-        if name not in _OPTIONS:
-            raise ConfigurationError(f"{name!r} is not an option{did_you_mean(name, _OPTIONS)}")
 
 
 def check_takes_delivery(handler: Function | None) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, FunctionNotFoundError
 from .deliveries import INBOX_TABLES, Deliveries
-from .endpoint import check_options
 from .functions import WebhookFunctions
 from .receive import Endpoint
 from .upgrade import FormerDeliveries, FormerFunctions
@@ -72,7 +71,6 @@ class Inbox:
                 handler = None if webhook.handler is None else runner.registry.named(webhook.handler)
                 if handler is not None and handler.kind == "query":
                     raise ConfigurationError(f"the handler must be a mutation or an action, not {handler}")
-                check_options(webhook.options)
                 secrets = webhook.provider.resolve(environment)
                 made = Endpoint(webhook, handler, secrets, database, rows, clock, public_url)
                 made.verify_token = environment.get(webhook.provider.verify_token_name, "").strip()
