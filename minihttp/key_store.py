@@ -140,7 +140,7 @@ class KeyFunctions:
 
     def insert(self, ctx: SystemCtx, **fields: Any) -> dict[str, Any]:
         system = ctx.transaction.system
-        return _shown(system.get(system.insert(_KEYS, fields)))
+        return _shown(system.get(system.insert(_KEYS, fields)) or {})
 
     def find(self, ctx: SystemCtx, digest: str) -> dict[str, Any] | None:
         rows = ctx.transaction.system.query(_KEYS)

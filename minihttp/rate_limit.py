@@ -163,20 +163,18 @@ def _stored(key: str) -> str:
 
 
 def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = (
+    return (
         transaction.system.query(RATE_LIMITS)
         .with_index("by_key", lambda q: q.eq("key", _stored(key)))
         .unique()
     )
-    return found
 
 
 def expired_rate_limits(transaction: Transaction) -> list[dict[str, Any]]:
     """Some of the rows that say no more than no row would: they are full again."""
     rows = transaction.system.query(RATE_LIMITS)
     full = rows.with_index("by_full_time", lambda q: q.lte("fullTime", transaction.now))
-    found: list[dict[str, Any]] = full.take(_PRUNED_AT_ONCE)
-    return found
+    return full.take(_PRUNED_AT_ONCE)
 
 
 def _positive(name: str, value: float) -> float:

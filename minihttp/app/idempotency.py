@@ -128,8 +128,7 @@ class IdempotencyKeys:
         """Some of the keys whose time is over."""
         now = self._clock()
         rows = transaction.system.query(KEYS).with_index("by_until", lambda q: q.lte("until", now))
-        found: list[Document] = rows.take(_EXPIRED_AT_ONCE)
-        return found
+        return rows.take(_EXPIRED_AT_ONCE)
 
 
 class Attempt:

@@ -32,7 +32,7 @@ from .references import references
 if TYPE_CHECKING:
     from ..data.catalog import TableInfo
     from ..data.database import Database
-    from ..data.transaction import Transaction
+    from ..data.documents import Reader, Transaction
     from ..files.storage import FileStore
     from ..functions.registry import Function, Registry
     from ..functions.runner import Runner
@@ -160,8 +160,7 @@ class AppFunctions:
             "cursor": cursor,
             "maximumRowsRead": _READ_FOR_A_PAGE if where else MAX_PAGE,
         }
-        page: dict[str, Any] = query.order(order).paginate(asked)
-        return page
+        return query.order(order).paginate(asked)
 
     def document(self, ctx: Any, id: str) -> dict[str, Any] | None:
         """`{"table", "document"}` of an id, of whatever table; None where there is none."""
@@ -383,7 +382,7 @@ def _finding(kind: str, place: str, problem: str) -> dict[str, Any]:
     return {"kind": kind, "place": place, "problem": problem}
 
 
-def _reader(transaction: Transaction, table: str) -> Any:
+def _reader(transaction: Transaction, table: str) -> Reader:
     return transaction.system if table.startswith("_") else transaction.reader
 
 

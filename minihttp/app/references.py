@@ -15,7 +15,7 @@ from ..data.walks import convex_json, map_ids
 
 if TYPE_CHECKING:
     from ..data.catalog import Document, TableInfo
-    from ..data.transaction import Transaction
+    from ..data.documents import Transaction
 
 _FOUND = 20  # of one field, for one id
 _LOOKED_AT = 200  # documents of a table

@@ -19,7 +19,7 @@ from .migration import Tick, entries_of, stored_documents, stored_tables
 if TYPE_CHECKING:
     from .backend import Reading
     from .database import Database
-    from .transaction import Transaction
+    from .documents import Transaction
 
 _ENTRIES = 1_024
 _MAX_FINDINGS = 100  # of one table

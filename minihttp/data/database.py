@@ -27,12 +27,12 @@ from ..watchdog import timed_out, watchdog
 from . import ids
 from .backend import DocumentBackend, Reading, Writing
 from .catalog import Catalog, Document, TableInfo, Tables
-from .documents import PreparedDocument, make_view
+from .documents import PreparedDocument, Transaction
 from .migration import Migration, Tick, read_stored, table_infos
 from .pins import Pins
 from .schema import Schema, Table
 from .taking_in import Refused, SchemaProgress, TakingIn
-from .transaction import SYSTEM_LIMITS, Transaction
+from .transaction import SYSTEM_LIMITS
 from .validators import PUBLIC_SYSTEM_TABLES
 
 __all__ = ["Database", "Transaction"]
@@ -340,7 +340,6 @@ class Database:
         transaction = Transaction(
             catalog,
             engine,
-            make_view,
             writable=writable,
             now=self.clock(),
             limits=self.limits,

@@ -8,6 +8,7 @@ the schema, the rules of values, the limits; and its index entries are worked ou
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError, LimitError, ValidationError, no_attribute
@@ -16,10 +17,11 @@ from ..values import dumps, largest_part, loads, show
 from . import ids
 from .catalog import Document, TableInfo, Tables, make_document
 from .query import Query
-from .transaction import SYSTEM_LIMITS, Transaction
+from .transaction import SYSTEM_LIMITS, EngineTransaction
 
 if TYPE_CHECKING:
-    from .backend import Entry, Guard
+    from .backend import Entry, Guard, Writing
+    from .catalog import Catalog
 
 _WRITING = ("insert", "patch", "replace", "delete")
 _WORDS_OF_OTHERS = {  # of databases that people know
@@ -46,7 +48,7 @@ class Reader:
         counted: whether what is read and written counts against the transaction's limits.
     """
 
-    def __init__(self, transaction: Transaction, tables: Tables, limits: Limits, counted: bool) -> None:
+    def __init__(self, transaction: EngineTransaction, tables: Tables, limits: Limits, counted: bool) -> None:
         self._transaction = transaction
         self._tables = tables
         self._limits = limits
@@ -285,10 +287,25 @@ class Writer(Reader):
         self._transaction.engine.put(prepared.id, prepared.table, prepared.json, add, gone)
 
 
-def make_view(transaction: Transaction, tables: Tables, writes: bool, counted: bool) -> Reader:
-    """What reads some tables, or writes them too; what is not counted is not held to document limits."""
-    limits = transaction.limits if counted else SYSTEM_LIMITS
-    return (Writer if writes else Reader)(transaction, tables, limits, counted)
+class Transaction(EngineTransaction):
+    """A transaction with its documents.
+
+    Attributes:
+        db: what a function sees as `ctx.db`: a Writer in a mutation, else a Reader.
+        reader: the same, for reading only.
+    """
+
+    def __init__(self, catalog: Catalog, engine: Writing, **facts: Any) -> None:
+        super().__init__(catalog, engine, **facts)
+        self.reader = Reader(self, catalog.user, self.limits, True)
+        self.db: Any = Writer(self, catalog.user, self.limits, True) if self.writable else self.reader
+
+    @cached_property
+    def system(self) -> Writer:
+        """The system tables, not held to document limits; in a transaction that only reads a Reader."""
+        kind: type[Any] = Writer if self.writable else Reader
+        made: Writer = kind(self, self.catalog.system, SYSTEM_LIMITS, False)
+        return made
 
 
 def _own_fields(document: Document) -> Document:

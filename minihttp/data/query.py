@@ -21,7 +21,7 @@ from .pagination import page_options, whole_number
 from .ranges import IndexRange, Position
 
 if TYPE_CHECKING:
-    from .transaction import Transaction
+    from .transaction import EngineTransaction
 
 _FIRST_ROWS, _MAX_ROWS = 32, 1_024
 _BATCH_BYTES = 1024 * 1024  # a batch grows until its documents take about this much
@@ -46,7 +46,7 @@ class Query:
     Each step gives a new query and closes the one before.
     """
 
-    def __init__(self, transaction: Transaction, table: TableInfo, counted: bool) -> None:
+    def __init__(self, transaction: EngineTransaction, table: TableInfo, counted: bool) -> None:
         self._transaction = transaction
         self._table = table
         self._counted = counted

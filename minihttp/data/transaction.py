@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from ..errors import CallError, DeadlineError, LimitError
 from ..limits import Limits
@@ -34,16 +33,10 @@ SYSTEM_LIMITS = Limits(
 """The framework's own documents (jobs, deliveries, files) are bounded where they are made."""
 
 
-class Transaction:
+class EngineTransaction:
     """A snapshot, or a serializable transaction that reads its own writes.
 
-    Args:
-        make_view: makes what reads, or writes, some tables: called with the transaction, the tables, whether
-            it writes, and whether what it does counts against the limits.
-
     Attributes:
-        db: what a function sees as `ctx.db`: a Writer in a mutation, else a Reader.
-        reader: the same, for reading only.
         catalog: the tables.
         writable: whether this is a write transaction.
         now: Unix seconds by the app's clock, the same throughout.
@@ -65,7 +58,6 @@ class Transaction:
         self,
         catalog: Catalog,
         engine: Writing,
-        make_view: Callable[[Transaction, Any, bool, bool], Any],
         *,
         writable: bool,
         now: float,
@@ -79,15 +71,7 @@ class Transaction:
         self.writable = writable
         self.now = now
         self.limits = limits
-        self._make_view = make_view
-        self.reader = make_view(self, catalog.user, False, True)
-        self.db = make_view(self, catalog.user, True, True) if writable else self.reader
         self._hooks: list[tuple[str, Hook]] = []  # ("commit", "rollback" or "always", call)
-
-    @cached_property
-    def system(self) -> Any:
-        """The system tables: a Writer in a write transaction, else a Reader; not held to document limits."""
-        return self._make_view(self, self.catalog.system, self.writable, False)
 
     def __str__(self) -> str:
         return self.label or "a transaction"

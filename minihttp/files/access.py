@@ -18,7 +18,7 @@ from .signing import sign
 from .uploads import upload_query
 
 if TYPE_CHECKING:
-    from ..data.transaction import Transaction
+    from ..data.documents import Transaction
     from .backend import Blob
     from .blobs import BlobStore
 
@@ -128,8 +128,7 @@ class StorageWriter(StorageReader):
         key = document["key"]
         transaction.after_rollback(lambda: store.discard(key))
         transaction.after_commit(lambda: store.release(key))
-        id: str = transaction.system.insert("_storage", document)
-        return id
+        return transaction.system.insert("_storage", document)
 
     def delete(self, id: str) -> None:
         """Delete a file; its bytes go once that is committed.
@@ -265,5 +264,4 @@ def find_by_id(transaction: Transaction, id: Any) -> Document | None:
 def find_by_key(transaction: Transaction, key: str) -> Document | None:
     """The document of a blob."""
     query = transaction.system.query("_storage").with_index("by_key", lambda q: q.eq("key", key))
-    found: Document | None = query.first()
-    return found
+    return query.first()

@@ -27,7 +27,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from ..data.database import Database
-    from ..data.transaction import Transaction
+    from ..data.documents import Transaction
     from .backend import Blob, FileBackend
 
 log = logging.getLogger("minihttp.files")

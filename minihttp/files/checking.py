@@ -13,7 +13,7 @@ from .. import hashing
 from ..errors import StorageUnavailableError
 
 if TYPE_CHECKING:
-    from ..data.transaction import Transaction
+    from ..data.documents import Transaction
     from .blobs import BlobStore
 
 _BLOCK_BYTES = 256 * 1024
@@ -41,10 +41,7 @@ def check_files(
 
 def _files_after(time_ms: float, transaction: Transaction) -> list[dict[str, Any]]:
     query = transaction.system.query("_storage")
-    found: list[dict[str, Any]] = query.with_index(
-        "by_creation_time", lambda q: q.gt("_creationTime", time_ms)
-    ).take(_BATCH)
-    return found
+    return query.with_index("by_creation_time", lambda q: q.gt("_creationTime", time_ms)).take(_BATCH)
 
 
 def _problem(store: BlobStore, document: Mapping[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from .signing import UPLOAD, check, sign
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..data.transaction import Transaction
+    from ..data.documents import Transaction
     from ..http.fields import QueryParams
 
 UPLOADS = "_storage_uploads"  # one document for every URL that was good once and has been used
@@ -137,8 +137,7 @@ def expired_uploads(transaction: Transaction) -> list[dict[str, Any]]:
     rows = transaction.system.query(UPLOADS).with_index(
         "by_expires", lambda q: q.lt("expiresAt", transaction.now)
     )
-    found: list[dict[str, Any]] = rows.take(_FORGOTTEN_AT_ONCE)
-    return found
+    return rows.take(_FORGOTTEN_AT_ONCE)
 
 
 def _subject(rules: Mapping[str, str]) -> str:

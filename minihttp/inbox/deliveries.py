@@ -29,6 +29,7 @@ from .stored_bytes import RECOUNT_SECONDS, StoredBytes
 if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Transaction
+    from ..data.query import Query
     from ..webhooks.delivery import Delivery
 
 DELIVERIES = "_webhook_deliveries"
@@ -167,7 +168,9 @@ class Deliveries(JobTable):
 
         def add(transaction: Transaction) -> Document | None:
             if not transaction.system.add_new(body):
-                return self._known(transaction, known_by)
+                known = self._by_body(transaction, known_by)
+                assert known is not None  # the two are removed together
+                return known
             if not self.stored_bytes.has_room(row):
                 raise InboxFullError
             self.stored_bytes.added(transaction, row, id)
@@ -181,9 +184,9 @@ class Deliveries(JobTable):
 
         return add
 
-    def _known(self, transaction: Transaction, body: str) -> Document:
-        known: Document = transaction.system.get(transaction.system.get(body)["delivery"])
-        return known
+    def _by_body(self, transaction: Transaction, id: str) -> Document | None:
+        body = transaction.system.get(id)
+        return None if body is None else transaction.system.get(body["delivery"])
 
     def _hand_over(self, transaction: Transaction, id: str, row: Document, delivery: Delivery) -> None:
         """The handler gets what is in memory already, if it runs soon and in this process."""
@@ -264,7 +267,7 @@ class Deliveries(JobTable):
             DocumentError: there is none.
         """
         if any(transaction.system.normalize_id(table, id) for table in (DELIVERIES, REFUSALS)):
-            row: Document | None = transaction.system.get(id)
+            row = transaction.system.get(id)
             if row is not None:
                 return row
         raise DocumentError("DocumentNotFound", f"there is no webhook delivery {quoted(id)}")
@@ -289,18 +292,11 @@ class Deliveries(JobTable):
     def _queries(transaction: Transaction, state: str | None) -> list[Any]:
         if state in (None, "refused"):
             return [transaction.system.query(REFUSALS if state == "refused" else DELIVERIES)]
-        return [
-            transaction.system.query(DELIVERIES).with_index(
-                "by_queue", lambda q, low=low, high=high: q.gte("queue", low).lt("queue", high)
-            )
-            for low, high in _QUEUES[state or ""]
-        ]
+        return [in_queues(transaction, *bounds) for bounds in _QUEUES[state or ""]]
 
     def find(self, transaction: Transaction, endpoint: str, delivery_id: str) -> Document | None:
         """The delivery with the provider's id, or None."""
-        body = transaction.system.get(body_id(endpoint, delivery_id))
-        row: Document | None = None if body is None else transaction.system.get(body["delivery"])
-        return row
+        return self._by_body(transaction, body_id(endpoint, delivery_id))
 
     def page(
         self,
@@ -342,6 +338,13 @@ class Deliveries(JobTable):
 
     def _queue(self, transaction: Transaction, queue: str) -> Any:
         return transaction.system.query(DELIVERIES).with_index("by_queue", lambda q: q.eq("queue", queue))
+
+
+def in_queues(transaction: Transaction, low: str, high: str) -> Query:
+    """The deliveries in the queues from one name on, up to another that is not among them."""
+    return transaction.system.query(DELIVERIES).with_index(
+        "by_queue", lambda q: q.gte("queue", low).lt("queue", high)
+    )
 
 
 def _is_to_run(row: Document) -> bool:

@@ -136,8 +136,7 @@ class StoredBytes:
             query = transaction.system.query(self._table).with_index(
                 "by_creation_time", lambda q: q.gt("_creationTime", position)
             )
-            rows: list[Document] = query.take(self._page_rows)
-            return rows
+            return query.take(self._page_rows)
 
         rows = self._store.database.read(read)
         with self._lock:

@@ -28,6 +28,7 @@ from .deliveries import (
     LANES,
     Deliveries,
     body_id,
+    in_queues,
     lane_id,
     seen,
     storable,
@@ -92,7 +93,8 @@ class FormerDeliveries(Deliveries):
     @staticmethod
     def there(transaction: Transaction) -> tuple[bool, bool]:
         """Whether there are rows of the old form, and the index by which each is found."""
-        old = any(_between(transaction, low, high).first() for some in _QUEUES.values() for low, high in some)
+        bounds = [each for some in _QUEUES.values() for each in some]
+        old = any(in_queues(transaction, *each).first() for each in bounds)
         return old, _index(transaction) is not None
 
     # ------------------------------------------------------------ changing
@@ -101,7 +103,7 @@ class FormerDeliveries(Deliveries):
         """Change those that a worker would meet and not know: the pending ones of lanes."""
 
         def some(transaction: Transaction) -> int:
-            rows = _between(transaction, *_IN_LANES).take(_AT_ONCE)
+            rows = in_queues(transaction, *_IN_LANES).take(_AT_ONCE)
             return self._change_all(transaction, rows)
 
         while self._store.database.write(some):
@@ -231,7 +233,9 @@ class FormerDeliveries(Deliveries):
         return {**facts, **ended, "state": state, "queue": kind, "dueTime": until}
 
     def _move_body(self, transaction: Transaction, row: Document) -> None:
-        kept = transaction.system.get(row["body"])["body"]
+        known = transaction.system.get(row["body"])
+        assert known is not None
+        kept = known["body"]
         body = kept.encode() if isinstance(kept, str) else bytes(kept)
         fields = {"delivery": row["_id"], **storable(body)}
         transaction.system.delete(row["body"])
@@ -262,7 +266,7 @@ class FormerDeliveries(Deliveries):
 
     def replay(self, transaction: Transaction, row: Document, pool: str) -> None:
         self.bring(transaction, row["endpoint"], row["deliveryId"])
-        super().replay(transaction, transaction.system.get(row["_id"]), pool)
+        super().replay(transaction, transaction.system.get(row["_id"]) or row, pool)
 
     def ended(self, transaction: Transaction, store: JobStore, row: Document, outcome: Document) -> None:
         if "orderKey" in row:
@@ -327,7 +331,7 @@ class FormerDeliveries(Deliveries):
     @staticmethod
     def _queries(transaction: Transaction, state: str | None) -> list[Any]:
         queries = Deliveries._queries(transaction, state)
-        return queries + [_between(transaction, low, high) for low, high in _QUEUES.get(state or "", ())[:1]]
+        return queries + [in_queues(transaction, low, high) for low, high in _QUEUES.get(state or "", ())[:1]]
 
 
 class FormerFunctions(WebhookFunctions):
@@ -369,15 +373,8 @@ def _index(transaction: Transaction) -> Any:
     return next((index for index in stored if index.name == _BY_KEY), None)
 
 
-def _between(transaction: Transaction, low: str, high: str) -> Any:
-    return transaction.system.query(DELIVERIES).with_index(
-        "by_queue", lambda q: q.gte("queue", low).lt("queue", high)
-    )
-
-
 def _job_of(transaction: Transaction, row: Document) -> Document | None:
-    job: Document | None = transaction.system.get(row["jobId"]) if "jobId" in row else None
-    return job
+    return transaction.system.get(row["jobId"]) if "jobId" in row else None
 
 
 def _has_failed(job: Document | None) -> bool:

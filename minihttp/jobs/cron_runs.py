@@ -54,8 +54,7 @@ class CronRuns:
         return self._next_ms
 
     def _rows(self, transaction: Transaction) -> list[Document]:
-        rows: list[Document] = transaction.system.query(CRONS).collect()
-        return rows
+        return transaction.system.query(CRONS).collect()
 
     def _adopt(self, transaction: Transaction) -> float:
         """Make the table hold the registered crons and no other."""
@@ -85,8 +84,7 @@ class CronRuns:
             self._store.finish(transaction, job, "canceled")
 
     def _last_job(self, transaction: Transaction, row: Document) -> Document | None:
-        job: Document | None = transaction.system.get(row["job"]) if "job" in row else None
-        return job
+        return transaction.system.get(row["job"]) if "job" in row else None
 
     def _planned(self, transaction: Transaction) -> float:
         rows = [row for row in self._rows(transaction) if row["name"] in self._crons]

@@ -317,8 +317,7 @@ class JobStore:
         if not (ids.is_id(job_id) and job_id[: ids.TAG_LENGTH] in self._tables):
             message = f"{show(job_id)} is not the id of a scheduled function"
             raise DocumentError("InvalidTable", message).refusing(job_id)
-        row: Document | None = transaction.system.get(job_id)
-        return row
+        return transaction.system.get(job_id)
 
     def due(
         self, transaction: Transaction, job_id: str, owner: str, known: Document | None = None
@@ -413,8 +412,7 @@ class JobStore:
 
         def look(transaction: Transaction) -> Document | None:
             leases = transaction.system.query(LEASES).with_index("by_name", lambda q: q.eq("name", name))
-            found: Document | None = leases.unique()
-            return found
+            return leases.unique()
 
         def take(transaction: Transaction) -> bool:
             row, now = look(transaction), self.now_ms()
@@ -454,8 +452,7 @@ class JobStore:
             return rows if until_ms is None else rows.lte("dueTime", until_ms)
 
         query = transaction.system.query(table.name).with_index("by_queue", wanted)
-        found: list[Document] = query.collect() if limit is None else query.take(limit)
-        return found
+        return query.collect() if limit is None else query.take(limit)
 
     def due_page(
         self, table: JobTable, queue: str, until_ms: float, cursor: str | None, transaction: Transaction
@@ -464,8 +461,7 @@ class JobStore:
         query = transaction.system.query(table.name).with_index(
             "by_queue", lambda q: q.eq("queue", queue).lte("dueTime", until_ms)
         )
-        page: dict[str, Any] = query.paginate(num_items=DUE_PAGE, cursor=cursor)
-        return page
+        return query.paginate(num_items=DUE_PAGE, cursor=cursor)
 
     def by_state(self, transaction: Transaction, state: str | None, limit: int) -> list[Document]:
         """At most `limit` jobs: the pending ones in due order, others the latest first.

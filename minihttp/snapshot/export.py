@@ -23,7 +23,7 @@ from .convex import write_id
 if TYPE_CHECKING:
     from ..data.backend import Reading
     from ..data.database import Database
-    from ..data.transaction import Transaction
+    from ..data.documents import Transaction
     from ..files.storage import FileStore
 
 REBUILT: Final = frozenset(

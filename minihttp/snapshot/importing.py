@@ -31,7 +31,7 @@ from .export import REBUILT, Tick
 
 if TYPE_CHECKING:
     from ..data.database import Database
-    from ..data.transaction import Transaction
+    from ..data.documents import Transaction
     from ..files.storage import FileStore
 
 MODES = ("empty", "append", "replace")

@@ -345,3 +345,10 @@ def test_system_tables_are_not_held_to_the_limits(open_database: Callable[..., D
     db = open_database(None, system=SYSTEM, limits=SMALL)
     db.write(lambda t: [t.system.insert("_jobs", {"queue": "q" * 300, "list": [1] * 9}) for _ in range(9)])
     assert len(db.read(lambda t: t.system.query("_jobs").collect())) == 9
+
+
+def test_a_transaction_that_only_reads_has_no_writers(db: Database) -> None:
+    kinds = [type(view).__name__ for view in db.read(lambda t: (t.reader, t.db, t.system))]
+    assert kinds == ["Reader", "Reader", "Reader"]
+    kinds = [type(view).__name__ for view in db.write(lambda t: (t.reader, t.db, t.system))]
+    assert kinds == ["Reader", "Writer", "Writer"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minihttp.data.transaction import Transaction
+from minihttp.data.transaction import EngineTransaction
 from minihttp.errors import CallError, DeadlineError, LimitError
 from minihttp.limits import Limits
 
@@ -21,25 +21,17 @@ LIMITS = Limits(
 )
 
 
-def transaction(*, writable: bool = True, seconds: float | None = None) -> Transaction:
+def transaction(*, writable: bool = True, seconds: float | None = None) -> EngineTransaction:
     engine: Any = SimpleNamespace(nested=nullcontext)
     catalog: Any = SimpleNamespace(user="user", system="system")
-    return Transaction(
+    return EngineTransaction(
         catalog,
         engine,
-        lambda transaction, tables, writes, counted: (tables, writes, counted),
         writable=writable,
         now=0.0,
         limits=LIMITS,
         time_limit_seconds=seconds,
     )
-
-
-def test_its_views_are_made_by_what_is_handed_in() -> None:
-    writing, reading = transaction(), transaction(writable=False)
-    assert writing.reader == ("user", False, True) and writing.db == ("user", True, True)
-    assert writing.system == ("system", True, False)
-    assert reading.db is reading.reader and reading.system == ("system", False, False)
 
 
 def test_the_engine_is_there_until_the_end() -> None:
