@@ -159,9 +159,20 @@ class Cron:
     __slots__ = ("_next", "args", "function", "name", "schedule")
 
     def __init__(
-        self, name: str, function: Any, args: Mapping[str, Any], schedule: dict[str, Any], next_run: _NextRun
+        self,
+        name: str,
+        function: Any,
+        args: Mapping[str, Any] | None,
+        schedule: dict[str, Any],
+        next_run: _NextRun,
     ) -> None:
-        self.name, self.function, self.args, self.schedule = name, function, dict(args), schedule
+        if not isinstance(name, str) or not re.fullmatch(r"[ -~]*", name):
+            raise CronError(
+                f"Invalid cron identifier {name}: use ASCII letters that are not control characters"
+            )
+        if not isinstance(args, (Mapping, type(None))):
+            raise CronError(f"The args of cron {name!r} must be a dict, not {args!r}")
+        self.name, self.function, self.args, self.schedule = name, function, dict(args or {}), schedule
         self._next = next_run
 
     def next_run(self, now: float, previous: float | None = None) -> float:
@@ -228,7 +239,7 @@ class Crons:
         def next_run(now: float, previous: float | None) -> float:
             return now if previous is None else previous + ((now - previous) // period + 1) * period
 
-        self._add(name, function, args, {**given, "type": "interval"}, next_run)
+        self._add(Cron(name, function, args, {**given, "type": "interval"}, next_run))
 
     def hourly(self, name: str, *, minute_utc: int | None = None, **options: Any) -> None:
         """Run every hour at `minute_utc` (0-59, default 0)."""
@@ -272,8 +283,8 @@ class Crons:
             problem = f"has no argument {min(unknown)!r}" if unknown else "needs a function"
             raise CronError(f"crons.{fields['type']}() {problem}")
         schedule = {field: value for field, value in fields.items() if (field, value) != ("minuteUTC", None)}
-        for field in schedule.keys() & _CHECKS.keys():
-            _CHECKS[field](schedule[field])
+        for field, value in schedule.items():
+            _check(field, value)
         if not _is_int(splay_seconds, 0, 3600):
             raise CronError(f"splay_seconds must be an integer from 0 to 3600, not {splay_seconds!r}")
         expression = CronExpression(template.format_map({"minuteUTC": 0, **schedule}))
@@ -285,47 +296,29 @@ class Crons:
         def next_run(now: float, previous: float | None) -> float:
             return expression.next_run(now - splay) + splay
 
-        self._add(name, function, args, schedule, next_run)
+        self._add(Cron(name, function, args, schedule, next_run))
 
-    def _add(
-        self,
-        name: str,
-        function: Any,
-        args: Mapping[str, Any] | None,
-        schedule: dict[str, Any],
-        next_run: _NextRun,
-    ) -> None:
-        if not isinstance(name, str) or not re.fullmatch(r"[ -~]*", name):
-            raise CronError(
-                f"Invalid cron identifier {name}: use ASCII letters that are not control characters"
-            )
-        if name in self._crons:
-            raise CronError(f"Cron identifier registered twice: {name}")
-        if not isinstance(args, (Mapping, type(None))):
-            raise CronError(f"The args of cron {name!r} must be a dict, not {args!r}")
-        self._crons[name] = Cron(name, function, args or {}, schedule, next_run)
+    def _add(self, cron: Cron) -> None:
+        if cron.name in self._crons:
+            raise CronError(f"Cron identifier registered twice: {cron.name}")
+        self._crons[cron.name] = cron
 
 
 def _is_int(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _integer(what: str, low: int, high: int) -> Callable[[object], None]:
-    def check(value: object) -> None:
+_RANGES = {
+    "minuteUTC": ("Minute of hour", 0, 59),
+    "hourUTC": ("Hour of day", 0, 23),
+    "day": ("Day of month", 1, 31),
+}
+
+
+def _check(field: str, value: object) -> None:
+    if field == "dayOfWeek" and value not in _DAYS:
+        raise CronError(f'Day of week must be a string like "monday", not {value!r}')
+    if field in _RANGES:
+        what, low, high = _RANGES[field]
         if not _is_int(value, low, high):
             raise CronError(f"{what} must be an integer from {low} to {high}, not {value!r}")
-
-    return check
-
-
-def _day_of_week(value: object) -> None:
-    if value not in _DAYS:
-        raise CronError(f'Day of week must be a string like "monday", not {value!r}')
-
-
-_CHECKS: dict[str, Callable[[object], None]] = {
-    "minuteUTC": _integer("Minute of hour", 0, 59),
-    "hourUTC": _integer("Hour of day", 0, 23),
-    "day": _integer("Day of month", 1, 31),
-    "dayOfWeek": _day_of_week,
-}

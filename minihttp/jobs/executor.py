@@ -69,7 +69,7 @@ class Executor:
         runner: Runner,
         pause: Callable[[float], bool],
         notes: CrashNotes,
-        has_claims: Callable[[], bool] = lambda: False,
+        has_claims: Callable[[], bool],
     ) -> None:
         self.has_claims = has_claims
         self._store = store
@@ -174,43 +174,38 @@ class Executor:
             return None if claimed_by_another else row
         return row if row["owner"] == self.owner else None
 
-    def _succeed(self, job_id: str, value: Any) -> None:
-        def write(transaction: Transaction) -> None:
-            row = self._mine(transaction, job_id, "inProgress")
-            if row is not None:
-                self._store.finish(transaction, row, "success", returnValue=value)
+    def _if_mine(
+        self, job_id: str, kind: str, change: Callable[[Transaction, Document], object]
+    ) -> Callable[[Transaction], bool]:
+        """What changes the row of a job if it is `_mine`, and says whether it was."""
 
+        def write(transaction: Transaction) -> bool:
+            row = self._mine(transaction, job_id, kind)
+            if row is not None:
+                change(transaction, row)
+            return row is not None
+
+        return write
+
+    def _succeed(self, job_id: str, value: Any) -> None:
+        finish = partial(self._store.finish, kind="success", returnValue=value)
         try:
-            self._persist(write)
+            self._persist(self._if_mine(job_id, "inProgress", finish))
         except (LimitError, ValidationError) as error:  # a result that no document can hold
             self._persist(self._failing(job_id, "inProgress", error))
 
     def _waiting(self, job_id: str, error: NotReadyError) -> Callable[[Transaction], bool]:
         """Let a mutation wait for the schema that it needs: others run meanwhile, no attempt is counted."""
-
-        def write(transaction: Transaction) -> bool:
-            row = self._mine(transaction, job_id, "pending")
-            if row is not None:
-                self._store.postpone(transaction, row, _NOT_READY_SECONDS)
-            return row is not None
-
         self._repeats.once(
             (str(error),),
             lambda: log.info("job %s has to wait: %s", job_id, error),
             lambda count, seconds: None,
         )
-        return write
+        postpone = partial(self._store.postpone, delay_seconds=_NOT_READY_SECONDS)
+        return self._if_mine(job_id, "pending", postpone)
 
     def _failing(self, job_id: str, kind: str, error: BaseException) -> Callable[[Transaction], bool]:
-        text = describe(error)
-
-        def write(transaction: Transaction) -> bool:
-            row = self._mine(transaction, job_id, kind)
-            if row is not None:
-                self._fail(transaction, row, error, text)
-            return row is not None
-
-        return write
+        return self._if_mine(job_id, kind, partial(self._fail, error=error, text=describe(error)))
 
     def _fail(self, transaction: Transaction, row: Document, error: BaseException, text: str) -> None:
         """Let the job wait for its next attempt, or end it."""
@@ -255,9 +250,7 @@ class Executor:
 
         def write(transaction: Transaction) -> None:
             for job_id in running:
-                row = self._mine(transaction, job_id, "inProgress")
-                if row is not None:
-                    self._store.renew(transaction, row)
+                self._if_mine(job_id, "inProgress", self._store.renew)(transaction)
             self._store.renew_claims(transaction, self.owner)
 
         if running or self.has_claims():

@@ -17,7 +17,7 @@ from .world import PATIENCE_SECONDS, World, raising
 def test_only_what_is_pending_and_due_is_run(world, kind) -> None:
     """A candidate may have changed since it was read: the claim decides."""
     function = raising(world, kind)
-    executor = Executor(world.jobs.store, world.runner, lambda seconds: True, CrashNotes(None))
+    executor = Executor(world.jobs.store, world.runner, lambda seconds: True, CrashNotes(None), lambda: False)
     early, canceled, running = (world.scheduler.run_after(1, function) for _ in range(3))
     world.scheduler.cancel(canceled)
     store = world.jobs.store
