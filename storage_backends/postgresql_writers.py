@@ -150,7 +150,7 @@ class Writers(GroupCommit):
             if changes or self.writing.begun or self.writing.only_read():
                 text = self._commit_text(changes)
                 self._in_doubt = bool(changes)  # until everybody knows
-                self.writing.ask(text)
+                self.writing.commit(text)
         except Fault as fault:
             self._recover(fault)
             return

@@ -17,7 +17,7 @@ from math import inf
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from .postgresql_connection import Connection, Fault, binary, quoted
+from .postgresql_connection import LOST, Connection, Fault, binary, quoted
 from .postgresql_statements import Statements
 from .postgresql_tables import MAX_KEY_BYTES, Piece, Position, Reading, document
 
@@ -116,10 +116,22 @@ class Writing(Reading):
             raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
 
     def ask(self, statement: str) -> Any:
+        return self._run(super().ask, statement)
+
+    def commit(self, statements: str) -> Any:
+        """As `ask`, and a line that breaks is a fault even if nothing was asked before: the server may have
+        the statements, and is not to be told them twice."""
+        connection = self.connection
+        if connection is None:
+            raise Fault(LOST, "there is no connection")
+        text, self.begun = f"{self._prologue()}{statements}", True
+        return self._run(connection.run, text)
+
+    def _run(self, run: Callable[[str], Any], statement: str) -> Any:
         self.refuse_if_lost()
         self.asking = True
         try:
-            return super().ask(statement)
+            return run(statement)
         except Fault as fault:
             self.lost = fault
             raise

@@ -93,6 +93,23 @@ def test_sixty_cuts_lose_nothing_double_nothing_and_nobody_hears_of_them(
     proxy.close()
 
 
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+def test_what_is_only_inserted_is_there_once_though_no_answer_comes(
+    server: Server, tmp_path: Path, moment: str
+) -> None:
+    proxy = CuttingProxy(server.port)
+    backend = open_backend(server.location(schema_for(tmp_path), port=proxy.port))
+    new_ids = map(str, itertools.count())
+    for written in range(1, 4):
+        proxy.cut(moment)
+        backend.write(lambda w: w.put(next(new_ids), "t", "1", (), ()), None)  # a new id each time it is run
+        with backend.read(None) as reading:
+            assert reading.count("", "~", 100) == written
+    assert proxy.cuts == 3
+    backend.close()
+    proxy.close()
+
+
 def test_idle_lines_that_broke_are_no_error(server: Server, tmp_path: Path) -> None:
     proxy = CuttingProxy(server.port)
     backend = open_backend(server.location(schema_for(tmp_path), port=proxy.port))
