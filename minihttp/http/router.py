@@ -196,12 +196,8 @@ class HttpRouter:
 
             said: Any = {"query": query, "path_params": path_params, "form": form, "body": body}
             declared = Declared(method, path or "", **said, returns=returns, status=status)
-        if path is not None:
-            route = Route(method, path, handler, _location())
-            self._add_path(route, path)
-        elif path_prefix is not None:
-            route = Route(method, f"{path_prefix}*", handler, _location())
-            self._add_prefix(route, path_prefix)
+        route = Route(method, f"{path_prefix}*" if path is None else path, handler, _location())
+        (self._add_prefix if path is None else self._add_path)(route)
         _check_cors(cors)
         route.cors = cors or self.cors
         route.max_body_bytes = max_body
@@ -264,10 +260,7 @@ class HttpRouter:
         if hasattr(handler, "wants_body"):
             handler = handler._replace(path=prefix + handler.path)
         adopted = Route(route.method, prefix + route.pattern, handler, route.location)
-        if route.prefix_chars:
-            self._add_prefix(adopted, adopted.pattern[:-1])
-        else:
-            self._add_path(adopted, adopted.pattern)
+        (self._add_prefix if route.prefix_chars else self._add_path)(adopted)
         for name in ("declared", "guard", "max_body_bytes", "routers", "takes_key"):
             setattr(adopted, name, getattr(route, name))
         adopted.cors = route.cors or self.cors
@@ -381,7 +374,8 @@ class HttpRouter:
         """(path, method, handler) of all, in the same order (`docs/convex.md` §1)."""
         return [(route.pattern, route.method, route.handler) for route in self]
 
-    def _add_path(self, route: Route, path: str) -> None:
+    def _add_path(self, route: Route) -> None:
+        path = route.pattern
         if not path.startswith("/"):
             raise RouteError(f"path {path!r} does not start with a /")
         if "/<" in path and ">" in path:
@@ -407,7 +401,8 @@ class HttpRouter:
         shape = table.shape(tuple(number in numbers for number in range(len(segments))))
         self._claim(shape.routes, shape.literals(segments), route, complaint)
 
-    def _add_prefix(self, route: Route, prefix: str) -> None:
+    def _add_prefix(self, route: Route) -> None:
+        prefix = route.pattern[:-1]
         if not prefix.startswith("/"):
             raise RouteError(f"path_prefix {prefix!r} does not start with a /")
         if not prefix.endswith("/"):
