@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, suppress
 from math import inf
 from typing import Any, TypeVar
 
-from .sqlite_connection import BUSY_SECONDS, Fault, connect, lock, make_own, open_own, sync_directory
+from .sqlite_connection import BUSY_SECONDS, Fault, connect, create, prepare
 from .sqlite_copy import DatabaseCopy, damaged, problems
 from .sqlite_log import WriteAheadLog
 from .sqlite_tables import TABLES, Reading, Writing
@@ -77,7 +77,7 @@ class DocumentBackend:
         self._closed = False
         self._busy_milliseconds = int(busy_seconds * 1000)
         self._max_wal_bytes = max_wal_bytes
-        self._lock_descriptor = self._prepare()
+        self._lock_descriptor, self._left = prepare(self._path)
         try:
             if self._left != self._stamp():
                 self._refuse_damage(_LOOK_SECONDS)
@@ -90,21 +90,6 @@ class DocumentBackend:
             raise
 
     # -- opening and closing
-
-    def _prepare(self) -> int:
-        directory = os.path.dirname(self._path)
-        try:
-            make_own(self._path)
-            with open(open_own(self._path + ".lock")) as file:
-                self._left = file.read(100)
-            return lock(self._path + ".lock")
-        except Fault:
-            raise
-        except FileExistsError:
-            raise Fault(errno.ENOTDIR, f"{directory} is not a directory") from None
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else f": {self._path}"
-            raise Fault(error.errno, f"{error.strerror}{where}") from error
 
     def _stamp(self) -> str:
         """What the lock file says of a database that was closed; one copied or changed since has another."""
@@ -120,25 +105,11 @@ class DocumentBackend:
         pragmas = {"busy_timeout": self._busy_milliseconds, "journal_size_limit": self._max_wal_bytes}
         writing = Writing(connect(self._path, synchronous=self._synchronous, **pragmas))
         try:
-            [(version,)] = writing.execute("PRAGMA user_version")
-            if version != _FORMAT:
-                self._create(writing, version)
-            writing.execute("PRAGMA journal_mode = WAL")
+            create(writing.connection, self._path, TABLES, _FORMAT)
         except BaseException:
             writing.connection.close()
             raise
         return writing
-
-    def _create(self, writing: Writing, version: int) -> None:
-        if version or writing.execute("SELECT 1 FROM sqlite_master LIMIT 1"):
-            newer = f" or a newer version (format {version}, not {_FORMAT})" if version else ""
-            raise Fault(errno.EILSEQ, f"{self._path} is the database of another program{newer}")
-        writing.execute("PRAGMA journal_mode = WAL")  # before the tables: the change is not transactional
-        for statement in ("BEGIN IMMEDIATE", *TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
-            writing.execute(statement)
-        directory = os.path.dirname(self._path)
-        sync_directory(directory)
-        sync_directory(os.path.dirname(directory))
 
     def _unlock(self) -> None:
         if self._lock_descriptor >= 0:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What every store in SQLite shares: opening a connection, its faults, the lock of its directory.
+"""What every store in SQLite shares: its file, the lock of its directory, its connections and their faults.
 
-Not a backend itself. Knows no tables.
+Not a backend itself. Knows no table by name.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import errno
 import os
 import sqlite3
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 
 _OWN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -116,23 +117,66 @@ def open_own(path: str) -> int:
     return descriptor
 
 
-def lock(path: str) -> int:
-    """Take the exclusive lock file of a database for this process; returns its descriptor (close it to
-    release).
+def prepare(path: str) -> tuple[int, str]:
+    """Make the file of a database, unless it is there, and take its lock for this process.
+
+    Returns:
+        The descriptor of the lock file, to be closed to release it, and what stood in it.
 
     Raises:
-        Fault: EAGAIN, naming the directory and the process that has it.
+        Fault: EAGAIN, naming the directory and the process that has the lock; and as `make_own`.
     """
+    try:
+        make_own(path)
+        return _lock(f"{path}.lock")
+    except Fault:
+        raise
+    except FileExistsError:
+        raise Fault(errno.ENOTDIR, f"{os.path.dirname(path)} is not a directory") from None
+    except OSError as error:
+        raise Fault(error.errno, f"{error.strerror}: {error.filename or path}") from error
+
+
+def _lock(path: str) -> tuple[int, str]:
     import fcntl
 
     descriptor = open_own(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
     except BlockingIOError:
         owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "?"
         os.close(descriptor)
         directory = os.path.dirname(path)
         raise Fault(errno.EAGAIN, f"directory {directory} is in use by process {owner}") from None
-    return descriptor
+    left = os.pread(descriptor, 100, 0).decode("ascii", "replace")
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    return descriptor, left
+
+
+def create(connection: sqlite3.Connection, path: str, tables: Iterable[str], version: int) -> None:
+    """Make the tables of a database unless they are there, and have it write a log (WAL).
+
+    Args:
+        path: of the database; "" for one in memory.
+        tables: the statements that make them.
+        version: of their format, which the database remembers.
+
+    Raises:
+        Fault: EILSEQ, it is the database of another program or of a newer version, and as it was.
+    """
+    try:
+        [(found,)] = connection.execute("PRAGMA user_version")
+        is_new = found != version
+        if is_new and (found or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()):
+            newer = f" or a newer version (format {found}, not {version})" if found else ""
+            raise Fault(errno.EILSEQ, f"{path} is the database of another program{newer}")
+        connection.execute("PRAGMA journal_mode = WAL")  # before the tables: it is not transactional
+        if is_new:
+            if path:
+                sync_directory(os.path.dirname(path))
+                sync_directory(os.path.dirname(os.path.dirname(path)))
+            for statement in ("BEGIN IMMEDIATE", *tables, f"PRAGMA user_version = {version}", "COMMIT"):
+                connection.execute(statement)
+    except sqlite3.Error as error:
+        raise fault(error) from error

@@ -20,7 +20,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from .sqlite_connection import Fault, connect, fault, lock, make_own, sync_directory
+from .sqlite_connection import Fault, connect, create, fault, prepare
 from .sqlite_copy import DatabaseCopy
 
 T = TypeVar("T")
@@ -72,12 +72,12 @@ class FileBackend:
     spool_folder = None
 
     def __init__(self, location: str) -> None:
-        self._path = location
         self._in_memory = location == ":memory:"
+        self._path = location if self._in_memory else os.path.abspath(location)
         self._write_lock = threading.RLock()  # whoever holds it uses the write connection
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
-        self._lock_descriptor = -1 if self._in_memory else self._prepare()
+        self._lock_descriptor = -1 if self._in_memory else prepare(self._path)[0]
         try:
             self._writer = self._open()
             self._inode = 0 if self._in_memory else os.stat(self._path).st_ino
@@ -164,31 +164,16 @@ class FileBackend:
 
     # -- opening
 
-    def _prepare(self) -> int:
-        """Make the file, for its owner only, and take its lock."""
-        try:
-            folder = os.path.dirname(os.path.abspath(self._path))
-            make_own(os.path.abspath(self._path))
-            for directory in (folder, os.path.dirname(folder)):
-                sync_directory(directory)
-            return lock(f"{os.path.abspath(self._path)}.lock")
-        except Fault:
-            raise
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else f": {self._path}"
-            raise Fault(error.errno, f"{error.strerror}{where}") from error
-
     def _unlock(self) -> None:
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
     def _open(self) -> sqlite3.Connection:
-        pragmas = {"page_size": _PAGE_BYTES, "journal_mode": "WAL", "journal_size_limit": _MAX_WAL_BYTES}
+        pragmas = {"page_size": _PAGE_BYTES, "journal_size_limit": _MAX_WAL_BYTES}
         connection = connect(self._path, **pragmas)
         try:
-            with _faults():
-                _create_tables(connection)
+            create(connection, "" if self._in_memory else self._path, _TABLES, _FORMAT)
         except BaseException:
             connection.close()
             raise
@@ -238,7 +223,7 @@ class FileBackend:
         """Refuse to go on while there is still room to undo: deleting rows writes to the log too."""
         if self._in_memory:
             return
-        disk = os.statvfs(os.path.dirname(os.path.abspath(self._path)))
+        disk = os.statvfs(os.path.dirname(self._path))
         [(free_pages,)] = self._select("PRAGMA freelist_count")
         if disk.f_bavail * disk.f_frsize + free_pages * _PAGE_BYTES < _RESERVE_BYTES:
             raise Fault(errno.ENOSPC, f"less than {_RESERVE_BYTES} bytes are left for {self._path}")
@@ -330,17 +315,6 @@ def _faults() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise fault(error) from error
-
-
-def _create_tables(connection: sqlite3.Connection) -> None:
-    [(version,)] = connection.execute("PRAGMA user_version")
-    if version == _FORMAT:
-        return
-    if version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
-        newer = f" or a newer version (format {version}, not {_FORMAT})" if version else ""
-        raise Fault(errno.EILSEQ, f"it is the database of another program{newer}")
-    for statement in ("BEGIN IMMEDIATE", *_TABLES, f"PRAGMA user_version = {_FORMAT}", "COMMIT"):
-        connection.execute(statement)
 
 
 def _rows(chunks: Iterable[bytes]) -> Iterator[bytes]:
