@@ -39,12 +39,11 @@ class Reading:
         except sqlite3.Error as error:
             raise fault(error) from error
 
+    _read = execute  # for rows of the two tables
+
     def get(self, id: str) -> tuple[str, str] | None:
-        try:
-            row: tuple[str, str] | None = self.connection.execute(_GET, (id,)).fetchone()
-        except sqlite3.Error as error:
-            raise fault(error) from error
-        return row
+        rows = self._read(_GET, (id,))
+        return rows[0] if rows else None
 
     def scan(self, start: str, stop: str, *, reverse: bool, limit: int) -> list[tuple[str, str]]:
         parts = self._parts(_SCAN[reverse], (start, stop, limit))
@@ -60,15 +59,15 @@ class Reading:
         return list(zip(map(bytes.fromhex, parts[::3]), parts[1::3], parts[2::3], strict=True))
 
     def count(self, start: str, stop: str, limit: int) -> int:
-        [(found,)] = self.execute(_COUNT, (start, stop, limit))
+        [(found,)] = self._read(_COUNT, (start, stop, limit))
         return int(found)
 
     def entries(self, start: tuple[int, bytes, str], limit: int) -> list[tuple[int, bytes, str]]:
-        return self.execute(_ENTRIES, (*start, limit))
+        return self._read(_ENTRIES, (*start, limit))
 
     def _parts(self, sql: str, parameters: Sequence[object]) -> list[str]:
         """The columns of all rows, one after the other."""
-        [(text,)] = self.execute(sql, parameters)
+        [(text,)] = self._read(sql, parameters)
         return [] if text is None else text.split(_SEPARATOR)
 
 
@@ -76,36 +75,32 @@ _SEPARATOR = "\x1e"  # JSON text has no control characters
 _COUNT = "SELECT count(*) FROM (SELECT 1 FROM documents WHERE id >= ? AND id < ? LIMIT ?)"
 _ENTRIES = 'SELECT * FROM entries WHERE ("index", key, id) >= (?, ?, ?) ORDER BY "index", key, id LIMIT ?'
 _GET = 'SELECT "table", json FROM documents WHERE id = ?'
-# All rows come in one piece: sqlite3 gives the interpreter lock away for each row, and with other threads at
-# work it is long in coming back.
-_JOINED = "SELECT group_concat({columns}, char(30)) FROM (SELECT {rows} ORDER BY {order} LIMIT ?)"
-_SCAN = [
-    _JOINED.format(
-        columns="id || char(30) || json",
-        rows="id, json FROM documents WHERE id >= ? AND id < ?",
-        order=order,
-    )
-    for order in ("id", "id DESC")
-]
-_SCAN_INDEX = [
-    _JOINED.format(
-        columns="hex(key) || char(30) || id || char(30) || json",
-        rows="e.key, e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id "
-        'WHERE e."index" = ? AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?)',
-        order=order,
-    )
-    for order in ("e.key, e.id", "e.key DESC, e.id DESC")
-]
-_SCAN_KEY = [
-    _JOINED.format(
-        columns="id || char(30) || json",
-        rows="e.id, d.json FROM entries e CROSS JOIN documents d ON d.id = e.id "
-        'WHERE e."index" = ? AND e.key = ? AND e.id >= ? AND e.id < ?',
-        order=order,
-    )
-    for order in ("e.id", "e.id DESC")
-]
 
+
+def _joined(rows: str, *columns: str, order: Sequence[str] = ("id",)) -> list[str]:
+    """The statements that read some rows, forwards and backwards.
+
+    All rows come in one piece: sqlite3 gives the interpreter lock away for each row, and with other threads
+    at work it is long in coming back.
+    """
+    joined = " || char(30) || ".join(columns)
+    orders = (", ".join(order), ", ".join(f"{column} DESC" for column in order))
+    return [
+        f"SELECT group_concat({joined}, char(30)) FROM (SELECT {rows} ORDER BY {by} LIMIT ?)"  # noqa: S608
+        for by in orders
+    ]
+
+
+_INDEXED = 'FROM entries e CROSS JOIN documents d ON d.id = e.id WHERE e."index" = ?'
+_SCAN = _joined("id, json FROM documents WHERE id >= ? AND id < ?", "id", "json")
+_SCAN_INDEX = _joined(
+    f"e.key, e.id, d.json {_INDEXED} AND (e.key, e.id) >= (?, ?) AND (e.key, e.id) < (?, ?)",
+    *("hex(key)", "id", "json"),
+    order=("e.key", "e.id"),
+)
+_SCAN_KEY = _joined(
+    f"e.id, d.json {_INDEXED} AND e.key = ? AND e.id >= ? AND e.id < ?", "id", "json", order=("e.id",)
+)
 
 _DOCUMENT, _ENTRY = "documents", "entries"
 _MAX_ROWS = 32  # of one statement
@@ -183,21 +178,9 @@ class Writing(Reading):
 
     # -- reading one's own writes
 
-    def get(self, id: str) -> tuple[str, str] | None:
+    def _read(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         self._send()
-        return super().get(id)
-
-    def count(self, start: str, stop: str, limit: int) -> int:
-        self._send()
-        return super().count(start, stop, limit)
-
-    def entries(self, start: tuple[int, bytes, str], limit: int) -> list[tuple[int, bytes, str]]:
-        self._send()
-        return super().entries(start, limit)
-
-    def _parts(self, sql: str, parameters: Sequence[object]) -> list[str]:
-        self._send()
-        return super()._parts(sql, parameters)
+        return self.execute(sql, parameters)
 
     # -- writing
 
@@ -216,7 +199,7 @@ class Writing(Reading):
     def insert(self, id: str, table: str, json: str, add: Iterable[tuple[int, bytes]]) -> bool:
         self._refuse_if_lost()
         waits = any(document[0] == id for document, _ in self._pending)
-        if waits or super().get(id) is not None:  # what is pending need not be written for that
+        if waits or self.execute(_GET, (id,)):  # what is pending need not be written for that
             return False
         self.put(id, table, json, add, ())
         return True
