@@ -30,7 +30,9 @@ _escaped_quote = re.compile(rb'\\["\\]')
 _MANY = 64  # is one in so many bytes
 _START_BYTES = 128 * KIB
 _MAX_DIGITS = 1_000  # int() takes quadratic time
-_LONG_BYTES = 500  # among as many digits as that there is a whole block of this size, wherever blocks begin
+_STEP_BYTES = 100  # of so many one is looked at, which are ten digits of a number that is too long
+_find_long: Any = re.compile(rb"[0-9]{10}").search
+_SHORT_BYTES = 500
 _CONTAINERS = frozenset([dict, list])
 _MANY_CONTAINERS = 1_000
 _MANY_NUMBERS = 1_000
@@ -87,7 +89,7 @@ class JSONObject(InnerObject):
 
     def decoded(self) -> dict[str, Any]:
         """A plain dict of what is there, for an encoder: that costs less than to open it."""
-        return dict(super().items())
+        return dict(dict.items(self))
 
     def keys(self) -> Any:
         self.is_taken_whole = True
@@ -169,7 +171,7 @@ def parse_json(
         HTTPError: 400 for anything else than one valid, finite JSON value of the expected type, and for a
             number of more than 1,000 digits; 413 for too many elements.
     """
-    if len(data) < _LONG_BYTES:
+    if len(data) < _SHORT_BYTES:
         count, brackets = len(data), data.count(b"{") + data.count(b"[")
     else:  # which is quicker than to count where there are many
         counted = data.translate(None, _NO_COUNTED)
@@ -303,7 +305,7 @@ def _scanner(has_inner: bool, is_long: bool, is_strict: bool) -> Any:
 
 def _scanner_for(data: bytes, count: int, has_inner: bool) -> Any:
     """The quickest scanner that refuses each number of a text which is not finite, or too long."""
-    is_long = len(data) >= _LONG_BYTES and _has_long_number(data)
+    is_long = len(data) > _MAX_DIGITS and _find_long(data[::_STEP_BYTES]) is not None  # there may be one
     is_strict = is_long or count < _MANY_NUMBERS or _has_large_number(data)
     return _scanner(has_inner, is_long, is_strict)
 
@@ -341,11 +343,6 @@ def _has_large_number(data: bytes) -> bool:
     """Whether there may be a number that is not finite: of many digits, or an exponent of three."""
     zeros = data.translate(_AS_ZEROS)
     return b"0e000" in zeros or b"0e+000" in zeros or _MANY_DIGITS in zeros
-
-
-def _has_long_number(data: bytes) -> bool:
-    """Whether there may be a number that is too long."""
-    return any(data[start : start + _LONG_BYTES].isdigit() for start in range(0, len(data), _LONG_BYTES))
 
 
 def _fits(value: Any, expect: type) -> bool:
