@@ -14,8 +14,6 @@ from ..errors import HTTPError
 from ..http.body import BLOCK_BYTES
 from ..http.request import Request
 
-_SMALL_BODY_BYTES = 64 * 1024  # a smaller body is not counted: the threads bound how many there are
-
 
 class HeldBodies:
     """The large bodies of a process that handlers have in memory, for as long as their requests last. For any
@@ -100,11 +98,10 @@ class AppRequest(Request):
 
     def _hold(self, what: str, size: int, limit_bytes: int) -> None:
         """Counts a large body among others, until this is closed; 503 past the limit."""
-        if size > _SMALL_BODY_BYTES:
-            held = self.__dict__.setdefault("_held", {})
-            if what not in held:
-                held[what] = _BY_NAME[what].hold(size, limit_bytes)
-                self.closable = True
+        held = self.__dict__.setdefault("_held", {})
+        if what not in held:
+            held[what] = _BY_NAME[what].hold(size, limit_bytes)
+            self.closable = True
 
 
 AppRequest.__name__ = Request.__name__  # in messages, the name that users import

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import HTTPError, no_attribute
 
 BLOCK_BYTES = 256 * 1024
+SMALL_BODY_BYTES = 64 * 1024  # a smaller body is not counted: the threads bound how many there are
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # Convex drops what they bring (`docs/convex.md` §2)
 _MAX_LENGTH_DIGITS = 18
 _NOTHING = BytesIO()
@@ -61,10 +62,11 @@ class Body:
         """At most `size` bytes, all that is left by default; b"" at the end."""
         if size is not None and size >= 0:
             return self._take(self.stream.read, size)
-        data = self._take(self.stream.read, BLOCK_BYTES if self._left is None else self._left)
-        if self._left == 0:
+        left, read = self._left, self.stream.read
+        data = self._take(read, BLOCK_BYTES if left is None else left)
+        if len(data) == left:
             return data
-        return b"".join([data, *iter(lambda: self._take(self.stream.read, BLOCK_BYTES), b"")])
+        return b"".join([data, *iter(lambda: self._take(read, BLOCK_BYTES), b"")])
 
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
@@ -82,7 +84,9 @@ class Body:
 
     def _take(self, read: Any, size: int) -> bytes:
         left = self._left
-        wanted = min(size, self._limit_bytes - self.count + 1 if left is None else left)
+        wanted = self._limit_bytes - self.count + 1 if left is None else left
+        if size < wanted:
+            wanted = size
         if wanted <= 0:
             return b""
         try:

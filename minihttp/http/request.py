@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from ..errors import HTTPError, no_attribute
 from ..limits import DEFAULT_LIMITS, Limits
-from .body import Body, open_body, too_large
+from .body import SMALL_BODY_BYTES, Body, open_body, too_large
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
@@ -238,8 +238,7 @@ class Request:
     @lazy
     def body(self) -> Body:
         """The body as a stream, to be read once; its limit is the route's `max_body` or the app's."""
-        limit = (self.route and self.route.max_body_bytes) or self.limits.max_body_bytes
-        return open_body(self.environ, limit)
+        return open_body(self.environ, _most_bytes(self.route, self.limits.max_body_bytes))
 
     def bytes(self) -> bytes:
         """The whole body; may be called again, and before or after `text()` and `json()`.
@@ -249,17 +248,7 @@ class Request:
                 memory.
             RuntimeError: when the body was read as a stream before.
         """
-        data: bytes | None = self.__dict__.get("_bytes")
-        if data is None:
-            if self.body.count:
-                raise RuntimeError("the request body has been read already, as a stream or a form")
-            length = self.body.length_bytes
-            if length is not None:
-                self._hold("bodies", length, self.limits.max_buffered_bytes)
-            data = self.__dict__["_bytes"] = self.body.read()
-            if length is None:
-                self._hold("bodies", len(data), self.limits.max_buffered_bytes)
-        return data
+        return self._bytes_within(None, "")
 
     def text(self) -> str:
         """The body as text in its declared charset, UTF-8 by default; without its byte order mark, as `fetch`
@@ -303,13 +292,16 @@ class Request:
                 line and column), non-finite numbers or ones of more than 1,000 digits, unpaired surrogates,
                 too deep nesting, or another type than expected.
         """
-        if "_declared" in self.__dict__ and (expect is None or isinstance(expect, type)):
-            return expect_type(self.__dict__["_declared"], expect)
+        known = self.__dict__
+        if "_declared" in known and (expect is None or isinstance(expect, type)):
+            return expect_type(known["_declared"], expect)
         if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
             self._require_json()
-        limits, most = self.limits, self._most_bytes(self.limits.max_json_bytes)
+        limits = self.limits
+        most = _most_bytes(self.route, limits.max_json_bytes)
         data = self._bytes_within(most, "JSON body")
-        self._hold("JSON bodies", len(data), limits.max_decoded_json_bytes)
+        if len(data) > SMALL_BODY_BYTES:
+            self._hold("JSON bodies", len(data), limits.max_decoded_json_bytes)
         depth, elements = limits.max_json_depth, limits.max_json_elements
         if most > limits.max_json_bytes:
             elements = int(elements * most / limits.max_json_bytes)
@@ -325,7 +317,7 @@ class Request:
             value = checks.check(value)
             value = JSONObject(value) if isinstance(value, dict) else value
         if isinstance(value, (dict, list)):
-            self.__dict__["_parsed"] = value  # for `sent.py`: what the handler looked up in it
+            known["_parsed"] = value  # for `sent.py`: what the handler looked up in it
         return value
 
     def keep_json(self, value: Any) -> None:
@@ -333,19 +325,27 @@ class Request:
         self.__dict__["_declared"] = value
 
     def _hold(self, what: str, size: int, limit_bytes: int) -> None:
-        """A body of this size is about to be in memory, as one of those that have so much room together: an
-        app counts them (`app/request.py`).
+        """A large body of this size is about to be in memory, as one of those that have so much room
+        together: an app counts them (`app/request.py`).
         """
 
-    def _most_bytes(self, limit_bytes: int) -> int:
-        """The most that is parsed whole: what the route asks for, or a limit."""
-        return (self.route and self.route.max_body_bytes) or limit_bytes
-
-    def _bytes_within(self, limit_bytes: int, what: str) -> builtins.bytes:
-        if (self.body.length_bytes or 0) > limit_bytes:
-            raise too_large(limit_bytes, what)
-        data = self.bytes()
-        if len(data) > limit_bytes:
+    def _bytes_within(self, limit_bytes: int | None, what: str) -> builtins.bytes:
+        """The whole body; HTTPError 413 for one over a limit of its own."""
+        known = self.__dict__
+        data: bytes | None = known.get("_bytes")
+        if data is None:
+            body = self.body
+            length = body.length_bytes
+            if length and limit_bytes and length > limit_bytes:
+                raise too_large(limit_bytes, what)
+            if body.count:
+                raise RuntimeError("the request body has been read already, as a stream or a form")
+            if length is not None and length > SMALL_BODY_BYTES:
+                self._hold("bodies", length, self.limits.max_buffered_bytes)
+            data = known["_bytes"] = body.read()
+            if length is None and len(data) > SMALL_BODY_BYTES:
+                self._hold("bodies", len(data), self.limits.max_buffered_bytes)
+        if limit_bytes and len(data) > limit_bytes:
             raise too_large(limit_bytes, what)
         return data
 
@@ -392,7 +392,7 @@ class Request:
         from .multipart import FormData, parse_multipart
 
         media_type, parameters = self._content_type
-        limits, most = self.limits, self._most_bytes(self.limits.max_form_bytes)
+        limits, most = self.limits, _most_bytes(self.route, self.limits.max_form_bytes)
         if media_type == "application/x-www-form-urlencoded":
             body = self._bytes_within(most, "form")
             return FormData(parse_form(body, limits.max_form_parts, limits.max_form_field_bytes, codec))
@@ -410,6 +410,11 @@ class Request:
         )
         self.closable = form.closable
         return form
+
+
+def _most_bytes(route: Route | None, limit_bytes: int) -> int:
+    """The most that is read: what the route asks for, or a limit."""
+    return (route and route.max_body_bytes) or limit_bytes
 
 
 def _no_form(content_type: str) -> HTTPError:
