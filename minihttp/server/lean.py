@@ -17,7 +17,7 @@ from typing import Any
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
 from .buffers import UNCOUNTED_BYTES, BodyBudget
-from .parser import MAX_FIELDS, PROBES
+from .parser import MAX_FIELDS, Parser
 
 # No "//" at its beginning, which `urlsplit` would take for an authority; no "%", which is to be decoded.
 _PATH = rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@/]*)?"
@@ -95,9 +95,9 @@ class LeanRequest:
 
     __slots__ = ("_body", "_budget", "command", "error", "fields", "path", "query", "request_uri")
 
-    version, url_scheme, connection = "1.1", "http", "keep-alive"
-    completed = headers_finished = True
-    expect_continue = chunked = is_unread = connection_close = False
+    version, connection = "1.1", "keep-alive"
+    is_unread = False
+    is_probe = Parser.is_probe
 
     def __init__(
         self, line: re.Match[bytes], fields: PlainFields, body: bytes, budget: BodyBudget | None
@@ -111,19 +111,6 @@ class LeanRequest:
         self._body = BytesIO(body)
         self._budget = budget  # of which it holds the bytes of its body
         self.error: Any = None
-
-    @property
-    def is_probe(self) -> bool:
-        """As `Parser.is_probe`."""
-        return self.request_uri in PROBES and self.command in ("GET", "HEAD")
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The fields by the names that waitress gives them."""
-        return {key.removeprefix("HTTP_"): value for key, value in self.fields.environ.items()}
-
-    def get_body_stream(self) -> BytesIO:
-        return self._body
 
     def close(self) -> None:
         """As `Parser.close`: the body is not read any more."""
