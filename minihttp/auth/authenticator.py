@@ -53,7 +53,9 @@ class Authenticator:
                 raise ConfigurationError(
                     f"App(auth=…) takes providers such as auth.oidc(…), not {provider!r:.100}"
                 )
-            if isinstance(provider, IdentityProvider) and isinstance(provider.keys, SecretKeys):
+        self._issuers = [provider for provider in self.providers if isinstance(provider, IdentityProvider)]
+        for provider in self._issuers:
+            if isinstance(provider.keys, SecretKeys):
                 provider.keys.load(environment)
 
     def identify(self, token: str) -> Identity:
@@ -91,23 +93,17 @@ class Authenticator:
     def _resolve(self, token: str, refused: AuthError) -> Identity:
         """Who a token speaks of that is of no other provider; `refused` says why where no resolver knows."""
         for resolver in self.providers:
-            identity = resolver.resolve(token) if isinstance(resolver, Resolver) else None
-            if identity is not None:
+            if isinstance(resolver, Resolver) and (identity := resolver.resolve(token)) is not None:
                 return identity
         raise refused
 
     def problems(self) -> list[str]:
         """What is wrong with the providers at present, one sentence each: for the log and `/_/ready`."""
-        found = [
-            (provider, provider.keys.problem)
-            for provider in self.providers
-            if isinstance(provider, IdentityProvider)
-        ]
-        return [f"{provider}: {problem}" for provider, problem in found if problem]
+        return [f"{issuer}: {problem}" for issuer in self._issuers if (problem := issuer.keys.problem)]
 
     def secret_names(self) -> list[str]:
         """The environment variables that the providers need."""
-        sources = [provider.keys for provider in self.providers if isinstance(provider, IdentityProvider)]
+        sources = [provider.keys for provider in self._issuers]
         return [name for keys in sources if isinstance(keys, SecretKeys) for name in keys.names]
 
     def _provider(self, token: Token) -> IdentityProvider:
@@ -115,7 +111,7 @@ class Authenticator:
         issuer, subject = token.claims.get("iss"), token.claims.get("sub")
         if not isinstance(issuer, str):
             raise AuthError("InvalidAuthHeader", "The token is missing its issuer, the claim 'iss'")
-        known = [p for p in self.providers if isinstance(p, IdentityProvider) and p.is_of(issuer)]
+        known = [provider for provider in self._issuers if provider.is_of(issuer)]
         fitting = [provider for provider in known if provider.takes(token.claims.get("aud"))]
         if not fitting:
             raise self._unknown()

@@ -5,7 +5,7 @@ RS256, which needs no package but is checked in a sixth of the time where this o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from importlib.util import find_spec
@@ -62,7 +62,6 @@ def public_key(jwk: Mapping[str, Any], algorithm: str) -> Verify:
 
 
 def _p256(x: bytes, y: bytes) -> Verify:
-    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import ec, utils
     from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -73,26 +72,24 @@ def _p256(x: bytes, y: bytes) -> Verify:
         if len(signature) != 64:  # RFC 7518 §3.4: R and S, not DER
             return False
         r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
-        try:
-            key.verify(utils.encode_dss_signature(r, s), signing_input, scheme)
-        except InvalidSignature:
-            return False
-        return True
+        return _passes(key.verify, utils.encode_dss_signature(r, s), signing_input, scheme)
 
     return verify
 
 
 def _ed25519(x: bytes) -> Verify:
-    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     key = Ed25519PublicKey.from_public_bytes(x)
+    return lambda signing_input, signature: _passes(key.verify, signature, signing_input)
 
-    def verify(signing_input: bytes, signature: bytes) -> bool:
-        try:
-            key.verify(signature, signing_input)
-        except InvalidSignature:
-            return False
-        return True
 
-    return verify
+def _passes(verify: Callable[..., object], *signed: object) -> bool:
+    """Whether a check of the package's, which raises for a wrong signature, finds this one right."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        verify(*signed)
+    except InvalidSignature:
+        return False
+    return True

@@ -55,9 +55,7 @@ class FixedKeys:
         kid = _kid(header)
         if self.problem:
             raise AuthError("InvalidAuthHeader", self.problem)
-        if kid not in self._keys:
-            raise _unknown(kid)
-        return [self._keys[kid]]
+        return _named(kid, self._keys)
 
 
 class SecretKeys:
@@ -108,10 +106,7 @@ class FetchedKeys:
 
     def candidates(self, header: Mapping[str, Any], now: float) -> list[Verify]:
         kid = _kid(header)
-        keys = self._keys_with(kid, now)
-        if kid not in keys:
-            raise _unknown(kid)
-        return [keys[kid]]
+        return _named(kid, self._keys_with(kid, now))
 
     def _keys_with(self, kid: str, now: float) -> dict[str, Verify]:
         """The keys; fetched first where they are too old or lack `kid`, unless it is too early for that.
@@ -184,7 +179,8 @@ def _kid(header: Mapping[str, Any]) -> str:
     return kid
 
 
-def _unknown(kid: str) -> AuthError:
-    return AuthError(
-        "InvalidAuthHeader", f"Could not decode token: its issuer has no key of kid {kid!r:.100}"
-    )
+def _named(kid: str, keys: Mapping[str, Verify]) -> list[Verify]:
+    if kid not in keys:
+        message = f"Could not decode token: its issuer has no key of kid {kid!r:.100}"
+        raise AuthError("InvalidAuthHeader", message)
+    return [keys[kid]]
