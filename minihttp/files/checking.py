@@ -9,8 +9,8 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .. import hashing
 from ..errors import StorageUnavailableError
+from .measured import Measured
 
 if TYPE_CHECKING:
     from ..data.documents import Transaction
@@ -45,17 +45,15 @@ def _files_after(time_ms: float, transaction: Transaction) -> list[dict[str, Any
 
 
 def _problem(store: BlobStore, document: Mapping[str, Any]) -> str | None:
-    digest, size = hashing.hashlib.sha256(), 0
     try:
         with closing(store.open(document)) as blob:
-            while block := blob.read(_BLOCK_BYTES):
-                digest.update(block)
-                size += len(block)
+            found = Measured(iter(lambda: blob.read(_BLOCK_BYTES), b"")).to_the_end()
     except StorageUnavailableError as error:
         return str(error)
     except OSError as error:
         return f"its bytes cannot be read: {error.strerror or error}"
     expected = base64.b64decode(document["sha256"])
-    if digest.digest() == expected and size == document["size"]:
+    if found.sha256.digest() == expected and found.size_bytes == document["size"]:
         return None
-    return f"its bytes (blob {document['key']}) have the SHA-256 {digest.hexdigest()}, not {expected.hex()}"
+    digest = found.sha256.hexdigest()
+    return f"its bytes (blob {document['key']}) have the SHA-256 {digest}, not {expected.hex()}"

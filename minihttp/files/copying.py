@@ -7,16 +7,14 @@ do not change, so the documents stay as they are. Knows stores, not where they a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from .measured import Measured, blocks_of, size_of
+
 if TYPE_CHECKING:
     from .backend import FileBackend
-
-_BLOCK_BYTES = 1024 * 1024
 
 
 class Outcome(NamedTuple):
@@ -39,44 +37,22 @@ def copy_blobs(
         OSError: the Fault of one of the stores; run again to go on.
     """
     for key, _ in source.list():
-        try:
-            size_bytes = _size(source, key)
-        except FileNotFoundError:  # deleted since it was listed
+        size_bytes = size_of(source, key)
+        if size_bytes is None:  # deleted since it was listed
             continue
-        try:
-            result = "present" if _size(target, key) == size_bytes else "damaged"
-        except FileNotFoundError:
+        there_bytes = size_of(target, key)
+        if there_bytes is None:
             result = "copied" if _copy(source, target, key, recorded.get(key)) else "damaged"
+        else:
+            result = "present" if there_bytes == size_bytes else "damaged"
         yield Outcome(key, size_bytes, result)
 
 
 def _copy(source: FileBackend, target: FileBackend, key: str, recorded: bytes | None) -> bool:
-    digest = hashlib.sha256()
-
-    def hashed() -> Iterator[bytes]:
-        for block in _blocks(source, key):
-            digest.update(block)
-            yield block
-
-    target.put(key, hashed())
-    if _sha256(target, key) == digest.digest() and recorded in (None, digest.digest()):
+    read = Measured(blocks_of(source, key))
+    target.put(key, read)
+    digest = Measured(blocks_of(target, key)).to_the_end().sha256.digest()
+    if digest == read.sha256.digest() and recorded in (None, digest):
         return True
     target.delete(key)
     return False
-
-
-def _sha256(store: FileBackend, key: str) -> bytes:
-    digest = hashlib.sha256()
-    for block in _blocks(store, key):
-        digest.update(block)
-    return digest.digest()
-
-
-def _blocks(store: FileBackend, key: str) -> Iterator[bytes]:
-    with closing(store.open(key)) as blob:
-        yield from iter(lambda: blob.read(_BLOCK_BYTES), b"")
-
-
-def _size(store: FileBackend, key: str) -> int:
-    with closing(store.open(key)) as blob:
-        return blob.size

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..data.schema import Table
@@ -21,6 +21,7 @@ from ..values import UNSET
 from .access import Storage, StorageReader, StorageWriter
 from .blobs import DELETIONS, BlobStore
 from .endpoint import handle
+from .measured import size_of
 from .orphans import PUTTING_SECONDS, STORES, batches, delete_orphans, remove_deleted, store_row, sweep_new
 from .uploads import UPLOADS, upload_rules
 
@@ -301,18 +302,10 @@ class FileStore(BlobStore):
 
     def holds(self, document: Mapping[str, Any]) -> bool:
         """Whether a blob of the document's key and size is here."""
-        try:
-            with closing(self.backend.open(document["key"])) as blob:
-                return bool(blob.size == document["size"])
-        except FileNotFoundError:
-            return False
+        return bool(size_of(self.backend, document["key"]) == document["size"])
 
     def _has(self, key: str) -> bool:
-        try:
-            self.backend.open(key).close()
-        except FileNotFoundError:
-            return False
-        return True
+        return size_of(self.backend, key) is not None
 
 
 def unknown_files(names: tuple[str, str]) -> DataDirectoryError:

@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 from zlib import error as ZlibError
 
 from ..errors import SnapshotError
+from ..files.measured import Measured
 
 MANIFEST: Final = "_minihttp/manifest.json"
 FORMAT: Final = 1
@@ -47,14 +48,12 @@ class ArchiveWriter:
 
     def add(self, name: str, chunks: Iterable[bytes], *, compressed: bool = True, **facts: Any) -> None:
         """Add an entry; `facts` go into the manifest beside its bytes and SHA-256."""
-        digest, size = hashlib.sha256(), 0
+        measured = Measured(chunks)
         plain = zipfile.ZipInfo(name)  # which is stored; a name alone is compressed
         with self._zip.open(name if compressed else plain, "w", force_zip64=True) as entry:
-            for chunk in chunks:
-                digest.update(chunk)
-                size += len(chunk)
+            for chunk in measured:
                 entry.write(chunk)
-        self.entries[name] = {"bytes": size, "sha256": digest.hexdigest(), **facts}
+        self.entries[name] = {"bytes": measured.size_bytes, "sha256": measured.sha256.hexdigest(), **facts}
 
     def close(self, **facts: Any) -> dict[str, Any]:
         """Write the manifest and the directory of the ZIP file; returns the manifest."""
@@ -138,16 +137,14 @@ class Archive:
         Raises:
             SnapshotError: they are damaged. What was made of them must not be kept.
         """
-        digest = hashlib.sha256()
         try:
             with self._zip.open(name) as entry:
-                while chunk := entry.read(_BLOCK_BYTES):
-                    digest.update(chunk)
-                    yield chunk
+                measured = Measured(iter(lambda: entry.read(_BLOCK_BYTES), b""))
+                yield from measured
         except (zipfile.BadZipFile, ZlibError, EOFError, OSError, NotImplementedError) as error:
             raise SnapshotError(f"{self.path}: {name} is damaged: {error}") from None
         expected = self.facts(name).get("sha256") if name != MANIFEST else None
-        if expected is not None and digest.hexdigest() != expected:
+        if expected is not None and measured.sha256.hexdigest() != expected:
             raise SnapshotError(f"{self.path}: {name} is not what the manifest says (SHA-256)")
 
     def lines(self, name: str) -> Iterator[bytes]:

@@ -9,7 +9,6 @@ a snapshot (`export.py`) of all that is stored.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..data.migration import stored_documents
 from ..errors import DataDirectoryError, SnapshotError
+from ..files.measured import Measured, blocks_of, size_of
 from .export import Tick
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _copy(opener: Opener, documents_url: str, files_url: str, folder: str, tick:
             return f"{files_url} holds files that {documents_url} knows nothing of"
         for done, (id, key) in enumerate(_keys(reading)):
             tick("files", done, 0)
-            if not _has(target, key):
+            if size_of(target, key) is None:
                 try:
                     if source is None:
                         return f"file {id} has no bytes"
@@ -203,16 +203,7 @@ def _copy_blob(source: FileBackend, target: FileBackend, key: str, *, share: boo
     link = getattr(source, "share", None) if share else None
     if link is not None and link(key, target):
         return
-    with closing(source.open(key)) as blob:
-        target.put(key, iter(lambda: blob.read(_BLOCK_BYTES), b""))
-
-
-def _has(store: FileBackend, key: str) -> bool:
-    try:
-        store.open(key).close()
-    except FileNotFoundError:
-        return False
-    return True
+    target.put(key, blocks_of(source, key))
 
 
 # ---------------------------------------------------------------- folders
@@ -240,12 +231,10 @@ def _is_there(folder: str, name: str) -> str | None:
 
 
 def _facts(path: str) -> dict[str, Any]:
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
+        found = Measured(iter(lambda: file.read(_BLOCK_BYTES), b"")).to_the_end()
         os.fsync(file.fileno())
-        return {"bytes": file.tell(), "sha256": digest.hexdigest()}
+    return {"bytes": found.size_bytes, "sha256": found.sha256.hexdigest()}
 
 
 def _sync_folder_of(path: str) -> None:

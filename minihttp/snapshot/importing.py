@@ -25,6 +25,7 @@ from ..data.migration import stored_documents
 from ..data.transaction import SYSTEM_LIMITS
 from ..data.walks import map_ids
 from ..errors import LimitError, MinihttpError, SnapshotError, ValidationError
+from ..files.measured import Measured
 from .archive import Archive
 from .convex import decoder, read_id
 from .export import REBUILT, Tick
@@ -306,12 +307,9 @@ class _Import:
             put.append(key)
 
     def _checked(self, entry: str, sha256: bytes, size: float) -> Iterator[bytes]:
-        digest, count = hashlib.sha256(), 0
-        for chunk in self._archive.chunks(entry):
-            digest.update(chunk)
-            count += len(chunk)
-            yield chunk
-        if digest.digest() != sha256 or count != size:
+        found = Measured(self._archive.chunks(entry))
+        yield from found
+        if found.sha256.digest() != sha256 or found.size_bytes != size:
             raise SnapshotError(
                 f"{self._archive.path}: {entry} is not what its metadata says (size, SHA-256)"
             )
