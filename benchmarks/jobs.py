@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from minihttp import App, HttpRouter, Response
 from minihttp.data.database import Database
+from minihttp.functions.context import CONTEXTS
 from minihttp.functions.decorators import internal_action, internal_mutation
 from minihttp.functions.registry import Function, Registry
 from minihttp.functions.runner import Runner
@@ -166,6 +167,7 @@ class Minihttp:
         self.runner = Runner(
             self.database,
             registry,
+            contexts=CONTEXTS,
             environment={},
             storage=lambda transaction, call: None,
             scheduler=lambda transaction, call: self.jobs.scheduler(transaction, call),
