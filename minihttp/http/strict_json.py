@@ -143,8 +143,9 @@ def most_elements(max_elements: int, size: int) -> tuple[int, int]:
     A fifth of the limit, and more as the text grows: rows of numbers and records of short fields stay far
     below, and a text of nothing but brackets costs little more than its bytes.
     """
-    base = max(max_elements // 5, 1_000)
-    return min(max_elements, base + size // 4), base // 4 + size // 16
+    base = max_elements // 5 if max_elements > 5_000 else 1_000
+    most = base + size // 4
+    return most if most < max_elements else max_elements, base // 4 + size // 16
 
 
 def parse_json(
@@ -175,7 +176,7 @@ def parse_json(
         count, brackets = len(data), data.count(b"{") + data.count(b"[")
     else:  # which is quicker than to count where there are many
         counted = data.translate(None, _NO_COUNTED)
-        count, brackets = len(counted), len(counted.translate(None, b","))
+        count, brackets = len(counted), len(counted) - counted.count(b",")
     if brackets > max_depth or count > max_elements:
         most = max_depth, max_elements, max_elements if max_objects is None else max_objects
         if len(data) > 2 * _START_BYTES:  # what is refused by its start need not be looked at as a whole
