@@ -7,7 +7,7 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import __version__, hashing, logs
@@ -25,10 +25,14 @@ from ._settings import SERVE_FLAGS, MisuseError, Settings
 from .routes import route_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..app.wsgi import App
     from ..dashboard import Installed
     from ..logs import Served
     from ..server import Server
+
+    Report = Callable[[Served], None]
 
 HELP = "serve an app over HTTP"
 _MAX_ROUTES_SHOWN = 40
@@ -52,7 +56,12 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name != "waitress":
             raise
-        return _serve_plainly(args, settings)
+        for flag, is_given in (("reload", args.reload), ("dashboard-listen", settings["dashboard_listen"])):
+            if is_given:
+                raise ConfigurationError(f"--{flag} needs waitress: pip install waitress") from None
+        serve: Callable[[App, Settings, Installed | None, Report], None] = _serve_plainly
+    else:
+        serve = partial(_serve, args.fd)
     if args.reload:
         from ._reload import reload
 
@@ -69,36 +78,19 @@ def run(args: argparse.Namespace) -> int:
     _ensure_temporary_folder(app.options.data)
     is_development = app.options.development or args.fd is not None  # below --reload
     opened = _open_dashboard(app, args, settings, is_development)
-    beside = _dashboard_server(opened, settings)
-    reports: list[Callable[[Served], None]] = [logs.access_line]
+    reports: list[Report] = [logs.access_line]
     if app.metrics is not None:
         reports.append(app.metrics.record)
     if opened is not None:
         reports.append(opened.activity.record)
-    if settings["trusted_proxy"] and not (app.options.origin or app.options.hosts):
-        logs.say("warning: neither origin nor hosts is set, so any Host is answered behind the proxy")
-    watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
     stopped = _backups.start(app, settings)
     with in_use_means(_IN_USE):
-        server.serve(
-            app,
-            **settings.for_server(),
-            listener=socket.socket(fileno=args.fd) if args.fd is not None else server.inherited(os.environ),
-            grace_seconds=settings["grace"],
-            min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
-            max_spooled_bytes=app.limits.max_spooled_bytes,
-            max_buffered_bytes=app.limits.max_buffered_bytes,
-            report=reports[0] if len(reports) == 1 else _all(reports),
-            ready=lambda bound: logs.say(
-                banner(app, bound.url, bound.host, opened, beside.url if beside is not None else None)
-            ),
-            beside=beside,
-        )
+        serve(app, settings, opened, reports[0] if len(reports) == 1 else _all(reports))
     stopped.set()
     return 0
 
 
-def _all(reports: list[Callable[[Served], None]]) -> Callable[[Served], None]:
+def _all(reports: list[Report]) -> Report:
     def report(served: Served) -> None:
         for each in reports:
             each(served)
@@ -106,29 +98,41 @@ def _all(reports: list[Callable[[Served], None]]) -> Callable[[Served], None]:
     return report
 
 
-def _serve_plainly(args: argparse.Namespace, settings: Settings) -> int:
+def _serve(fd: int | None, app: App, settings: Settings, opened: Installed | None, report: Report) -> None:
+    from .. import server
+
+    beside = _dashboard_server(opened, settings)
+    if settings["trusted_proxy"] and not (app.options.origin or app.options.hosts):
+        logs.say("warning: neither origin nor hosts is set, so any Host is answered behind the proxy")
+    watchdog.end_frozen_process(app.limits.frozen_cpu_seconds)
+    server.serve(
+        app,
+        **settings.for_server(),
+        listener=socket.socket(fileno=fd) if fd is not None else server.inherited(os.environ),
+        grace_seconds=settings["grace"],
+        min_body_bytes_per_second=app.limits.min_body_bytes_per_second,
+        max_spooled_bytes=app.limits.max_spooled_bytes,
+        max_buffered_bytes=app.limits.max_buffered_bytes,
+        report=report,
+        ready=lambda bound: logs.say(
+            banner(app, bound.url, bound.host, opened, beside.url if beside is not None else None)
+        ),
+        beside=beside,
+    )
+
+
+def _serve_plainly(app: App, settings: Settings, opened: Installed | None, report: Report) -> None:
     """Serve without waitress."""
     from . import _wsgiref
 
-    if args.reload:
-        raise ConfigurationError("--reload needs waitress: pip install waitress")
-    if settings["dashboard_listen"]:
-        raise ConfigurationError("--dashboard-listen needs waitress: pip install waitress")
-    app = load_app(args)
-    _ensure_temporary_folder(app.options.data)
-    opened = _open_dashboard(app, args, settings, app.options.development)
-    stopped = _backups.start(app, settings)
-    with in_use_means(_IN_USE):
-        _wsgiref.serve(
-            app,
-            host=settings["host"],
-            port=settings["port"],
-            grace_seconds=settings["grace"],
-            report=_all([logs.access_line, *([opened.activity.record] if opened is not None else [])]),
-            ready=lambda bound: logs.say(f"{banner(app, bound.url, '', opened)}\n  note: {_wsgiref.LACKS}"),
-        )
-    stopped.set()
-    return 0
+    _wsgiref.serve(
+        app,
+        host=settings["host"],
+        port=settings["port"],
+        grace_seconds=settings["grace"],
+        report=report,
+        ready=lambda bound: logs.say(f"{banner(app, bound.url, '', opened)}\n  note: {_wsgiref.LACKS}"),
+    )
 
 
 def _ensure_temporary_folder(data: str) -> None:

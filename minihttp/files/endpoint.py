@@ -46,7 +46,7 @@ def _upload(store: BlobStore, request: Request, name: str) -> Deferred:
         raise HTTPError(
             405, "a file is read by GET", headers=[("Allow", "GET, HEAD")], code="MethodNotAllowed"
         )
-    rules = upload_rules(store.database.secret, request.query, store.clock())
+    rules = upload_rules(store.database.secret, request.query.items(), store.clock())
     content_type = request.headers.get("Content-Type")
     rules.check_head(content_type, request.body.length_bytes)
     digests = claimed_digests(request.headers)

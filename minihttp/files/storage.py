@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.schema import Table
 from ..data.validators import v
 from ..errors import DataDirectoryError, HTTPError, MinihttpError, StorageUnavailableError
-from ..http.fields import QueryParams, parse_query
+from ..http.fields import parse_query
 from ..values import UNSET
 from .access import Storage, StorageReader, StorageWriter
 from .blobs import DELETIONS, BlobStore
@@ -127,7 +127,7 @@ class FileStore(BlobStore):
             environ: QUERY_STRING and the header fields.
         """
         try:
-            query = QueryParams(parse_query(environ["QUERY_STRING"], self.limits.max_query_fields))
+            query = parse_query(environ["QUERY_STRING"], self.limits.max_query_fields)
             rules = upload_rules(self.database.secret, query, self.clock())
             rules.check_head(environ.get("CONTENT_TYPE"), None)
         except HTTPError:

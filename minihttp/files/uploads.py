@@ -19,10 +19,9 @@ from ..http.headers import parse_media_type
 from .signing import UPLOAD, check, sign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..data.documents import Transaction
-    from ..http.fields import QueryParams
 
 UPLOADS = "_storage_uploads"  # one document for every URL that was good once and has been used
 _is_type = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/(\*|[a-z0-9!#$&^_.+-]{1,127})").fullmatch
@@ -115,13 +114,16 @@ def upload_query(
     return urlencode({"token": token, **rules}, safe="/*,")
 
 
-def upload_rules(secret: bytes, query: QueryParams, now: float) -> UploadRules:
+def upload_rules(secret: bytes, query: Sequence[tuple[str, str]], now: float) -> UploadRules:
     """What the holder of a URL may do.
+
+    Args:
+        query: the names and values of its query; of a name that is there twice the first counts.
 
     Raises:
         HTTPError: as `signing.check`.
     """
-    rules = {name: value for name in (*_NAMES, "token") if (value := query.get(name)) is not None}
+    rules = dict(reversed(query))
     expires_at = check(secret, _subject(rules), rules.get("token"), now)
     kinds = rules.get("content_types", "")
     return UploadRules(
