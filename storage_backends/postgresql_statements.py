@@ -65,7 +65,10 @@ _STATEMENTS = {
         'SELECT "index", key, id, rest FROM entries WHERE ("index", key, id) >= ($1, $2, $3)'
         ' ORDER BY "index", key, id LIMIT $4',
     ),
-    "lock": ("text", 'SELECT "table" || chr(30) || json FROM documents WHERE id = $1 FOR UPDATE SKIP LOCKED'),
+    "lock": (
+        "text[]",
+        'SELECT id, "table" || chr(30) || json FROM documents WHERE id = ANY($1) FOR UPDATE SKIP LOCKED',
+    ),
     "put": (
         "text, text, text",
         "INSERT INTO documents VALUES ($1, $2, $3)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from heapq import merge
 from itertools import groupby
@@ -251,14 +251,17 @@ class Writing(Reading):
         self.undo.append((mapping, key, before))  # an interrupt finds it here, or nothing was changed
         mapping[key] = value
 
-    def lock(self, id: str) -> bool:
+    def lock(self, ids: Collection[str]) -> Collection[str]:
         self.refuse_if_lost()
-        if self._documents.get(id):
-            return True
-        result = self.ask(self._statements("lock", quoted(id)))
-        if result.ntuples:
-            self._read[id] = document(result.get_value(0, 0))  # where the snapshot moves, it is newer now
-        return bool(result.ntuples)
+        locked = {id for id in ids if self._documents.get(id)}
+        wanted = ", ".join(quoted(id) for id in ids if id not in locked)
+        if wanted:
+            found = self.ask(self._statements("lock", f"ARRAY[{wanted}]"))
+            for n in range(found.ntuples):
+                id = found.get_value(n, 0).decode()
+                self._read[id] = document(found.get_value(n, 1))  # where the snapshot moves, it is newer now
+                locked.add(id)
+        return locked
 
     # -- the commit
 

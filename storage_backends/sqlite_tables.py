@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from itertools import chain, repeat
@@ -167,8 +167,8 @@ class Writing(Reading):
         if self.connection.in_transaction:
             self.execute("ROLLBACK")
 
-    def lock(self, id: str) -> bool:
-        return True  # nobody else writes meanwhile
+    def lock(self, ids: Collection[str]) -> Collection[str]:
+        return ids  # nobody else writes meanwhile
 
     def trust(self, id: str, table: str, json: str) -> None:
         pass  # what is read is in memory

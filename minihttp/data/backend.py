@@ -8,7 +8,7 @@ validators, no tables but a name that it shows to people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -80,9 +80,9 @@ class Writing(Reading, Protocol):
         """Delete (index number, key, id) entries, whose documents stay: of an index that is dropped."""
         ...
 
-    def lock(self, id: str) -> bool:
-        """From here on nobody else changes this document, which exists, before this transaction ends; False,
-        at once: somebody is at it. An engine that is not shared says True."""
+    def lock(self, ids: Collection[str]) -> Collection[str]:
+        """From here on nobody else changes these documents, which exist, before this transaction ends.
+        Returns at once those of them at which nobody else is; an engine that is not shared says all."""
         ...
 
     def trust(self, id: str, table: str, json: str) -> None:

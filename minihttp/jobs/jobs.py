@@ -132,7 +132,7 @@ class Jobs:
         claim = partial(self.store.claim_due, owner=self._executor.owner, room=_CLAIMED_AT_ONCE)
         while True:
             found = self._database.write(claim, any_thread=True, by_locks=True)
-            rows = [row for _, claimed, _ in found for row in claimed]
+            rows = [row for _, some, _ in found for row in some if row["queue"].startswith(CLAIMED)]
             yield from sorted(rows, key=due_order)
             if all(row["_id"] in (self._scheduled_meanwhile or ()) for row in rows):
                 return

@@ -347,26 +347,36 @@ class JobStore:
         processes that look at the same time take different ones.
 
         Returns:
-            Of each pool its name, the claimed rows, and whether these are all that are due.
+            Of each pool its name, the claimed rows, and whether these are all that are due; then the first
+            row that is not due yet follows them.
         """
         now, found = self.now_ms(), []
         for pool in list(self.pools(transaction)):
-            rows = self.due_jobs(transaction, PENDING + pool, 2 * room + 1, now)
+            found_rows = self.due_jobs(transaction, PENDING + pool, 2 * room + 1)
+            rows = [row for row in found_rows if row["dueTime"] <= now]
             limit = room
             # One process at a time counts them, and sees what all others did
             if rows and "maxParallel" in rows[0]:
-                at_it = transaction.engine.lock(transaction.catalog.guard[0])
+                at_it = transaction.engine.lock([transaction.catalog.guard[0]])
                 limit = min(room, rows[0]["maxParallel"] - self._in_flight(transaction, pool)) if at_it else 0
-            taken: list[Document] = []
-            for candidate in random.sample(rows, len(rows)):
-                if len(taken) < limit and transaction.engine.lock(candidate["_id"]):
-                    row = transaction.system.get(candidate["_id"])
-                    if row is not None and row["queue"] == candidate["queue"]:
-                        taken.append(transaction.system.rewrite(row, self._claimed(row, owner)))
+            taken = self._take(transaction, random.sample(rows, len(rows)), limit, owner)
             room -= len(taken)
-            taken.sort(key=due_order)
-            found.append((pool, taken, len(taken) == len(rows)))
+            complete = len(taken) == len(rows)
+            later = found_rows[len(rows) : len(rows) + complete]
+            found.append((pool, sorted(taken, key=due_order) + later, complete))
         return found
+
+    def _take(self, transaction: Transaction, rows: list[Document], limit: int, owner: str) -> list[Document]:
+        """Claim so many of these rows, as far as nobody else is at them."""
+        taken: list[Document] = []
+        while rows and len(taken) < limit:
+            some, rows = rows[: limit - len(taken)], rows[limit - len(taken) :]
+            locked = transaction.engine.lock([row["_id"] for row in some])
+            for candidate in some:
+                row = transaction.system.get(candidate["_id"]) if candidate["_id"] in locked else None
+                if row is not None and row["queue"] == candidate["queue"]:
+                    taken.append(transaction.system.rewrite(row, self._claimed(row, owner)))
+        return taken
 
     def _claimed(self, row: Document, owner: str) -> Document:
         """The fields of a pending job that make it a claimed one."""

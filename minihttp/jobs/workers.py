@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import StorageUnavailableError
@@ -30,6 +31,9 @@ log = logging.getLogger("minihttp.jobs")
 
 _LOOK_SECONDS = 1.0
 _MUTATIONS = ("mutation", SUSPECTS)  # their pools
+Found = tuple[str, "list[Document]", bool]
+"""Of a pool its name, its first rows, and whether there are no others."""
+
 _READ_AHEAD = 64  # candidates of one pool; more would only grow stale
 _MAX_PAUSE_SECONDS = 10.0
 
@@ -184,10 +188,9 @@ class WorkerPool:
 
     def _fill(self) -> float:
         """Take due jobs into the pools; returns when the next one is due, in milliseconds since the epoch."""
-        found = self._store.database.read(self._candidates)
+        look = partial(self._store.database.read, self._candidates)
+        found = look() if self._owner is None else self._claimed(self._owner, look)
         now = self._store.now_ms()
-        if self._owner is not None:
-            found = self._claimed(found, now)
         next_ms = math.inf
         with self._changed:
             for name, rows, complete in found:
@@ -201,28 +204,24 @@ class WorkerPool:
                 del self._pools[name]  # a pool that is done with
         return next_ms
 
-    def _claimed(
-        self, found: list[tuple[str, list[Document], bool]], now: float
-    ) -> list[tuple[str, list[Document], bool]]:
-        """The candidates that are due, once they are claimed, and the others."""
+    def _claimed(self, owner: str, look: Callable[[], list[Found]]) -> list[Found]:
+        """What is due, once it is claimed, and what is due next. While more is known to be due, nothing is
+        looked at but what is claimed."""
         room = 2 * self._workers - len(self._known)
-        later = [(name, [row for row in rows if row["dueTime"] > now], True) for name, rows, _ in found]
-        if not any(rows and rows[0]["dueTime"] <= now for _, rows, _ in found):
-            return later
-        if room <= 0:
-            return later + [(name, [], False) for name, _, _ in found]
-        owner = self._owner
-        assert owner is not None
-        claimed = self._store.database.write(
+        if room <= 0 or not any(pool.more for pool in self._pools.values()):
+            found, now = look(), self._store.now_ms()
+            due = [(name, [row for row in rows if row["dueTime"] > now], False) for name, rows, _ in found]
+            if room <= 0 or all(rows for _, rows, _ in due):
+                return due
+        return self._store.database.write(
             lambda transaction: self._store.claim_due(transaction, owner, room),
             any_thread=True,
             by_locks=True,
         )
-        return later + claimed
 
     def _candidates(self, transaction: Transaction) -> list[tuple[str, list[Document], bool]]:
         """Of each pool that has room: its name, its first rows, and whether these are all."""
-        limit = _READ_AHEAD + len(self._known)
+        limit = _READ_AHEAD + len(self._known) if self._owner is None else 1
         found = []
         for name in self._store.pools(transaction):
             pool = self._pools.get(name)

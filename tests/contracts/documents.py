@@ -378,25 +378,24 @@ class DocumentBackendContract:
 
     def test_a_locked_document(self, backend: Any, tmp_path: Path) -> None:
         backend.write(lambda w: [w.put(id, "t", "1", (), ()) for id in "ab"], None)
-        assert backend.write(lambda w: (w.lock("a"), w.lock("a"), w.put("a", "t", "2", (), ())), None)[
-            :2
-        ] == (
-            True,
-            True,
-        )
+        assert backend.write(lambda w: [*w.lock(["a"]), *w.lock(["b", "a"])], None)[0] == "a"
+        assert set(backend.write(lambda w: (w.put("a", "t", "2", (), ()), w.lock(["b", "a"]))[1], None)) == {
+            "a",
+            "b",
+        }
         if not backend.shared:
             return
         other = self.open(self.location(tmp_path))
 
         def lock(w: Any) -> bool:
-            held = bool(w.lock("a"))
-            together([lambda: seen.append(other.write(lambda o: (o.lock("a"), o.lock("b")), None))])
-            return held
+            held = w.lock(["a"])
+            together([lambda: seen.append(other.write(lambda o: o.lock(["a", "b"]), None))])
+            return list(held) == ["a"]
 
         seen: list[Any] = []
         assert backend.write(lock, None)
-        assert seen == [(False, True)]
-        assert other.write(lambda w: w.lock("a"), None)
+        assert list(map(list, seen)) == [["b"]]
+        assert list(other.write(lambda w: w.lock(["a"]), None)) == ["a"]
         other.close()
 
     @pytest.mark.parametrize("stored", ["1", "2", None])
