@@ -74,12 +74,12 @@ _STATEMENTS = {
         "INSERT INTO documents VALUES ($1, $2, $3)"
         ' ON CONFLICT (id) DO UPDATE SET "table" = EXCLUDED."table", json = EXCLUDED.json',
     ),
-    # Fails where the document is not the third text any more. Not an UPDATE, which would look into the index:
-    # then all transactions conflict that write near it there.
+    # Fails where the document is not the fourth text any more. Not an UPDATE, which would look into the
+    # index: then all transactions conflict that write near it there.
     "swap": (
-        "text, text, text",
+        "text, text, text, text",
         "WITH swapped AS (INSERT INTO documents AS stored VALUES ($1, '', '')"
-        " ON CONFLICT (id) DO UPDATE SET json = $2 WHERE stored.json = $3 RETURNING json)"
+        ' ON CONFLICT (id) DO UPDATE SET "table" = $2, json = $3 WHERE stored.json = $4 RETURNING json)'
         " SELECT ln(count(*)) FROM swapped WHERE json <> ''",
     ),
     "delete": ("text", "DELETE FROM documents WHERE id = $1"),

@@ -27,6 +27,7 @@ _RUNS_BEFORE_THE_GATE = 2
 _MAX_OUTAGE_SECONDS = 30.0  # without a server that answers
 _PAUSE_SECONDS = 0.002  # times the number of failures, at random
 _GATHERING_SECONDS = 0.0005  # after a COMMIT: those who shared it mostly come again
+_ALONE_SECONDS = 1.0  # after a conflict: nothing is taken to be as this process left it
 _BEGIN = "BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE gate IN {} MODE; "
 _SHARED, _ALONE = _BEGIN.format("ROW SHARE"), _BEGIN.format("EXCLUSIVE")
 _BY_LOCKS = "BEGIN ISOLATION LEVEL READ COMMITTED; "
@@ -74,6 +75,7 @@ class Writers(GroupCommit):
             Writing(statements, self._begin_text(), connect_once), max_batch_seconds, patience_seconds
         )
         self._shared_by, self._committed_at = 0, 0.0  # of the last COMMIT
+        self._carries_from = 0.0  # others write to the same documents until then
         self._lost_at = 0.0  # when the line broke for the first time in this batch
         self.reruns = 0
 
@@ -164,10 +166,7 @@ class Writers(GroupCommit):
     def _commit_text(self, changes: list[str]) -> str:
         """All that is written, the guards and the token. What was only read is committed too: until then
         nobody knows that it was true at one moment."""
-        checks = [self._check(guard) for guard in self._guards()]
-        checks += [
-            self._statements("unchanged", quoted(id), quoted(json)) for id, json in self.writing.only_read()
-        ]
+        checks = [self._check(guard) for guard in self._guards()] + self.writing.only_read()
         token = [self._token.next(self._statements)] if changes else []
         return "; ".join([*checks, *changes, *token, "COMMIT"])
 
@@ -195,6 +194,7 @@ class Writers(GroupCommit):
 
     def _committed(self) -> None:
         guards = self._guards()
+        self.writing.carry(not self._by_locks and monotonic() > self._carries_from)
         self._count_commit()
         self._shared_by, self._committed_at = len(self._batch), monotonic()
         self._complete(None)
@@ -205,7 +205,7 @@ class Writers(GroupCommit):
     def _set_aside(self, ticket: Ticket, fault: Fault) -> None:
         """A statement of a mutation has failed, so the transaction is lost: the others are run again without
         it if it is to blame, else all."""
-        if fault.errno in (AGAIN, LOST):
+        if fault.errno in (AGAIN, LOST, UNTRUE):
             self._recover(fault)
             return
         if not isinstance(ticket.error, Exception):
@@ -260,6 +260,9 @@ class Writers(GroupCommit):
 
     def _may_run_again(self, fault: Fault) -> bool:
         self._runs += 1
+        if fault.errno in (AGAIN, UNTRUE):
+            self._carries_from = monotonic() + _ALONE_SECONDS
+            self.writing.carry(False)
         if fault.errno == AGAIN:
             self._conflicts += 1
             sleep(random.uniform(0, _PAUSE_SECONDS * self._conflicts))

@@ -12,7 +12,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, islice
 from math import inf
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from .postgresql_tables import MAX_KEY_BYTES, Piece, Position, Reading, document
 K = TypeVar("K", str, Position)
 
 _MAX_CACHED_BYTES = 4 * 1024 * 1024
+_MAX_CARRIED, _MAX_CARRIED_CHARACTERS = 64, 4_096  # documents from one transaction to the next
 _MAX_EXTRA_ROWS = 256  # read beyond the limit, to make up for rows that this transaction has removed
 
 
@@ -90,7 +91,14 @@ class Writing(Reading):
         super().__init__(statements, begin, connect)
         self.lost: Fault | None = None
         self.asking, self.trusting = False, True
+        self._carried: dict[str, tuple[str, str]] = {}
         self.reset()
+
+    def carry(self, on: bool) -> None:
+        """Whether the next transaction takes what this one has written to be so still, until its first
+        question to the server, which asks that too, or its commit."""
+        written = islice(self._documents.items(), _MAX_CARRIED if on else 0)
+        self._carried = {id: row for id, row in written if row and len(row[1]) <= _MAX_CARRIED_CHARACTERS}
 
     def reset(self) -> None:
         """Forget everything: the next statement begins a new transaction."""
@@ -100,6 +108,7 @@ class Writing(Reading):
         self._read: dict[str, tuple[str, str] | None] = {}
         self._read_bytes = 0
         self._trusted: dict[str, str] = {}
+        self._supposed: list[str] = []  # what of that was carried
         self.undo: list[tuple[Any, Any, Any]] = []
 
     def undo_to(self, mark: int) -> None:
@@ -116,7 +125,9 @@ class Writing(Reading):
             raise Fault(errno.EIO, "the transaction was rolled back by an earlier fault")
 
     def ask(self, statement: str) -> Any:
-        return self._run(super().ask, statement)
+        checks = [self._unchanged(id, self._trusted.pop(id)) for id in self._supposed]
+        self._supposed = []
+        return self._run(super().ask, "; ".join([*checks, statement]))
 
     def commit(self, statements: str) -> Any:
         """As `ask`, and a line that breaks is a fault even if nothing was asked before: the server may have
@@ -147,6 +158,10 @@ class Writing(Reading):
             found: tuple[str, str] | None = written or None
             return found
         if id in self._read:
+            return self._read[id]
+        if self.trusting and not self.begun and id in self._carried:
+            self.trust(id, *self._carried[id])
+            self._supposed.append(id)
             return self._read[id]
         row = super().get(id)
         self._keep(id, row)
@@ -280,12 +295,16 @@ class Writing(Reading):
         if not row:
             return "delete", (quoted(id),)
         if id in self._trusted:
-            return "swap", (quoted(id), quoted(row[1]), quoted(self._trusted[id]))
+            return "swap", (quoted(id), quoted(row[0]), quoted(row[1]), quoted(self._trusted[id]))
         return "put", (quoted(id), quoted(row[0]), quoted(row[1]))
 
-    def only_read(self) -> list[tuple[str, str]]:
-        """(id, JSON text) of what was trusted and then not written, which would show whether it was true."""
-        return [(id, json) for id, json in self._trusted.items() if not self._documents.get(id)]
+    def only_read(self) -> list[str]:
+        """Statements that fail unless what was trusted, and then not written, is true."""
+        trusted = self._trusted.items()
+        return [self._unchanged(id, json) for id, json in trusted if not self._documents.get(id)]
+
+    def _unchanged(self, id: str, json: str) -> str:
+        return self._statements("unchanged", quoted(id), quoted(json))
 
     def _changed_entries(self) -> list[str]:
         rows: dict[tuple[int, bytes, str], bytes | None] = {}  # as stored -> the rest of the key; None: gone

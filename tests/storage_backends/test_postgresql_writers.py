@@ -61,6 +61,39 @@ def increment(w: Any) -> int:
     return count
 
 
+# ---------------------------------------------------------------- from one mutation to the next
+
+
+def test_what_this_process_wrote_last_is_not_read_again(backend: Any) -> None:
+    put(backend, "a", "1")
+    put(backend, "b", "1")
+    assert backend.write(lambda w: (w.get("b"), w.begun), None) == (("table", "1"), False)
+    put(backend, "b", "2")
+    assert backend.write(lambda w: (w.get("a"), w.begun), None) == (("table", "1"), True)
+    backend.write(lambda w: w.put("a", "another", "2", (), ()), None)
+    backend.write(lambda w: w.put("a", *(w.get("a") and ("yet another", "3")), (), ()), None)
+    assert get(backend, "a") == ("yet another", "3")
+
+
+def test_and_yet_what_others_wrote_meanwhile_counts(backend: Any, location: str) -> None:
+    other = open_backend(location)
+    assert [each.write(increment, None) for each in [backend, other, backend, backend, other] * 2] == [
+        *range(1, 11)
+    ]
+    other.close()
+
+
+def test_a_mutation_sees_one_state_of_what_others_write_together(backend: Any, location: str) -> None:
+    put(backend, "b", "1")
+    put(backend, "a", "1")
+    other = open_backend(location)
+    other.write(lambda w: [w.put(id, "table", "2", (), ()) for id in "ab"], None)
+    seen = []
+    backend.write(lambda w: seen.append((w.get("a"), w.get("b"))), None)
+    assert seen == [(("table", "2"), ("table", "2"))]
+    other.close()
+
+
 # ---------------------------------------------------------------- lines that break
 
 
