@@ -22,8 +22,8 @@ from ..functions.context import CONTEXTS
 from ..functions.registry import Registry
 from ..functions.runner import Runner
 from ..http.mutation_route import mutation_routes
+from ..inbox.former import kept_indexes
 from ..inbox.inbox import INBOX_TABLES, Inbox
-from ..inbox.upgrade import kept_indexes
 from ..jobs.crons import Crons
 from ..jobs.job_functions import JobFunctions
 from ..jobs.jobs import JOB_TABLES, Jobs

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, FunctionNotFoundError
 from .deliveries import INBOX_TABLES, Deliveries
+from .former import kept_indexes
 from .functions import WebhookFunctions
 from .receive import Endpoint
-from .upgrade import FormerDeliveries, FormerFunctions
 
 if TYPE_CHECKING:
-    from ..data.database import Database
+    from ..data.database import Database, Transaction
     from ..functions.runner import Runner
     from ..http.webhook_route import Webhook
     from ..jobs.jobs import Jobs
+    from .upgrade import FormerDeliveries
 
 __all__ = ["INBOX_TABLES", "Inbox"]
 
@@ -60,11 +61,13 @@ class Inbox:
     ) -> None:
         webhooks = list(webhooks)
         self._former: FormerDeliveries | None = None
-        has_former, is_indexed = database.read(FormerDeliveries.there) if webhooks else (False, False)
-        if has_former:
-            self._former = FormerDeliveries(jobs.store, jobs.owner)
-        rows = self._former or Deliveries(jobs.store)
-        self._is_behind = behind and is_indexed
+        rows, functions = Deliveries(jobs.store), WebhookFunctions
+        if bool(webhooks) and database.read(_has_former):
+            from .upgrade import FormerDeliveries, FormerFunctions
+
+            rows = self._former = FormerDeliveries(jobs.store, jobs.owner)
+            functions = FormerFunctions
+        self._is_behind = behind and self._former is not None and self._former.is_indexed()
 
         def endpoint(webhook: Webhook) -> Endpoint:
             try:
@@ -85,7 +88,6 @@ class Inbox:
                     level = logging.INFO if made.secrets else logging.WARNING  # one of several is enough
                     log.log(level, "webhook %s: the environment variable %s is not set", path, name)
         if self.endpoints:
-            functions = FormerFunctions if has_former else WebhookFunctions
             functions(database, runner, rows, self.endpoints).register()
             jobs.store.add_table(rows)
         if self._former is not None:
@@ -102,3 +104,7 @@ class Inbox:
         """End that where it is."""
         if self._former is not None:
             self._former.stop()
+
+
+def _has_former(transaction: Transaction) -> bool:
+    return bool(kept_indexes(transaction.engine))

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..data import ids
 from ..data.catalog import make_document
-from ..data.migration import read_stored
 from ..errors import StorageUnavailableError
 from ..jobs.store import DONE, JOBS, PENDING, JobStore, pending
 from ..values import index_key
@@ -33,10 +32,10 @@ from .deliveries import (
     seen,
     storable,
 )
+from .former import BY_KEY, FORMER_QUEUES, IN_LANES
 from .functions import WebhookFunctions
 
 if TYPE_CHECKING:
-    from ..data.backend import Reading
     from ..data.catalog import Document
     from ..data.database import Transaction
     from ..functions.context import SystemActionCtx, SystemCtx
@@ -49,31 +48,9 @@ _SAID_EVERY = 10_000  # rows
 _PAUSE_SECONDS = 0.001  # between two batches, so that requests get the interpreter and the one write lock
 _RETRY_SECONDS = 10.0  # after an engine's fault
 _CLOSING_SECONDS = 5.0
-_BY_KEY = "by_key"  # the index by endpoint and id
-_IN_LANES = (f"{PENDING}/", f"{PENDING}0")  # pending, and behind it the lane, which begins with a path
-# Bounds of the queues that rows had then, by the state that people see
-_QUEUES: dict[str, list[tuple[str, str]]] = {
-    "pending": [("pending", "pending "), _IN_LANES],
-    "waiting": [("waiting:", "waiting;")],
-    "done": [("done", "done ")],
-    "dead": [("dead", "dead ")],
-}
 _GONE = ("jobId", "queue", "until", "run", "error", "completedAt", "lane", "body", "state")
 _OF_JOBS = ("attempts", "lastError", "crashes", "owner", "retry")
 _STATE_OF_JOBS: tuple[str, ...] = ("queue", "dueTime", "state", "lane", "claimedDue")
-
-
-def kept_indexes(engine: Reading) -> frozenset[tuple[str, str]]:
-    """The (table, name) of the index by which rows of the old form are found, while there are any."""
-    stored = [row for row in read_stored(engine).indexes if row["table"] == DELIVERIES]
-    numbers = [row["number"] for row in stored if row["name"] == "by_queue"]
-    bounds = [(index_key((low,)), index_key((high,))) for found in _QUEUES.values() for low, high in found]
-    there = any(
-        engine.scan_index(number, (low, ""), (high, ""), reverse=False, limit=1)
-        for number in numbers
-        for low, high in bounds
-    )
-    return frozenset({(DELIVERIES, _BY_KEY)} if there else ())
 
 
 class FormerDeliveries(Deliveries):
@@ -90,12 +67,9 @@ class FormerDeliveries(Deliveries):
         self._thread: threading.Thread | None = None
         self._count = 0
 
-    @staticmethod
-    def there(transaction: Transaction) -> tuple[bool, bool]:
-        """Whether there are rows of the old form, and the index by which each is found."""
-        bounds = [each for some in _QUEUES.values() for each in some]
-        old = any(in_queues(transaction, *each).first() for each in bounds)
-        return old, _index(transaction) is not None
+    def is_indexed(self) -> bool:
+        """Whether each row of the old form can be found by its endpoint and id."""
+        return self._store.database.read(_index) is not None
 
     # ------------------------------------------------------------ changing
 
@@ -103,14 +77,16 @@ class FormerDeliveries(Deliveries):
         """Change those that a worker would meet and not know: the pending ones of lanes."""
 
         def some(transaction: Transaction) -> int:
-            rows = in_queues(transaction, *_IN_LANES).take(_AT_ONCE)
+            rows = in_queues(transaction, *IN_LANES).take(_AT_ONCE)
             return self._change_all(transaction, rows)
 
         while self._store.database.write(some):
             pass
 
     def start(self) -> None:
-        """Change all others in a thread."""
+        """Change all others in a thread, if there is none yet."""
+        if self._thread is not None:
+            return
         self._thread = threading.Thread(target=self._go_on, name="minihttp-webhook-rows", daemon=True)
         self._thread.start()
 
@@ -331,7 +307,8 @@ class FormerDeliveries(Deliveries):
     @staticmethod
     def _queries(transaction: Transaction, state: str | None) -> list[Any]:
         queries = Deliveries._queries(transaction, state)
-        return queries + [in_queues(transaction, low, high) for low, high in _QUEUES.get(state or "", ())[:1]]
+        former = FORMER_QUEUES.get(state or "", [])[:1]
+        return queries + [in_queues(transaction, low, high) for low, high in former]
 
 
 class FormerFunctions(WebhookFunctions):
@@ -370,7 +347,7 @@ def _is_former(row: Document) -> bool:
 
 def _index(transaction: Transaction) -> Any:
     stored = transaction.catalog.system.named(DELIVERIES).stored
-    return next((index for index in stored if index.name == _BY_KEY), None)
+    return next((index for index in stored if index.name == BY_KEY), None)
 
 
 def _job_of(transaction: Transaction, row: Document) -> Document | None:
