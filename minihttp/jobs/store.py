@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..data.catalog import Document
     from ..data.database import Database, Transaction
     from ..data.documents import PreparedDocument
+    from ..data.query import Query
     from ..limits import Limits
 
 DUE_PAGE = 500  # rows that are read at a time
@@ -293,7 +294,7 @@ class JobStore:
             row
             for t in tables
             for kind in DONE
-            for row in self._rows(transaction, t, kind, _PRUNED_AT_ONCE, now)
+            for row in _in_queue(transaction, t, kind, now).take(_PRUNED_AT_ONCE)
         ]
         return [
             gone for row in rows for gone in (*({"_id": id} for id in self.table_of(row).parts(row)), row)
@@ -444,33 +445,17 @@ class JobStore:
         self, transaction: Transaction, queue: str, limit: int | None = None, until_ms: float | None = None
     ) -> list[Document]:
         """The rows of a queue in due order, at most `limit`, up to a due time."""
-        found = [self._rows(transaction, table, queue, limit, until_ms) for table in self._tables.values()]
+        queries = [_in_queue(transaction, table, queue, until_ms) for table in self._tables.values()]
+        found = [query.collect() if limit is None else query.take(limit) for query in queries]
         if len(found) == 1:
             return found[0]
         return sorted(chain(*found), key=lambda row: (row["dueTime"], row["_creationTime"]))[:limit]
-
-    def _rows(
-        self,
-        transaction: Transaction,
-        table: JobTable,
-        queue: str,
-        limit: int | None = None,
-        until_ms: float | None = None,
-    ) -> list[Document]:
-        def wanted(q: Any) -> Any:
-            rows = q.eq("queue", queue)
-            return rows if until_ms is None else rows.lte("dueTime", until_ms)
-
-        query = transaction.system.query(table.name).with_index("by_queue", wanted)
-        return query.collect() if limit is None else query.take(limit)
 
     def due_page(
         self, table: JobTable, queue: str, until_ms: float, cursor: str | None, transaction: Transaction
     ) -> dict[str, Any]:
         """A page of the rows of a queue of one table in due order, up to a due time."""
-        query = transaction.system.query(table.name).with_index(
-            "by_queue", lambda q: q.eq("queue", queue).lte("dueTime", until_ms)
-        )
+        query = _in_queue(transaction, table, queue, until_ms)
         return query.paginate(num_items=DUE_PAGE, cursor=cursor)
 
     def by_state(self, transaction: Transaction, state: str | None, limit: int) -> list[Document]:
@@ -485,10 +470,7 @@ class JobStore:
             return sorted(chain(*waiting), key=lambda row: row["dueTime"])[:limit]
         found: list[Document] = []
         for table in self._tables.values():
-            jobs = transaction.system.query(table.name)
-            if state is not None:
-                jobs = jobs.with_index("by_queue", lambda q: q.eq("queue", state))
-            found += jobs.order("desc").take(limit)
+            found += _in_queue(transaction, table, state).order("desc").take(limit)
         if len(self._tables) > 1:
             found.sort(key=lambda row: row["_creationTime" if state is None else "dueTime"], reverse=True)
         return found[:limit]
@@ -506,16 +488,15 @@ class JobStore:
         Args:
             wanted: what fields must be; a page then ends after so many rows were read, fitting or not.
         """
-        queries = []
-        for table in self._tables.values():
-            query = transaction.system.query(table.name)
-            if state == "pending":
-                query = query.with_index(
-                    "by_queue", lambda q: q.gte("queue", PENDING).lt("queue", _PENDING_END)
-                )
-            elif state is not None:
-                query = query.with_index("by_queue", lambda q: q.eq("queue", state))
-            queries.append(query.order("asc" if state == "pending" else "desc"))
+        if state == "pending":
+            queries = [
+                transaction.system.query(table.name)
+                .with_index("by_queue", lambda q: q.gte("queue", PENDING).lt("queue", _PENDING_END))
+                .order("asc")
+                for table in self._tables.values()
+            ]
+        else:
+            queries = [_in_queue(transaction, t, state).order("desc") for t in self._tables.values()]
         page = page_of(transaction, queries, wanted, limit, cursor)
         if state == "pending" and cursor is None:
             claimed = chain(
@@ -573,3 +554,16 @@ class JobStore:
             if page["isDone"]:
                 return
             cursor = page["continueCursor"]
+
+
+def _in_queue(
+    transaction: Transaction, table: JobTable, queue: str | None, until_ms: float | None = None
+) -> Query:
+    """The rows of a queue of one table in due order, up to a due time; or all of its rows."""
+
+    def wanted(q: Any) -> Any:
+        rows = q.eq("queue", queue)
+        return rows if until_ms is None else rows.lte("dueTime", until_ms)
+
+    query = transaction.system.query(table.name)
+    return query if queue is None else query.with_index("by_queue", wanted)
