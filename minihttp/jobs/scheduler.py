@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import CallError, ConfigurationError, DocumentError, LimitError, ScheduleError, no_attribute
 from ..functions.calls import call_args
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..functions.registry import Function
     from ..functions.runner import Runner
 
+T = TypeVar("T")
 _OPTIONS = ("lane", "maxParallel", "retry", "onComplete")  # of a row
 _FIVE_YEARS_SECONDS = 5 * 366 * 86_400.0  # Convex's InvalidScheduledFunctionDelay
 
@@ -91,7 +92,7 @@ class Scheduler:
                 raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
             options["retry"] = retry.document
         if on_complete is not None:
-            callback = self._named(on_complete)
+            callback = self._runner.registry.named(on_complete)
             if callback.kind != "mutation":
                 raise ConfigurationError(f"on_complete must be a mutation, not {callback}")
             options["onComplete"] = {
@@ -187,21 +188,17 @@ class Scheduler:
             again = Scheduler(self._store, self._runner, transaction, self._call, options)
             return again.run_after(0, name, **args)
 
-        new_id: str = self._write(write)
-        return new_id
+        return self._write(write)
 
     # ------------------------------------------------------------ writing
 
-    def _write(self, run: Callable[[Transaction], Any]) -> Any:
+    def _write(self, run: Callable[[Transaction], T]) -> T:
         if self._transaction is not None:
             return run(self._transaction)
         return self._store.database.write(run, any_thread=True)
 
-    def _named(self, fn: Function | str) -> Function:
-        return self._runner.registry.named(fn)
-
     def _schedule(self, due_ms: float, fn: Function | str, args: dict[str, Any]) -> str:
-        found = self._named(fn)
+        found = self._runner.registry.named(fn)
         if found.kind == "query":
             raise CallError(f"Cannot schedule a query, only a mutation or an action: {found.name}")
         limit, size = self._store.limits.max_scheduled_args_bytes, size_bytes(args)
@@ -215,16 +212,14 @@ class Scheduler:
             options["requestId"] = self._call.request_id
         row = new_row(found.name, args, found.kind, due_ms, **options)
         prepared = self._store.prepare(row)
-        job_id: str = self._write(lambda transaction: self._add(transaction, row, prepared, size))
-        return job_id
+        return self._write(lambda transaction: self._add(transaction, row, prepared, size))
 
     def _add(self, transaction: Transaction, row: Document, prepared: PreparedDocument, size: int) -> str:
         self._count(transaction, size)
         row = self._store.add(transaction, row, prepared)
         if self._parent_is_canceled(transaction):
             self._store.finish(transaction, row, "canceled")
-        job_id: str = row["_id"]
-        return job_id
+        return str(row["_id"])
 
     def _count(self, transaction: Transaction, size: int) -> None:
         """Count what this transaction schedules against the limits of one mutation."""
