@@ -137,21 +137,21 @@ class FileBackend:
             with _faults():
                 obstore.put(self._store, key, b"".join(first), attributes=_ATTRIBUTES, use_multipart=False)
             return
-        parts = _Watched(chain(first, source))
+        failures: list[BaseException] = []
         try:
             with _faults():
                 obstore.put(
                     self._store,
                     key,
-                    parts,
+                    _watched(chain(first, source), failures),
                     attributes=_ATTRIBUTES,
                     use_multipart=True,
                     chunk_size=_PART_BYTES,
                     max_concurrency=_MAX_CONCURRENT_PARTS,
                 )
         except BaseException:
-            if parts.error is not None:  # the source's own error, as it was
-                raise parts.error from None
+            if failures:  # the source's own error, as it was
+                raise failures[0] from None
             raise
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blob:
@@ -288,24 +288,15 @@ class Blob(io.RawIOBase):
         return iter(result.stream(min_chunk_size=256 * 1024))
 
 
-class _Watched:
-    """An iterator that remembers what its source raised: the client may hand on an error of its own."""
-
-    def __init__(self, source: Iterator[bytes]) -> None:
-        self._source = source
-        self.error: BaseException | None = None
-
-    def __iter__(self) -> _Watched:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._source)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            self.error = error
-            raise
+def _watched(source: Iterator[bytes], failures: list[BaseException]) -> Iterator[bytes]:
+    """Notes what the source raises: the client may hand on an error of its own."""
+    try:
+        yield from source
+    except GeneratorExit:  # the client is done with it
+        raise
+    except BaseException as error:
+        failures.append(error)
+        raise
 
 
 def _check(key: str) -> str:
