@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,14 @@ from .measured import Measured
 
 if TYPE_CHECKING:
     from ..data.documents import Transaction
+    from ..data.migration import Tick
     from .blobs import BlobStore
 
 _BLOCK_BYTES = 256 * 1024
 _BATCH = 256
 
 
-def check_files(
-    store: BlobStore, tick: Callable[[str, int, int], None] = lambda what, done, total: None
-) -> Iterator[tuple[str, str]]:
+def check_files(store: BlobStore, tick: Tick = lambda what, done, total: None) -> Iterator[tuple[str, str]]:
     """The (id, sentence) of every file that is damaged.
 
     Args:

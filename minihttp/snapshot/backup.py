@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..data.migration import stored_documents
+from ..data.migration import Tick, stored_documents
 from ..errors import DataDirectoryError, SnapshotError
 from ..files.measured import Measured, blocks_of, size_of
-from .export import Tick
 
 if TYPE_CHECKING:
     from ..data.backend import DocumentBackend, Reading

@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from ..data import ids
-from ..data.migration import stored_documents, stored_tables
+from ..data.migration import Tick, stored_documents, stored_tables
 from ..errors import StorageUnavailableError
 from .archive import ArchiveWriter
 from .convex import write_id
@@ -32,9 +32,6 @@ REBUILT: Final = frozenset(
 """System tables that are not copied row by row: an import makes them anew, from what it reads."""
 _FIRST_TABLE_NUMBER: Final = 10_001  # as in Convex, where user tables begin there
 _BLOCK_BYTES: Final = 256 * 1024
-
-Tick = Callable[[str, int, int], None]
-"""Progress: called with what is being done, how many units of it are done, and of how many (0: unknown)."""
 
 
 def export_snapshot(
@@ -131,9 +128,16 @@ class _Export:
         self._add_lines(entry, lines())
 
     def _add_lines(self, entry: str, lines: Iterable[bytes]) -> None:
-        counted = _Counted(lines)
-        self._writer.add(entry, _joined(counted))
-        self._writer.entries[entry]["documents"] = counted.count
+        count = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal count
+            for line in lines:
+                count += 1
+                yield line
+
+        self._writer.add(entry, _joined(counted()))
+        self._writer.entries[entry]["documents"] = count
 
     def _line(self, id: str, text: str) -> bytes:
         head = f'{{"_creationTime":{ids.microseconds(id) / 1000!r},"_id":"{id}"'
@@ -172,19 +176,6 @@ class _Export:
         if isinstance(value, dict):
             return {self._convex_spelling(name): self._convex_spelling(item) for name, item in value.items()}
         return value
-
-
-class _Counted:
-    """Passes lines on and counts them."""
-
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self._lines = lines
-        self.count = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._lines:
-            self.count += 1
-            yield line
 
 
 def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..data import ids
 from ..data.catalog import TableInfo, make_document
 from ..data.documents import PreparedDocument
-from ..data.migration import stored_documents
+from ..data.migration import Tick, stored_documents
 from ..data.transaction import SYSTEM_LIMITS
 from ..data.walks import map_ids
 from ..errors import LimitError, MinihttpError, SnapshotError, ValidationError
 from ..files.measured import Measured
 from .archive import Archive
 from .convex import decoder, read_id
-from .export import REBUILT, Tick
+from .export import REBUILT
 
 if TYPE_CHECKING:
     from ..data.database import Database

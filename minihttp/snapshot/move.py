@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..data import ids
+from ..data.migration import Tick
 from ..data.migration import stored_documents as documents_of
 from ..errors import DataDirectoryError
 from ..files.copying import copy_blobs
@@ -21,9 +22,6 @@ from ..files.copying import copy_blobs
 if TYPE_CHECKING:
     from ..data.backend import DocumentBackend, Reading, Writing
     from ..files.backend import FileBackend
-
-Progress = Callable[[str, int, int], object]
-"""Called with what is being done, how many units are done, and of how many (0: nobody knows)."""
 
 LEFT_BEHIND = frozenset(("_indexes", "_checked", "_catalog"))
 BATCH_DOCUMENTS = 2_048
@@ -77,7 +75,7 @@ def count_documents(backend: DocumentBackend) -> int:
         return reading.count(_FIRST, ids.ABOVE, _MANY)
 
 
-def digest(backend: DocumentBackend, progress: Progress, what: str, expected: int = 0) -> Digest:
+def digest(backend: DocumentBackend, progress: Tick, what: str, expected: int = 0) -> Digest:
     """Read every document that moves, and say what they are.
 
     Args:
@@ -118,7 +116,7 @@ def check_target(backend: DocumentBackend, *, resume: bool) -> str:
 
 
 def copy_documents(
-    source: DocumentBackend, target: DocumentBackend, progress: Progress, total: int, after: str = ""
+    source: DocumentBackend, target: DocumentBackend, progress: Tick, total: int, after: str = ""
 ) -> int:
     """Copy every document behind the id `after`, in the order of ids; returns how many.
 
@@ -148,7 +146,7 @@ def _put(target: DocumentBackend, batch: list[StoredRow]) -> int:
 
 
 def copy_files(
-    source: FileBackend, target: FileBackend, documents: DocumentBackend, progress: Progress
+    source: FileBackend, target: FileBackend, documents: DocumentBackend, progress: Tick
 ) -> tuple[int, int]:
     """Copy every blob that the target lacks, checked against the digest in its document.
 
@@ -184,7 +182,7 @@ def recorded_digests(documents: DocumentBackend) -> dict[str, bytes]:
 def move(
     source: tuple[DocumentBackend, FileBackend | None],
     target: tuple[DocumentBackend, FileBackend | None],
-    progress: Progress,
+    progress: Tick,
     *,
     resume: bool = False,
 ) -> Moved:
