@@ -23,14 +23,6 @@ _CONVEX_NAMES = {
     "phone_number_verified": "phoneNumberVerified",
     "updated_at": "updatedAt",
 }
-_SAME_NAMES = ("name", "nickname", "email", "gender", "birthday", "timezone", "language", "address")
-_ATTRIBUTES = {
-    **_CONVEX_NAMES,
-    **{name: name for name in _SAME_NAMES},
-    "profile_url": "profileUrl",
-    "picture_url": "pictureUrl",
-    "website_url": "websiteUrl",
-}
 _OF_THE_TOKEN = frozenset(("iss", "sub", "aud", "exp", "nbf", "iat", "jti"))  # RFC 7519 §4.1
 
 
@@ -58,10 +50,12 @@ class Identity(Mapping[str, Any]):
     name: str | None
     given_name: str | None
     family_name: str | None
+    middle_name: str | None
     nickname: str | None
     preferred_username: str | None
     profile_url: str | None
     picture_url: str | None
+    website_url: str | None
     email: str | None
     email_verified: bool | None
     gender: str | None
@@ -84,12 +78,10 @@ class Identity(Mapping[str, Any]):
     if not TYPE_CHECKING:  # so that type checkers find what is not there
 
         def __getattr__(self, name: str) -> Any:
-            if name == "token_identifier":
-                return self._fields["tokenIdentifier"]
-            if name in ("issuer", "subject"):
-                return self._fields[name]
-            if name in _ATTRIBUTES:
-                return self._fields.get(_ATTRIBUTES[name])
+            if name in _CONVEX_NAMES or name in Identity.__annotations__:  # what is declared above
+                first, *others = name.split("_")
+                camel_case = first + "".join(map(str.capitalize, others))
+                return self._fields.get(_CONVEX_NAMES.get(name, camel_case))
             raise AttributeError(
                 f'an identity has no attribute {name!r}; other claims are identity["{name}"]'
             )
