@@ -88,9 +88,9 @@ class FileBackend:
     Args:
         location: `//bucket/prefix?name=value`: the options of the scheme, and `redirect`, the size in bytes
             from which on a download is answered with a redirect to a signed URL.
-        connect: (bucket, prefix, options, settings) -> the obstore client; `settings` are its time limits.
 
     Attributes:
+        client: the class of obstore's client.
         shared: other processes may have the same store open.
         spool_folder: request bodies are spooled where the server likes.
 
@@ -101,8 +101,9 @@ class FileBackend:
     Fault = Fault
     shared = True
     spool_folder: str | None = None
+    client: Callable[..., Any]
 
-    def __init__(self, location: str, connect: Callable[..., Any]) -> None:
+    def __init__(self, location: str) -> None:
         place, _, query = location.removeprefix("//").partition("?")
         bucket, _, prefix = place.partition("/")
         options = dict(parse_qsl(query, keep_blank_values=True))
@@ -114,9 +115,13 @@ class FileBackend:
         self._redirect_bytes = int(redirect) if redirect else None
         settings = {"client_options": dict(_CLIENT), "retry_config": dict(_RETRIES)}
         try:
-            self._store = connect(bucket, prefix.strip("/"), options, settings)
+            self._store = self._connect(bucket, prefix.strip("/"), options, settings)
         except (BaseError, TypeError, ValueError) as error:
             raise Fault(errno.EINVAL, _told(str(error))) from error
+
+    def _connect(self, bucket: str, prefix: str, options: dict[str, str], settings: dict[str, Any]) -> Any:
+        """The client; `settings` are its time limits."""
+        return self.client(bucket, prefix=prefix or None, config=options, **settings)
 
     def put(self, key: str, chunks: Iterable[bytes], spool: int | None = None) -> None:
         """Store a new blob: durable when this returns; when `chunks` or the store raises, nothing is kept.

@@ -13,25 +13,25 @@ from obstore.store import S3Store
 from . import object_store
 
 
-def _connect(bucket: str, prefix: str, options: dict[str, str], settings: dict[str, Any]) -> S3Store:
-    endpoint = options.pop("endpoint", "") or object_store.from_environment(
-        "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"
-    )
-    region = options.pop("region", "") or object_store.from_environment("AWS_REGION", "AWS_DEFAULT_REGION")
-    if endpoint:  # buckets of other stores have no host names of their own
-        options = {"endpoint": endpoint, "virtual_hosted_style_request": "false", **options}
-        is_near = object_store.is_loopback(endpoint)
-        if endpoint.startswith("http:") and not is_near and "allow_http" not in options:
-            raise ValueError(
-                "files would go over plain HTTP: endpoint=https://…, or allow_http=true beside it"
-            )
-        settings["client_options"]["allow_http"] = is_near
-    config: Any = {"region": region or "us-east-1", **options}
-    return S3Store(bucket, prefix=prefix or None, config=config, **settings)
-
-
 class FileBackend(object_store.FileBackend):
     """Blobs below `//bucket/prefix`; the options `region`, `endpoint`, `redirect` and obstore's own."""
 
-    def __init__(self, location: str) -> None:
-        super().__init__(location, _connect)
+    client = S3Store
+
+    def _connect(self, bucket: str, prefix: str, options: dict[str, str], settings: dict[str, Any]) -> Any:
+        endpoint = options.pop("endpoint", "") or object_store.from_environment(
+            "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"
+        )
+        region = options.pop("region", "") or object_store.from_environment(
+            "AWS_REGION", "AWS_DEFAULT_REGION"
+        )
+        if endpoint:  # buckets of other stores have no host names of their own
+            options = {"endpoint": endpoint, "virtual_hosted_style_request": "false", **options}
+            is_near = object_store.is_loopback(endpoint)
+            if endpoint.startswith("http:") and not is_near and "allow_http" not in options:
+                raise ValueError(
+                    "files would go over plain HTTP: endpoint=https://…, or allow_http=true beside it"
+                )
+            settings["client_options"]["allow_http"] = is_near
+        options = {"region": region or "us-east-1", **options}
+        return super()._connect(bucket, prefix, options, settings)

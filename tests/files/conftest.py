@@ -62,7 +62,8 @@ class Place:
 
             self._bucket = self._bucket or MemoryStore()
             query = "".join(f"?{name}={value}" for name, value in options.items())
-            return FileBackend(f"//bucket{query}", lambda *settings: self._bucket)
+            client = staticmethod(lambda *place, **settings: self._bucket)
+            return type("FileBackend", (FileBackend,), {"client": client})(f"//bucket{query}")
         return open_files(FILE_URLS[self.kind].format(self.path))
 
     def close(self, store: FileStore) -> None:

@@ -36,6 +36,10 @@ class Counted(object_store.FileBackend):
     listed = 0
     fails = False
 
+    def __init__(self, bucket: Any) -> None:
+        self.client = lambda *place, **settings: bucket
+        super().__init__("//bucket")
+
     def list(self, since: str = "") -> Iterator[tuple[str, float]]:
         for found in super().list(since):
             self.listed += 1
@@ -51,7 +55,7 @@ class Machine:
     """The file store of one process among others, on one database and one bucket."""
 
     def __init__(self, database: Database, bucket: Any, clock: Clock, **options: Any) -> None:
-        self.backend = Counted("//bucket", lambda *settings: bucket)
+        self.backend = Counted(bucket)
         self.store = FileStore(self.backend, database, clock=clock, **options)
 
 
