@@ -250,8 +250,7 @@ class _Import:
                 replaced.update(row["key"] for row in transaction.system.query(name))
                 self._remove_all(transaction, info)
             count = 0
-            for count, (id, document) in enumerate(self._stored_files(info), 1):
-                del document["entry"]
+            for count, (id, document, _) in enumerate(self._stored_files(info), 1):
                 if self._mode == "replace" or transaction.engine.get(id) is None:
                     self._put(transaction, PreparedDocument(info, id, document, self._database.limits), count)
             self._note(transaction, name, count)
@@ -269,8 +268,8 @@ class _Import:
                 self._files.discard(key)
         return count
 
-    def _stored_files(self, info: TableInfo) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The id and the document of each file, as `_storage` keeps it."""
+    def _stored_files(self, info: TableInfo) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """The id and the document of each file, as `_storage` keeps it, and the entry with its bytes."""
         entry = self._archive.tables[info.name]
         for number, line in enumerate(self._archive.lines(entry), 1):
             try:
@@ -288,13 +287,13 @@ class _Import:
                 raise SnapshotError(
                     f"{self._archive.path} has no bytes of file {row['_id']}: export it with its file storage"
                 )
-            yield id, {**document, "entry": self._archive.files[row["_id"]]}
+            yield id, document, self._archive.files[row["_id"]]
 
     def _put_blobs(self, info: TableInfo, put: list[str]) -> None:
         total = len(self._archive.files)
-        for done, (_, document) in enumerate(self._stored_files(info)):
+        for done, (_, document, entry) in enumerate(self._stored_files(info)):
             self._tick("files", done, total)
-            key, entry = document["key"], document["entry"]
+            key = document["key"]
             self._keys.add(key)
             self._bytes += int(document["size"])
             checked = self._checked(entry, base64.b64decode(document["sha256"]), document["size"])
