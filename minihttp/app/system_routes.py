@@ -162,7 +162,9 @@ def _may_upload(runtime: Runtime, environ: Mapping[str, str]) -> bool:
 
 
 def _storage(runtime: Runtime, ctx: Any, request: Request) -> Response | Deferred:
-    return runtime.files.handle(request)
+    from ..files.endpoint import handle
+
+    return handle(runtime.files, request)
 
 
 def _openapi(runtime: Runtime, ctx: Any, request: Request) -> Response:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`FileStore`: blobs, and what is known of each as a document of the system table `_storage`.
 
-It hands out `ctx.storage`, answers `/api/storage/…`, and removes blobs that have lost their document.
+It hands out `ctx.storage`, and removes blobs that have lost their document.
 """
 
 from __future__ import annotations
@@ -20,16 +20,12 @@ from ..http.fields import parse_query
 from ..values import UNSET
 from .access import Storage, StorageReader, StorageWriter
 from .blobs import DELETIONS, BlobStore
-from .endpoint import handle
 from .measured import size_of
 from .orphans import PUTTING_SECONDS, STORES, batches, delete_orphans, remove_deleted, store_row, sweep_new
 from .uploads import UPLOADS, upload_rules
 
 if TYPE_CHECKING:
     from ..data.database import Database, Transaction
-    from ..http.deferred import Deferred
-    from ..http.request import Request
-    from ..http.response import Response
     from .backend import FileBackend
 
 log = logging.getLogger("minihttp.files")
@@ -115,10 +111,6 @@ class FileStore(BlobStore):
     def outside(self, origin: str = "") -> Storage:
         """For actions and handlers: also `get`; each call is a transaction of its own."""
         return Storage(self, origin or self.origin, None)
-
-    def handle(self, request: Request) -> Response | Deferred:
-        """Answer a request below `/api/storage/`."""
-        return handle(self, request)
 
     def max_upload_bytes(self, environ: Mapping[str, str]) -> int:
         """The largest file that the head of an upload lets come; 0 where it lets none.

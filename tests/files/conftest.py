@@ -18,6 +18,7 @@ import pytest
 from minihttp.app.backends import open_documents, open_files
 from minihttp.data.database import Database
 from minihttp.errors import HTTPError, MinihttpError
+from minihttp.files.endpoint import handle
 from minihttp.files.storage import FILE_TABLES, FileStore
 from minihttp.http.deferred import Deferred
 from minihttp.http.request import Request
@@ -94,7 +95,7 @@ def endpoint(store: FileStore) -> Callable[..., Iterable[bytes]]:
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         try:
-            response = store.handle(Request(environ, raw_path(environ)))
+            response = handle(store, Request(environ, raw_path(environ)))
             if isinstance(response, Deferred):
                 response = response.wait()
         except HTTPError as error:
