@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import errno
 import selectors
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from math import inf
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote
@@ -23,8 +26,10 @@ from .postgresql_libpq import (
     PGconn,
     PollingStatus,
 )
+from .postgresql_silence import watch_over
 
 CONNECT_SECONDS = 3.0  # for one host, unless the URL has connect_timeout=
+ANSWER_SECONDS = 30.0  # for a statement without a time limit of its own
 _IDLE_SECONDS = 60  # after which the server ends a transaction whose process was stopped or has vanished
 _DEFAULTS = {
     "client_encoding": "UTF8",
@@ -209,6 +214,7 @@ class Connection:
     def __init__(self, target: Target, prepared: str = "") -> None:
         self._first = ""
         self._first_since = 0.0
+        self._answer_until = inf
         refusals = []
         for host in list(target.hosts):
             try:
@@ -222,21 +228,30 @@ class Connection:
         target.hosts = sorted(target.hosts, key=lambda other: other != host)  # here it is welcome next time
         if self._pgconn.parameter_status(b"standard_conforming_strings") not in (b"on", None):
             raise Fault(errno.EINVAL, "standard_conforming_strings must be on")
+        watch_over(self)
         if prepared:
             self.run(prepared)
 
-    def run(self, text: str) -> Any:
+    def run(self, text: str, seconds: float = ANSWER_SECONDS) -> Any:
         """Run one string of statements; returns the result of the last one.
+
+        Args:
+            seconds: the line of a server that does not answer within these is taken to be broken.
 
         Raises:
             Fault: of the first statement that fails; those after it are not run.
         """
         if self._first:
             text, self._first = f"{self._first}; {text}", ""
+        self._answer_until = monotonic() + seconds
         try:
             result = self._pgconn.exec_(text.encode())
         except Error as error:
             raise Fault(LOST, f"the connection is lost: {_one_line(str(error))}") from None
+        finally:
+            was_silent, self._answer_until = self._answer_until < 0, inf
+        if was_silent and not self.alive:
+            raise Fault(LOST, f"the server has not answered for {seconds:.0f} s")
         if result.status in _OK:
             return result
         raise self._fault(result)
@@ -284,6 +299,13 @@ class Connection:
     @property
     def socket(self) -> int:
         return int(self._pgconn.socket)
+
+    def break_if_silent(self) -> None:
+        """Break the line if a thread waits for an answer that is overdue; in another thread than its own."""
+        if self._answer_until < monotonic() and self.alive:
+            self._answer_until = -inf
+            with suppress(OSError), socket.fromfd(self.socket, socket.AF_INET, socket.SOCK_STREAM) as line:
+                line.shutdown(socket.SHUT_RDWR)
 
     @property
     def alive(self) -> bool:

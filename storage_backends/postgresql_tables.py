@@ -11,12 +11,13 @@ from math import inf
 from time import monotonic
 from typing import Any
 
-from .postgresql_connection import LOST, Connection, Fault, binary, quoted
+from .postgresql_connection import ANSWER_SECONDS, LOST, Connection, Fault, binary, quoted
 from .postgresql_statements import Statements
 
 Position = tuple[bytes, str]
 """(key, id), in the order of an index."""
 
+GRACE_SECONDS = 5.0  # of the server, to answer that a time limit is over
 MAX_KEY_BYTES = 2_000  # of a key in `entries.key`, the rest is in `entries.rest`: an index row holds 2,704
 
 
@@ -56,20 +57,22 @@ class Reading:
         """
         connection = self.connection
         text = f"{self._prologue()}{statement}"
+        told = self._timeout_milliseconds
+        seconds = told / 1000 + GRACE_SECONDS if told else ANSWER_SECONDS
         if connection is None or not self.begun:
-            return self._first(connection or self._connect(), text)
-        return connection.run(text)
+            return self._first(connection or self._connect(), text, seconds)
+        return connection.run(text, seconds)
 
-    def _first(self, connection: Connection, text: str) -> Any:
+    def _first(self, connection: Connection, text: str, seconds: float) -> Any:
         self.connection, self.begun, self.begun_at = connection, True, monotonic()
         try:
-            return connection.run(text)
+            return connection.run(text, seconds)
         except Fault as fault:
             if fault.errno != LOST:
                 raise
         connection.close()
         self.connection = self._connect()  # nothing was read yet: an idle line that had broken is no fault
-        return self.connection.run(text)
+        return self.connection.run(text, seconds)
 
     def _prologue(self) -> str:
         """What has to be said before the next statement: BEGIN, and how long it may take."""

@@ -84,6 +84,11 @@ class Writers(GroupCommit):
         return self._leader is not None
 
     @property
+    def writing_seconds(self) -> float:
+        """That of a mutation's own code: what the server takes, or its absence, is no transaction's fault."""
+        return super().writing_seconds if self._waits_in_vain else 0.0
+
+    @property
     def _waits_in_vain(self) -> bool:
         return self._closing or (self._in_body and not self.writing.asking)
 

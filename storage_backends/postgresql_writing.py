@@ -25,6 +25,7 @@ K = TypeVar("K", str, Position)
 
 _MAX_CACHED_BYTES = 4 * 1024 * 1024
 _MAX_CARRIED, _MAX_CARRIED_CHARACTERS = 64, 4_096  # documents from one transaction to the next
+_COMMIT_SECONDS = 10.0  # after which the line of a server that does not answer is taken to be broken
 _MAX_EXTRA_ROWS = 256  # read beyond the limit, to make up for rows that this transaction has removed
 
 
@@ -136,7 +137,7 @@ class Writing(Reading):
         if connection is None:
             raise Fault(LOST, "there is no connection")
         text, self.begun = f"{self._prologue()}{statements}", True
-        return self._run(connection.run, text)
+        return self._run(lambda statement: connection.run(statement, _COMMIT_SECONDS), text)
 
     def _run(self, run: Callable[[str], Any], statement: str) -> Any:
         self.refuse_if_lost()

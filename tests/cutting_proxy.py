@@ -13,8 +13,8 @@ class CuttingProxy:
     """Forwards connections to a port, until it is told to cut one.
 
     `cut(moment)` breaks the line of the next COMMIT: "before" the server has it, "during" (the
-    server has it and nobody reads its answer), or "after" (its answer has come and is thrown away). While
-    `flows` is not set, nothing is forwarded.
+    server has it and nobody reads its answer), or "after" (its answer has come and is thrown away); after
+    "silence" no line is broken, but the answer does not come. While `flows` is not set, nothing is forwarded.
     """
 
     def __init__(self, port: int) -> None:
@@ -83,6 +83,8 @@ class CuttingProxy:
                         break
                     if moment == "after":
                         state["drop"] = True
+                    if moment == "silence":
+                        self.flows.clear()
                 elif not upwards and state.get("drop"):
                     break
                 target.sendall(data)
