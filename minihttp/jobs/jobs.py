@@ -22,7 +22,7 @@ from .cron_runs import CronRuns
 from .crons import Crons
 from .executor import Executor
 from .scheduler import Scheduler
-from .store import CLAIMED, JOB_TABLES, JobStore, due_order
+from .store import CLAIM_SECONDS, CLAIMED, JOB_TABLES, JobStore, due_order
 from .workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ log = logging.getLogger("minihttp.jobs")
 _COUNTED = 1_000  # jobs of a pool that are due, for the plot of the queue
 _CLAIMED_AT_ONCE = 64  # by a call that runs what is due
 _CHORES_SECONDS = 60.0  # after which another process may remove what has expired
+_SETTLING_SECONDS = 3.0  # a few looks of the workers: others have renewed their leases by then if they can
 
 
 class Jobs:
@@ -84,6 +85,7 @@ class Jobs:
         self._executor = Executor(self.store, runner, pause, self._notes, self._has_claims)
         self._crons = CronRuns(self.store, runner, crons)
         self._next_maintenance = -math.inf
+        self._reached_at = self._judges_from = -math.inf
         self._listens = False
         self._scheduled_meanwhile: set[str] | None = (
             None  # during `run_due`: what it leaves for the next call
@@ -209,10 +211,8 @@ class Jobs:
         """Maintenance and crons; returns when it wants to be called next, in milliseconds since the epoch."""
         now = time.monotonic()
         if now >= self._next_maintenance:
-            seconds = self._limits.job_lease_seconds
-            self._next_maintenance = now + (seconds if self._alone else min(seconds, 30.0)) / 3
-            if self._clean_up():
-                self._next_maintenance = now
+            more = self._clean_up()  # if it fails, it is tried again at the next look
+            self._next_maintenance = now if more else now + self._lease_seconds / 3
             self._runner.statistics.saw_queue(self._count_due)
         next_cron_ms = self._crons.tick()
         return self.store.now_ms() if self._next_maintenance <= now else next_cron_ms
@@ -225,13 +225,30 @@ class Jobs:
         if not self._alone:
             self._executor.renew()
         self._executor.run_suspects()
-        self._executor.recover(alone=self._alone)
+        if self._alone or self._may_judge():
+            self._executor.recover(alone=self._alone)
+        self._reached_at = time.monotonic()
         if not self._alone and not self.lease("expired", _CHORES_SECONDS):
             return False
         found = [expired for expired in self.expired if self._database.read(expired)]
         for expired in found:
             self._database.write(partial(self._delete, expired))
         return bool(found)
+
+    def _may_judge(self) -> bool:
+        """Whether a lease that has ended shows that its process is gone. If the database was out of reach for
+        half a lease, the others may live, and could not renew theirs: they get time to do so."""
+        self._database.read(lambda transaction: transaction.engine.get(""))  # waits while it is out of reach
+        now, seconds = time.monotonic(), self._lease_seconds
+        if -math.inf < self._reached_at < now - max(seconds / 2, _SETTLING_SECONDS):
+            self._judges_from = now + max(seconds / 3, _SETTLING_SECONDS)
+        return now >= self._judges_from
+
+    @property
+    def _lease_seconds(self) -> float:
+        """The shorter one of a job that runs and of one that is claimed."""
+        seconds = self._limits.job_lease_seconds
+        return seconds if self._alone else min(seconds, CLAIM_SECONDS)
 
     def _delete(self, find: Callable[[Transaction], list[Document]], transaction: Transaction) -> None:
         for row in find(transaction):

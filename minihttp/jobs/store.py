@@ -50,7 +50,7 @@ CLAIMED = "claimed:"
 _PENDING_END = "pending;"  # what follows every queue of pending jobs
 _READ_FOR_A_PAGE = 500
 SUSPECTS = "suspects"
-_CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it runs; renewed
+CLAIM_SECONDS = 30.0  # how long a process may have a claimed job before it runs; renewed
 _FRESH = 5 / 6  # so much of a lease is left of one that need not be renewed: most jobs have begun by then
 _PRUNED_AT_ONCE = 100  # a transaction holds the one write lock
 
@@ -416,7 +416,7 @@ class JobStore:
         return [row for queue in queues for row in self.due_jobs(transaction, queue, _PRUNED_AT_ONCE, now)]
 
     def _claim_end_ms(self, part: float = 1.0) -> float:
-        return self.now_ms() + part * min(_CLAIM_SECONDS, self.limits.job_lease_seconds) * 1000
+        return self.now_ms() + part * min(CLAIM_SECONDS, self.limits.job_lease_seconds) * 1000
 
     def lease(self, name: str, owner: str, seconds: float) -> bool:
         """Whether this process may do what only one of all may, until the lease ends or it asks again."""

@@ -19,6 +19,7 @@ from minihttp.jobs.crons import Crons
 from minihttp.limits import Limits
 from minihttp.rate_limit import RateLimit
 from tests.contracts.documents import together
+from tests.cutting_proxy import CuttingProxy
 from tests.postgresql_server import postgresql, schema_for
 
 from .at_work import Log
@@ -41,9 +42,9 @@ def make_process(location: str) -> Iterator[Callable[..., World]]:
 
     worlds: list[World] = []
 
-    def make(**options: Any) -> World:
+    def make(place: str = location, **options: Any) -> World:
         options = {"clock": time.time, "workers": 3, "alone": False, "limits": LIMITS, **options}
-        worlds.append(World(location, engine=DocumentBackend, **options))
+        worlds.append(World(place, engine=DocumentBackend, **options))
         return worlds[-1]
 
     yield make
@@ -178,6 +179,49 @@ def test_a_second_process_does_not_fail_what_the_first_one_runs(make_process) ->
     may_end.set()
     wait_until(lambda: ended(second))
     assert (runs.entries, second.state(job)) == (["act"], "success")
+
+
+def test_an_outage_longer_than_a_lease_is_the_end_of_no_process(make_process, tmp_path: Path, caplog) -> None:
+    """Whoever comes back first leaves the others time to renew the leases that have ended meanwhile."""
+    may_end, inside = threading.Event(), Log()
+
+    def act(ctx):
+        inside.add("act")
+        assert may_end.wait(PATIENCE_SECONDS)
+
+    lines = [CuttingProxy(postgresql().port) for _ in range(2)]
+    worlds = [make_process(postgresql().location(schema_for(tmp_path), port=line.port)) for line in lines]
+    for world in worlds:
+        world.action(act)
+        world.mutation(lambda_named("note", lambda ctx: None))
+    first, second = worlds
+    second.jobs.start()
+    job = second.scheduler.run_after(0, "work:act")
+    inside.wait_for(1)
+    claimed = second.scheduler.with_options(pool="claimed").run_after(3600, "work:note")
+
+    def claim(transaction) -> None:
+        store, row = second.jobs.store, transaction.system.get(claimed)
+        transaction.system.rewrite(row, store._claimed(row, second.jobs._executor.owner))
+
+    second.database.write(claim)
+    first.jobs.start()
+    wait_until(lambda: first.jobs._reached_at > 0)
+    for line in lines:
+        line.refuses = True
+        line.break_all()
+    threading.Event().wait(LIMITS.job_lease_seconds + 1.5)
+    for world, line in zip(worlds, lines, strict=True):
+        before, line.refuses = world.jobs._reached_at, False
+        wait_until(lambda world=world, before=before: world.jobs._reached_at > before)
+    assert second.state(job) == "inProgress"
+    assert "crashes" not in second.job(claimed) and second.job(claimed)["queue"].startswith("claimed:")
+    may_end.set()
+    wait_until(lambda: second.state(job) == "success")
+    assert inside.entries == ["act"]
+    assert "when the process ended" not in caplog.text
+    for line in lines:
+        line.close()
 
 
 def test_max_parallel_holds_over_all_processes(make_process) -> None:
