@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,39 @@ ITEMS = Table({"n": v.number()}).index("by_n", ["n"])
 app = App(http, modules=[__name__], schema=Schema(items=ITEMS))
 """
 )
+WORK = """
+import os, pathlib, time
+from minihttp import App, Crons, HttpRouter, internal_action, internal_mutation, mutation, query
+
+folder = pathlib.Path(__file__).parent
+
+def note(word):
+    with open(folder / "worked", "a") as worked:
+        worked.write(f"{word} {os.getpid()}\\n")
+
+@internal_action()
+def work(ctx):
+    note("begin")
+    time.sleep(0.1)
+    note("end")
+
+@internal_mutation()
+def tick(ctx): ...
+
+@mutation()
+def plan(ctx):
+    pool = ctx.scheduler.with_options(pool="two", max_parallel=2)
+    return [pool.run_after(0, work) for _ in range(30)]
+
+@query()
+def jobs(ctx):
+    rows = ctx.db.system.query("_scheduled_functions").collect()
+    return [[row["_id"], row["name"], row["state"]["kind"], row["scheduledTime"]] for row in rows]
+
+crons = Crons()
+crons.interval("tick", seconds=1, function=tick)
+app = App(HttpRouter(), modules=[__name__], crons=crons)
+"""
 AHEAD = """
 import time
 real = time.time
@@ -246,3 +280,52 @@ def test_deliveries_that_come_to_every_server_at_once(start: Callable[..., Proce
     schema = location.rpartition("%3D")[2]
     refused = f'SELECT count(*) FROM "{schema}".documents WHERE "table" = \'_webhook_refusals\''
     assert postgresql().execute(refused) == [(3,)], "refused_kept counts those of both"
+
+
+def test_limits_crons_and_maintenance_over_all_processes_one_of_which_is_killed(
+    start: Callable[..., Process], tmp_path: Path, location: str
+) -> None:
+    settings = {"MINIHTTP_LIMITS_JOB_LEASE_SECONDS": "3", "MINIHTTP_LIMITS_JOB_RESULT_SECONDS": "10"}
+    schema = location.rpartition("%3D")[2]
+    leases = f"SELECT json::json->>'owner' FROM \"{schema}\".documents WHERE \"table\" = '_leases'"
+    seen: dict[str, tuple[str, str, float]] = {}
+
+    def owner() -> str | None:
+        rows = postgresql().execute(f"{leases} AND json::json->>'name' = 'expired'")
+        return rows[0][0] if rows else None
+
+    def look() -> dict[str, str]:
+        rows = value(servers[-1], "query", "jobs", "new")
+        seen.update((id, (name, kind, due)) for id, name, kind, due in rows)
+        return {id: kind for id, (_, kind, _) in seen.items()}
+
+    servers = [start(WORK, **settings)]
+    wait_until(lambda: owner() is not None)
+    first_owner = owner()  # the only one that there is
+    servers += [start(WORK, **settings) for _ in range(2)]
+    planned = value(servers[-1], "mutation", "plan", "new")
+    worked = tmp_path / "worked"
+    wait_until(lambda: worked.exists() and worked.read_text().count("begin") > 5 and look() != {})
+    servers[0].kill()
+    with open(worked, "a") as notes:
+        notes.write(f"killed {servers[0].popen.pid}\n")
+    wait_until(lambda: {look()[id] for id in planned} <= {"success", "failed"})
+    wait_until(lambda: owner() != first_owner)
+    gone = set(planned)
+    wait_until(lambda: not gone & {row[0] for row in value(servers[-1], "query", "jobs", "new")})
+
+    running: list[str] = []
+    most = 0
+    for word, pid in (line.split() for line in worked.read_text().splitlines()):
+        if word == "begin":
+            running.append(pid)
+        elif word == "end":
+            running.remove(pid)
+        else:
+            running = [other for other in running if other != pid]
+        most = max(most, len(running))
+    assert (most, running) == (2, [])
+    failed = [seen[id] for id in planned if seen[id][1] == "failed"]
+    assert len(failed) <= 2 and worked.read_text().count("begin") <= 30, "each action once"
+    due = Counter(at for name, _, at in seen.values() if name.endswith(":tick"))
+    assert len(due) > 3 and max(due.values()) == 1, "each run of a cron once"

@@ -228,7 +228,7 @@ class Jobs:
         if self._alone or self._may_judge():
             self._executor.recover(alone=self._alone)
         self._reached_at = time.monotonic()
-        if not self._alone and not self.lease("expired", _CHORES_SECONDS):
+        if not self._alone and not self.lease("expired", min(_CHORES_SECONDS, 2 * self._lease_seconds)):
             return False
         found = [expired for expired in self.expired if self._database.read(expired)]
         for expired in found:
