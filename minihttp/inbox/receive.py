@@ -112,7 +112,7 @@ class Endpoint(EndpointOptions):
         def respond(stored: Any, error: BaseException | None) -> Response:
             if error is not None:
                 if isinstance(error, InboxFullError):
-                    self._log_full(request.environ.get("minihttp.failures"))
+                    self._log_full(request.environ["minihttp.failures"])
                 raise error
             return acknowledgement or Response.json(stored)
 
@@ -121,12 +121,11 @@ class Endpoint(EndpointOptions):
     def _log_full(self, failures: Any) -> None:
         """Say so once a second at most, where the app counts the others (`tracebacks.RepeatFilter`)."""
         message = f"webhook {self.path}: its deliveries take max_webhook_bytes"
-        said = partial(log.error, f"{message}: a new one was refused")
-        more = f"{message}: %d more were refused within %g s"
-        if failures is None:
-            said()
-        else:
-            failures.once((InboxFullError, self.path), said, partial(log.error, more))
+        failures.once(
+            (InboxFullError, self.path),
+            partial(log.error, f"{message}: a new one was refused"),
+            partial(log.error, f"{message}: %d more were refused within %g s"),
+        )
 
     def _probe(self, request: Request) -> Response:
         if self.provider.verify_token_name and not self.verify_token:
