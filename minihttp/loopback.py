@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What only this machine reaches."""
+"""Hosts by their text: what only this machine reaches, and the network that a peer counts for."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def is_loopback(host: str) -> bool:
     return host in LOCAL_NAMES or (
         len(parts) == 4 and parts[0] == "127" and all(part.isdigit() and int(part) < 256 for part in parts)
     )
+
+
+def network_of(host: str) -> str:
+    """Whom a peer counts for: an IPv4 address, or the half of an IPv6 address that names a network, since a
+    host there has billions of addresses.
+    """
+    if "." in host:  # ::ffff:192.0.2.1
+        return host.rpartition(":")[2]
+    return ":".join(host.partition("%")[0].partition("::")[0].split(":")[:4])

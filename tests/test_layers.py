@@ -49,7 +49,7 @@ EDGES = {
     "app": "errors hashing loopback shown tracebacks limits logs watchdog values http data "
     "files auth functions key_store rate_limit jobs snapshot inbox",
     "testing": "app",
-    "server": "errors hashing limits logs http",
+    "server": "errors hashing loopback limits logs http",
     "dashboard": "errors logs values http data key_store inbox app",
     "cli": "errors hashing loopback shown limits logs watchdog settings values http webhooks data "
     "files auth functions key_store jobs snapshot inbox app server dashboard",

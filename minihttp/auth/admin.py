@@ -16,6 +16,7 @@ from time import monotonic
 
 from .. import hashing
 from ..errors import MIN_SECRET_BYTES, ConfigurationError, RateLimitedError
+from ..loopback import network_of
 
 log = logging.getLogger("minihttp.auth")
 
@@ -73,7 +74,7 @@ class AdminKey:
         """
         if not self._key:
             return None
-        now, peer = self._clock(), _network(peer)
+        now, peer = self._clock(), network_of(peer)
         with self._lock:
             recent = self._guesses.get(peer)
             while recent and now - recent[0] >= _GUESS_SECONDS:
@@ -98,8 +99,3 @@ class AdminKey:
         if now >= self._next_line:
             log.warning("wrong admin keys refused: %d, the last from %s", self._unlogged, peer or "?")
             self._unlogged, self._next_line = 0, now + _LOG_SECONDS
-
-
-def _network(peer: str) -> str:
-    """An IPv4 address, or the half of an IPv6 address that names a network."""
-    return peer if ":" not in peer or "." in peer else ":".join(peer.partition("::")[0].split(":")[:4])

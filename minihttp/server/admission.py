@@ -22,17 +22,6 @@ _SEARCH_SHARE = 8  # the table is searched once for every eighth of its size of 
 _COMPLAINT_SECONDS = 60.0  # the least time between two log lines about it
 
 
-def peer_of(address: Any) -> Any:
-    """Whom a connection counts for: an IPv4 address, or the half of an IPv6 address that names a network."""
-    host = address[0]
-    if ":" not in host:
-        return host
-    if "." in host:  # ::ffff:192.0.2.1
-        return host.rpartition(":")[2]
-    groups = host.partition("%")[0].partition("::")[0].split(":")
-    return ":".join(groups[:4])
-
-
 class Admission:
     """The connections of one server; used by its main loop only.
 

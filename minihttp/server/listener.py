@@ -23,7 +23,8 @@ from waitress.server import TcpWSGIServer
 
 from ..limits import DEFAULT_LIMITS, KIB, MIB
 from ..logs import Served
-from .admission import Admission, peer_of
+from ..loopback import network_of
+from .admission import Admission
 from .buffers import BodyBudget
 from .channel import Channel
 from .dispatcher import Dispatcher
@@ -199,7 +200,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             except OSError:  # the client has gone
                 connection.close()
                 continue
-            peer = peer_of(address)
+            peer = network_of(address[0])
             has_room = self.admission.admit(peer, monotonic())
             channel = Channel(self, connection, address, self.adj, map=self._map)
             channel.peer, channel.is_reserved = peer, not has_room

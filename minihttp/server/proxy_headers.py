@@ -52,7 +52,7 @@ class TrustedProxies:
         return any(found in network for network in self._networks)
 
     def exempts(self, peer: str) -> bool:
-        """Whether a peer of `admission.peer_of` may be a trusted proxy: of IPv6 that is half an address."""
+        """Whether a peer of `loopback.network_of` may be a trusted proxy: of IPv6 that is half an address."""
         return self.trusts(peer) or self.trusts(f"{peer}::1")
 
     def apply(self, environ: dict[str, Any]) -> None:

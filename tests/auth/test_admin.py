@@ -90,6 +90,14 @@ def test_of_an_ipv6_network_all_hosts_are_one_guesser() -> None:
     assert admin.open(KEY, "2001:db8:0:2::1") == ""
 
 
+def test_an_ipv4_address_is_the_same_guesser_however_it_is_written() -> None:
+    admin = AdminKey(KEY, Clock(0.0))
+    for n in range(10):
+        admin.open("guess", "::ffff:192.0.2.1" if n % 2 else "192.0.2.1")
+    with pytest.raises(RateLimitedError):
+        admin.open(KEY, "192.0.2.1")
+
+
 def test_what_is_remembered_of_guessers_is_bounded() -> None:
     admin = AdminKey(KEY, Clock(0.0))
     for n in range(5_000):

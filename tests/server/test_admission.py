@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from minihttp.server.admission import RESERVE, Admission, peer_of
+from minihttp.server.admission import RESERVE, Admission
 from minihttp.server.listener import Listener
 
 from .listening import listener_for
@@ -185,21 +185,6 @@ def test_a_clock_that_is_set_cuts_nobody_and_spares_nobody(
             listener.poll(0.01)
         listener.maintenance(channel.active_at + 31)
         assert channel.will_close
-
-
-@pytest.mark.parametrize(
-    ("host", "peer"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2"),
-        ("2001:db8:1:2::9", "2001:db8:1:2"),
-        ("fe80::1%eth0", "fe80"),
-        ("::1", ""),
-    ],
-)
-def test_an_ipv6_network_is_one_peer(host: str, peer: str) -> None:
-    assert peer_of((host, 1)) == peer
 
 
 def test_counts_return_to_nothing() -> None:
