@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How far a request travels inside the house: calls, files, rooms, and changes of room.
+"""How far a request travels inside minihttp: calls, files, rooms, and changes of room.
 
     python benchmarks/trips.py
 
@@ -7,7 +7,7 @@ Counts, by `sys.setprofile` in the thread of the request, calls of functions wri
 storage_backends/, their files and rooms, and how often a call is in another room than the one before. Four
 trips: a webhook POST up to its COMMIT, its job, a query that ends in `take(30)`, and an upload. The second
 run of each is counted, so that what is loaded and composed once is not. What the committer's thread does for
-a webhook is not: a `Deferred` is waited for. The sender's signature and the clock are not the house's.
+a webhook is not: a `Deferred` is waited for. The sender's signature and the clock are not ours.
 """
 
 from __future__ import annotations

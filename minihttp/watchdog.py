@@ -2,11 +2,11 @@
 """The watchdog: ends user code that runs longer than its time limit, also where it touches no document.
 
 One daemon thread looks at the calls that are under way. Into a call that is late it throws an exception
-(`PyThreadState_SetAsyncExc`), but only while the innermost frame of that thread is the user's (or of a
-room that only computes): on its way into or out of a transaction it is never interrupted. The first throw is
-a `DeadlineError`, which user code may catch to tidy up; the next is `Overdue`, which `except Exception` lets
-through; those after it cannot be caught at all. A call that still does not end (it waits in C code) is
-*stuck*, which the log and `/_/ready` say. Knows no functions, no transactions and no HTTP.
+(`PyThreadState_SetAsyncExc`), but only while the innermost frame of that thread is the user's (or of
+code of ours that only computes): on its way into or out of a transaction it is never interrupted. The
+first throw is a `DeadlineError`, which user code may catch to tidy up; the next is `Overdue`, which
+`except Exception` lets through; those after it cannot be caught at all. A call that still does not end (it
+waits in C code) is *stuck*, which the log and `/_/ready` say. Knows no functions, no transactions, no HTTP.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class Runtime:
     Attributes:
         options: all of them, as they are in force.
         failures: what handlers and functions let out, for the log.
-        system_handlers: what answers below `/_/`, and `/` where the user has no route: rooms above put
-            themselves in.
+        system_handlers: what answers below `/_/`, and `/` where the user has no route: packages that
+            are built on this one put themselves in.
         progress: told what of a changed schema is being taken in, how many documents are done, and of how
             many; where it is None, a line is logged every 5 s.
         refusal: why storage is closed: documents that do not match the schema were found after the start.

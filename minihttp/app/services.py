@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What an opened app is made of, put together in one place: the composition root.
 
-Every room gets what it needs as an argument and knows none of the rooms above it. If one of them refuses,
+Every package gets what it needs as an argument, and knows none of those built on it. If one of them refuses,
 what was opened before it is closed again. Knows no requests.
 """
 

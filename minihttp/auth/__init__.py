@@ -2,8 +2,8 @@
 """Who calls: `App(auth=[auth.oidc(…), auth.jwt(…), auth.shared_secret(…), auth.resolver(…)])`.
 
 Providers say whose tokens are believed, an `Authenticator` checks one (docs/auth.md), and an `Identity` is
-who it speaks of. This room knows no HTTP server, no documents and no functions: it turns the text of a token
-into an identity. The names are loaded on demand (PEP 562): an app without providers loads none of them.
+who it speaks of. This package knows no HTTP server, no documents and no functions: it turns the text of a
+token into an identity. The names are loaded on demand (PEP 562): an app without providers loads none of them.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ class Runner:
 
     Args:
         storage, scheduler: called with the transaction (None outside of one), the call and, for storage,
-            whether it may write, to make `ctx.storage` and `ctx.scheduler`: the rooms above hand themselves
-            in, so that this room need not know them.
+            whether it may write, to make `ctx.storage` and `ctx.scheduler`: the packages built on this
+            one hand themselves in, so that it need not know them.
         environment: where `ctx.secret` looks.
         origin: what `ctx.origin` is outside of a request.
         contexts: the class of `ctx`, by the kind of a function and whether it is the framework's own.

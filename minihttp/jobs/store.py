@@ -40,7 +40,7 @@ JOB_TABLES: dict[str, Table] = {
     CRONS: Table(v.any()).index("by_name", ["name"]),
     LEASES: Table(v.any()).index("by_name", ["name"]),
 }
-"""The system tables of this room. Of a job, Convex's fields are `name`, `args` (a list of one object),
+"""The system tables of jobs. Of a job, Convex's fields are `name`, `args` (a list of one object),
 `scheduledTime` and `completedTime` (milliseconds) and `state` (`kind`, and `error` when failed)."""
 
 DONE = ("success", "failed", "canceled")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The system table of this room: which tables an import that has not ended has finished."""
+"""The system table of imports: which tables an import that has not ended has finished."""
 
 from __future__ import annotations
 
