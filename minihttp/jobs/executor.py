@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,7 +57,7 @@ class Executor:
     Args:
         pause: waits so many seconds; returns true when the worker is to stop instead of trying again.
         notes: of the mutations that run, for the next process if this one dies.
-        has_claims: whether this process has claimed jobs that it has not run yet.
+        claims: the ids of the jobs that wait or run in this process.
 
     Attributes:
         owner: the name by which its claims are known.
@@ -69,9 +69,9 @@ class Executor:
         runner: Runner,
         pause: Callable[[float], bool],
         notes: CrashNotes,
-        has_claims: Callable[[], bool],
+        claims: Callable[[], Collection[str]],
     ) -> None:
-        self.has_claims = has_claims
+        self._claims = claims
         self._store = store
         self._runner = runner
         self._pause = pause
@@ -246,14 +246,15 @@ class Executor:
 
     def renew(self) -> None:
         """Renew the leases of the jobs that run here or are claimed."""
-        running = list(self._running)
+        running, known = list(self._running), self._claims()
 
         def write(transaction: Transaction) -> None:
             for job_id in running:
                 self._if_mine(job_id, "inProgress", self._store.renew)(transaction)
-            self._store.renew_claims(transaction, self.owner)
+            self._store.renew_claims(transaction, self.owner, known)
 
-        if running or self.has_claims():
+        aged = self._store.database.read(partial(self._store.aged_claims, owner=self.owner))
+        if running or aged:
             self._write(write)
 
     def run_suspects(self) -> None:

@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -82,7 +82,7 @@ class Jobs:
         self.store = JobStore(database, limits, clock, self._offer, self._reserve)
         self._notes = CrashNotes(notes_path)
         pause = lambda seconds: self._stopped.wait(seconds)  # noqa: E731
-        self._executor = Executor(self.store, runner, pause, self._notes, self._has_claims)
+        self._executor = Executor(self.store, runner, pause, self._notes, self._claims_of_workers)
         self._crons = CronRuns(self.store, runner, crons)
         self._next_maintenance = -math.inf
         self._reached_at = self._judges_from = -math.inf
@@ -203,9 +203,9 @@ class Jobs:
         if pool is not None:
             pool.wake(-math.inf)
 
-    def _has_claims(self) -> bool:
+    def _claims_of_workers(self) -> Collection[str]:
         pool = self._pool
-        return pool is not None and pool.has_claims()
+        return () if pool is None else pool.claims()
 
     def _maintain(self) -> float:
         """Maintenance and crons; returns when it wants to be called next, in milliseconds since the epoch."""

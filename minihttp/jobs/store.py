@@ -11,7 +11,7 @@ and that process, until its lease ends. Knows no threads and runs nothing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from heapq import merge
 from itertools import chain
@@ -394,10 +394,18 @@ class JobStore:
         rows = chain(*(self.due_jobs(transaction, queue) for queue in queues))
         return len({row["_id"] for row in rows if row["lane"] == pool})
 
-    def renew_claims(self, transaction: Transaction, owner: str) -> None:
-        """Begin the leases of a process's claims again that are not quite new."""
-        for row in self.due_jobs(transaction, CLAIMED + owner, until_ms=self._claim_end_ms(_FRESH)):
-            transaction.system.rewrite(row, {"dueTime": self._claim_end_ms()})
+    def aged_claims(self, transaction: Transaction, owner: str) -> list[Document]:
+        """The jobs claimed by a process whose leases are not quite new."""
+        return self.due_jobs(transaction, CLAIMED + owner, until_ms=self._claim_end_ms(_FRESH))
+
+    def renew_claims(self, transaction: Transaction, owner: str, known: Collection[str]) -> None:
+        """Begin the leases of a process's aged claims again, and give back those that it does not know: what
+        became of their run was told to nobody, for the database could not be reached."""
+        for row in self.aged_claims(transaction, owner):
+            if row["_id"] in known:
+                transaction.system.rewrite(row, {"dueTime": self._claim_end_ms()})
+            else:
+                self.release_claim(transaction, row)
 
     def release_claims(self, transaction: Transaction, owner: str) -> None:
         """Let the jobs wait that a process had claimed and does not run."""

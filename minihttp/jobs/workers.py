@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -159,9 +159,10 @@ class WorkerPool:
         """Whether as many jobs are known here as there are workers."""
         return len(self._known) >= self._workers
 
-    def has_claims(self) -> bool:
-        """Whether jobs are known here that have not ended."""
-        return bool(self._known)
+    def claims(self) -> Collection[str]:
+        """The jobs that are known here and have not ended."""
+        with self._changed:
+            return set(self._known)
 
     def stop(self, timeout_seconds: float) -> bool:
         """Let the running jobs end; returns whether all of them did in time."""

@@ -204,6 +204,7 @@ def test_an_outage_longer_than_a_lease_is_the_end_of_no_process(make_process, tm
         store, row = second.jobs.store, transaction.system.get(claimed)
         transaction.system.rewrite(row, store._claimed(row, second.jobs._executor.owner))
 
+    second.jobs._pool._known.add(claimed)  # as if it waited for a worker
     second.database.write(claim)
     first.jobs.start()
     wait_until(lambda: first.jobs._reached_at > 0)
@@ -356,6 +357,18 @@ def test_lost_claims_come_back(make_process) -> None:
     assert world.database.read(lambda t: len(world.jobs.store.by_state(t, "pending", 9))) == 3
     world.jobs.start()
     assert sorted(log.wait_for(3)) == [0, 1, 2]
+
+
+def test_a_claim_that_its_own_process_has_lost_sight_of_is_no_crash(make_process, caplog) -> None:
+    """The commit that claimed it, or its run, could not be told of."""
+    world, log = make_process(), Log()
+    world.mutation(lambda_named("note", lambda ctx: ctx._transaction.after_commit(lambda: log.add(1))))
+    job = world.scheduler.run_after(0, "work:note")
+    world.database.write(lambda t: world.jobs.store.claim_due(t, world.jobs._executor.owner, 1))
+    world.jobs.start()
+    log.wait_for(1)
+    wait_until(lambda: ended(world))
+    assert "crashes" not in world.job(job) and "when the process ended" not in caplog.text
 
 
 def test_claims_are_given_back_at_the_end(make_process) -> None:
