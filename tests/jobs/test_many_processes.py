@@ -153,7 +153,7 @@ def test_a_job_whose_worker_was_stopped_before_its_commit_is_left_to_others(make
     def schedule(transaction) -> str:
         job = str(world.jobs.scheduler(transaction).run_after(0, "work:note"))
         assert transaction.system.get(job)["queue"].startswith("claimed:")
-        together([lambda: world.jobs.stop(PATIENCE_SECONDS)])
+        together([lambda: world.jobs.stop(0.1)])
         return job
 
     assert world.job(world.database.write(schedule))["queue"] == "pending:mutation"
