@@ -18,6 +18,7 @@ from minihttp import App, HttpRouter, testing
 from minihttp.app.options import APP_OPTIONS, SERVER_OPTIONS
 from minihttp.errors import ConfigurationError
 from minihttp.server import Server
+from minihttp.server.listener import Listener
 
 PACKAGE = Path(minihttp.__file__).parent
 SWITCH = '    brevity: Annotated[int, Option(3, "how short everything is", whole(0, 9))]\n'
@@ -35,7 +36,7 @@ def test_none_asks_for_the_default_limits_and_environment() -> None:
 
 
 def test_every_option_of_the_server_is_a_keyword_of_it() -> None:
-    keywords = Server.__init__.__kwdefaults__
+    keywords = {**Server.__init__.__kwdefaults__, **Listener.__init__.__kwdefaults__}  # which it hands on
     assert {name: option.default for name, option in SERVER_OPTIONS.items()}.items() <= keywords.items()
 
 
