@@ -66,6 +66,9 @@ class WriteAheadLog:
 
     def tend(self) -> None:
         """After some commits: see to its length."""
+        if self.thread is None and self._is_short():
+            self._long_bytes = LONG_BYTES
+            return
         used, size = self._used()
         if self.thread is not None:
             if self.thread.is_alive():
@@ -94,6 +97,14 @@ class WriteAheadLog:
     def close(self) -> None:
         """Let go of the file, once the connections are closed."""
         os.close(self._database)
+
+    def _is_short(self) -> bool:
+        """Whether its file is as long as usual, which is quick to see: so there is nothing to do."""
+        try:
+            size = os.stat(f"{self._path}-wal").st_size
+        except OSError:
+            return False
+        return self._usual_bytes <= size <= min(LONG_BYTES, self._limit_bytes)
 
     def _used(self) -> tuple[int, int]:
         """How long the log is, and how long its file is: behind the last frame stand zeros, or frames from

@@ -16,7 +16,7 @@ from typing import Any
 
 from storage_backends.sqlite import DocumentBackend
 from storage_backends.sqlite_copy import DatabaseCopy
-from storage_backends.sqlite_log import AUTO_PAGES, LONG_BYTES
+from storage_backends.sqlite_log import AUTO_PAGES, LONG_BYTES, USUAL_BYTES
 from tests.contracts.documents import get, in_a_thread, put
 from tests.storage_backends.sqlite_world import backend, path
 
@@ -105,6 +105,17 @@ def test_closing_does_not_wait_for_a_long_reader(path: str) -> None:
     again = DocumentBackend(path)
     assert get(again, "d0")
     again.close()
+
+
+def test_a_log_of_the_usual_length_is_not_read(backend: DocumentBackend, path: str) -> None:
+    for number in range(32):
+        put(backend, f"d{number}", "{}")
+    log = backend._log
+    assert log._is_short()
+    os.truncate(path + "-wal", USUAL_BYTES - 1)
+    assert not log._is_short(), "it is lengthened"
+    os.truncate(path + "-wal", LONG_BYTES + 1)
+    assert not log._is_short(), "it is looked how much of it is in use"
 
 
 def test_how_long_the_log_is(backend: DocumentBackend, path: str) -> None:
