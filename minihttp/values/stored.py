@@ -2,7 +2,7 @@
 """A document as it comes from the database: a dict that decodes its JSON text when it is first touched.
 
 A document that only passes through a handler is never decoded: whoever writes JSON takes its text. The first
-touch of anything but `_id` fills the dict and makes it an ordinary one.
+touch of anything but `_id` (not `if document:`) fills the dict and makes it an ordinary one.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ class StoredDocument(Document):
         _set(self, "_id", id)
         self._microseconds = microseconds
         self._text = text
+
+    def __bool__(self) -> bool:
+        return True
 
     def __getitem__(self, name: str) -> Any:
         return _get(self, "_id") if name == "_id" else self._decode()[name]

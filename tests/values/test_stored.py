@@ -133,6 +133,14 @@ def test_its_id_does_not_decode_it() -> None:
     assert document["_id"] == ID
 
 
+def test_its_truth_does_not_decode_it() -> None:
+    document = StoredDocument(ID, MICROSECONDS, "not JSON")
+    assert document and (document or {}) is document
+    decoded = StoredDocument(ID, MICROSECONDS, "{}")
+    decoded.clear()
+    assert not decoded
+
+
 def test_a_damaged_text_names_the_document() -> None:
     document = StoredDocument(ID, MICROSECONDS, '{"a":')
     for _ in range(2):
