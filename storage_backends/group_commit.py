@@ -142,9 +142,13 @@ class GroupCommit:
         ticket = Ticket(self, run, deadline_seconds, any_thread, guard, alone=alone)
         try:
             with self._queue_lock:
-                self._enqueue(ticket)
+                self._queue.append(ticket)
+                if is_first := self._leader is None:
+                    self._leader = ticket
             while not ticket.completed:
-                if not ticket.gate.acquire(timeout=patience_seconds) and ticket.committer._give_up(ticket):
+                if is_first:
+                    is_first = False
+                elif not ticket.gate.acquire(timeout=patience_seconds) and ticket.committer._give_up(ticket):
                     raise self.fault_class(errno.EAGAIN, NO_END)
                 committer = ticket.committer
                 # Its own mutation is next and runs here; `_run` does the same for those of others
@@ -229,7 +233,7 @@ class GroupCommit:
         return False
 
     def _commit(self) -> None:
-        """Commit the batch, if there is one, and complete its mutations."""
+        """Commit the batch and complete its mutations."""
         raise NotImplementedError
 
     def _interrupted(self) -> None:
@@ -321,7 +325,7 @@ class GroupCommit:
 
     def _begins_anew(self, ticket: Ticket) -> bool:
         """Whether the batch has to be committed before a mutation can run."""
-        return bool(self._batch and ticket.alone) or self._predates(ticket)
+        return bool(self._batch) and (ticket.alone or self._predates(ticket))
 
     def _enqueue(self, ticket: Ticket) -> None:
         """Put it at the end of the queue; the lock is held."""
@@ -337,7 +341,9 @@ class GroupCommit:
             between a caller and its function.
         """
         while self._leader is own:
-            if not self._queue or len(self._batch) >= MAX_BATCH or self._begins_anew(self._queue[0]):
+            if self._batch and (
+                not self._queue or len(self._batch) >= MAX_BATCH or self._begins_anew(self._queue[0])
+            ):
                 self._commit()
             ticket = self._next(own)
             if ticket is own and own.done is None:
@@ -354,10 +360,11 @@ class GroupCommit:
                 self._queue.popleft()
             if self._queue:
                 following = self._queue[0]
-                here = following.any_thread and (own.done or not own.completed) and own.committer is self
-                if self._begins_anew(following):  # another was to be the next, and has given up
+                if self._batch and self._begins_anew(following):  # another was to be next, and has given up
                     return None
-                if following is own or here:
+                if following is own or (
+                    following.any_thread and (own.done or not own.completed) and own.committer is self
+                ):
                     self._batch.append(following)  # an interrupt finds it in one of the two
                     return self._queue.popleft()
                 self._pass_to(following)
@@ -401,6 +408,10 @@ class GroupCommit:
         """In it the mutation runs; if it raises, what it wrote is undone."""
         ticket.error = ticket.result = None
         self.writing.deadline = monotonic() + ticket.deadline_seconds
+        return self._nested()
+
+    def _nested(self) -> AbstractContextManager[None]:
+        """The sub-transaction of the mutation that was put into the batch last."""
         scope: AbstractContextManager[None] = self.writing.nested()
         return scope
 

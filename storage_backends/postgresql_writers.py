@@ -146,8 +146,6 @@ class Writers(GroupCommit):
         self._refuse_all(Fault(errno.EIO, "the database is closed"))
 
     def _commit(self) -> None:
-        if not self._batch:
-            return
         if not self._begin_commit():
             self._roll_back()
             self._run_again()

@@ -17,6 +17,8 @@ from .group_commit import NO_END, GroupCommit, Ticket
 from .sqlite_connection import Fault
 from .sqlite_tables import Writing
 
+_ALONE = nullcontext()
+
 
 class Writers(GroupCommit):
     """Runs mutations on the one write connection.
@@ -44,9 +46,8 @@ class Writers(GroupCommit):
     def _interrupted(self) -> None:
         self._roll_back(Fault(errno.EINTR, "the transaction was interrupted"))
 
-    def _scope(self, ticket: Ticket) -> AbstractContextManager[None]:
-        scope = super()._scope(ticket)
-        return scope if len(self._batch) > 1 else nullcontext()
+    def _nested(self) -> AbstractContextManager[None]:
+        return self.writing.nested() if len(self._batch) > 1 else _ALONE
 
     def _ran(self, ticket: Ticket) -> None:
         self.writing.deadline = inf
@@ -74,8 +75,6 @@ class Writers(GroupCommit):
         return True
 
     def _commit(self) -> None:
-        if not self._batch:
-            return
         if not self._begin_commit():
             self._roll_back(Fault(errno.EAGAIN, NO_END))
             return
