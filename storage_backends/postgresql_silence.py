@@ -8,6 +8,7 @@ process looks once a second, which costs a statement nothing. Not a backend itse
 
 from __future__ import annotations
 
+import os
 import threading
 from time import sleep
 from typing import Protocol
@@ -22,17 +23,18 @@ class Line(Protocol):
 
 _lines: dict[int, ref[Line]] = {}
 _starting = threading.Lock()
-_thread: threading.Thread | None = None
+_looks_in = 0  # the process in which the thread runs; a forked child has none, and its parent's lines
 
 
 def watch_over(line: Line) -> None:
     """Have it looked at for as long as it is there."""
-    global _thread
+    global _looks_in
     with _starting:
-        if _thread is None or not _thread.is_alive():  # never started, or in a forked child
+        # Not `Thread.is_alive`: an interrupt in there makes a thread one that has ended.
+        if _looks_in != os.getpid():
             _lines.clear()
-            _thread = threading.Thread(target=_look, name="postgresql-silence", daemon=True)
-            _thread.start()
+            threading.Thread(target=_look, name="postgresql-silence", daemon=True).start()
+            _looks_in = os.getpid()
         _lines[id(line)] = ref(line)
 
 
