@@ -39,6 +39,7 @@ __all__ = ["Database", "Transaction"]
 T = TypeVar("T")
 log = logging.getLogger("minihttp.data")
 
+_ONE_AT_A_TIME = "A transaction is open in this thread already: use its ctx instead of opening another"
 _LOOK_SECONDS = 1.0
 _MAX_RELOADS = 20  # of the catalog, for one write
 _OUTAGE_SECONDS = 30.0  # how long a read waits for a server that answers
@@ -188,7 +189,7 @@ class Database:
         """Once a second a reader looks whether the indexes are still those that it knows: one that was
         dropped would answer with nothing."""
         now = time.monotonic()
-        if self.shared and now - self._looked_at > _LOOK_SECONDS:
+        if now - self._looked_at > _LOOK_SECONDS:
             self._looked_at = now
             row = engine.get(catalog.guard[0])
             if row is None or row[1] != catalog.guard[1]:
@@ -211,23 +212,26 @@ class Database:
         Raises:
             DeadlineError, StorageUnavailableError, and whatever `run` raises.
         """
-        self._refuse_a_second()
-        give_up_at = time.monotonic() + _OUTAGE_SECONDS
+        if self._open.here:
+            raise CallError(_ONE_AT_A_TIME)
+        began = now = time.monotonic()
         try:
             self._open.here = True
             while True:
                 catalog = self._catalog
-                deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+                deadline = None if time_limit_seconds is None else now + time_limit_seconds
                 try:
                     with self._backend.read(deadline) if at is None else self._pins.at(at) as engine:
-                        self._refuse_if_stale(catalog, engine)
+                        if self.shared:
+                            self._refuse_if_stale(catalog, engine)
                         ran: list[Transaction] = []
                         result = self._run(run, catalog, time_limit_seconds, ran, False, engine)
                     break
                 except self._backend.Fault as fault:  # the line broke: another snapshot is as good
+                    now = time.monotonic()
                     if fault.errno == errno.ESTALE:
                         self._reload(catalog)
-                    elif fault.errno != errno.ECONNRESET or at is not None or time.monotonic() > give_up_at:
+                    elif fault.errno != errno.ECONNRESET or at is not None or now > began + _OUTAGE_SECONDS:
                         raise
         except self._backend.Fault as fault:
             raise self._translate(fault, time_limit_seconds) from fault
@@ -258,8 +262,9 @@ class Database:
         Raises:
             DeadlineError, StorageFullError, StorageUnavailableError, and whatever `run` raises.
         """
+        if self._open.here:
+            raise CallError(_ONE_AT_A_TIME)
         attempts: list[Transaction] = []
-        self._refuse_a_second()
         self._pins.release_stale()
         options: dict[str, Any] = {"by_locks": True} if by_locks else {"alone": True} if alone else {}
         try:
@@ -337,14 +342,7 @@ class Database:
         engine: Any,
     ) -> T:
         """Run the body in a new transaction, which is added to `attempts` and can do nothing more then."""
-        transaction = Transaction(
-            catalog,
-            engine,
-            writable=writable,
-            now=self.clock(),
-            limits=self.limits,
-            time_limit_seconds=time_limit_seconds,
-        )
+        transaction = Transaction(catalog, engine, writable, self.clock(), self.limits, time_limit_seconds)
         attempts.append(transaction)
         try:
             if time_limit_seconds is None:
@@ -373,21 +371,12 @@ class Database:
 
     def pin(self) -> int:
         """Keep the present state readable for a while; returns its timestamp (ns) for `read(at=…)`."""
-        self._refuse_a_second()
+        if self._open.here:
+            raise CallError(_ONE_AT_A_TIME)
         try:
             return self._pins.pin()
         except self._backend.Fault as fault:
             raise self._translate(fault, None) from fault
-
-    def _refuse_a_second(self) -> None:
-        """One transaction at a time in a thread: two would block each other.
-
-        No context manager sets `_open`: an interrupt on the way into its `__exit__` would leave it set.
-        """
-        if self._open.here:
-            raise CallError(
-                "A transaction is open in this thread already: use its ctx instead of opening another"
-            )
 
     @staticmethod
     def _translate(fault: OSError, time_limit_seconds: float | None) -> MinihttpError:
@@ -432,6 +421,9 @@ class Database:
 
 
 class _Open(threading.local):
-    """Whether a transaction is open in this thread."""
+    """Whether a transaction is open in this thread: two would block each other.
+
+    No context manager sets it: an interrupt on the way into its `__exit__` would leave it set.
+    """
 
     here = False

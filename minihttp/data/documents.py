@@ -292,13 +292,25 @@ class Transaction(EngineTransaction):
 
     Attributes:
         db: what a function sees as `ctx.db`: a Writer in a mutation, else a Reader.
-        reader: the same, for reading only.
     """
 
-    def __init__(self, catalog: Catalog, engine: Writing, **facts: Any) -> None:
-        super().__init__(catalog, engine, **facts)
-        self.reader = Reader(self, catalog.user, self.limits, True)
-        self.db: Any = Writer(self, catalog.user, self.limits, True) if self.writable else self.reader
+    def __init__(
+        self,
+        catalog: Catalog,
+        engine: Writing,
+        writable: bool,
+        now: float,
+        limits: Limits,
+        time_limit_seconds: float | None,
+    ) -> None:
+        super().__init__(catalog, engine, writable, now, limits, time_limit_seconds)
+        self.db: Any = (Writer if writable else Reader)(self, catalog.user, limits, True)
+
+    @property
+    def reader(self) -> Reader:
+        """As `db`, for reading only."""
+        reader: Reader = Reader(self, self.catalog.user, self.limits, True) if self.writable else self.db
+        return reader
 
     @cached_property
     def system(self) -> Writer:

@@ -58,7 +58,6 @@ class EngineTransaction:
         self,
         catalog: Catalog,
         engine: Writing,
-        *,
         writable: bool,
         now: float,
         limits: Limits,
