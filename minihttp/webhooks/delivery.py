@@ -153,13 +153,15 @@ class Delivery:
             return _decode_json(text)
         from urllib.parse import parse_qs
 
+        if text[:9].upper() == "%EF%BB%BF":
+            text = text[9:]
         form = parse_qs(text, keep_blank_values=True, max_num_fields=1_000)
         values = form.get(field, [])
         if not values and sends_forms:
             return {name: found[0] if len(found) == 1 else found for name, found in form.items()}
         if len(values) != 1:
             raise ValueError(f"the form has {len(values)} fields {field!r}, not one")
-        return _decode_json(values[0])
+        return _decode_json(values[0].removeprefix("\ufeff"))
 
     def find(self, paths: Iterable[str]) -> str | None:
         """The first printable, non-empty text at one of the dotted paths of the JSON body, or None."""
