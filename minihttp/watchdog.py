@@ -53,10 +53,17 @@ _UNTOUCHABLE = (os.path.dirname(os.path.abspath(logging.__file__)) + os.sep, "<f
 
 
 _NOTHING: Any = object()  # where an argument is not given
+_TIMED_OUT = "Function execution timed out"
 
 
 class _Late(DeadlineError):
-    """What is thrown first; it leaves the call as a `DeadlineError` that names the limit."""
+    """What is thrown first; it leaves the call as a `DeadlineError` that names the limit.
+
+    What catches it before, as hooks that run after a handler do, finds a message too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_TIMED_OUT)
 
 
 class Overdue(BaseException):
@@ -249,7 +256,7 @@ class Watchdog:
 def timed_out(limit_seconds: float | None) -> DeadlineError:
     """The error of a call that took longer than its limit."""
     limit = "" if limit_seconds is None else f" (maximum duration: {limit_seconds:g} s)"
-    return DeadlineError(f"Function execution timed out{limit}")
+    return DeadlineError(_TIMED_OUT + limit)
 
 
 def _chain(innermost: _Call | None) -> Iterator[_Call]:

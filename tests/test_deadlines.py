@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import webtest
 
-from minihttp import App, testing
+from minihttp import App, HttpRouter, Response, testing
 from minihttp.errors import DeadlineError
 from minihttp.limits import Limits
 from minihttp.watchdog import watchdog
@@ -64,6 +65,45 @@ def test_a_stream(app: App, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(DeadlineError):
         next(pieces)
     assert "GET /stream ran longer than 0.7 s" in caplog.text
+
+
+class Pieces:
+    """An iterable of which one method does not end."""
+
+    def __init__(self, endless: str) -> None:
+        self.endless = endless
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self.endless == "iter":
+            pass
+        return iter([b"piece"])
+
+    def close(self) -> None:
+        while self.endless == "close":
+            pass
+
+
+def test_what_begins_and_ends_a_stream() -> None:
+    http = HttpRouter()
+    http.get("/{method}", lambda ctx, request: Response(Pieces(request.path_params["method"])))
+    app = App(http, limits=LIMITS)
+    webtest.TestApp(app).get("/iter", status=408)
+    body = app(webtest.TestRequest.blank("/close").environ, lambda status, headers: None)
+    assert list(body) == [b"piece"]
+    with pytest.raises(DeadlineError):
+        body.close()
+
+
+def test_a_handler_with_a_hook_after_it() -> None:
+    def spin(ctx: Any, request: Any) -> Response:
+        while True:
+            pass
+
+    http = HttpRouter()
+    http.get("/", spin)
+    http.after(lambda ctx, request, response: None)
+    reply = webtest.TestApp(App(http, limits=LIMITS)).get("/", status=408)
+    assert reply.json["error"].startswith("Function execution timed out")
 
 
 @pytest.mark.parametrize("kind", ["mutation", "action"])

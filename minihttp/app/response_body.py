@@ -35,7 +35,7 @@ class Stream:
     Args:
         pieces: what the response was made of.
         request: whose `client_left` is set when the client has.
-        route: that of the handler, for the watchdog: each piece may take as long as the handler.
+        route: that of the handler, for the watchdog: each piece, and closing, may take as long as it.
         deadline: on `time.monotonic()`: how long code whose client has left may go on.
         failures: the app's, which logs what is raised after the client has left.
     """
@@ -46,9 +46,9 @@ class Stream:
         self, pieces: Any, request: Request, route: Route, deadline: float, failures: RepeatFilter
     ) -> None:
         self._pieces = pieces
-        self._iterator = iter(pieces)
         self._request = request
         self._route = route
+        self._iterator: Iterator[bytes] = self._watched(iter, pieces)
         self._deadline = deadline
         self._failures = failures
         self._is_running = False
@@ -57,9 +57,8 @@ class Stream:
         return self
 
     def __next__(self) -> bytes:
-        limit_seconds = self._request.limits.action_seconds
         try:
-            piece: bytes = watchdog.run(limit_seconds, self._route, next, self._iterator)
+            piece: bytes = self._watched(next, self._iterator)
         except BaseException:  # StopIteration too
             self._is_running = False
             raise
@@ -72,9 +71,11 @@ class Stream:
             if self._is_running:
                 self._run_to_end()
         finally:
-            close = getattr(self._pieces, "close", None)
-            if close is not None:
-                close()
+            if hasattr(self._pieces, "close"):
+                self._watched(_close, self._pieces)
+
+    def _watched(self, step: Callable[[Any], Any], of: Any) -> Any:
+        return watchdog.run(self._request.limits.action_seconds, self._route, step, of)
 
     def _run_to_end(self) -> None:
         self._request.client_left = True
@@ -87,6 +88,10 @@ class Stream:
             label = environ["REQUEST_METHOD"], environ.get("minihttp.route", "?"), type(error).__name__
             message = "%s %s failed after its client had left: %s request_id=%s"
             self._failures.log(log, error, message, *label, request_id(environ))
+
+
+def _close(pieces: Any) -> None:
+    pieces.close()
 
 
 class Closing:
