@@ -34,7 +34,7 @@ EDGES = {
     "logs": "errors shown tracebacks",
     "watchdog": "errors",
     "settings": "errors",
-    "values": "errors shown",
+    "values": "errors json_numbers shown",
     "http": "errors hashing json_numbers limits values",
     "webhooks": "errors hashing json_numbers",
     "data": "errors hashing shown limits watchdog values",

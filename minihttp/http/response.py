@@ -8,11 +8,11 @@ called with.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
+from ..json_numbers import compact
 from .headers import Headers, HeaderSource, Pair
 from .strict_json import JSONObject
 
@@ -37,29 +37,9 @@ class _LengthFields(dict[int, Pair]):
 
 
 _lengths = _LengthFields()
-# Looking for circles costs a fifth of the encoding; without it one ends in a RecursionError.
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
 
 
-def _encode_plain(value: Any) -> str:
-    return "".join(_chunks(value, 0))
-
-
-def _make_chunks() -> Callable[[Any, int], Iterable[str]]:
-    """What `_encoder.encode` makes anew in each call: that costs as much as a small value does."""
-    in_c: Any = getattr(json.encoder, "c_make_encoder", None)
-    if in_c is None:
-        return lambda value, level: (_encoder.encode(value),)
-    escape = json.encoder.encode_basestring
-    chunks: Callable[[Any, int], Iterable[str]]
-    chunks = in_c(None, _encoder.default, escape, None, ":", ",", False, False, False)
-    return chunks
-
-
-_chunks = _make_chunks()
-
-
-def encode_json(value: Any, encode: Callable[[Any], str] = _encode_plain, method: str = "json_text") -> str:
+def encode_json(value: Any, encode: Callable[[Any], str] = compact, method: str = "json_text") -> str:
     """A value as compact JSON. An object that has its text at hand (a document that nobody has looked into)
     gives it and is not encoded: as the value, in a list, or in a dict of these.
 
@@ -108,10 +88,10 @@ def _field(name: Any, value: Any, encode: Callable[[Any], str], method: str) -> 
 
 def _encode_as_javascript(value: Any) -> str:
     """As `JSON.stringify` writes it: a float that is a whole number has no fraction."""
-    text = "".join(_chunks(value, 0))
+    text = compact(value)
     # Such a float may be there. One letter is found fastest, and two from the end in a third of the time.
     if ("." in text and text.rfind(".0") >= 0) or ("+" in text and "e+" in text):
-        text = _encode_plain(_with_whole_numbers(value))
+        text = compact(_with_whole_numbers(value))
     return text
 
 

@@ -15,6 +15,7 @@ from math import copysign, isfinite, isnan
 from struct import Struct
 from typing import Any, Final, NoReturn
 
+from ..json_numbers import compact
 from .plain import Int64, Unset, show
 from .walk import Format, Problem, WireBounds, convert
 
@@ -240,7 +241,7 @@ def dumps(value: Any, bounds: Any = WireBounds) -> str:
     Raises:
         ValidationError: for what is not a Convex value or over a bound.
     """
-    return _dump(convert(value, STORED, bounds))
+    return compact(convert(value, STORED, bounds))
 
 
 def loads(text: str) -> Any:
@@ -248,9 +249,6 @@ def loads(text: str) -> Any:
     return _load(text)[0] if '{"$' not in text else _load_tagged(text)
 
 
-_dump = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
-).encode
 _load = json.JSONDecoder().raw_decode
 
 
