@@ -203,7 +203,7 @@ def parse_multipart(
         )
     spool = Spool()
     try:
-        scanner = _Scanner(stream, boundary.encode(), max_fields_bytes or limits.max_form_bytes)
+        scanner = _Scanner(stream, boundary.encode(), limits, max_fields_bytes or limits.max_form_bytes)
         return FormData(_read_parts(scanner, spool, limits, codec), spool)
     except BaseException:
         spool.close()
@@ -213,7 +213,7 @@ def parse_multipart(
 def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits, codec: str) -> Iterator[tuple[str, Value]]:
     scanner.skip_preamble()
     count = 0
-    while (field := scanner.take_small_field(limits, codec)) or scanner.another_part():
+    while (field := scanner.take_small_field(codec)) or scanner.another_part():
         count += 1
         if count > limits.max_form_parts:
             raise HTTPError(413, f"The form has more than {limits.max_form_parts} parts")
@@ -221,7 +221,7 @@ def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits, codec: str) -> 
             yield field
             continue
         scanner.count_part()
-        headers = _parse_headers(scanner.header_lines(limits), limits, codec)
+        headers = _parse_headers(scanner.header_lines(), limits, codec)
         name, filename = _disposition(headers)
         if filename is None:
             yield name, _read_field(scanner, name, limits).decode(codec, "replace")
@@ -286,14 +286,17 @@ class _Scanner:
     """A multipart body in blocks, cut at its delimiters."""
 
     __slots__ = (
-        "_block", "_delimiter", "_max_kept_bytes", "_parts", "_position", "_read", "_read_bytes",
-        "_room_bytes",
+        "_block", "_dashes", "_delimiter", "_max_head_bytes", "_max_kept_bytes", "_parts", "_position",
+        "_read", "_read_bytes", "_room_bytes", "_short_bytes",
     )  # fmt: skip
 
-    def __init__(self, stream: Readable, boundary: bytes, max_kept_bytes: int) -> None:
+    def __init__(self, stream: Readable, boundary: bytes, limits: Limits, max_kept_bytes: int) -> None:
         self._read = stream.read
         self._max_kept_bytes = self._room_bytes = max_kept_bytes
-        self._delimiter = b"\r\n--" + boundary
+        self._max_head_bytes = limits.max_part_header_bytes
+        self._dashes = b"--" + boundary
+        self._delimiter = b"\r\n" + self._dashes
+        self._short_bytes = min(_SMALL_FIELD_BYTES, limits.max_form_field_bytes) + len(self._delimiter)
         self._block = b"\r\n"  # so that a delimiter at the very start is found like any other
         self._position = self._parts = self._read_bytes = 0
 
@@ -312,7 +315,7 @@ class _Scanner:
 
     def skip_preamble(self) -> None:
         """Pass the first boundary; one inside a line is an error, or the part behind it would be lost."""
-        dashes = self._delimiter[2:]
+        dashes = self._dashes
         seen = b""
 
         def check(data: memoryview) -> None:
@@ -355,43 +358,41 @@ class _Scanner:
         self._position = end
         return True
 
-    def take_small_field(self, limits: Limits, codec: str) -> tuple[str, str] | None:
+    def take_small_field(self, codec: str) -> tuple[str, str] | None:
         """The next part, if it is a short field as browsers write it and whole in the block; else None.
 
         Only a short cut for the commonest part: what it leaves is read, or refused, by the other methods.
         """
-        head = _match_plain_head(self._block, self._position)
-        if head is None or len(head[0]) > limits.max_part_header_bytes:
+        block, position, delimiter = self._block, self._position, self._delimiter
+        head = _match_plain_head(block, position)
+        if head is None or (start := head.end()) - position > self._max_head_bytes:
             return None
-        start = head.end()
-        most_bytes = min(_SMALL_FIELD_BYTES, limits.max_form_field_bytes) + len(self._delimiter)
-        end = self._block.find(self._delimiter, start, start + most_bytes)
-        if end < 0 or self._block.startswith(self._delimiter[2:], start):
+        end = block.find(delimiter, start, start + self._short_bytes)
+        if end < 0 or block.startswith(self._dashes, start):
             return None
         try:
-            field = head[1].decode(codec), self._block[start:end].decode(codec)
+            field = head[1].decode(codec), block[start:end].decode(codec)
         except UnicodeDecodeError:
             return None
-        self.keep(end - self._position)
-        self._position = end + len(self._delimiter)
+        if end - position > self._room_bytes:
+            self.keep(end - position)  # refuses
+        self._room_bytes -= end - position
+        self._position = end + len(delimiter)
         return field
 
-    def header_lines(self, limits: Limits) -> list[bytes]:
+    def header_lines(self) -> list[bytes]:
         """The header lines of a part, unfolded, from the line end before them; stops behind the blank one."""
-        end = self._find(b"\r\n\r\n", limits.max_part_header_bytes)
+        end = self._find(b"\r\n\r\n", self._max_head_bytes)
         if end < 0:
-            raise HTTPError(
-                413, f"A form part's headers are larger than {limits.max_part_header_bytes} bytes"
-            )
+            raise HTTPError(413, f"A form part's headers are larger than {self._max_head_bytes} bytes")
         self.keep(_HEAD_TIMES * (end - self._position))
         head = self._block[self._position + 2 : end]
         if head.count(b"\r\n") > _MAX_HEAD_LINES:
             raise HTTPError(413, f"A form part's headers have more than {_MAX_HEAD_LINES} lines")
         lines = _fold.sub(b" ", head).split(b"\r\n")
         self._position = end + 4
-        dashes = self._delimiter[2:]
-        self._fill(len(dashes))
-        if self._block.startswith(dashes, self._position):
+        self._fill(len(self._dashes))
+        if self._block.startswith(self._dashes, self._position):
             raise HTTPError(400, "The data of a form part begins with the multipart boundary")
         return lines
 
