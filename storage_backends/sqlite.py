@@ -85,9 +85,6 @@ class DocumentBackend:
             facts = (max_wal_bytes, self._busy_milliseconds, self._scratch is not None)
             self._log = WriteAheadLog(self._path, self._writing.execute, *facts)
             self._writers = Writers(self._writing, max_batch_seconds, self._committed, patience_seconds)
-            # They are the writers' own, so that there are few frames between a caller and its function
-            self.write: Callable[..., Any] = self._writers.write
-            self.submit: Callable[..., None] = self._writers.submit
         except BaseException:
             self._unlock()
             raise
@@ -188,6 +185,16 @@ class DocumentBackend:
             reading.connection.close()
         else:
             self._idle.append(reading)
+
+    # -- writing: `sqlite_writers.py` itself, so that there are few frames between a caller and its function
+
+    @property
+    def write(self) -> Callable[..., Any]:
+        return self._writers.write
+
+    @property
+    def submit(self) -> Callable[..., None]:
+        return self._writers.submit
 
     # -- other processes: there are none
 
