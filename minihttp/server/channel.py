@@ -137,7 +137,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def handle_read(self) -> None:
         try:
-            data = self.socket.recv(self.adj.recv_bytes)
+            data = self.socket.recv(self.server.recv_bytes())
         except BlockingIOError:
             return
         except OSError:

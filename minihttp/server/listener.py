@@ -38,7 +38,6 @@ log = logging.getLogger("minihttp.server")
 _FIXED = {  # the reasons and the numbers are in docs/serving.md
     "clear_untrusted_proxy_headers": False,  # `proxy_headers` sees to them
     "ident": "minihttp",  # no version: ASVS 13.4.6
-    "recv_bytes": 64 * KIB,
     "outbuf_overflow": 1 * MIB,
     "inbuf_overflow": 512 * KIB,
     "max_request_header_size": 64 * KIB,
@@ -47,6 +46,7 @@ _FIXED = {  # the reasons and the numbers are in docs/serving.md
     "asyncore_use_poll": True,
     "log_socket_errors": False,  # a client that leaves is no event
 }
+_POLL_BYTES, _LEAST_RECV_BYTES, _MAX_RECV_BYTES = 1 * MIB, 8 * KIB, 64 * KIB
 _DEFAULT_CONNECTIONS = 1000
 _SLACK_BYTES = 64 * KIB  # so that a small excess reaches the app, which knows the limit of the route
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -251,6 +251,15 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
             channel = min(slow, key=lambda channel: channel.active_at)
             log.warning("the response to %s was cut: too much is spooled, and it takes nothing", channel.peer)
             channel.handle_close()
+
+    def recv_bytes(self) -> int:
+        """The most that is read from a connection now.
+
+        Hundreds of large bodies that arrive together are read in small pieces, so that a poll is short and a
+        short request is not long behind them.
+        """
+        ready = getattr(self.sockets, "ready", 0)
+        return min(_MAX_RECV_BYTES, max(_LEAST_RECV_BYTES, _POLL_BYTES // max(1, ready)))
 
     def poll(self, timeout_seconds: float) -> None:
         """One poll of the main loop: waits for sockets at most so long, and serves those that are ready."""

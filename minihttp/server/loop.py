@@ -20,6 +20,7 @@ class Sockets(dict[int, Any]):
     Attributes:
         changed: called with a dispatcher that may now answer `readable` or `writable` in another way; from
             another thread, before the loop is woken.
+        ready: how many sockets this poll found ready.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class Sockets(dict[int, Any]):
         self._new: set[int] = set()  # descriptors of this poll's connections
         self._changed: deque[Any] = deque()
         self.changed = self._changed.append
+        self.ready = 0
 
     def __setitem__(self, descriptor: int, dispatcher: Any) -> None:
         super().__setitem__(descriptor, dispatcher)
@@ -45,6 +47,7 @@ class Sockets(dict[int, Any]):
         while self._changed:
             self._ask(self._changed.popleft())
         happened = self._epoll.poll(timeout_seconds)
+        self.ready = len(happened)
         self._new.clear()
         for descriptor, events in happened:
             dispatcher = self.get(descriptor)
