@@ -8,7 +8,6 @@ the schema, the rules of values, the limits; and its index entries are worked ou
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError, LimitError, ValidationError, no_attribute
@@ -20,8 +19,7 @@ from .query import Query
 from .transaction import SYSTEM_LIMITS, EngineTransaction
 
 if TYPE_CHECKING:
-    from .backend import Entry, Guard, Writing
-    from .catalog import Catalog
+    from .backend import Entry, Guard
 
 _WRITING = ("insert", "patch", "replace", "delete")
 _WORDS_OF_OTHERS = {  # of databases that people know
@@ -288,23 +286,22 @@ class Writer(Reader):
 
 
 class Transaction(EngineTransaction):
-    """A transaction with its documents.
+    """A transaction with its documents; each view of them is made for who asks: most ask for one.
 
     Attributes:
         db: what a function sees as `ctx.db`: a Writer in a mutation, else a Reader.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        engine: Writing,
-        writable: bool,
-        now: float,
-        limits: Limits,
-        time_limit_seconds: float | None,
-    ) -> None:
-        super().__init__(catalog, engine, writable, now, limits, time_limit_seconds)
-        self.db: Any = (Writer if writable else Reader)(self, catalog.user, limits, True)
+    _db: Any = None
+    _system: Writer | None = None
+
+    @property
+    def db(self) -> Any:
+        db = self._db
+        if db is None:
+            kind = Writer if self.writable else Reader
+            db = self._db = kind(self, self.catalog.user, self.limits, True)
+        return db
 
     @property
     def reader(self) -> Reader:
@@ -312,12 +309,14 @@ class Transaction(EngineTransaction):
         reader: Reader = Reader(self, self.catalog.user, self.limits, True) if self.writable else self.db
         return reader
 
-    @cached_property
+    @property
     def system(self) -> Writer:
         """The system tables, not held to document limits; in a transaction that only reads a Reader."""
-        kind: type[Any] = Writer if self.writable else Reader
-        made: Writer = kind(self, self.catalog.system, SYSTEM_LIMITS, False)
-        return made
+        system = self._system
+        if system is None:
+            kind: type[Any] = Writer if self.writable else Reader
+            system = self._system = kind(self, self.catalog.system, SYSTEM_LIMITS, False)
+        return system
 
 
 def _own_fields(document: Document) -> Document:
