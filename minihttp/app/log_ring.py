@@ -46,7 +46,7 @@ class LogRing(logging.Handler):
         if isinstance(record, AccessRecord):
             self.take_served(record.created, cast("Served", record.msg))
             return
-        text, function, call = message_of(record), running.name, running.call
+        text, (function, call) = message_of(record), running.now
         of = (call.request_id or "", call.job_id or "") if function else ("", "")
         if record.exc_info and record.exc_info[1]:
             text += "\n" + describe(record.exc_info[1])

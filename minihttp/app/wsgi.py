@@ -352,7 +352,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
     # ------------------------------------------------------------ calls from plain Python
 
     def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
-        return self.runner.bind(function, args, kind=kind)
+        return self.services.runner.bind(function, args, kind=kind)
 
 
 def _each_app(call: Callable[[App], None]) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Then = Callable[[Any, Any], Any]
+_NOBODY = CallInfo()
 
 
 class CallOptions(TypedDict, total=False):
@@ -229,7 +230,7 @@ class Runner:
         """The function, and what runs it, with its transaction if there is one, once the call is checked."""
         found = self.find(function, kind, call, public)
         given = dict(args) if checked else self._given_args(found, args, sized, wire)
-        return found, partial(self._call, found, given, call or CallInfo(), then)
+        return found, partial(self._call, found, given, call or _NOBODY, then)
 
     def _given_args(
         self, function: Function, args: Mapping[str, Any], sized: bool, wire: bool
@@ -253,10 +254,11 @@ class Runner:
         if transaction is None:
             ctx = make(self, call, time.monotonic() + self.limits.action_seconds)
         else:
-            transaction.label = transaction.label or function.name
+            if not transaction.label:
+                transaction.label = function.name
             ctx = make(self, transaction, call)
-        started, outer, failed = time.perf_counter(), running.name, True
-        running.name, running.call = function.name, ctx._call
+        started, outer, failed = time.perf_counter(), running.now, True
+        running.now = function.name, call
         try:
             value = function.handler(ctx, **args)
             if function.returns is not None:
@@ -268,9 +270,9 @@ class Runner:
             failed = False
             return value
         finally:
-            running.name = outer
+            running.now = outer
             self.statistics.record(function.name, time.perf_counter() - started, failed)
-            if not outer and call.job_id is not None:
+            if not outer[0] and call.job_id is not None:
                 self.statistics.ran_job()
 
     def _then(self, function: Function, ctx: Any, value: Any, then: Then) -> Any:
