@@ -12,7 +12,7 @@ import os
 
 # What `hmac` has where there is no OpenSSL
 from _operator import _compare_digest as compare_digest
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ else:
         except ImportError:  # an interpreter that was built without
             from hashlib import sha256
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
 __all__ = ["compare_digest", "hashlib", "hmac", "sha256", "token_hex", "token_urlsafe"]
 
 
@@ -39,7 +41,8 @@ def token_hex(count: int) -> str:
 
 def token_urlsafe(count: int) -> str:
     """So many random bytes, in base64 for URLs, without padding."""
-    return urlsafe_b64encode(os.urandom(count)).rstrip(b"=").decode()
+    text = b2a_base64(os.urandom(count), newline=False).rstrip(b"=")
+    return text.translate(_URL_SAFE).decode()
 
 
 def __getattr__(name: str) -> Any:

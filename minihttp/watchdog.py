@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -165,6 +164,7 @@ class Watchdog:
         ever: nothing else can end it, and nothing else is served meanwhile.
         """
         import faulthandler
+        import signal
 
         faulthandler.register(signal.SIGPROF, file=2, all_threads=True, chain=True)
         self._frozen_cpu_seconds = cpu_seconds
@@ -195,6 +195,8 @@ class Watchdog:
                 log.exception("the watchdog failed")
                 pause_seconds = _IDLE_PAUSE_SECONDS
             if self._frozen_cpu_seconds:
+                import signal  # half a millisecond, and only a server needs it
+
                 signal.setitimer(signal.ITIMER_PROF, self._frozen_cpu_seconds)
             time.sleep(pause_seconds)
 

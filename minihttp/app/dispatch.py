@@ -18,7 +18,6 @@ from ..http.request import Request
 from ..http.response import Response
 from ..http.router import Route
 from ..http.target import find_odd, raw_path
-from ..http.webhook_route import with_endpoints
 from .request import AppRequest
 from .system_routes import SystemRoutes
 
@@ -47,6 +46,8 @@ class Routes:
 
     def mount(self, endpoints: Mapping[str, Handler]) -> None:
         """Let these, by path, answer the webhook routes; their router, which other apps may share, stays."""
+        from ..http.webhook_route import with_endpoints  # for apps that keep something
+
         self._endpoints = with_endpoints(self._users, endpoints)
 
     def match(self, environ: dict[str, Any], limits: Limits) -> AppRequest | None:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MinihttpError
 from ..http.response import Response
 from ..watchdog import watchdog
-from .metrics import Gauge, Metrics, Sample
 
 if TYPE_CHECKING:
     from ..data.database import Transaction
     from ..http.request import Request
     from ..http.router import HttpRouter
     from ..jobs.jobs import Jobs
+    from .metrics import Gauge, Metrics, Sample
     from .runtime import Runtime
 
 _STALLED_SECONDS = 5.0  # as long as a writer waits for another

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from threading import RLock
 
-from .. import hashing
 from ..errors import HTTPError
 from ..http.body import BLOCK_BYTES
 from ..http.request import Request
@@ -74,6 +73,8 @@ class AppRequest(Request):
         Raises:
             HTTPError: 400, 413 or 415, see `Body`.
         """
+        from .. import hashing  # few requests ask for it
+
         data: bytes | None = self.__dict__.get("_bytes")
         if data is not None:
             return hashing.hashlib.sha256(data).hexdigest()

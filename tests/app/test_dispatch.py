@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -12,6 +14,7 @@ import pytest
 from minihttp import App, Cors, HttpRouter, Limits, Response
 from minihttp.webhooks import stripe
 from tests.app.asked import answering, call
+from tests.live import ROOT
 
 
 def test_an_unknown_path_and_a_wrong_method() -> None:
@@ -158,3 +161,23 @@ def test_the_head_says_whether_a_body_is_wanted_and_how_much_of_it() -> None:
     assert plan(app, "/hook") is None
     assert plan(app, "/hook", HTTP_STRIPE_SIGNATURE="t=1") is not None
     assert app.find_pattern("POST", "/in?secret") == "/in" and app.find_pattern("POST", "/secret") is None
+
+
+ONE_ANSWER = """
+import sys
+from minihttp import App, HttpRouter, Response
+from tests.app.asked import call
+http = HttpRouter()
+http.route("/x", "GET", lambda ctx, request: Response("ok"))
+before = set(sys.modules)  # those of the test itself
+assert call(App(http), "GET", "/x").status == 200
+print(*sorted(name for name in set(sys.modules) - before if name.startswith("minihttp.")))
+"""
+
+
+def test_one_answer_loads_nothing_of_webhooks_hashes_and_metrics() -> None:
+    command = [sys.executable, "-c", ONE_ANSWER]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert "minihttp.app.dispatch" in loaded
+    assert not loaded & {"minihttp.hashing", "minihttp.http.webhook_route", "minihttp.app.metrics"}
