@@ -174,8 +174,11 @@ class Writer(Reader):
 
     def add(self, prepared: PreparedDocument) -> str:
         """Store a new document that was prepared before (`Database.prepare`), and return its id."""
-        self._count_write(prepared.size_bytes)
-        self._transaction.engine.put(prepared.id, prepared.table, prepared.json, self._entries(prepared), ())
+        transaction = self._transaction
+        if self._counted:
+            transaction.count_write(prepared.size_bytes)
+        entries = prepared.entries if prepared.guard is None else self._entries(prepared)
+        transaction.engine.put(prepared.id, prepared.table, prepared.json, entries, ())
         return prepared.id
 
     def add_new(self, prepared: PreparedDocument) -> bool:

@@ -106,7 +106,8 @@ def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -
     except Problem as problem:
         problem.path.append(f".{_shown(name)}")
         raise
-    _check_field_count(len(out), value, bounds)
+    if len(out) > bounds.max_document_fields:
+        _check_field_count(len(out), value, bounds)
     return out
 
 
