@@ -131,13 +131,17 @@ def _find(scheme: str, kind: str) -> Any:
     half = _HALVES[kind]
     backend = _load(scheme)
     if backend is None:
-        known = _known()
-        those = ", ".join(known) + did_you_mean(scheme, known)
-        raise ConfigurationError(f"there is no storage backend {scheme!r}; there are: {those}")
+        raise _unknown(scheme)
     for module in (backend, _load(f"{scheme}_{half}")):
         if hasattr(module, kind):
             return getattr(module, kind)
     raise ConfigurationError(f"storage backend {scheme!r} keeps no {half}")
+
+
+def _unknown(scheme: str) -> ConfigurationError:
+    known = _known()
+    those = ", ".join(known) + did_you_mean(scheme, known)
+    return ConfigurationError(f"there is no storage backend {scheme!r}; there are: {those}")
 
 
 def _load(name: str) -> ModuleType | None:
@@ -156,6 +160,13 @@ def _known() -> list[str]:
 
     folders = importlib.import_module(_HOME).__path__
     return sorted(module.name for module in iter_modules(folders) if "_" not in module.name)
+
+
+def check_scheme(url: str) -> None:
+    """Raises a ConfigurationError when the backend that a URL names is not here; paths pass."""
+    match = _split_url(url)
+    if match and match[1] not in _known():
+        raise _unknown(match[1])
 
 
 def storage_urls(data: str, files: str | None) -> tuple[str, str]:

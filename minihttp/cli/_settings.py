@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..app.backends import without_password
+from ..app.backends import check_scheme, storage_urls, without_password
 from ..app.options import (
     APP_OPTIONS,
     PROCESS_OPTIONS,
@@ -30,7 +30,7 @@ from ..app.options import (
     url,
     whole,
 )
-from ..errors import ConfigurationError, did_you_mean
+from ..errors import ConfigurationError, MinihttpError, did_you_mean
 from ..limits import DEFAULT_LIMITS
 from ..settings import read_text
 
@@ -96,6 +96,8 @@ class Settings:
         for form, layer in layers:
             for name, value in layer.items():
                 self._put(name, value, form)
+        for name in ("data", "files"):
+            self._check_place(name)
 
     def _put(self, name: str, value: Any, form: str) -> None:
         origin = form.format(flag=_flag(name), name=name.replace(".", "_").upper())
@@ -106,10 +108,25 @@ class Settings:
         try:
             self.values[name] = convert(value)
         except ValueError as rule:
-            kind = MisuseError if origin.startswith("--") else ConfigurationError
             shown = "another" if SETTINGS[name].secret else without_password(repr(value))
-            raise kind(f"{origin}: {name} must be {rule}, not {shown}") from None
+            raise self._mistake(origin)(f"{origin}: {name} must be {rule}, not {shown}") from None
         self.origins[name] = origin
+
+    def _check_place(self, name: str) -> None:
+        """Refuses here what storage would refuse later, with the flag or variable that said it."""
+        if self.origins[name] == "default":
+            return
+        try:
+            if not self.values[name].strip():
+                raise ConfigurationError(f"{name} must be a path or a URL, not {self.values[name]!r}")
+            storage_urls(self.values["data"], self.values["files"])
+            check_scheme(self.values[name])
+        except ConfigurationError as error:
+            raise self._mistake(self.origins[name])(f"{self.origins[name]}: {error}") from None
+
+    @staticmethod
+    def _mistake(origin: str) -> type[MinihttpError]:
+        return MisuseError if origin.startswith("--") else ConfigurationError
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]

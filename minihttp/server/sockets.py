@@ -66,7 +66,7 @@ def inherited(environ: MutableMapping[str, str]) -> socket.socket | None:
         ConfigurationError: there are several, or it is no listening TCP socket.
     """
     pid, count = environ.get("LISTEN_PID"), environ.get("LISTEN_FDS", "")
-    if pid != str(os.getpid()) or not count:
+    if pid != str(os.getpid()) or count in ("", "0"):
         return None
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(name, None)

@@ -189,3 +189,30 @@ def test_a_provider_of_tokens_by_settings(tmp_path: Path, monkeypatch: pytest.Mo
     del environ["MINIHTTP_AUTH_AUDIENCE"]
     with pytest.raises(ConfigurationError, match="needs auth_audience"):
         cli.load_app(args)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("files", "filesytem", "did you mean 'filesystem'"),
+        ("files", "s4://bucket", "no storage backend 's4'"),
+        ("files", "", "must be a path or a URL"),
+        ("data", "sqllite:app.db", "did you mean 'sqlite'"),
+        ("data", " ", "must be a path or a URL"),
+    ],
+)
+def test_a_place_that_cannot_be_is_a_misuse_of_its_flag(
+    flag: str,
+    value: str,
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.py").write_text("from minihttp import App, HttpRouter\napp = App(HttpRouter())\n")
+    assert cli.main(["doctor", "app", f"--{flag}", value]) == 2
+    said = capsys.readouterr().err
+    assert f"--{flag}: " in said and says in said
+    with pytest.raises(ConfigurationError, match=f"MINIHTTP_{flag.upper()}: .*{says}"):
+        resolve({}, {f"MINIHTTP_{flag.upper()}": value}, str(tmp_path))

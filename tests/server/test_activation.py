@@ -102,3 +102,4 @@ def test_what_is_meant_for_another_process_is_left_alone() -> None:
     assert environ
     with pytest.raises(ConfigurationError, match="passes 3 sockets"):
         inherited({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "3"})
+    assert inherited({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "0"}) is None, "none is passed"
