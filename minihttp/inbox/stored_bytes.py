@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ..data import ids
@@ -28,7 +29,10 @@ ROW_BYTES = 1024
 empty deliveries stays below the limit, and a full endpoint is counted in a bounded time."""
 
 THREAD_NAME = "minihttp-webhook-bytes"
-_PAGE_ROWS = 500  # of one snapshot, which is not held for longer
+_PAGE_ROWS = 100  # of one snapshot, which is not held for longer
+_REST_RATIO = (
+    4.0  # after each page the thread rests so many times as long, so that deliveries are not held up
+)
 RECOUNT_SECONDS = 600.0  # where other processes store and remove deliveries, too
 _RETRY_SECONDS = 60.0
 
@@ -118,8 +122,10 @@ class StoredBytes:
 
     def _count(self) -> None:
         try:
+            began = time.monotonic()
             while self._count_page():
-                pass
+                time.sleep(_REST_RATIO * (time.monotonic() - began))
+                began = time.monotonic()
         except StorageUnavailableError as error:
             log.warning("webhooks: the stored deliveries could not be counted: %s", error)
             self._position, self._next_ms = None, self._store.now_ms() + _RETRY_SECONDS * 1000
