@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from errno import EAGAIN
 from math import ceil
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 MIN_SECRET_BYTES = 16  # of an admin key or a webhook secret: 128 bits (ASVS 11.5.1), if they are random
 
@@ -21,7 +21,7 @@ MAX_MESSAGE_CHARACTERS = 4_000  # of what a stranger or a log is told of an erro
 E = TypeVar("E", bound="MinihttpError")
 
 
-class Refusal(NamedTuple):
+class Refusal:
     """The value that an error refuses: whoever sent it may be told why, nobody else (`http/sent.py`).
 
     Attributes:
@@ -30,9 +30,10 @@ class Refusal(NamedTuple):
         brief: the message without the object, for a caller who sent the field and not the whole object.
     """
 
-    value: Any
-    field: str | None = None
-    brief: str = ""
+    __slots__ = ("brief", "field", "value")
+
+    def __init__(self, value: Any, field: str | None = None, brief: str = "") -> None:
+        self.value, self.field, self.brief = value, field, brief
 
 
 class MinihttpError(Exception):
@@ -172,7 +173,9 @@ class ArgumentValidationError(ValidationError):
         """What is wrong with an argument, as a mistake in the call."""
         found = cls(f"{cls.code}: {error}")
         refusal = error.refusal
-        found.refusal = refusal and refusal._replace(brief=refusal.brief and f"{cls.code}: {refusal.brief}")
+        if refusal is not None:
+            brief = refusal.brief and f"{cls.code}: {refusal.brief}"
+            found.refusal = Refusal(refusal.value, refusal.field, brief)
         return found
 
 

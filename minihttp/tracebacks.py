@@ -8,15 +8,16 @@ installed. Shows source lines and messages, never the values of variables.
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import threading
-import traceback
 from collections.abc import Callable
-from traceback import FrameSummary
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from .errors import MinihttpError
+
+if TYPE_CHECKING:
+    from logging import Logger
+    from traceback import FrameSummary
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OURS = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "storage_backends") + os.sep)
@@ -36,6 +37,8 @@ def is_users(filename: str) -> bool:
 
 def users_frames(error: BaseException) -> list[FrameSummary]:
     """The frames of the user's own code that `error` went through, outermost first."""
+    import traceback  # 2 ms, for what goes wrong only
+
     return [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
 
 
@@ -71,6 +74,8 @@ def describe(error: BaseException, *, libraries: bool = True) -> str:
         libraries: whether the frames of libraries are shown where there are frames of the user, and those of
             the import machinery where there are none.
     """
+    import traceback
+
     parts: list[str] = []
     cause: BaseException | None = error
     for _ in range(_MAX_CAUSES):
@@ -92,6 +97,8 @@ def describe(error: BaseException, *, libraries: bool = True) -> str:
 
 def _message(error: BaseException) -> str:
     """Its type and message; of a syntax error, three lines: place and message, the source, a caret."""
+    import traceback
+
     lines = traceback.format_exception_only(type(error), error)
     if isinstance(error, SyntaxError) and error.filename:
         lines = [f"{os.path.relpath(error.filename)}:{error.lineno}: {lines[-1]}", *lines[1:-1]]
@@ -115,12 +122,14 @@ class RepeatFilter:
         self._left_out: dict[object, int] = {}
         self._lock = threading.Lock()
 
-    def log(self, logger: logging.Logger, error: BaseException, message: str, *args: object) -> None:
+    def log(self, logger: Logger, error: BaseException, message: str, *args: object) -> None:
         """Log an error with its traceback, unless one of the same type from the same lines just was.
 
         How many were left out is said in a line of its own when the second is over. Where none of the lines
         is the user's (what a handler returned is no response), method and route, which come first, count too.
         """
+        import traceback
+
         frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
         is_own = any(is_users(code.co_filename) for code, _ in frames)
         lines = (*frames, *(() if is_own else args[:2]))

@@ -11,7 +11,6 @@ waits in C code) is *stuck*, which the log and `/_/ready` say. Knows no function
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -26,9 +25,10 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from .errors import DeadlineError
+from .loggers import get_logger
 
 T = TypeVar("T")
-log = logging.getLogger("minihttp")
+log = get_logger("minihttp")
 
 GRACE_SECONDS = 0.25
 """How long after its limit a call may still end by itself."""
@@ -48,7 +48,7 @@ _PURE = tuple(
 _CALLERS = (os.path.abspath(__file__), _FRAMEWORK + os.path.join("functions", "runner.py"))
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 # Before Python 3.13 an interrupt in `logging` can leave its lock taken; an interrupted import, a half module.
-_UNTOUCHABLE = (os.path.dirname(os.path.abspath(logging.__file__)) + os.sep, "<frozen importlib")
+_UNTOUCHABLE = (os.path.join(_LIBRARY, "logging") + os.sep, "<frozen importlib")
 
 
 _NOTHING: Any = object()  # where an argument is not given

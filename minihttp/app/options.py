@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from ..errors import ConfigurationError, did_you_mean
 from ..limits import DEFAULT_LIMITS, Limits
@@ -26,7 +26,7 @@ Modules = Iterable[str | ModuleType] | Mapping[str, str | ModuleType]
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
-class Option(NamedTuple):
+class Option:
     """One option.
 
     Attributes:
@@ -37,10 +37,16 @@ class Option(NamedTuple):
         secret: it is never shown, and is no flag: other users of the machine see command lines.
     """
 
-    default: Any
-    help: str = ""
-    convert: Callable[[Any], Any] | None = None
-    secret: bool = False
+    __slots__ = ("convert", "default", "help", "secret")
+
+    def __init__(
+        self,
+        default: Any,
+        help: str = "",
+        convert: Callable[[Any], Any] | None = None,
+        secret: bool = False,
+    ) -> None:
+        self.default, self.help, self.convert, self.secret = default, help, convert, secret
 
 
 # ------------------------------------------------------------ what texts may say

@@ -8,12 +8,12 @@ then runs it to its end.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import request_id
+from ..loggers import get_logger
 from ..watchdog import watchdog
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..http.router import Route
     from ..tracebacks import RepeatFilter
 
-log = logging.getLogger("minihttp")
+log = get_logger("minihttp")
 
 
 def is_stream(body: Any) -> bool:

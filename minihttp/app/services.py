@@ -21,7 +21,6 @@ from ..files.uploads import expired_uploads
 from ..functions.context import CONTEXTS
 from ..functions.registry import Registry
 from ..functions.runner import Runner
-from ..http.mutation_route import mutation_routes
 from ..inbox.former import kept_indexes
 from ..inbox.inbox import INBOX_TABLES, Inbox
 from ..jobs.crons import Crons
@@ -222,7 +221,7 @@ def _check_mutation_routes(http: HttpRouter, functions: Registry) -> None:
     Raises:
         ConfigurationError: naming the route and where it is registered.
     """
-    for route in mutation_routes(http):
+    for route in http.mutations:
         try:
             found = functions.named(route.handler.function)
         except FunctionNotFoundError as error:

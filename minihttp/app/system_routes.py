@@ -8,7 +8,6 @@ user's. Knows what there is to serve, not how: the function API is loaded by its
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from ..http.cors import Cors
 from ..http.headers import is_token
 from ..http.response import Response
 from ..http.router import OURS, HttpRouter, Route
+from ..loggers import get_logger
 from . import health
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .request import AppRequest
     from .runtime import Runtime
 
-log = logging.getLogger("minihttp")
+log = get_logger("minihttp")
 
 _ENVELOPE_BYTES = 2_000  # around the arguments of a call, as in Convex
 _OPERATIONS = {  # the methods of FunctionApi

@@ -7,7 +7,6 @@ sqlite3 and makes no data directory. Knows no server: waitress, gunicorn and wsg
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -28,8 +27,8 @@ from ..errors import (
 )
 from ..functions.calls import RunsActions, RunsMutations, RunsQueries
 from ..functions.context import HandlerServices
-from ..http.mutation_route import mutation_routes
 from ..http.router import HttpRouter
+from ..loggers import get_logger
 from ..watchdog import watchdog
 from .hosts import Hosts
 from .options import AppOptions, changed
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from .metrics import Metrics
     from .services import Services
 
-log = logging.getLogger("minihttp")
+log = get_logger("minihttp")
 
 _UPLOAD_PATH = "/api/storage/upload"
 _LOCKED_PAUSE_SECONDS = 1.0  # between two attempts to open data that another process has
@@ -181,7 +180,7 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
                 if options.auth:
                     _ = self.authenticator  # a provider's mistake is one of the start
                 given = (options.modules, options.schema, options.crons)
-                if self.http.webhooks or any(given) or mutation_routes(self.http):
+                if self.http.webhooks or self.http.mutations or any(given):
                     self._open(self._refuse)
                     self.start()
                     routes.mount(self.inbox.endpoints)

@@ -8,7 +8,7 @@ function that is called by its name is not known to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from ..auth.caller import NOBODY, Caller
 
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class CallInfo(NamedTuple):
+class CallInfo:
     """Who is calling: handed down from a request or a job through every nested call.
 
     Attributes:
@@ -36,11 +36,18 @@ class CallInfo(NamedTuple):
         job_id: of the scheduled job that this call belongs to.
     """
 
-    auth: Caller = NOBODY
-    depth: int = 0
-    origin: str = ""
-    request_id: str | None = None
-    job_id: str | None = None
+    __slots__ = ("auth", "depth", "job_id", "origin", "request_id")
+
+    def __init__(
+        self,
+        auth: Caller = NOBODY,
+        depth: int = 0,
+        origin: str = "",
+        request_id: str | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        self.auth, self.depth, self.origin = auth, depth, origin
+        self.request_id, self.job_id = request_id, job_id
 
     def deeper(self) -> CallInfo:
         return CallInfo(self.auth, self.depth + 1, self.origin, self.request_id, self.job_id)

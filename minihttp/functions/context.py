@@ -8,14 +8,14 @@ does both.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..auth.caller import NOBODY, Caller
 from ..errors import HTTPError, check_variable_name, no_attribute
+from ..loggers import get_logger
 from .calls import CallInfo, RunsActions, RunsMutations, RunsQueries, Scheduler
 
 if TYPE_CHECKING:
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from .registry import Function
     from .runner import Runner
 
-log = logging.getLogger("minihttp")
+    class Attempt(Protocol):
+        """A request that may come again (`app/idempotency.py`): its mutations take effect once."""
+
+        def run_mutation(
+            self, runner: Runner, function: Function | str, args: Mapping[str, Any], call: CallInfo
+        ) -> Any: ...
+
+
+log = get_logger("minihttp")
 
 
 _OF_LOGS = dict.fromkeys(
@@ -248,7 +256,7 @@ class SystemActionCtx(ActionCtx):
         return self._call
 
 
-class HandlerServices(NamedTuple):
+class HandlerServices:
     """What the app gives its handlers' contexts.
 
     Attributes:
@@ -258,18 +266,21 @@ class HandlerServices(NamedTuple):
         runner: opens the services on demand: a handler that calls no function opens no database.
     """
 
-    origin: str
-    action_seconds: float
-    identify: Callable[[str, str], Identity | None]
-    runner: Callable[[], Runner]
+    __slots__ = ("action_seconds", "identify", "origin", "runner")
 
-
-class Attempt(Protocol):
-    """A request that may come again (`app/idempotency.py`): its mutations take effect once."""
-
-    def run_mutation(
-        self, runner: Runner, function: Function | str, args: Mapping[str, Any], call: CallInfo
-    ) -> Any: ...
+    def __init__(
+        self,
+        origin: str,
+        action_seconds: float,
+        identify: Callable[[str, str], Identity | None],
+        runner: Callable[[], Runner],
+    ) -> None:
+        self.origin, self.action_seconds, self.identify, self.runner = (
+            origin,
+            action_seconds,
+            identify,
+            runner,
+        )
 
 
 class HandlerCtx(OutsideCtx):

@@ -18,8 +18,8 @@ from ..errors import HTTPError
 T = TypeVar("T")
 
 _MAX_DIGITS = 100  # no number that a request means is longer, and int() takes quadratic time
-_integer = re.compile(r"[+-]?[0-9]+").fullmatch
-_decimal = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?").fullmatch
+_INTEGER = r"[+-]?[0-9]+"
+_DECIMAL = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -54,20 +54,20 @@ def convert(
 
 
 def _int(text: str) -> int:
-    if len(text) > _MAX_DIGITS or not _integer(text):
+    if len(text) > _MAX_DIGITS or not re.fullmatch(_INTEGER, text):
         raise ValueError(text)
     return int(text)
 
 
 def _float(text: str) -> float:
-    if len(text) > _MAX_DIGITS or not _decimal(text) or not isfinite(float(text)):
+    if len(text) > _MAX_DIGITS or not re.fullmatch(_DECIMAL, text) or not isfinite(float(text)):
         raise ValueError(text)
     return float(text)
 
 
 def number(text: str) -> float:
     """An int where the text is one, else a float; ValueError for what is no number."""
-    return _int(text) if _integer(text) else _float(text)
+    return _int(text) if re.fullmatch(_INTEGER, text) else _float(text)
 
 
 def _bool(text: str) -> bool:

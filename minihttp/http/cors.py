@@ -15,9 +15,9 @@ from ..errors import ConfigurationError
 from .headers import Headers, is_token
 from .response import Response
 
-_is_origin = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?").fullmatch
-_is_subdomains = re.compile(r"\*(?:\.[a-z0-9_-]+)+").fullmatch
-_https_host = re.compile(r"https://([a-z0-9._-]+)(?::[0-9]{1,5})?").fullmatch
+_ORIGIN = r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+_SUBDOMAINS = r"\*(?:\.[a-z0-9_-]+)+"
+_HTTPS_HOST = r"https://([a-z0-9._-]+)(?::[0-9]{1,5})?"
 
 
 _DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
@@ -88,7 +88,7 @@ class Cors:
     ) -> None:
         origins, headers, expose = _listed(origins), _listed(headers), _listed(expose)
         for origin in origins:
-            if origin not in ("*", "null") and not _is_origin(origin) and not _is_subdomains(origin):
+            if origin not in ("*", "null") and not re.fullmatch(f"{_ORIGIN}|{_SUBDOMAINS}", origin):
                 raise ConfigurationError(
                     f"origin {origin!r} is neither '*', 'scheme://host' without a path, nor '*.domain'"
                 )
@@ -122,8 +122,8 @@ class Cors:
         if origin in self._origins:
             return not origin.startswith("*")
         if self._any:  # echoed only if a browser can have sent it
-            return origin == "null" or _is_origin(origin) is not None
-        match = _https_host(origin) if self._domains else None
+            return origin == "null" or re.fullmatch(_ORIGIN, origin) is not None
+        match = re.fullmatch(_HTTPS_HOST, origin) if self._domains else None
         return match is not None and f".{match[1]}".endswith(self._domains)
 
     def permits(self, method: str, origin: str | None) -> bool:

@@ -8,9 +8,8 @@ traceback goes to the log only, under the same request id. Knows no routes.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from ..errors import (
     ApplicationError,
@@ -22,20 +21,23 @@ from ..errors import (
     WebhookError,
     short,
 )
+from ..loggers import get_logger
 from .request import Request, request_id
 from .response import Response
 
+if TYPE_CHECKING:
+    from logging import Logger
 
-class Failures(Protocol):
-    """What an app has for errors (`tracebacks.RepeatFilter`); the router on its own goes without."""
+    class Failures(Protocol):
+        """What an app has for errors (`tracebacks.RepeatFilter`); the router on its own goes without."""
 
-    def log(self, logger: logging.Logger, error: BaseException, message: str, *args: object) -> None: ...
-    def is_on_purpose(self, error: BaseException) -> TypeGuard[MinihttpError]: ...
-    def text(self, error: BaseException) -> str: ...
-    def frames(self, error: BaseException) -> list[str]: ...
+        def log(self, logger: Logger, error: BaseException, message: str, *args: object) -> None: ...
+        def is_on_purpose(self, error: BaseException) -> TypeGuard[MinihttpError]: ...
+        def text(self, error: BaseException) -> str: ...
+        def frames(self, error: BaseException) -> list[str]: ...
 
 
-log = logging.getLogger("minihttp")
+log = get_logger("minihttp")
 
 _JSON = ("Content-Type", "application/json")
 RETRY = ("Retry-After", "5")

@@ -17,7 +17,7 @@ from .convert import convert
 from .target import MAX_BROKEN, decode_leniently, percent_decode
 
 _PLUS_AS_SPACE = bytes.maketrans(b"+", b" ")
-_byte_order_mark = re.compile(rb"\xef\xbb\xbf|%EF%BB%BF", re.IGNORECASE).match
+_BYTE_ORDER_MARK = rb"\xef\xbb\xbf|(?i:%EF%BB%BF)"
 
 if TYPE_CHECKING:
     from .parameters import Parameter
@@ -203,7 +203,7 @@ def parse_form(
         HTTPError: 400 for more than `max_fields` fields or 1,000 `%` that stand for themselves, 413 for a
             field of more than `max_field_bytes`, as encoded.
     """
-    mark = _byte_order_mark(body)
+    mark = re.match(_BYTE_ORDER_MARK, body)
     pairs, count = [], 0
     for field in _split(body[mark.end() :] if mark else body, b"&", "form", max_fields):
         if len(field) > max_field_bytes:

@@ -9,7 +9,7 @@ them means.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, Union, overload
 
@@ -24,8 +24,8 @@ _is_value = re.compile(r"[\x20-\x7e\x80-\xff]*").fullmatch
 _is_media_type = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
 # One `; name=value`; no quantifier is nested in another, so a hostile value costs one pass (CVE-2024-24762).
 _NAME, _UNQUOTED = r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:", r"|([^\";,\s]+)))?"
-_match_plain = re.compile(_NAME + r'"([^"]*)"' + _UNQUOTED).match
-_match_escaped = re.compile(_NAME + r'"((?:[^"\\]|\\.)*)"' + _UNQUOTED).match
+_PLAIN = _NAME + r'"([^"]*)"' + _UNQUOTED
+_ESCAPED = _NAME + r'"((?:[^"\\]|\\.)*)"' + _UNQUOTED
 _MAX_PARAMETERS = 16  # no field of a registry has more than a few
 
 
@@ -56,21 +56,19 @@ def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
     """
     if '\\"' in value:
         try:
-            main, found = _split_parameters(value, _match_escaped)
+            main, found = _split_parameters(value, _ESCAPED)
         except ValueError:  # the backslash is the end of a value, as in "C:\\"
             pass
         else:
             return main, {name: _unescape(text) if '\\"' in text else text for name, text in found.items()}
-    return _split_parameters(value, _match_plain)
+    return _split_parameters(value, _PLAIN)
 
 
 def _unescape(text: str) -> str:
     return "\\".join([piece.replace('\\"', '"') for piece in text.split("\\\\")])
 
 
-def _split_parameters(
-    value: str, match_parameter: Callable[[str, int], re.Match[str] | None]
-) -> tuple[str, dict[str, str]]:
+def _split_parameters(value: str, parameter: str) -> tuple[str, dict[str, str]]:
     main = value.partition(";")[0]
     parameters: dict[str, str] = {}
     position, end, count = len(main), len(value), 0
@@ -78,7 +76,7 @@ def _split_parameters(
         count += 1
         if count > _MAX_PARAMETERS:
             raise ValueError(f"there are more than {_MAX_PARAMETERS} parameters")
-        match = match_parameter(value, position)
+        match = re.compile(parameter).match(value, position)
         if match is None:
             if not value[position:].strip(" \t"):
                 break

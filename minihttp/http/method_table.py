@@ -14,13 +14,11 @@ from typing import Any
 
 from .route import Route
 
-_find_small_hex = re.compile("%(?:[a-f][0-9A-Fa-f]|[0-9A-F][a-f])").findall
-
 
 @lru_cache(maxsize=16)  # the table of each method is asked
 def normal(path: str) -> str:
     """The path with `%c3` as `%C3`, which is the same (RFC 3986 §6.2.2.1): curl encodes é as `%c3%a9`."""
-    for small in set(_find_small_hex(path)):
+    for small in set(re.findall("%(?:[a-f][0-9A-Fa-f]|[0-9A-F][a-f])", path)) if "%" in path else ():
         path = path.replace(small, small.upper())
     return path
 

@@ -7,8 +7,8 @@ function by its shape only, and asks the context of the request to run it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from ..errors import HTTPError, RouteError
 from .convert import convert, number
@@ -16,9 +16,6 @@ from .deferred import Deferred, Done
 from .request import Request
 from .response import Response
 from .strict_json import JSONObject
-
-if TYPE_CHECKING:
-    from .route import Route
 
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _STATUSES = (200, 201, 202)
@@ -50,6 +47,7 @@ class MutationRoute:
     """
 
     __slots__ = ("function", "status")
+    is_mutation = True  # which says so to the router
 
     def __init__(self, function: MutationFunction | str, method: str, path: str, status: int) -> None:
         where = f"mutation {path}"
@@ -100,11 +98,6 @@ class MutationRoute:
             return Response.json(value, status=self.status)
 
         return lambda done: ctx.submit_mutation(self.function, args, done, then=respond)
-
-
-def mutation_routes(router: Iterable[Route]) -> list[Route]:
-    """The routes that are mutations."""
-    return [route for route in router if isinstance(route.handler, MutationRoute)]
 
 
 def _respond(response: Any, error: BaseException | None) -> Response:

@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from .multipart import FormData
     from .route import Route
 
+    class Checks(Protocol):
+        """What `Request.json` asks of a validator."""
+
+        def check(self, value: Any) -> Any: ...
+        def problems(self, value: Any) -> list[str]: ...
+
+
 T = TypeVar("T")
 
 
@@ -64,13 +71,6 @@ class lazy(Generic[T]):
             return self  # type: ignore[return-value]
         value = instance.__dict__[self.name] = self.make(instance)
         return value
-
-
-class Checks(Protocol):
-    """What `Request.json` asks of a validator."""
-
-    def check(self, value: Any) -> Any: ...
-    def problems(self, value: Any) -> list[str]: ...
 
 
 _WORDS_OF_OTHERS = {  # of frameworks that people know

@@ -27,6 +27,19 @@ if TYPE_CHECKING:
     from .parameters import Parameter
     from .webhook_route import Webhook
 
+    class Shorthand(Protocol):
+        """`http.get`, `http.post` and the like: `route` with the method said."""
+
+        @overload
+        def __call__(
+            self, path: str | None = ..., **options: Unpack[RouteOptions]
+        ) -> Callable[[AnyHandler], AnyHandler]: ...
+        @overload
+        def __call__(
+            self, path: str | None = ..., handler: AnyHandler = ..., **options: Unpack[RouteOptions]
+        ) -> AnyHandler: ...
+
+
 Auth = Literal["required"] | Guard | None
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 BeforeHook = TypeVar("BeforeHook", bound=Before)
@@ -51,19 +64,6 @@ class RouteOptions(TypedDict, total=False):
     returns: Any
     status: int
     auth: Auth
-
-
-class Shorthand(Protocol):
-    """`http.get`, `http.post` and the like: `route` with the method said."""
-
-    @overload
-    def __call__(
-        self, path: str | None = ..., **options: Unpack[RouteOptions]
-    ) -> Callable[[AnyHandler], AnyHandler]: ...
-    @overload
-    def __call__(
-        self, path: str | None = ..., handler: AnyHandler = ..., **options: Unpack[RouteOptions]
-    ) -> AnyHandler: ...
 
 
 def _shorthand(method: str) -> Shorthand:
@@ -343,6 +343,11 @@ class HttpRouter:
 
         handler = MutationRoute(function, method, path, status)
         self.route(path, method, handler, cors=cors, max_body=max_body, auth=auth)
+
+    @property
+    def mutations(self) -> list[Route]:
+        """All routes that are registered with `mutation`, also those of routers below."""
+        return [route for route in self._routes if hasattr(route.handler, "is_mutation")]
 
     def find(self, path: str, method: str) -> Route | None:
         """The route of a raw path, or None; HEAD is looked up as GET."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import json
 import re
-from array import array
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import accumulate
@@ -276,6 +275,8 @@ def _is_deeper(brackets: bytes, max_depth: int) -> bool:
         block = brackets[start : start + _BLOCK_BRACKETS]
         opened = block.count(b"[")
         if depth + opened > max_depth:  # perhaps: then one by one
+            from array import array  # rare
+
             depths = accumulate(array("b", block.translate(_STEPS)))
             if depth + max(depths) > max_depth:
                 return True

@@ -8,7 +8,6 @@ or normalised; what a careful client never sends is a 400. Knows nothing of rout
 from __future__ import annotations
 
 import re
-from binascii import a2b_hex, a2b_qp
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -19,14 +18,11 @@ _PCHAR = r"A-Za-z0-9\-._~!$&'()*+,;=:@/"  # RFC 3986 §3.3 pchar and "/", withou
 find_odd = re.compile(f"[^{_PCHAR}]").search
 _MAY_STAND = bytes(code for code in range(128) if find_odd(chr(code)) is None) + b"%"
 _SEEN = bytes(range(0x21, 0x7F))
-_REFUSED = (
-    (
-        re.compile(r"[^\x21\x22\x24-\x7e]").search,
-        "a '#', a space, a control character or a byte that is not ASCII",
-    ),
-    (re.compile(r"%(?![0-9A-Fa-f]{2})").search, "a '%' without two hex digits"),
-    (re.compile(r"%[01][0-9A-Fa-f]|%7[Ff]").search, "an encoded control character"),
-    (re.compile(r"(?:/|%2[Ff])(?:\.|%2[Ee]){1,2}(?:/|%2[Ff]|\Z)").search, "a '.' or '..' segment"),
+_REFUSED = (  # compiled when an odd path comes
+    (r"[^\x21\x22\x24-\x7e]", "a '#', a space, a control character or a byte that is not ASCII"),
+    (r"%(?![0-9A-Fa-f]{2})", "a '%' without two hex digits"),
+    (r"%[01][0-9A-Fa-f]|%7[Ff]", "an encoded control character"),
+    (r"(?:/|%2[Ff])(?:\.|%2[Ee]){1,2}(?:/|%2[Ff]|\Z)", "a '.' or '..' segment"),
 )
 # Stricter than RFC 3986's reg-name: a comma is how a server joins two Host fields.
 # A domain name has 255 characters at most, with a port 261.
@@ -34,7 +30,7 @@ _match_host = re.compile(r"(?=.{1,261}\Z)([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?
 _MAX_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_is_broken = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_BROKEN = rb"%(?![0-9A-Fa-f]{2})"
 _PIECE_BYTES = 8_192
 MAX_BROKEN = 1_000  # a browser writes none, and to find one takes as long as to read a hundred bytes
 _MANY_EQUALS = 16  # for each escape: they have to be escaped first, where it is read as quoted-printable
@@ -64,7 +60,7 @@ def decode_percent_bytes(data: bytes) -> bytes:
     """
     decoded = _decode(data)
     if decoded is None:
-        start = next(_is_broken.finditer(data)).start()
+        start = next(re.finditer(_BROKEN, data)).start()
         raise ValueError(f"{data[start : start + 3].decode('latin-1')} is not a percent-encoded byte")
     return decoded
 
@@ -81,7 +77,7 @@ def decode_leniently(data: bytes) -> tuple[bytes, int]:
     for piece in _pieces(data):
         decoded = _decode(piece)
         if decoded is None:
-            mended, more = _is_broken.subn(b"%25", piece)
+            mended, more = re.subn(_BROKEN, b"%25", piece)
             decoded = _decode(mended) or b""
             count += more
         pieces.append(decoded)
@@ -105,6 +101,8 @@ def _decode(data: bytes) -> bytes | None:
     escapes = data.count(b"%")
     if not escapes:
         return data
+    from binascii import a2b_hex, a2b_qp  # a plain request has no escapes
+
     if data.count(b"=") > _MANY_EQUALS * escapes:
         first, *rest = data.split(b"%")
         try:
@@ -196,7 +194,7 @@ def _checked(path: str) -> str:
     if not path.startswith("/"):
         raise HTTPError(400, f"Path {shown} does not start with '/'")
     for refused, rule in _REFUSED:
-        if refused(path):
+        if re.search(refused, path):
             raise HTTPError(400, f"Path {shown} holds {rule}")
     try:
         percent_decode(path)
