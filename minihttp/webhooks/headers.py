@@ -41,7 +41,7 @@ class HeaderParser:
         read: as `read_all`, by the short cut where there is one.
     """
 
-    __slots__ = ("_is_signature", "_is_timed", "_scheme", "headers", "once", "read")
+    __slots__ = ("_is_list", "_is_signature", "_is_timed", "_scheme", "headers", "once", "read")
 
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
@@ -56,7 +56,7 @@ class HeaderParser:
         self.once = frozenset(read.union(self.headers.values(), *scheme.families)) - {""}
         mac = re.escape(scheme.prefix) + _MAC_GRAMMAR.get((scheme.encoding, scheme.algorithm), "[!-~][ -~]*")
         self._is_signature = re.compile(mac.encode()).fullmatch
-        self._is_timed = "timestamp" in kinds
+        self._is_timed, self._is_list = "timestamp" in kinds, bool(scheme.separator)
         self.read: Callable[[Any, str], Read] = self.read_all
         try:  # a copy of the router alone goes without
             from .usual import usual_reader
@@ -72,7 +72,7 @@ class HeaderParser:
 
     def mismatch(self, signature: bytes) -> WebhookError:
         """A signature that stands alone has a grammar; in a list, what does not match is only that."""
-        if self._scheme.separator or self._is_signature(signature):
+        if self._is_list or self._is_signature(signature):
             return WebhookError(
                 "mismatch", "no secret gives this signature: another secret, or a changed body"
             )

@@ -44,8 +44,8 @@ class Verifier:
     """
 
     __slots__ = (
-        "_contents", "_is_costly", "_prepare", "_timestamp_path", "_tolerance_seconds", "acknowledge",
-        "handshake", "parser", "probe", "scheme", "wants_verify_token",
+        "_contents", "_is_costly", "_prepare", "_refusal_status", "_timestamp_path", "_tolerance_seconds",
+        "acknowledge", "handshake", "parser", "probe", "scheme", "wants_verify_token",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +63,7 @@ class Verifier:
         self.parser = HeaderParser(scheme)
         # A field of a named tuple takes five times as long
         self._contents, self._timestamp_path = scheme.contents, scheme.timestamp_path
-        self._tolerance_seconds = scheme.tolerance_seconds
+        self._tolerance_seconds, self._refusal_status = scheme.tolerance_seconds, scheme.refusal_status
         self._is_costly = scheme.algorithm == "ed25519"  # one check costs what a hundred of a MAC do
         self._prepare = lru_cache(maxsize=512)(lambda secrets: tuple(enumerate(prepare(secrets, scheme))))
 
@@ -117,7 +117,8 @@ class Verifier:
             if self._is_costly and timestamp is not None and tolerance_seconds is not None:
                 _check_age(timestamp, now, tolerance_seconds, retry_seconds)
             index = None
-            for message in (body,) if self._contents is None else self._contents(body, url):
+            contents = self._contents
+            for message in (body,) if contents is None else contents(body, url):
                 for position, key in keys:
                     if key.accepts(before, message, given) and index is None:
                         index = position
@@ -129,7 +130,7 @@ class Verifier:
             if timestamp is not None and tolerance_seconds is not None:
                 _check_age(timestamp, now, tolerance_seconds, retry_seconds)
         except WebhookError as error:
-            error.status = self.scheme.refusal_status
+            error.status = self._refusal_status
             raise
         return delivery
 
