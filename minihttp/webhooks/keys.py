@@ -86,7 +86,7 @@ class HMACKey:
         expected = self.sign(before, body)
         if len(given) == 1:
             return compare_digest(expected, given[0])
-        return any([compare_digest(expected, signature) for signature in given])
+        return True in [compare_digest(expected, signature) for signature in given]
 
 
 class PlainToken(HMACKey):
