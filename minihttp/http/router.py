@@ -18,7 +18,7 @@ from .hooks import After, Before, Guard, put_hooks_around, require_identity
 from .method_table import MethodTable, normal
 from .route import Handler as Handler
 from .route import Route as Route
-from .target import percent_encode
+from .target import find_odd, percent_encode
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -174,9 +174,9 @@ class HttpRouter:
             options |= {"body": body, "returns": returns, "status": status, "auth": auth}
             return lambda handler: self.route(**options, handler=handler)
         is_webhook = hasattr(handler, "wants_body")
-        if not callable(handler) and not is_webhook:
-            raise RouteError("route requires handler")
         if not is_webhook:
+            if not callable(handler):
+                raise RouteError("route requires handler")
             check_handler(handler, f"{method} {path or path_prefix}")
         if not method:
             raise RouteError("route requires method")
@@ -389,14 +389,14 @@ class HttpRouter:
         table = self._table(route.method)
         complaint = f"Path {path!r} for method {route.method} already in use"
         if "{" not in path and "}" not in path:
-            key = normal(percent_encode(path))
+            key = _as_requested(path)
             self._claim(table.exact, key, route, complaint)
             route.exact = route.is_apart = True
             route.is_plain = "%" not in key
             return
         route.parameters = _parameters(path)
         route.is_apart = _is_apart(path[: path.index("{")])
-        segments = [normal(percent_encode(segment)) for segment in path.split("/")]
+        segments = [_as_requested(segment) for segment in path.split("/")]
         numbers = [number for _, number in route.parameters]
         if numbers == [len(segments) - 1]:
             head = "/".join(segments[:-1])
@@ -416,7 +416,7 @@ class HttpRouter:
         if "{" in prefix or "}" in prefix:
             raise RouteError(f"path_prefix {prefix!r} holds a brace; {{name}} parameters are for 'path'")
         table = self._table(route.method)
-        key = normal(percent_encode(prefix[:-1]))
+        key = _as_requested(prefix[:-1])
         self._claim(table.prefixes, key, route, f"{route.method} path_prefix {prefix} is already defined")
         table.longest_prefix_chars = max(table.longest_prefix_chars, len(key))
         route.prefix_chars = len(key) + 1
@@ -439,6 +439,11 @@ class HttpRouter:
         if first is not route:
             as_other = f" as {first.pattern!r}" if first.pattern != route.pattern else ""
             raise RouteError(f"{complaint}{as_other}: first at {first.location}, again at {route.location}")
+
+
+def _as_requested(path: str) -> str:
+    """A path as it stands in the target of requests."""
+    return path if find_odd(path) is None else normal(percent_encode(path))
 
 
 def _place(route: Route) -> tuple[bool, bytes, bytes]:
