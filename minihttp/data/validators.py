@@ -92,12 +92,33 @@ class Validator:
         """As `check`, raising Mismatch: what containers call."""
         raise NotImplementedError
 
+    def take(self, value: Any) -> Any:
+        """As `match`, but UNSET for what does not match: what unions call."""
+        try:
+            return self.match(value)
+        except ValidationError:
+            return UNSET
+
+    def match_all(self, values: Collection[Any]) -> list[Any] | None:
+        """`match` of each of many values, without a loop of ours; None where each is to be looked at."""
+        return None
+
     def mismatch(self, value: Any) -> Mismatch:
-        return Mismatch("Value does not match validator.", value, Value=show(value), Validator=self)
+        return Mismatch("Value does not match validator.", value, Value=_Shown(value), Validator=self)
 
     def as_optional(self) -> Validator:
         """`v.optional(self)`."""
         return Optional(self)
+
+
+class _Shown:
+    """A value in a message that may never be read: unions pass over most of theirs."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return show(self._value)
 
 
 class Scalar(Validator):
@@ -106,18 +127,37 @@ class Scalar(Validator):
     Args:
         exact: the Python type that is stored as it is.
         accept: for any other type: the stored form, or UNSET.
+        accept_all: for many values: as `match_all`.
     """
 
     def __init__(
-        self, text: str, exact: type | None, accept: Callable[[Any], Any], *, accepts_null: bool = False
+        self,
+        text: str,
+        exact: type | None,
+        accept: Callable[[Any], Any],
+        accept_all: Callable[[Collection[Any]], list[Any] | None] = lambda values: None,
+        *,
+        accepts_null: bool = False,
     ) -> None:
         self.text = text
-        self._exact = exact
+        self.exact = exact
         self._accept = accept
+        self._accept_all = accept_all
         self.accepts_null = accepts_null
 
+    def match_all(self, values: Collection[Any]) -> list[Any] | None:
+        return list(values) if set(map(type, values)) == {self.exact} else self._accept_all(values)
+
+    def take(self, value: Any) -> Any:
+        if type(value) is self.exact:
+            return value
+        try:
+            return self._accept(value)
+        except ValidationError:
+            return UNSET
+
     def match(self, value: Any) -> Any:
-        if type(value) is self._exact:
+        if type(value) is self.exact:
             return value
         accepted = self._accept(value)
         if accepted is UNSET:
@@ -139,6 +179,17 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _numbers(values: Collection[Any]) -> list[Any] | None:
+    if not _NUMBERS.issuperset(map(type, values)):
+        return None
+    ints = [value for value in values if type(value) is int]
+    is_exact = not ints or (min(ints) >= -MAX_EXACT_INT and max(ints) <= MAX_EXACT_INT)
+    return list(values) if is_exact else None
+
+
+_NUMBERS = frozenset([int, float])
+
+
 def _int64(value: Any) -> Any:
     return Int64(value) if isinstance(value, int) and not isinstance(value, bool) else UNSET
 
@@ -153,6 +204,14 @@ def _any(value: Any) -> Any:
     except ValidationError as error:
         refused = error.refusal.value if error.refusal else value
         raise Mismatch(str(error), refused, Validator="v.any()") from None
+
+
+def _any_all(values: Collection[Any]) -> list[Any] | None:
+    try:
+        copied: list[Any] = copy([*values])
+    except ValidationError:
+        return None
+    return copied
 
 
 _BYTES = bytes  # inside `v` that name is a validator
@@ -188,10 +247,14 @@ class Literal(Validator):
         self._kind = _literal_kind(value)
         self.text = f"v.literal({show(value)})"
 
+    def take(self, value: Any) -> Any:
+        is_same = value == self.value and _literal_kind(value) is self._kind
+        return self.value if is_same else UNSET
+
     def match(self, value: Any) -> Any:
-        if _literal_kind(value) is self._kind and value == self.value:
-            return self.value
-        raise Mismatch(f"`{show(value)}` does not match literal validator `{self}`.", value)
+        if (taken := self.take(value)) is UNSET:
+            raise Mismatch(f"`{show(value)}` does not match literal validator `{self}`.", value)
+        return taken
 
 
 def _literal_kind(value: Any) -> Any:
@@ -211,6 +274,8 @@ class Array(Validator):
     def match(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             raise self.mismatch(value)
+        if (whole := self.element.match_all(value)) is not None:
+            return whole
         match, out = self.element.match, []
         try:
             for item in value:
@@ -261,7 +326,7 @@ class Object(Validator):
                     f"Object contains extra field `{name_shown(name)}` that is not in the validator.",
                     value,
                     name,
-                    Object=show(value),
+                    Object=_Shown(value),
                     Validator=self,
                 )
 
@@ -271,7 +336,7 @@ class Object(Validator):
             "`v.optional(...)` if this is expected.",
             value,
             name,
-            Object=show(value),
+            Object=_Shown(value),
             Validator=self,
         )
 
@@ -299,6 +364,9 @@ class Object(Validator):
                 raise SchemaError(f"{self} has no field {show(name)}")
 
 
+_RESERVED = frozenset("$_")
+
+
 class Record(Validator):
     def __init__(self, keys: Validator, values: Validator) -> None:
         self.keys = _validator(keys, "v.record()")
@@ -311,6 +379,11 @@ class Record(Validator):
     def match(self, value: Any) -> Any:
         if not isinstance(value, dict):
             raise self.mismatch(value)
+        if (items := self.values.match_all(value.values())) is not None:
+            names = self.keys.match_all(value)
+            odd = value if names is None else [name for name in names if name[:1] in _RESERVED]
+            checked = [self._key(name) for name in odd]
+            return dict(zip(names or checked, items, strict=True))
         out = {}
         for name, item in value.items():
             if item is not UNSET:
@@ -319,7 +392,7 @@ class Record(Validator):
 
     def _key(self, name: Any) -> Any:
         try:
-            if not isinstance(name, str) or name[:1] in ("$", "_"):
+            if not isinstance(name, str) or name[:1] in _RESERVED:
                 raise Mismatch(
                     f"Record key {show(name)} must be a string that does not begin with $ or _.", name
                 )
@@ -336,6 +409,9 @@ class Record(Validator):
             raise
 
 
+_UNCHANGED = frozenset([type(None), bool, str, _BYTES])  # whichever member takes one, it stays as it is
+
+
 class Union(Validator):
     """The first member that matches; with no member nothing does."""
 
@@ -344,13 +420,18 @@ class Union(Validator):
         self.parts = self.members
         self.accepts_null = any(member.accepts_null for member in members)
         self.text = f"v.union({', '.join(map(str, members))})"
+        exact = [member.exact for member in members if isinstance(member, Scalar)]
+        self._exact = frozenset(exact) & _UNCHANGED
+
+    def match_all(self, values: Collection[Any]) -> list[Any] | None:
+        return list(values) if self._exact.issuperset(map(type, values)) else None
 
     def match(self, value: Any) -> Any:
+        if type(value) in self._exact:
+            return value
         for member in self.members:
-            try:
-                return member.match(value)
-            except ValidationError:
-                continue
+            if (taken := member.take(value)) is not UNSET:
+                return taken
         raise self.mismatch(value)
 
 
@@ -451,7 +532,7 @@ class v(metaclass=_Names):
     @staticmethod
     def number() -> Validator:
         """A float64: an int or a float, never a bool; an int beyond ±2^53 is refused."""
-        return Scalar("v.number()", float, _number)
+        return Scalar("v.number()", float, _number, _numbers)
 
     float64 = number
 
@@ -477,7 +558,7 @@ class v(metaclass=_Names):
     @staticmethod
     def any() -> Validator:
         """Any Convex value."""
-        return Scalar("v.any()", None, _any, accepts_null=True)
+        return Scalar("v.any()", None, _any, _any_all, accepts_null=True)
 
     id = Id
     literal = Literal

@@ -212,3 +212,70 @@ def test_nothing_else_is_raised_and_checking_twice_changes_nothing(
         str(error).encode()
     else:
         assert repr(validator.check(checked)) == repr(checked)
+
+
+ELEMENTS = [
+    *(
+        v.null(),
+        v.number(),
+        v.int64(),
+        v.boolean(),
+        v.string(),
+        v.bytes(),
+        v.any(),
+        v.literal("a"),
+        v.id("users"),
+    ),
+    *(v.nullable(v.string()), v.union(v.literal(1), v.number()), v.array(v.number()), PERSON),
+]
+ITEMS: list[object] = [
+    *(
+        None,
+        1,
+        2.5,
+        math.nan,
+        True,
+        "a",
+        "\udfff",
+        b"x",
+        bytearray(b"x"),
+        Int64(1),
+        BIG,
+        -BIG,
+        UNSET,
+        [1],
+        {},
+    ),
+    *([BIG], {"name": "x"}, {"$a": 1}, datetime.date.min, USER_ID),
+]
+
+
+def outcome(validator: Validator, value: object) -> str:
+    """What becomes of a value, with its types."""
+    try:
+        return repr(validator.check(value))
+    except ValidationError as error:
+        return f"refused: {error}"
+
+
+@given(st.sampled_from(ELEMENTS), st.sampled_from(ITEMS), st.lists(st.sampled_from(ITEMS), max_size=3))
+def test_many_values_are_taken_as_each_of_them(
+    element: Validator, most: object, others: list[object]
+) -> None:
+    values = [most, *others, most]
+    each = [outcome(element, value) for value in values]
+    together = outcome(v.array(element), values)
+    refused = [place for place, text in enumerate(each) if text.startswith("refused")]
+    if refused:
+        first_line = each[refused[0]].partition("\n")[0]
+        assert together.startswith(first_line) and f"Path: [{refused[0]}]" in together
+    else:
+        assert together == f"[{', '.join(each)}]"
+
+
+@pytest.mark.parametrize("name", ["$a", "_a", 1, USER_ID])
+def test_the_names_of_a_record_are_looked_at_whatever_its_values_are(name: object) -> None:
+    for values in (v.any(), v.number(), v.int64()):
+        assert ".keys()" in outcome(v.record(v.id("posts"), values), {name: 1})
+        taken = outcome(v.record(v.string(), values), {"a": 1, name: 1})
+        assert (".keys()" in taken) == (name != USER_ID)
