@@ -14,7 +14,7 @@ from ..shown import safe
 from .plain import UNSET, Int64, Unset, show
 
 MAX_FIELD_NAME_LENGTH: Final = 1_024
-_FEW: Final = 16  # of more, it is looked whether they are all alike
+_FEW: Final = 8  # of more, it is looked whether they are all alike
 _EXACT: Final[dict[type, Callable[[Any], Any]]] = {
     Int64: Int64,
     int: int,
@@ -71,9 +71,10 @@ def _walk(value: Any, form: Format, bounds: Any, depth: int = 1) -> Any:
         if leaf is not None:
             return leaf(value)
     elif depth <= bounds.max_document_depth:
-        if kind is dict:
-            return _walk_object(value, form, bounds, depth)
-        return _walk_array(value, form, bounds, depth) if value else []
+        if not value:
+            return kind()
+        walk = _walk_object if kind is dict else _walk_array
+        return walk(value, form, bounds, depth)
     if isinstance(value, (dict, list, tuple)):
         if depth > bounds.max_document_depth:
             raise Problem(f"Value is nested too deeply (maximum nesting {bounds.max_document_depth})", value)
@@ -87,54 +88,57 @@ def _walk(value: Any, form: Format, bounds: Any, depth: int = 1) -> Any:
 
 
 def _walk_object(value: dict[Any, Any], form: Format, bounds: Any, depth: int) -> Any:
-    if form.tags is not None and len(value) == 1:
+    count = len(value)
+    if count == 1 and form.tags is not None:
         (tag,) = value
         if tag in form.tags:
             return form.tags[tag](value[tag])
-    if len(value) > _FEW and (whole := _plain_object(value, form, bounds)) is not None:
-        return whole
+    if count > bounds.max_document_fields:
+        _check_field_count(value, bounds)
+    has_good_names = _known_names.issuperset(value) or _has_plain_names(value)
+    names = sorted(value) if has_good_names else _in_order(value)
+    if count > _FEW and has_good_names:
+        items = _run([value[name] for name in names], form)
+        if items is not None:
+            return dict(zip(names, items, strict=True))
     leaves, out = form.leaves, {}
     name: Any = ""
     try:
-        for name in _in_order(value):
+        for name in names:
             item = value[name]
             if item is not UNSET:
-                if name not in _known_names:
+                if not has_good_names:
                     _check_field_name(name)
                 leaf = leaves.get(type(item))
                 out[name] = leaf(item) if leaf is not None else _walk(item, form, bounds, depth + 1)
     except Problem as problem:
         problem.path.append(f".{_shown(name)}")
         raise
-    if len(out) > bounds.max_document_fields:
-        _check_field_count(len(out), value, bounds)
     return out
 
 
-def _check_field_count(count: int, value: dict[Any, Any], bounds: Any) -> None:
+def _check_field_count(value: dict[Any, Any], bounds: Any) -> None:
+    count = len(value)
+    if Unset in set(map(type, value.values())):
+        count -= list(map(type, value.values())).count(Unset)
     if count > bounds.max_document_fields:
         raise Problem(
             f"Object has too many fields ({count} > maximum number {bounds.max_document_fields})", value
         )
 
 
-def _plain_object(value: dict[Any, Any], form: Format, bounds: Any) -> dict[str, Any] | None:
-    """A large object whose names are good and whose values are leaves of one type; None for another."""
-    if len(value) > bounds.max_document_fields:
-        unset = list(map(type, value.values())).count(Unset)
-        _check_field_count(len(value) - unset, value, bounds)
+def _has_plain_names(value: dict[Any, Any]) -> bool:
+    """Whether all names of an object are seen to be good without a loop of ours; others may be."""
     if set(map(type, value)) != {str}:
-        return None
-    names = sorted(value)
-    text = "".join(names)
-    if (
-        not (text.isascii() and text.isprintable())
-        or "$" in text
-        or max(map(len, names)) > MAX_FIELD_NAME_LENGTH
-    ):
-        return None
-    items = _run(list(map(value.__getitem__, names)), form)
-    return None if items is None else dict(zip(names, items, strict=True))
+        return not value
+    text = "".join(value)
+    if not (text.isascii() and text.isprintable()) or "$" in text:
+        return False
+    if len(text) > MAX_FIELD_NAME_LENGTH:
+        return max(map(len, value)) <= MAX_FIELD_NAME_LENGTH
+    if len(_known_names) < _MAX_KNOWN_NAMES:
+        _known_names.update(value)
+    return True
 
 
 def _run(items: list[Any] | tuple[Any, ...], form: Format) -> list[Any] | None:
@@ -170,14 +174,14 @@ def _walk_array(value: list[Any] | tuple[Any, ...], form: Format, bounds: Any, d
     return out
 
 
-_known_names: set[str] = set()  # names that were found good: an app has few, and they come again and again
-_MAX_KNOWN_NAMES, _MAX_KNOWN_NAME_LENGTH = 1_024, 64
-
-
 def _shown(name: object) -> str:
     """A field name as Convex shows it: in full, unless it is far longer than any may be."""
     name = str(name)
     return safe(name) if len(name) <= 2 * MAX_FIELD_NAME_LENGTH else f"{safe(name[:MAX_FIELD_NAME_LENGTH])}…"
+
+
+_known_names: set[str] = set()  # names that were found good: an app has few, and they come again and again
+_MAX_KNOWN_NAMES: Final = 1_024
 
 
 def _check_field_name(name: Any) -> None:
@@ -195,8 +199,6 @@ def _check_field_name(name: Any) -> None:
                 "Field names can only contain non-control ASCII characters",
                 name,
             )
-    if len(_known_names) < _MAX_KNOWN_NAMES and len(name) <= _MAX_KNOWN_NAME_LENGTH and type(name) is str:
-        _known_names.add(name)
 
 
 def convert(value: Any, form: Format, bounds: Any = WireBounds) -> Any:
