@@ -35,7 +35,8 @@ class Limits:
     max_json_bytes: int = 2 * MIB
     max_decoded_json_bytes: int = 16 * MIB  # of those over 64 KiB at once, while their handlers run: else 503
     # Values: an empty array is 2 bytes of text and 64 in memory. A fifth of them and one for each 4 bytes; of
-    # objects a twentieth and one for each 16: a text of nothing but brackets costs far more than its bytes
+    # arrays and objects a twentieth and one for each 8, of objects a twentieth and one for each 16: a text of
+    # nothing but brackets costs far more than its bytes
     max_json_elements: int = 50_000
     max_json_depth: int = 64  # CPython's json raises RecursionError near 1,000; Convex values nest 16 deep
     max_form_parts: int = 1_000  # CVE-2023-25577: every part costs memory, files and fields alike

@@ -38,7 +38,7 @@ from ..http.coded_response import CODED, coded_response
 from ..http.deferred import Deferred, Done
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
-from ..http.strict_json import JSONObject, parse_json
+from ..http.strict_json import JSONObject, MostValues, parse_json
 from ..shown import quoted
 from ..tracebacks import error_text, is_on_purpose, shown_frames
 from ..values import WireBounds, decode, encode_clean, encode_wire
@@ -205,11 +205,12 @@ class FunctionApi:
     def get_query(self, request: AppRequest) -> Response:
         body: dict[str, Any] = dict(request.query.items())
         limits = self._runtime.options.limits
+        count = min(limits.max_json_elements, _MAX_URL_ELEMENTS)
         try:
             body["args"] = parse_json(
                 (body.get("args") or "{}").encode("utf-8", "surrogatepass"),
                 limits.max_json_depth,
-                max_elements=min(limits.max_json_elements, _MAX_URL_ELEMENTS),
+                most=MostValues(count, count, count),
             )
         except HTTPError as error:
             raise HTTPError(error.status, f"args: {error.message}", code="BadJsonBody") from None

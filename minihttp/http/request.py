@@ -15,13 +15,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from ..errors import HTTPError, no_attribute
+from ..errors import HTTPError, ValidationError, no_attribute
 from ..limits import DEFAULT_LIMITS, Limits
 from .body import SMALL_BODY_BYTES, Body, open_body, too_large
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
-from .strict_json import JSONObject, expect_type, most_elements, parse_json
+from .strict_json import JSONObject, MostValues, expect_type, parse_json
 from .target import check_host, percent_decode, percent_encode, sent_target
 
 if TYPE_CHECKING:
@@ -288,9 +288,10 @@ class Request:
                 `App(strict_media_type=False)` it may also be absent, or `text/plain`); 413 for more bytes
                 than the route's `max_body` or, without one, `max_json_bytes`, and for more elements than
                 `max_json_elements`, or as many more as the route takes more bytes: a fifth of them and one
-                for each 4 bytes, of objects a twentieth and one for each 16; 400 for invalid JSON (with
-                line and column), non-finite numbers or ones of more than 1,000 digits, unpaired surrogates,
-                too deep nesting, or another type than expected.
+                for each 4 bytes, of arrays and objects a twentieth and one for each 8, of objects a twentieth
+                and one for each 16; 400 for invalid JSON (with line and column), non-finite numbers or ones
+                of more than 1,000 digits, unpaired surrogates, too deep nesting, or another type than
+                expected.
         """
         known = self.__dict__
         if "_declared" in known and (expect is None or isinstance(expect, type)):
@@ -305,17 +306,12 @@ class Request:
         depth, elements = limits.max_json_depth, limits.max_json_elements
         if most > limits.max_json_bytes:
             elements = int(elements * most / limits.max_json_bytes)
-        elements, objects = most_elements(elements, len(data))
-        checks = None if expect is None or isinstance(expect, type) else expect
-        wanted = expect if checks is None else None
-        value = parse_json(data, depth, wanted, max_elements=elements, max_objects=objects)  # type: ignore[arg-type]
-        if checks is not None:
-            problems = checks.problems(value)
-            if problems:
-                said = f"The body does not match: {'; '.join(problems)}"
-                raise HTTPError(400, said, code="ValidationError")
-            value = checks.check(value)
-            value = JSONObject(value) if isinstance(value, dict) else value
+        type_ = expect if expect is None or isinstance(expect, type) else None
+        is_checked = type_ is not expect
+        values = MostValues.of_text(elements, len(data))
+        value = parse_json(data, depth, type_, most=values, is_plain=is_checked)
+        if is_checked:
+            value = _checked(value, expect)  # type: ignore[arg-type]
         if isinstance(value, (dict, list)):
             known["_parsed"] = value  # for `sent.py`: what the handler looked up in it
         return value
@@ -410,6 +406,16 @@ class Request:
         )
         self.closable = form.closable
         return form
+
+
+def _checked(value: Any, checks: Checks) -> Any:
+    """The value of a body as a validator stores it; HTTPError 400 with every reason why it does not match."""
+    try:
+        value = checks.check(value)
+    except ValidationError:
+        said = f"The body does not match: {'; '.join(checks.problems(value))}"
+        raise HTTPError(400, said, code="ValidationError") from None
+    return JSONObject(value) if isinstance(value, dict) else value
 
 
 def _most_bytes(route: Route | None, limit_bytes: int) -> int:

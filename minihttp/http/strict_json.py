@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import HTTPError, MissingFieldError, no_attribute
 from ..json_numbers import STRICT
@@ -27,14 +27,15 @@ _skip_white_space: Any = re.compile(r"[ \t\n\r]*").match
 _find_surrogate = re.compile(r"\\u[dD]").search
 _escaped_quote = re.compile(rb'\\["\\]')
 _MANY = 64  # is one in so many bytes
-_START_BYTES = 128 * KIB
+_STARTS_BYTES = 160 * KIB, 480 * KIB
 _MAX_DIGITS = 1_000  # int() takes quadratic time
 _STEP_BYTES = 100  # of so many one is looked at, which are ten digits of a number that is too long
 _find_long: Any = re.compile(rb"[0-9]{10}").search
 _SHORT_BYTES = 500
 _CONTAINERS = frozenset([dict, list])
 _MANY_CONTAINERS = 1_000
-_MANY_NUMBERS = 1_000
+_FEW_NUMBERS = 500  # or few for the text: to look at each takes no longer than to look through the text
+_BYTES_A_NUMBER = 100
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -121,30 +122,42 @@ for _name in ("__ior__", "__or__", "__setitem__", "copy", "pop", "popitem", "set
 
 def _with_inner_objects(value: Any) -> Any:
     """A decoded array or object in which each object is an `InnerObject`; the lists stay the same lists."""
-    if value.__class__ is dict:
-        value = InnerObject(value)
-        if not _CONTAINERS.isdisjoint(map(type, value.values())):
-            _put_inner_objects(value, value.items())
-    elif not _CONTAINERS.isdisjoint(map(type, value)):
-        _put_inner_objects(value, enumerate(value))
-    return value
+    holder = [value]
+    _put_inner_objects(holder, enumerate(holder))
+    return holder[0]
 
 
 def _put_inner_objects(container: Any, items: Iterable[tuple[Any, Any]]) -> None:
     for place, inner in items:
-        if inner.__class__ in _CONTAINERS:
-            container[place] = _with_inner_objects(inner)
+        kind = inner.__class__
+        if kind is dict:
+            inner = container[place] = InnerObject(inner)
+            if inner and not _CONTAINERS.isdisjoint(map(type, inner.values())):
+                _put_inner_objects(inner, inner.items())
+        elif kind is list and inner and not _CONTAINERS.isdisjoint(map(type, inner)):
+            _put_inner_objects(inner, enumerate(inner))
 
 
-def most_elements(max_elements: int, size: int) -> tuple[int, int]:
-    """How many values, and how many objects among them, a JSON text of so many bytes may have.
+class MostValues(NamedTuple):
+    """How many values a JSON text may have, how many arrays and objects among them, and how many objects."""
 
-    A fifth of the limit, and more as the text grows: rows of numbers and records of short fields stay far
-    below, and a text of nothing but brackets costs little more than its bytes.
-    """
-    base = max_elements // 5 if max_elements > 5_000 else 1_000
-    most = base + size // 4
-    return most if most < max_elements else max_elements, base // 4 + size // 16
+    elements: int
+    containers: int
+    objects: int
+
+    @classmethod
+    def of_text(cls, max_elements: int, size: int) -> MostValues:
+        """For a text of so many bytes.
+
+        A fifth of the limit, and more as the text grows: rows of numbers and records of short fields stay far
+        below, and a text of nothing but brackets costs little more than its bytes.
+        """
+        base = max_elements // 5 if max_elements > 5_000 else 1_000
+        containers = base // 4
+        return cls(min(base + size // 4, max_elements), containers + size // 8, containers + size // 16)
+
+
+_ANY_DENSITY = MostValues(*[DEFAULT_LIMITS.max_json_elements] * 3)
 
 
 def parse_json(
@@ -152,8 +165,8 @@ def parse_json(
     max_depth: int,
     expect: type | None = None,
     *,
-    max_elements: int = DEFAULT_LIMITS.max_json_elements,
-    max_objects: int | None = None,
+    most: MostValues = _ANY_DENSITY,
+    is_plain: bool = False,
 ) -> Any:
     """The value of a JSON text; a top-level object is a `JSONObject`, those inside are
     `InnerObject`.
@@ -161,32 +174,31 @@ def parse_json(
     Args:
         data: the text in UTF-8; a byte order mark before it is ignored (RFC 8259 §8.1, and as `fetch` does).
         max_depth: how deep arrays and objects may nest.
-        max_elements: how many values there may be, told by the opening brackets and commas outside of
-            strings. Each takes far more time and memory than its text, so they are counted before anything
-            is parsed.
-        max_objects: how many of them may be objects; None for as many as elements.
+        most: how many values there may be, told by the opening brackets and commas outside of strings. Each
+            takes far more time and memory than its text, so they are counted before anything is parsed.
         expect: dict, list, str, int, float or bool, if the top level must be one.
+        is_plain: whether all objects are to be plain dicts, for what only looks through them.
 
     Raises:
         HTTPError: 400 for anything else than one valid, finite JSON value of the expected type, and for a
-            number of more than 1,000 digits; 413 for too many elements.
+            number of more than 1,000 digits; 413 for too many values.
     """
     if len(data) < _SHORT_BYTES:
         count, brackets = len(data), data.count(b"{") + data.count(b"[")
     else:  # which is quicker than to count where there are many
         counted = data.translate(None, _NO_COUNTED)
-        count, brackets = len(counted), len(counted) - counted.count(b",")
-    if brackets > max_depth or count > max_elements:
-        most = max_depth, max_elements, max_elements if max_objects is None else max_objects
-        if len(data) > 2 * _START_BYTES:  # what is refused by its start need not be looked at as a whole
-            _check_outline(data[:_START_BYTES], *most)
-        _check_outline(data, *most)
+        count, brackets = len(counted), len(counted.translate(None, b","))
+    if brackets > max_depth or count > most.elements:
+        for start in _STARTS_BYTES:  # what is refused by its start need not be looked at as a whole
+            if len(data) > 2 * start:
+                _check_outline(data[:start], max_depth, most)
+        _check_outline(data, max_depth, most)
     try:
         text = data.decode("utf-8")
         if text[:1] == "\ufeff":
             text = text[1:]
         start = _skip_white_space(text).end() if text[:1] in " \t\n\r" else 0
-        has_inner = brackets > _MANY_CONTAINERS and text[start : start + 1] == "["
+        has_inner = brackets > _MANY_CONTAINERS and text[start : start + 1] == "[" and not is_plain
         scan = _scanner_for(data, count, has_inner)
         value = (
             _decode_large(text, start, scan) if brackets > _MANY_CONTAINERS else _decode(text, start, scan)
@@ -207,6 +219,8 @@ def parse_json(
         raise HTTPError(400, f"Invalid JSON: {error}") from None
     if expect is not None:
         expect_type(value, expect)
+    if is_plain:
+        return value
     if isinstance(value, dict):
         value = JSONObject(value)
         value.is_fresh = True
@@ -236,20 +250,23 @@ _STEPS = bytes.maketrans(b"[]", b"\x01\xff")  # as signed bytes
 _BLOCK_BRACKETS = 32
 
 
-def _check_outline(data: bytes, max_depth: int, max_elements: int, max_objects: int) -> None:
+def _check_outline(data: bytes, max_depth: int, most: MostValues) -> None:
     """Refuses a JSON text that would cost too much, before it is parsed.
 
     What is refused is at least as large as the text says up to its first mistake, where parsing would end.
     """
     outline = _outline(data)
     brackets = outline.translate(_AS_SQUARE, b",")
-    objects = len(outline.translate(None, b"[],}"))
     if b"[" * (max_depth + 1) in brackets:
         raise _too_deep(max_depth)
-    if len(outline.translate(None, b"]}")) > max_elements:
-        raise HTTPError(413, f"The JSON has more than {max_elements} elements", code="ContentTooLarge")
-    if objects > max_objects:
-        raise HTTPError(413, f"The JSON has more than {max_objects} objects", code="ContentTooLarge")
+    counted = (
+        (most.elements, b"]}", "elements"),
+        (most.containers, b",]}", "arrays and objects"),
+        (most.objects, b"[,]}", "objects"),
+    )
+    for limit, others, what in counted:
+        if len(outline.translate(None, others)) > limit:
+            raise HTTPError(413, f"The JSON has more than {limit} {what}", code="ContentTooLarge")
     if _is_deeper(brackets, max_depth):
         raise _too_deep(max_depth)
 
@@ -307,9 +324,12 @@ def _scanner(has_inner: bool, is_long: bool, is_strict: bool) -> Any:
 
 def _scanner_for(data: bytes, count: int, has_inner: bool) -> Any:
     """The quickest scanner that refuses each number of a text which is not finite, or too long."""
-    is_long = len(data) > _MAX_DIGITS and _find_long(data[::_STEP_BYTES]) is not None  # there may be one
-    is_strict = is_long or count < _MANY_NUMBERS or _has_large_number(data)
-    return _scanner(has_inner, is_long, is_strict)
+    if len(data) <= _MAX_DIGITS:
+        return _scanner(has_inner, False, True)
+    is_long = _find_long(data[::_STEP_BYTES]) is not None  # there may be one
+    is_long = is_long and _TOO_MANY_DIGITS in data.translate(_AS_ZEROS)
+    is_strict = is_long or count < _FEW_NUMBERS or count * _BYTES_A_NUMBER < len(data)
+    return _scanner(has_inner, is_long, is_strict or _has_large_number(data))
 
 
 def _decode(text: str, start: int, scan: Any) -> Any:
@@ -338,6 +358,7 @@ def _decode_large(text: str, start: int, scan: Any) -> Any:
 
 
 _AS_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
+_TOO_MANY_DIGITS = b"0" * (_MAX_DIGITS + 1)
 _MANY_DIGITS = b"0" * 200  # fewer, and two digits of exponent, make no number that is not finite
 
 

@@ -336,11 +336,13 @@ def test_json_as_dense_as_honest_senders_write_it_is_taken(unit: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "least"), [(b"1", 8_192), (b"[]", 7_000), (b"{}", 2_500), (b'{"a":1}', 4_000)]
+    ("unit", "least"), [(b"1", 8_192), (b"[]", 3_900), (b"{}", 2_500), (b'{"a":1}', 4_000)]
 )
 def test_json_of_hardly_anything_but_values_is_refused(unit: bytes, least: int) -> None:
     assert make_request("POST", _array(unit, least), "application/json").json()[-1] == json.loads(unit)
-    with pytest.raises(HTTPError, match=r"The JSON has more than \d+ (elements|objects)") as caught:
+    with pytest.raises(
+        HTTPError, match=r"The JSON has more than \d+ (elements|arrays and objects|objects)"
+    ) as caught:
         make_request("POST", _array(unit, 24_000), "application/json").json()
     assert caught.value.status == 413
 

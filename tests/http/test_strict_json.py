@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from minihttp.errors import HTTPError, MissingFieldError
 from minihttp.http.response import encode_json
-from minihttp.http.strict_json import JSONObject, parse_json
+from minihttp.http.strict_json import JSONObject, MostValues, parse_json
 
 
 def nested(depth: int) -> bytes:
@@ -126,6 +126,10 @@ def test_depth_is_told_wherever_it_is_reached() -> None:
             parse_json(flat + nested(64) + b"]", 64)
 
 
+def at_most(elements: int) -> MostValues:
+    return MostValues(elements, elements, elements)
+
+
 def costs(value: Any) -> tuple[int, int]:
     """How many elements a value has, and how deep it is."""
     if not isinstance(value, (dict, list)):
@@ -146,14 +150,14 @@ def costs(value: Any) -> tuple[int, int]:
 def test_elements_and_depth_are_counted_whatever_is_in_strings(value: Any, indent: int | None) -> None:
     data = json.dumps(value, indent=indent).encode()
     elements, depth = costs(value)
-    assert parse_json(data, depth, max_elements=max(elements, 1)) == value
+    assert parse_json(data, depth, most=at_most(max(elements, 1))) == value
     if elements > 1:
         with pytest.raises(HTTPError, match=f"more than {elements - 1} elements") as caught:
-            parse_json(data, depth, max_elements=elements - 1)
+            parse_json(data, depth, most=at_most(elements - 1))
         assert caught.value.status == 413
     if depth:
         with pytest.raises(HTTPError, match=f"deeper than {depth - 1}"):
-            parse_json(data, depth - 1, max_elements=elements)
+            parse_json(data, depth - 1, most=at_most(elements))
 
 
 def test_a_broken_text_is_weighed_up_to_its_mistake() -> None:
@@ -162,6 +166,16 @@ def test_a_broken_text_is_weighed_up_to_its_mistake() -> None:
         with pytest.raises(HTTPError) as caught:
             parse_json(broken, 64)
         assert caught.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("most", "what"), [(MostValues(99, 2, 9), "2 arrays and objects"), (MostValues(99, 9, 1), "1 objects")]
+)
+def test_arrays_and_objects_have_limits_of_their_own(most: MostValues, what: str) -> None:
+    with pytest.raises(HTTPError, match=f"more than {what}$") as caught:
+        parse_json(b'[{},{},"[{"]', 2, most=most)
+    assert caught.value.status == 413
+    assert parse_json(b'[{},{},"[{"]', 2, most=MostValues(3 + 2, 3, 2)) == [{}, {}, "[{"]
 
 
 def test_collecting_garbage_goes_on_after_a_large_body() -> None:
