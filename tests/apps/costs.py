@@ -51,6 +51,19 @@ def take_json(ctx: Any, request: Any) -> Response:
     return Response("ok")
 
 
+@http.route(path="/opened", method="POST")
+def open_json(ctx: Any, request: Any) -> Response:
+    return Response(str(len(request.json()["value"])))
+
+
+@http.route(path="/any", method="POST", body=v.any())
+@http.route(path="/record", method="POST", body=v.record(v.string(), v.any()))
+@http.route(path="/numbers", method="POST", body=v.array(v.number()))
+@http.route(path="/unions", method="POST", body=v.array(v.union(v.literal("a"), v.null(), v.number())))
+def declared(ctx: Any, request: Any) -> Response:
+    return Response("ok")
+
+
 @http.route(path="/form", method="POST")
 def form(ctx: Any, request: Any) -> Response:
     request.form()

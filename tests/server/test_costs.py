@@ -79,6 +79,10 @@ def _many(unit: bytes, count: int) -> bytes:
     return b"[%s]" % b",".join([unit] * count)
 
 
+def _keyed(value: bytes, count: int) -> bytes:
+    return b",".join([b'"k%d":%s' % (n, value) for n in range(count)])
+
+
 _ESCAPES = b"\\a" * 400
 _NAMES = [b'"%d%s":1' % (n, b"x" * 1_000) for n in range(_SIZE // 1_010 - 64)]
 LENGTH = "Content-Length: 0"
@@ -134,6 +138,15 @@ ROWS = [
     Row("JSON of long numbers", sized("/json", _many(b"9" * 4_000, 500), JSON), 3),
     Row("JSON of white space", sized("/json", b"[1" + b"\n" * (_SIZE - 99) + b"]" + b" " * 90, JSON), 3),
     Row("JSON of commas in strings", sized("/json", b'["%s"]' % (b"," * (_SIZE - 99)), JSON), 3),
+    Row("JSON of numbers of one width", sized("/json", b'{"a": [%s0]}' % (b"1234," * 38_000), JSON), 10),
+    Row("JSON of empty strings", sized("/json", _many(b'""', 600_000), JSON), 2),
+    Row("JSON of lists, opened", sized("/opened", b'{"value": {%s}}' % _keyed(b"[]", 15_000), JSON), 4),
+    Row("declared lists", sized("/any", b"{%s}" % _keyed(b"[]", 15_000), JSON), 2),
+    Row("declared fields", sized("/record", b"{%s}" % _keyed(b"1", 24_000), JSON), 2),
+    Row("declared fields, one refused", sized("/record", b'{%s,"$":1}' % _keyed(b"1", 24_000), JSON), 2),
+    Row("declared numbers", sized("/numbers", _many(b"1.5", 30_000), JSON), 4),
+    Row("declared unions", sized("/unions", _many(b"null", 30_000), JSON), 4),
+    Row("declared unions, the last", sized("/unions", _many(b"1", 8_000), JSON), 4),
     Row("JSON with a mistake", sized("/json", b"[" + b"1,\n" * 45_000 + b"x]", JSON), 5),
     Row("JSON of brackets", sized("/json", b"[" * (_SIZE - 64), JSON)),
     Row("JSON of 16 MB", sized("/json", b"[" + b"[]," * (16 * MIB // 3) + b"0]", JSON)),
