@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import select
+import stat
 import sys
 import threading
 import time
@@ -32,11 +33,15 @@ _ROOT, _OURS = logging.getLogger(), logging.getLogger("minihttp")
 _ACCESS = logging.getLogger("minihttp.access")
 _MAX_PENDING = 10_000  # lines that wait for a stream that takes none; about 5 MB
 _MAX_LINES_AT_ONCE = 500
-_CHUNK_BYTES = 4_096  # PIPE_BUF: a pipe that takes any takes so many
+_PIPE_BYTES = 4_096  # PIPE_BUF: a pipe that takes any takes so many
 _MAX_CLOSING_SECONDS = 2.0
 _MAX_PATH_CHARACTERS = 200
 _MAX_LINE_CHARACTERS = 16_384
 _quoted = json.encoder.encode_basestring_ascii
+_JSON_LINE = (
+    '{"time":"%s","level":"info","logger":"minihttp.access","method":%s,"route":%s,"status":%d,"ms":%.2f,'
+    '"bytes":%d,"request_id":%s,"client":%s%s}'
+)
 
 progress_characters = 0  # of the line of progress that stands on the terminal now
 
@@ -67,6 +72,11 @@ class Served(NamedTuple):
     request_id: str | None
     client: str
     complete: bool
+
+    @property
+    def ended(self) -> float:
+        """Unix seconds, the time of its line."""
+        return self.started + self.seconds
 
 
 def configure(form: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
@@ -102,49 +112,49 @@ def say(text: str) -> None:
 class BatchingHandler(logging.Handler):
     """Writes lines in batches, by a thread of its own: a `write` for each request would halve throughput.
 
-    A line is written within `delay_seconds`, a warning and all before it at once, and the rest by `close`,
-    which `logging` calls at exit. A stream that takes nothing (a pipe that nobody reads, a full disk) holds
-    nobody up: at most `max_pending` lines wait for it, what comes after them is dropped and counted, and the
-    count is written once the stream takes lines again.
+    A line is written within `delay_seconds`, or when half of those that may wait do; a warning and all before
+    it at once; the rest by `close`, which `logging` calls at exit. A stream that takes nothing (a pipe that
+    nobody reads, a full disk) holds nobody up: at most `max_pending` lines wait for it, what comes after them
+    is dropped and counted, and the count is written once the stream takes lines again.
     """
 
-    def __init__(self, stream: TextIO, delay_seconds: float = 0.05, max_pending: int = _MAX_PENDING) -> None:
+    def __init__(self, stream: TextIO, delay_seconds: float = 0.1, max_pending: int = _MAX_PENDING) -> None:
         super().__init__()
         self._stream = stream
         self._descriptor = _descriptor(stream)
+        self._chunk_bytes = _bytes_at_once(self._descriptor)
         self._is_terminal = stream.isatty()
         self._delay_seconds = delay_seconds
-        self._max_pending = max_pending
-        self._records: deque[logging.LogRecord | tuple[float, Served]] = deque()
+        self._max_pending, self._many = max_pending, max_pending // 2
+        self._records: deque[logging.LogRecord | Served] = deque()
         self._unwritten = b""
         self._dropped = 0
         self._waiting = threading.Event()
-        self._closing = threading.Event()
+        self._hurry = threading.Event()
+        self._closing = False
         self._writing = threading.Lock()
         self._writer = threading.Thread(target=self._write_batches, name="minihttp-log", daemon=True)
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         if isinstance(record, AccessRecord):  # a `Served` never changes, what the app logs may
-            self.take_served(record.created, cast("Served", record.msg))
-            return
-        if len(self._records) >= self._max_pending:
-            self._dropped += 1
+            self.take_served(cast("Served", record.msg))
             return
         record = copy(record)
         record.msg, record.args = message_of(record), None
-        self._records.append(record)
+        self.take_served(record)
         if record.levelno >= logging.WARNING:
             self.flush()
-        elif not self._waiting.is_set():
-            self._waiting.set()
 
-    def take_served(self, created: float, served: Served) -> None:
-        """What `emit` does with the record of a request, without the record."""
-        if len(self._records) >= self._max_pending:
-            self._dropped += 1
-            return
-        self._records.append((created, served))
+    def take_served(self, line: logging.LogRecord | Served) -> None:
+        """Takes the `Served` of a request, of which no record need be made."""
+        records = self._records
+        if len(records) >= self._many:
+            if len(records) >= self._max_pending:
+                self._dropped += 1
+                return
+            self._hurry.set()
+        records.append(line)
         if not self._waiting.is_set():
             self._waiting.set()
 
@@ -160,16 +170,18 @@ class BatchingHandler(logging.Handler):
 
     def close(self) -> None:
         """Writes what is pending and ends the thread; a stream that takes nothing is not waited for."""
-        self._closing.set()
+        self._closing = True
+        self._hurry.set()
         self._waiting.set()
         self._writer.join(_MAX_CLOSING_SECONDS)
         self.flush()
         super().close()
 
     def _write_batches(self) -> None:
-        while not self._closing.is_set():
+        while not self._closing:
             self._waiting.wait()
-            self._closing.wait(self._delay_seconds)
+            self._hurry.wait(self._delay_seconds)
+            self._hurry.clear()
             self._waiting.clear()
             with self._writing:
                 if not self._write_pending(wait_seconds=1.0):
@@ -184,7 +196,7 @@ class BatchingHandler(logging.Handler):
                 while self._unwritten:
                     if not self._takes_some(wait_seconds):
                         return False
-                    self._unwritten = self._unwritten[self._write(self._unwritten[:_CHUNK_BYTES]) :]
+                    self._unwritten = self._unwritten[self._write(self._unwritten[: self._chunk_bytes]) :]
             except BlockingIOError:
                 return False
             except (OSError, ValueError):
@@ -201,16 +213,19 @@ class BatchingHandler(logging.Handler):
             self._dropped = 0
             lines.append(self.format(logging.LogRecord(__name__, logging.WARNING, "", 0, *facts, None)))
         format_served = getattr(self.formatter, "format_served", None) or _by_record(self.format)
-        while self._records and len(lines) < _MAX_LINES_AT_ONCE:
-            line = self._records.popleft()
-            lines.append(format_served(*line) if isinstance(line, tuple) else self.format(line))
-        text = _cleared_row(self._is_terminal) + "".join(line + "\n" for line in lines)
+        records = self._records
+        for _ in range(min(len(records), _MAX_LINES_AT_ONCE)):
+            line = records.popleft()
+            lines.append(format_served(line) if isinstance(line, Served) else self.format(line))
+        lines.append("")
+        text = _cleared_row(self._is_terminal) + "\n".join(lines)
         return text.encode("utf-8", "backslashreplace")
 
     def _takes_some(self, wait_seconds: float) -> bool:
-        """Whether a write of `_CHUNK_BYTES` would not block (PIPE_BUF, pipe(7))."""
-        if self._descriptor is None:
+        """Whether a write of `_chunk_bytes` would not block (PIPE_BUF, pipe(7))."""
+        if self._chunk_bytes != _PIPE_BYTES:
             return True
+        assert self._descriptor is not None
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
         return bool(poll.poll(wait_seconds * 1000))
@@ -237,6 +252,15 @@ def _descriptor(stream: TextIO) -> int | None:
         return None
 
 
+def _bytes_at_once(descriptor: int | None) -> int:
+    """How many bytes a write may have, so that it does not wait for a reader: a file has none."""
+    if descriptor is not None:
+        with suppress(OSError):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return _PIPE_BYTES
+    return sys.maxsize
+
+
 def message_of(record: logging.LogRecord) -> str:
     """What it says; if it cannot be formatted, where that was: neither thread nor request ends by it."""
     try:
@@ -253,13 +277,13 @@ class AccessRecord(logging.LogRecord):
 
     _SAME = vars(logging.LogRecord(_ACCESS.name, logging.INFO, "", 0, None, None, None))
 
-    def __init__(self, served: Served, created: float | None = None) -> None:
-        now = time.time() if created is None else created
-        self.__dict__.update(self._SAME, msg=served, created=now, msecs=now % 1 * 1000)
+    def __init__(self, served: Served) -> None:
+        created = served.ended
+        self.__dict__.update(self._SAME, msg=served, created=created, msecs=created % 1 * 1000)
 
 
-def _by_record(format: Callable[[logging.LogRecord], str]) -> Callable[[float, Served], str]:
-    return lambda created, served: format(AccessRecord(served, created))
+def _by_record(format: Callable[[logging.LogRecord], str]) -> Callable[[Served], str]:
+    return lambda served: format(AccessRecord(served))
 
 
 def access_line(served: Served) -> None:
@@ -273,13 +297,13 @@ def access_line(served: Served) -> None:
     if _ACCESS.handlers or _ACCESS.filters or _OURS.handlers or not (_ACCESS.propagate and _OURS.propagate):
         _ACCESS.handle(AccessRecord(served))
         return
-    created = time.time()
     for handler in _ROOT.handlers:
-        take = getattr(handler, "take_served", None)
-        if take is not None and not handler.filters and handler.level <= logging.INFO:
-            take(created, served)
-        elif handler.level <= logging.INFO:
-            handler.handle(AccessRecord(served, created))
+        if handler.level <= logging.INFO:
+            take = None if handler.filters else getattr(handler, "take_served", None)
+            if take is not None:
+                take(served)
+            else:
+                handler.handle(AccessRecord(served))
 
 
 def _access_text(served: Served) -> str:
@@ -298,12 +322,12 @@ def escaped(text: str) -> str:
 class TextFormatter(logging.Formatter):
     """`09:30:01 WARNING message`, the level only where it is not INFO; a traceback is indented below."""
 
-    def format_served(self, created: float, served: Served) -> str:
-        return f"{_local_time(int(created))} {escaped(_access_text(served))}"
+    def format_served(self, served: Served) -> str:
+        return f"{_local_time(int(served.ended))} {escaped(_access_text(served))}"
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record, AccessRecord):
-            return self.format_served(record.created, cast("Served", record.msg))
+            return self.format_served(cast("Served", record.msg))
         level = "" if record.levelno == logging.INFO else record.levelname + " "
         line = f"{_local_time(int(record.created))} {level}{escaped(record.getMessage())}"
         error = _error_of(record)
@@ -315,12 +339,18 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time` (UTC), `level`, `logger`, and the fields of a request or a `message`."""
 
-    def format_served(self, created: float, served: Served) -> str:
-        return _access_json(_moment(created), served)
+    def format_served(self, served: Served) -> str:
+        """Put together by hand: `json.dumps` takes three times as long."""
+        started, method, route, path, status, seconds, body_bytes, request_id, client, complete = served
+        place = _quoted(route) if route else f'null,"path":{_quoted(path[:_MAX_PATH_CHARACTERS])}'
+        id, cut = _quoted(request_id) if request_id else "null", "" if complete else ',"cut":true'
+        moment, ms = _moment(started + seconds), seconds * 1000
+        facts = (moment, _quoted(method), place, status, ms, body_bytes, id, _quoted(client), cut)
+        return _JSON_LINE % facts
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record, AccessRecord):
-            return self.format_served(record.created, cast("Served", record.msg))
+            return self.format_served(cast("Served", record.msg))
         fields = {
             "time": _moment(record.created),
             "level": record.levelname.lower(),
@@ -333,28 +363,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, separators=(",", ":"))
 
 
-def _access_json(moment: str, served: Served) -> str:
-    """One object, put together by hand: `json.dumps` takes three times as long."""
-    if served.route is None:
-        place = f'null,"path":{_quoted(served.path[:_MAX_PATH_CHARACTERS])}'
-    else:
-        place = _quoted(served.route)
-    request_id = _quoted(served.request_id) if served.request_id else "null"
-    cut = "" if served.complete else ',"cut":true'
-    return (
-        f'{{"time":"{moment}","level":"info","logger":"minihttp.access","method":{_quoted(served.method)}'
-        f',"route":{place},"status":{served.status},"ms":{served.seconds * 1000:.2f}'
-        f',"bytes":{served.body_bytes},"request_id":{request_id},"client":{_quoted(served.client)}{cut}}}'
-    )
-
-
 @lru_cache(maxsize=4)
 def _local_time(second: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 def _moment(created: float) -> str:
-    return f"{_utc(int(created))}.{int(created % 1 * 1000):03d}Z"
+    second = int(created)
+    return f"{_utc(second)}.{int((created - second) * 1000):03d}Z"
 
 
 @lru_cache(maxsize=4)

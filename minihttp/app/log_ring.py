@@ -36,15 +36,15 @@ class LogRing(logging.Handler):
         self._numbering = threading.Lock()
         self._number = 0
 
-    def take_served(self, created: float, served: Served) -> None:
-        """What `emit` does with the record of a request, without the record."""
+    def take_served(self, served: Served) -> None:
+        """Takes the `Served` of a request, of which no record need be made."""
         with self._numbering:
             self._number += 1
-            self._lines.append((self._number, created, logging.INFO, served, "", "", "", ""))
+            self._lines.append((self._number, served.ended, logging.INFO, served, "", "", "", ""))
 
     def emit(self, record: logging.LogRecord) -> None:
         if isinstance(record, AccessRecord):
-            self.take_served(record.created, cast("Served", record.msg))
+            self.take_served(cast("Served", record.msg))
             return
         text, (function, call) = message_of(record), running.now
         of = (call.request_id or "", call.job_id or "") if function else ("", "")
