@@ -56,7 +56,7 @@ class Routes:
         Raises:
             HTTPError: 400, as `raw_path`.
         """
-        method, path = environ["REQUEST_METHOD"], environ.get("REQUEST_URI")
+        method, path = environ["REQUEST_METHOD"], environ.get("REQUEST_URI") or environ.get("RAW_URI")
         table = self._tables.get(method)
         if table is not None and path and not environ.get("SCRIPT_NAME"):  # mostly
             route = table.exact.get(path)

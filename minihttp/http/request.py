@@ -21,7 +21,7 @@ from .body import SMALL_BODY_BYTES, Body, open_body, too_large
 from .charsets import codec_of
 from .fields import PathParams, QueryParams, parse_form, parse_query
 from .headers import RequestHeaders, parse_media_type
-from .strict_json import JSONObject, MostValues, expect_type, parse_json
+from .strict_json import JSONObject, expect_type, parse_json
 from .target import check_host, percent_decode, percent_encode, sent_target
 
 if TYPE_CHECKING:
@@ -308,8 +308,7 @@ class Request:
             elements = int(elements * most / limits.max_json_bytes)
         type_ = expect if expect is None or isinstance(expect, type) else None
         is_checked = type_ is not expect
-        values = MostValues.of_text(elements, len(data))
-        value = parse_json(data, depth, type_, most=values, is_plain=is_checked)
+        value = parse_json(data, depth, type_, most=elements, is_plain=is_checked)
         if is_checked:
             value = _checked(value, expect)  # type: ignore[arg-type]
         if isinstance(value, (dict, list)):

@@ -24,6 +24,7 @@ _JSON_TYPE = ("Content-Type", "application/json")
 _TEXT_TYPE = ("Content-Type", "text/plain;charset=UTF-8")
 _BYTES_TYPE = ("Content-Type", "application/octet-stream")
 _SMALL_BYTES = 4_096
+_NO_FLOATS = frozenset([str, int, bool, type(None)])
 
 
 class _LengthFields(dict[int, Pair]):
@@ -103,9 +104,14 @@ def _with_whole_numbers(value: Any) -> Any:
     if isinstance(value, float):
         return _as_int(value) if value.is_integer() and abs(value) < 1e21 else value
     if isinstance(value, dict):
-        return {_with_whole_numbers(key): _with_whole_numbers(inner) for key, inner in value.items()}
+        return {
+            key if key.__class__ is str else _with_whole_numbers(key): (
+                inner if inner.__class__ in _NO_FLOATS else _with_whole_numbers(inner)
+            )
+            for key, inner in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [_with_whole_numbers(inner) for inner in value]
+        return [inner if inner.__class__ in _NO_FLOATS else _with_whole_numbers(inner) for inner in value]
     return value
 
 

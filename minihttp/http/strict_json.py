@@ -4,7 +4,7 @@
 The standard library's decoder does the work; what it lets through (NaN, 1e400, lone surrogates, UTF-16) or
 breaks on (depth, long numbers) is checked around it, so that ordinary documents pay almost nothing. What a
 text will cost is told from its brackets and commas, before anything is made of it. The objects inside become
-`InnerObject`s when one of them is first looked at, since most bodies are only handed on; of a large array the
+`InnerObject`s when one of them is first looked at, since most bodies are only handed on; of an array the
 decoder makes them. Knows nothing of requests.
 """
 
@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError, MissingFieldError, no_attribute
 from ..json_numbers import STRICT
@@ -34,6 +34,7 @@ _find_long: Any = re.compile(rb"[0-9]{10}").search
 _SHORT_BYTES = 500
 _CONTAINERS = frozenset([dict, list])
 _MANY_CONTAINERS = 1_000
+_FEW_ELEMENTS = 1_000  # which every text may have, unless the limit is smaller
 _FEW_NUMBERS = 500  # or few for the text: to look at each takes no longer than to look through the text
 _BYTES_A_NUMBER = 100
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -138,12 +139,13 @@ def _put_inner_objects(container: Any, items: Iterable[tuple[Any, Any]]) -> None
             _put_inner_objects(inner, enumerate(inner))
 
 
-class MostValues(NamedTuple):
+class MostValues:
     """How many values a JSON text may have, how many arrays and objects among them, and how many objects."""
 
-    elements: int
-    containers: int
-    objects: int
+    __slots__ = ("containers", "elements", "objects")
+
+    def __init__(self, elements: int, containers: int, objects: int) -> None:
+        self.elements, self.containers, self.objects = elements, containers, objects
 
     @classmethod
     def of_text(cls, max_elements: int, size: int) -> MostValues:
@@ -165,7 +167,7 @@ def parse_json(
     max_depth: int,
     expect: type | None = None,
     *,
-    most: MostValues = _ANY_DENSITY,
+    most: MostValues | int = _ANY_DENSITY,
     is_plain: bool = False,
 ) -> Any:
     """The value of a JSON text; a top-level object is a `JSONObject`, those inside are
@@ -174,8 +176,9 @@ def parse_json(
     Args:
         data: the text in UTF-8; a byte order mark before it is ignored (RFC 8259 §8.1, and as `fetch` does).
         max_depth: how deep arrays and objects may nest.
-        most: how many values there may be, told by the opening brackets and commas outside of strings. Each
-            takes far more time and memory than its text, so they are counted before anything is parsed.
+        most: how many values there may be; as a number, how many in a text of any size, of which a shorter
+            one may have fewer. The opening brackets and commas outside of strings tell it. Each value takes
+            far more time and memory than its text, so they are counted before anything is parsed.
         expect: dict, list, str, int, float or bool, if the top level must be one.
         is_plain: whether all objects are to be plain dicts, for what only looks through them.
 
@@ -188,17 +191,20 @@ def parse_json(
     else:  # which is quicker than to count where there are many
         counted = data.translate(None, _NO_COUNTED)
         count, brackets = len(counted), len(counted.translate(None, b","))
-    if brackets > max_depth or count > most.elements:
-        for start in _STARTS_BYTES:  # what is refused by its start need not be looked at as a whole
-            if len(data) > 2 * start:
-                _check_outline(data[:start], max_depth, most)
-        _check_outline(data, max_depth, most)
+    if brackets > max_depth or count > _FEW_ELEMENTS or not isinstance(most, int) or count > most:
+        if isinstance(most, int):
+            most = MostValues.of_text(most, len(data))
+        if brackets > max_depth or count > most.elements:
+            for start in _STARTS_BYTES:  # what is refused by its start need not be looked at as a whole
+                if len(data) > 2 * start:
+                    _check_outline(data[:start], max_depth, most)
+            _check_outline(data, max_depth, most)
     try:
         text = data.decode("utf-8")
         if text[:1] == "\ufeff":
             text = text[1:]
         start = _skip_white_space(text).end() if text[:1] in " \t\n\r" else 0
-        has_inner = brackets > _MANY_CONTAINERS and text[start : start + 1] == "[" and not is_plain
+        has_inner = not is_plain and text[start : start + 1] == "["
         scan = _scanner_for(data, count, has_inner)
         value = (
             _decode_large(text, start, scan) if brackets > _MANY_CONTAINERS else _decode(text, start, scan)
@@ -219,14 +225,11 @@ def parse_json(
         raise HTTPError(400, f"Invalid JSON: {error}") from None
     if expect is not None:
         expect_type(value, expect)
-    if is_plain:
-        return value
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not is_plain:
         value = JSONObject(value)
         value.is_fresh = True
         return value
-    is_array = value.__class__ is list and not has_inner
-    return _with_inner_objects(value) if is_array and b"{" in data else value
+    return value
 
 
 def expect_type(value: Any, expect: type | None) -> Any:
