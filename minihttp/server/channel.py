@@ -49,14 +49,19 @@ class _WakeFilter:
     """What a channel sees as its server: it wakes the main loop only when that has work with the channel."""
 
     __slots__ = (
-        "active_channels", "add_task", "adj", "application", "channel", "proxies", "report", "server",
+        "active_channels", "add_task", "adj", "application", "channel", "proxies", "recv_bytes", "report",
+        "server",
     )  # fmt: skip
 
     def __init__(self, server: Any, channel: Channel) -> None:
         self.server, self.channel = server, channel
         self.adj, self.application = server.adj, server.application  # read in every request
         self.active_channels, self.add_task = server.active_channels, server.add_task
-        self.proxies, self.report = server.proxies, server.report
+        self.proxies, self.report, self.recv_bytes = server.proxies, server.report, server.recv_bytes
+
+    @property
+    def draining(self) -> bool:
+        return bool(self.server.draining)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.server, name)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The lean path: a plain request that has come whole, read by a regular expression straight into an environ.
+"""The lean path: a plain request that has come whole, read by regular expressions straight into an environ.
 
 Plain is what clients send every day: HTTP/1.1, a target without escapes, no field twice, no coding of the
 body but its Content-Length. Whatever is odd in any way falls to `Parser`, which stays the judge: a request
 that is read here gives the very environ that it would have given there (`tests/server/test_lean.py` compares
-them). A connection remembers the fields of its last request, since the next one mostly has the same.
+them). A connection remembers the fields of its last request, since the next one mostly has the same, and a
+first line that was read lately is not read again.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from __future__ import annotations
 import re
 import sys
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
 from .buffers import UNCOUNTED_BYTES, BodyBudget
-from .parser import MAX_FIELDS, Parser
+from .parser import MAX_FIELDS, PROBES
 
 # No "//" at its beginning, which `urlsplit` would take for an authority; no "%", which is to be decoded.
 _PATH = rb"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@/]*)?"
@@ -30,6 +31,8 @@ _is_short_number = re.compile(r"[0-9]{1,9}").fullmatch
 
 _MAX_KNOWN_NAMES = 1000
 _MAX_KNOWN_CHARACTERS = 40
+_MAX_KNOWN_LINES = 500
+_MAX_KNOWN_LINE_BYTES = 100
 
 
 class _Keys(dict[str, str]):
@@ -53,6 +56,32 @@ _OF_PROXIES = frozenset(
     ["HTTP_FORWARDED", "HTTP_X_REQUEST_ID", "HTTP_X_FORWARDED_BY"]
     + [f"HTTP_X_FORWARDED_{name}" for name in ("FOR", "PROTO", "HOST", "PORT", "PREFIX")]
 )
+
+
+class Line(NamedTuple):
+    """The first line of a plain request."""
+
+    command: str
+    request_uri: str
+    path: str
+    query: str
+    is_probe: bool
+
+
+_known_lines: dict[bytes, Line] = {}
+
+
+def _read_line(line: bytes) -> Line | None:
+    match = _match_line(line)
+    if match is None:
+        return None
+    command, target, path, query = [text.decode("ascii") for text in match.groups(b"")]
+    read = Line(command, target, path, query, target in PROBES and command in ("GET", "HEAD"))
+    if len(line) <= _MAX_KNOWN_LINE_BYTES:
+        if len(_known_lines) >= _MAX_KNOWN_LINES:
+            _known_lines.clear()
+        _known_lines[line] = read
+    return read
 
 
 class PlainFields:
@@ -93,20 +122,15 @@ def _read_fields(data: bytes, start: int, max_end: int) -> PlainFields | None:
 class LeanRequest:
     """A plain request, with what else a `Parser` has that has read one."""
 
-    __slots__ = ("_body", "_budget", "command", "error", "fields", "path", "query", "request_uri")
+    __slots__ = (
+        "_body", "_budget", "command", "error", "fields", "is_probe", "path", "query", "request_uri",
+    )  # fmt: skip
 
     version, connection = "1.1", "keep-alive"
     is_unread = False
-    is_probe = Parser.is_probe
 
-    def __init__(
-        self, line: re.Match[bytes], fields: PlainFields, body: bytes, budget: BodyBudget | None
-    ) -> None:
-        command, target, path, query = line.groups(b"")
-        self.command = command.decode("ascii")
-        self.request_uri = target.decode("ascii")
-        self.path = path.decode("ascii")
-        self.query = query.decode("ascii")
+    def __init__(self, line: Line, fields: PlainFields, body: bytes, budget: BodyBudget | None) -> None:
+        self.command, self.request_uri, self.path, self.query, self.is_probe = line
         self.fields = fields
         self._body = BytesIO(body)
         self._budget = budget  # of which it holds the bytes of its body
@@ -172,10 +196,11 @@ def read(data: bytes, adj: Any, last: PlainFields | None) -> tuple[LeanRequest, 
         adj: the server's settings.
         last: the fields of the connection's last plain request.
     """
-    line = _match_line(data)
+    start = data.find(b"\n") + 1
+    first = data[:start]
+    line = _known_lines.get(first) or _read_line(first)
     if line is None:
         return None
-    start = line.end()
     if last is not None and data.startswith(last.block, start):
         fields = last
     else:

@@ -11,16 +11,13 @@ import json
 import logging
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
-from operator import itemgetter
+from time import perf_counter, time
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected
-from waitress.task import Task, WSGITask, hop_by_hop
-from waitress.utilities import build_http_date
+from waitress.task import Task, WSGITask
 
 from ..errors import HTTPError
 from ..http.error_response import response_for
@@ -28,6 +25,7 @@ from ..http.headers import connection_options
 from ..http.request import request_id
 from ..http.response import Response
 from ..logs import Served
+from .heads import CANONICAL, Head, head_of, spelled
 from .lean import LeanRequest
 
 log = logging.getLogger("minihttp.server")
@@ -37,28 +35,7 @@ _BEFORE_THE_PATH = re.compile(r"^[^/*]+(//[^/]*)?")  # of a target in absolute f
 _MAX_METHOD_CHARACTERS = 20  # no method of a registry is longer, and a stranger's may be 64 KiB
 _MAX_MESSAGE_CHARACTERS = 200  # waitress quotes what was sent
 _MAX_JOINED_BYTES = 65_536  # a larger first piece is sent by itself: joining would copy it
-_MAX_KNOWN_NAMES = 1000
 _RETRY_SECONDS = "5"
-
-
-class _Canonical(dict[str, str]):
-    """Names of response fields as they are sent: `etag` is `Etag`."""
-
-    def __missing__(self, name: str) -> str:
-        canonical = "-".join([part.capitalize() for part in name.split("-")])
-        if len(self) < _MAX_KNOWN_NAMES:
-            self[name] = canonical
-        return canonical
-
-
-_CANONICAL = _Canonical()
-_HOP_BY_HOP = frozenset(_CANONICAL[name] for name in hop_by_hop)
-_name_of = itemgetter(0)
-
-
-@lru_cache(maxsize=2)
-def _http_date(second: int) -> str:
-    return str(build_http_date(second))
 
 
 class ResponseTask(Task):  # type: ignore[misc]
@@ -72,9 +49,12 @@ class ResponseTask(Task):  # type: ignore[misc]
     wrote_header: bool
     logged_write_excess: bool
     is_paused = False
+    has_body = True
+    chunked_response: bool
     body_bytes = 0
     is_cut = False  # by an error of the application, half-way
     _began: float | None = None
+    _head: Head | None = None  # as the application gave it
 
     def service(self) -> None:
         """Goes on as far as the client takes the response.
@@ -83,29 +63,25 @@ class ResponseTask(Task):  # type: ignore[misc]
             ClientDisconnected: the client has gone.
         """
         if self._began is None:
-            self._began = time.perf_counter()
+            self._began = perf_counter()
         complete = False
         try:
-            self._serve()
+            if not self.channel.connected:
+                self.abandon()
+                raise ClientDisconnected
+            if not self.is_paused:
+                self.start_time = time()
+            self.is_paused = False
+            self.execute()
+            if not self.is_paused and (self.chunked_response or not self.wrote_header):
+                self.finish()
             complete = not self.is_cut
+        except OSError:
+            self.close_on_finish, complete = True, not self.is_cut
         finally:
             report = self.channel.server.report
             if report is not None and self.wrote_header and not self.is_paused:
-                report(self._served(time.perf_counter() - self._began, complete))  # if not, a 500 reports
-
-    def _serve(self) -> None:
-        if not self.channel.connected:
-            self.abandon()
-            raise ClientDisconnected
-        try:
-            if not self.is_paused:
-                self.start()
-            self.is_paused = False
-            self.execute()
-            if not self.is_paused:
-                self.finish()
-        except OSError:
-            self.close_on_finish = True
+                report(self._served(perf_counter() - self._began, complete))  # if not, a 500 reports
 
     def abandon(self) -> None:
         """Gives up what is paused."""
@@ -115,11 +91,6 @@ class ResponseTask(Task):  # type: ignore[misc]
         """Whether a paused task waits for something else than its client."""
         return False
 
-    @property
-    def has_body(self) -> bool:
-        """Whether a response of its status has one."""
-        return self.status[:1] != "1" and self.status[:3] not in ("204", "304")
-
     def build_response_header(self) -> bytes:
         """The head of the response: the application's fields, those of the connection, Server and Date.
 
@@ -127,11 +98,20 @@ class ResponseTask(Task):  # type: ignore[misc]
         Content-Length, though chunks, a 204 and a 304 tell their end without one (RFC 9112 §6.3), and ends
         the response to a HEAD by a last chunk.
         """
-        request, sent = self.request, self.request.connection
+        request, head = self.request, self._head
+        if (
+            head is not None
+            and head.is_whole
+            and head.content_length == self.content_length
+            and request.__class__ is LeanRequest
+            and not (self.close_on_finish or self.channel.server.draining)
+        ):
+            return head.at(int(self.start_time), self.channel.adj.ident)
+        sent = request.connection
         if self.channel.server.draining or request.is_unread or "close" in connection_options(sent):
             self.set_close_on_finish()  # so that the client does not send its next request here
         has_body = self.has_body
-        fields = [(_CANONICAL[name], value) for name, value in self.response_headers]
+        fields = [(CANONICAL[name], value) for name, value in self.response_headers]
         if not has_body:
             fields = [field for field in fields if field[0] != "Content-Length"]
         given = dict(fields)
@@ -148,13 +128,7 @@ class ResponseTask(Task):  # type: ignore[misc]
         elif has_body and not has_length:
             fields.append(("Transfer-Encoding", "chunked"))
             self.chunked_response = request.command != "HEAD"
-        ident = self.channel.adj.ident
-        fields.append(("Via" if given.get("Server") else "Server", ident))
-        if not given.get("Date"):
-            fields.append(("Date", _http_date(int(self.start_time))))
-        fields.sort(key=_name_of)
-        text = "".join([f"{name}: {value}\r\n" for name, value in fields])
-        return f"HTTP/{self.version} {self.status}\r\n{text}\r\n".encode("latin-1")
+        return spelled(self.version, self.status, fields, int(self.start_time), self.channel.adj.ident)
 
     def write(self, data: bytes) -> None:
         """Sends a piece of the body; the head waits for the first one, and goes out with it."""
@@ -196,23 +170,20 @@ class ResponseTask(Task):  # type: ignore[misc]
             log.warning(message, value)
 
     def _served(self, seconds: float, complete: bool) -> Served:
-        request, environ = self.request, self.environ or {}
-        path = request.request_uri.partition("?")[0]
-        if not path.startswith("/"):
-            path = _BEFORE_THE_PATH.sub("", path) or "-"
-        is_file = not self.body_bytes and self.has_body and request.command != "HEAD"
-        return Served(
-            self.start_time,
-            request.command[:_MAX_METHOD_CHARACTERS],
-            environ.get("minihttp.route"),
-            path,
-            int(self.status[:3]),
-            seconds,
-            (is_file and self.content_length) or self.body_bytes,
-            environ.get("minihttp.request_id"),
-            environ.get("REMOTE_ADDR") or self.channel.addr[0],
-            complete,
-        )
+        request, environ, body_bytes = self.request, self.environ or {}, self.body_bytes
+        method = request.command
+        if request.__class__ is LeanRequest:
+            path = request.path
+        else:
+            method, path = method[:_MAX_METHOD_CHARACTERS], request.request_uri.partition("?")[0]
+            if not path.startswith("/"):
+                path = _BEFORE_THE_PATH.sub("", path) or "-"
+        if not body_bytes and self.has_body and method != "HEAD":
+            body_bytes = self.content_length or 0  # of a file
+        found, status = environ.get, int(self.status[:3])
+        route, id, client = found("minihttp.route"), found("minihttp.request_id"), found("REMOTE_ADDR")
+        client = client or self.channel.addr[0]
+        return Served(self.start_time, method, route, path, status, seconds, body_bytes, id, client, complete)
 
 
 class Suspension:
@@ -296,17 +267,9 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
                 raise exc_info[1]
         elif self.complete:
             raise AssertionError("start_response was called twice")
-        text = "".join([status, *[name + value for name, value in headers]])
-        if "\r" in text or "\n" in text:
-            raise ValueError("a line end is in the status or a header of a response")
+        self._head = head = head_of(status, headers)
         self.complete, self.status, self.response_headers = True, status, list(headers)
-        self.content_length = None
-        for name, value in headers:
-            canonical = _CANONICAL[name]
-            if canonical == "Content-Length":
-                self.content_length = int(value)
-            elif canonical in _HOP_BY_HOP:
-                raise AssertionError(f"{name} is a header of the connection, which an application cannot set")
+        self.has_body, self.content_length = head.has_body, head.content_length
         return self.write
 
     def execute(self) -> None:

@@ -58,7 +58,8 @@ def head(
 ) -> tuple[bytes, Any]:
     """A head without a Content-Length of the server's, and the task that made it."""
     task = ApplicationTask(Surroundings(), Request(version, connection))
-    task.status, task.response_headers = status, list(headers)
+    task.start_response(status, list(headers))
+    task.content_length = None
     return task.build_response_header(), task
 
 
