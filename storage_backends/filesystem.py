@@ -305,6 +305,8 @@ class Blob(io.FileIO):
         size: how many bytes it gives.
     """
 
+    is_local = True
+
     def __init__(self, descriptor: int, start: int, stop: int | None) -> None:
         super().__init__(descriptor, "rb")
         length = os.fstat(descriptor).st_size

@@ -263,6 +263,8 @@ class Blob:
         size: how many bytes it gives.
     """
 
+    is_local = True
+
     def __init__(self, backend: FileBackend, number: int, start: int, stop: int) -> None:
         self._backend = backend
         self._first_place = number << _INDEX_BITS

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError
@@ -20,7 +21,7 @@ from ..http.hooks import as_response
 from ..http.response import Response
 from ..http.target import check_host
 from ..watchdog import watchdog
-from .response_body import Closing, Stream, is_stream
+from .response_body import Closing, watch
 
 if TYPE_CHECKING:
     from ..http.cors import Cors
@@ -103,6 +104,8 @@ class Responder:
                     response = result
                 else:
                     if result.__class__ is Deferred:
+                        if route.run is not route.handler:  # hooks run once its response is made
+                            result = result.within(partial(watchdog.run, self._limit_seconds, route))
                         suspend = environ.get("minihttp.suspend")
                         if suspend is not None:
                             resume = suspend()
@@ -110,8 +113,8 @@ class Responder:
                             return ()
                         result = result.wait()
                     response = as_response(result, route.label)
-                if response.body.__class__ is not bytes and is_stream(response.body):
-                    response.body = Stream(response.body, request, route, ctx.deadline, self._failures)
+                if response.body.__class__ is not bytes:
+                    watch(response, request, route, ctx.deadline, self._failures)
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
             response = response_for(error, environ, request)
         if (
@@ -130,6 +133,9 @@ class Responder:
         def answer(start_response: StartResponse) -> Iterable[bytes]:
             try:
                 response = deferred.respond(*outcome)
+                if response.body.__class__ is not bytes and request.route is not None:
+                    deadline = monotonic() + self._limit_seconds
+                    watch(response, request, request.route, deadline, self._failures)
             except (Exception, SystemExit) as error:
                 response = response_for(error, environ, request)
             cors = (request.route and request.route.cors) or self._http.cors

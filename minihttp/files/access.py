@@ -221,6 +221,11 @@ class StoredFile:
         self.content_type: str | None = document.get("contentType")
         self.sha256 = base64.b64decode(document["sha256"]).hex()
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its bytes are on this machine."""
+        return getattr(self._blob, "is_local", False)
+
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, or all that are left.
 

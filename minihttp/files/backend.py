@@ -14,7 +14,8 @@ from typing import Protocol
 class Blob(Protocol):
     """An open blob, or a byte range of one, read and sought like a binary file.
 
-    It may have `fileno()`, where it is the whole of a real file. A read that misses bytes raises Fault(EIO).
+    It may have `fileno()`, where it is the whole of a real file, and `is_local = True`, where no read waits
+    for another machine: then the server's one loop may read it. A read that misses bytes raises Fault(EIO).
     """
 
     size: int  # bytes that this object will give

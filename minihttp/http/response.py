@@ -239,7 +239,7 @@ class Response:
         if bodiless:
             headers.delete("Content-Type")
             headers.delete("Content-Length")
-        elif "Content-Length" not in headers and (size := _remaining_bytes(body)) is not None:
+        elif "Content-Length" not in headers and (size := remaining_bytes(body)) is not None:
             headers.append("Content-Length", str(size))
         start_response(_STATUS_LINES.get(self.status) or f"{self.status} Unknown", headers._pairs)
         if bodiless or environ["REQUEST_METHOD"] == "HEAD":
@@ -248,14 +248,14 @@ class Response:
                 close()
             return ()
         if hasattr(body, "read"):
-            return environ.get("wsgi.file_wrapper", _FileBlocks)(body, _BLOCK_BYTES)  # type: ignore[no-any-return]
+            return environ.get("wsgi.file_wrapper", FileBlocks)(body, _BLOCK_BYTES)  # type: ignore[no-any-return]
         return (body,) if isinstance(body, bytes) else body
 
 
-class _FileBlocks:
-    """A file in blocks, for servers without `wsgi.file_wrapper`."""
+class FileBlocks:
+    """A file in blocks, for servers without `wsgi.file_wrapper` and files that no server reads itself."""
 
-    def __init__(self, file: Any, block_bytes: int) -> None:
+    def __init__(self, file: Any, block_bytes: int = _BLOCK_BYTES) -> None:
         self.file = file
         self.block_bytes = block_bytes
 
@@ -278,7 +278,7 @@ def _as_body(body: Any) -> Any:
     )
 
 
-def _remaining_bytes(body: Any) -> int | None:
+def remaining_bytes(body: Any) -> int | None:
     """How many bytes a file will still give, if that can be known: by seeking, or by its `size` attribute."""
     if not hasattr(body, "read"):
         return None

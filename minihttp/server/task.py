@@ -336,6 +336,8 @@ class ApplicationTask(ResponseTask, WSGITask):  # type: ignore[misc]
                 if self.channel.is_backed_up:
                     self.is_paused = True
                     return
+            elif not self.channel.connected:  # which nobody hears of who writes nothing
+                raise ClientDisconnected
         length = self.content_length
         if length is not None and self.content_bytes_written != length and self.request.command != "HEAD":
             log.warning(

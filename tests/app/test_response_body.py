@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import logging
 import socket
+import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,3 +169,156 @@ def test_nothing_runs_for_a_head_request() -> None:
     with live(App(http)) as client:
         assert client.request("HEAD", "/x").status == 200
     assert story.words == []
+
+
+# ------------------------------------------------------------ code that ends nothing
+
+
+def endless_pieces() -> Iterator[bytes]:
+    while True:
+        yield b""
+
+
+@pytest.mark.parametrize("pieces", [endless_pieces, lambda: itertools.repeat(b"")])
+def test_pieces_without_a_byte_are_no_progress(pieces: Callable[[], Any]) -> None:
+    story = Story()
+    with (
+        story.app(lambda ctx, request: pieces(), limits=Limits(action_seconds=0.1)) as app,
+        live(app) as client,
+    ):
+        assert client.post("/x").status == 408
+        assert story.wait() == ["cut off", "client there"]
+
+
+def test_a_client_that_left_is_seen_by_who_sends_nothing() -> None:
+    story = Story()
+    begun = threading.Event()
+
+    def make(ctx: Any, request: Any) -> Iterator[bytes]:
+        begun.set()
+        while not request.client_left:
+            yield b""
+
+    with story.app(make) as app, live(app) as client:
+        with socket.create_connection((client.host, client.port)) as sock:
+            sock.sendall(b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            assert begun.wait(PATIENCE_SECONDS)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+        assert story.wait() == ["end", "client left"]
+
+
+class Fifo:
+    """A file whose first bytes come and whose next ones never do."""
+
+    def __init__(self) -> None:
+        self.waits = threading.Event()
+        self.closed = threading.Event()
+
+    def read(self, size: int = -1) -> bytes:
+        if not self.waits.is_set():
+            self.waits.set()
+            return b"x" * 10
+        while True:
+            time.sleep(0.001)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class Seekable(Fifo):
+    """One that a server could have its main loop read."""
+
+    _position = 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._position = (0, self._position, 100)[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+@pytest.mark.parametrize("kind", [Fifo, Seekable])
+def test_a_file_of_the_handlers_that_does_not_end_is_ended(
+    kind: type[Fifo], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = kind()
+    http = HttpRouter()
+    http.get("/x", lambda ctx, request: Response(file))
+    http.get("/y", lambda ctx, request: Response("there"))
+    with live(App(http, limits=Limits(action_seconds=0.2))) as client:
+        with socket.create_connection((client.host, client.port)) as sock:
+            sock.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert sock.recv(10)
+            assert file.waits.wait(PATIENCE_SECONDS)
+            assert client.get("/y").body == b"there"  # the loop that serves all does not wait for it
+            while sock.recv(65_536):
+                pass
+        assert file.closed.wait(PATIENCE_SECONDS)
+    assert "GET /x ran longer than 0.2 s and is ended" in caplog.text
+    assert "GET /x was cut half-way by DeadlineError" in caplog.text
+
+
+def test_a_file_of_the_handlers_is_not_read_on_when_its_client_has_left() -> None:
+    class Zeros(Fifo):
+        def read(self, size: int = -1) -> bytes:
+            return bytes(size)
+
+    file = Zeros()
+    http = HttpRouter()
+    http.route(path="/x", method="POST", handler=lambda ctx, request: Response(file))
+    with live(App(http)) as client:
+        leave(client)
+        assert file.closed.wait(PATIENCE_SECONDS)
+
+
+def test_a_file_of_the_handlers_has_its_length_and_comes_whole(tmp_path: Path) -> None:
+    class Own(io.BytesIO):
+        pass
+
+    path = tmp_path / "plain"
+    path.write_bytes(b"c" * 100_000)
+    bodies = {"/own": lambda: Own(b"a" * 100_000), "/memory": lambda: io.BytesIO(b"b" * 100_000)}
+    bodies["/plain"] = lambda: path.open("rb")
+    http = HttpRouter()
+    for name, make in bodies.items():
+        http.get(name, lambda ctx, request, make=make: Response(make()))
+    with live(App(http)) as client:
+        for name in bodies:
+            reply = client.get(name)
+            assert reply.headers["content-length"] == "100000"
+            assert reply.body == name[1:2].translate({111: "a", 109: "b", 112: "c"}).encode() * 100_000
+            assert client.request("HEAD", name).headers["content-length"] == "100000"
+
+
+def test_a_hook_after_a_deferred_response_is_held_to_the_limit() -> None:
+    http = HttpRouter()
+
+    def endless(ctx: Any, request: Any, response: Response) -> None:
+        while True:
+            time.sleep(0.001)
+
+    http.after(endless)
+    http.mutation("/x", step)
+    app = App(
+        http, schema=schema, modules={"m": __name__}, data=":memory:", limits=Limits(action_seconds=0.1)
+    )  # type: ignore[dict-item]
+    with testing.in_memory(app, limits=Limits(action_seconds=0.1)) as app, live(app) as client:
+        assert client.post("/x", {"n": 1}).status == 408
+        assert steps(app) == [1]  # it was done all the same
+
+
+def test_a_stream_of_a_hook_after_a_deferred_response_runs_to_its_end() -> None:
+    story = Story()
+    http = HttpRouter()
+    make = lambda ctx, request: (PIECE for _ in range(300))
+    http.after(lambda ctx, request, response: Response(story.told(make, ctx, request)))
+    http.mutation("/x", step)
+    app = App(http, schema=schema, modules={"m": __name__}, data=":memory:")  # type: ignore[dict-item]
+    with testing.in_memory(app) as app, live(app) as client:
+        with socket.create_connection((client.host, client.port)) as sock:
+            body = b'{"n": 1}'
+            head = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            sock.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert sock.recv(10)
+        assert story.wait() == ["end", "client left"]
