@@ -38,7 +38,7 @@ from ..http.coded_response import CODED, coded_response
 from ..http.deferred import Deferred, Done
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
-from ..http.strict_json import JSONObject, MostValues, parse_json
+from ..http.strict_json import JSONObject, parse_json
 from ..shown import quoted
 from ..tracebacks import error_text, is_on_purpose, shown_frames
 from ..values import WireBounds, decode, encode_clean, encode_wire
@@ -210,7 +210,7 @@ class FunctionApi:
             body["args"] = parse_json(
                 (body.get("args") or "{}").encode("utf-8", "surrogatepass"),
                 limits.max_json_depth,
-                most=MostValues(count, count, count),
+                most=(count, count, count),
             )
         except HTTPError as error:
             raise HTTPError(error.status, f"args: {error.message}", code="BadJsonBody") from None

@@ -37,6 +37,7 @@ _MANY_CONTAINERS = 1_000
 _FEW_ELEMENTS = 1_000  # which every text may have, unless the limit is smaller
 _FEW_NUMBERS = 500  # or few for the text: to look at each takes no longer than to look through the text
 _BYTES_A_NUMBER = 100
+MostValues = tuple[int, int, int]
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -78,7 +79,8 @@ class JSONObject(InnerObject):
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
         if self.is_fresh and value.__class__ in _CONTAINERS:
-            value = _with_inner_objects(value)
+            _put_inner_objects(opened := {name: value}, [(name, value)])
+            value = opened[name]
             super().__setitem__(name, value)
         return value
 
@@ -121,14 +123,8 @@ for _name in ("__ior__", "__or__", "__setitem__", "copy", "pop", "popitem", "set
     setattr(JSONObject, _name, _opening(_name))
 
 
-def _with_inner_objects(value: Any) -> Any:
-    """A decoded array or object in which each object is an `InnerObject`; the lists stay the same lists."""
-    holder = [value]
-    _put_inner_objects(holder, enumerate(holder))
-    return holder[0]
-
-
 def _put_inner_objects(container: Any, items: Iterable[tuple[Any, Any]]) -> None:
+    """Make each object in a decoded container an `InnerObject`; the lists stay the same lists."""
     for place, inner in items:
         kind = inner.__class__
         if kind is dict:
@@ -139,27 +135,19 @@ def _put_inner_objects(container: Any, items: Iterable[tuple[Any, Any]]) -> None
             _put_inner_objects(inner, enumerate(inner))
 
 
-class MostValues:
-    """How many values a JSON text may have, how many arrays and objects among them, and how many objects."""
+def most_values(max_elements: int, size: int) -> MostValues:
+    """How many values, how many arrays and objects among them, and how many objects a JSON text of so many
+    bytes may have.
 
-    __slots__ = ("containers", "elements", "objects")
-
-    def __init__(self, elements: int, containers: int, objects: int) -> None:
-        self.elements, self.containers, self.objects = elements, containers, objects
-
-    @classmethod
-    def of_text(cls, max_elements: int, size: int) -> MostValues:
-        """For a text of so many bytes.
-
-        A fifth of the limit, and more as the text grows: rows of numbers and records of short fields stay far
-        below, and a text of nothing but brackets costs little more than its bytes.
-        """
-        base = max_elements // 5 if max_elements > 5_000 else 1_000
-        containers = base // 4
-        return cls(min(base + size // 4, max_elements), containers + size // 8, containers + size // 16)
+    A fifth of the limit, and more as the text grows: rows of numbers and records of short fields stay far
+    below, and a text of nothing but brackets costs little more than its bytes.
+    """
+    base = max_elements // 5 if max_elements > 5_000 else 1_000
+    containers = base // 4
+    return min(base + size // 4, max_elements), containers + size // 8, containers + size // 16
 
 
-_ANY_DENSITY = MostValues(*[DEFAULT_LIMITS.max_json_elements] * 3)
+_ANY_DENSITY = (DEFAULT_LIMITS.max_json_elements,) * 3
 
 
 def parse_json(
@@ -193,8 +181,8 @@ def parse_json(
         count, brackets = len(counted), len(counted.translate(None, b","))
     if brackets > max_depth or count > _FEW_ELEMENTS or not isinstance(most, int) or count > most:
         if isinstance(most, int):
-            most = MostValues.of_text(most, len(data))
-        if brackets > max_depth or count > most.elements:
+            most = most_values(most, len(data))
+        if brackets > max_depth or count > most[0]:
             for start in _STARTS_BYTES:  # what is refused by its start need not be looked at as a whole
                 if len(data) > 2 * start:
                     _check_outline(data[:start], max_depth, most)
@@ -251,6 +239,11 @@ _NO_COUNTED = _NO_OUTLINE + b'"]}'
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 _STEPS = bytes.maketrans(b"[]", b"\x01\xff")  # as signed bytes
 _BLOCK_BRACKETS = 32
+_COUNTED = (
+    (b"]}", "elements"),
+    (b",]}", "arrays and objects"),
+    (b"[,]}", "objects"),
+)  # by what does not count
 
 
 def _check_outline(data: bytes, max_depth: int, most: MostValues) -> None:
@@ -262,12 +255,7 @@ def _check_outline(data: bytes, max_depth: int, most: MostValues) -> None:
     brackets = outline.translate(_AS_SQUARE, b",")
     if b"[" * (max_depth + 1) in brackets:
         raise _too_deep(max_depth)
-    counted = (
-        (most.elements, b"]}", "elements"),
-        (most.containers, b",]}", "arrays and objects"),
-        (most.objects, b"[,]}", "objects"),
-    )
-    for limit, others, what in counted:
+    for limit, (others, what) in zip(most, _COUNTED, strict=True):
         if len(outline.translate(None, others)) > limit:
             raise HTTPError(413, f"The JSON has more than {limit} {what}", code="ContentTooLarge")
     if _is_deeper(brackets, max_depth):

@@ -127,7 +127,7 @@ def test_depth_is_told_wherever_it_is_reached() -> None:
 
 
 def at_most(elements: int) -> MostValues:
-    return MostValues(elements, elements, elements)
+    return elements, elements, elements
 
 
 def costs(value: Any) -> tuple[int, int]:
@@ -168,14 +168,12 @@ def test_a_broken_text_is_weighed_up_to_its_mistake() -> None:
         assert caught.value.status == 413
 
 
-@pytest.mark.parametrize(
-    ("most", "what"), [(MostValues(99, 2, 9), "2 arrays and objects"), (MostValues(99, 9, 1), "1 objects")]
-)
+@pytest.mark.parametrize(("most", "what"), [((99, 2, 9), "2 arrays and objects"), ((99, 9, 1), "1 objects")])
 def test_arrays_and_objects_have_limits_of_their_own(most: MostValues, what: str) -> None:
     with pytest.raises(HTTPError, match=f"more than {what}$") as caught:
         parse_json(b'[{},{},"[{"]', 2, most=most)
     assert caught.value.status == 413
-    assert parse_json(b'[{},{},"[{"]', 2, most=MostValues(3 + 2, 3, 2)) == [{}, {}, "[{"]
+    assert parse_json(b'[{},{},"[{"]', 2, most=(3 + 2, 3, 2)) == [{}, {}, "[{"]
 
 
 def test_collecting_garbage_goes_on_after_a_large_body() -> None:
