@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, AnyStr, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..errors import HTTPError, MissingFieldError
 from .convert import convert
-from .target import MAX_BROKEN, decode_leniently, percent_decode
+from .target import MAX_BROKEN, decode_leniently, decode_percent_bytes, percent_decode
 
 _PLUS_AS_SPACE = bytes.maketrans(b"+", b" ")
 _BYTE_ORDER_MARK = rb"\xef\xbb\xbf|(?i:%EF%BB%BF)"
@@ -177,8 +177,13 @@ def parse_query(text: str, max_fields: int) -> list[tuple[str, str]]:
     Raises:
         HTTPError: 400 for more than `max_fields` fields, or a field that is not percent-encoded UTF-8.
     """
+    if _is_many(text.count("&"), "query", max_fields):
+        try:
+            return _decoded(decode_percent_bytes(_marked(text.encode("latin-1"))), "strict")
+        except ValueError:
+            raise HTTPError(400, "The query has a field that is not percent-encoded UTF-8") from None
     pairs = []
-    for field in _split(text, "&", "query", max_fields):
+    for field in filter(None, text.split("&")):
         name, _, value = field.replace("+", " ").partition("=")
         try:
             pairs.append((percent_decode(name), percent_decode(value)))
@@ -204,21 +209,52 @@ def parse_form(
             field of more than `max_field_bytes`, as encoded.
     """
     mark = re.match(_BYTE_ORDER_MARK, body)
-    pairs, count = [], 0
-    for field in _split(body[mark.end() :] if mark else body, b"&", "form", max_fields):
-        if len(field) > max_field_bytes:
-            raise HTTPError(413, f"The form has a field larger than {max_field_bytes} bytes")
-        name, _, value = field.translate(_PLUS_AS_SPACE).partition(b"=")
-        if b"%" in field:
+    body = body[mark.end() :] if mark else body
+    is_many = _is_many(body.count(b"&"), "form", max_fields)
+    if len(body) > max_field_bytes and max(map(len, body.split(b"&"))) > max_field_bytes:
+        raise HTTPError(413, f"The form has a field larger than {max_field_bytes} bytes")
+    if is_many and codec == "utf-8":
+        data, count = decode_leniently(_marked(body))
+        pairs = _decoded(data, "replace")
+    else:
+        pairs, count = [], 0
+        for field in filter(None, body.translate(_PLUS_AS_SPACE).split(b"&")):
+            name, _, value = field.partition(b"=")
             (name, broken), (value, more) = decode_leniently(name), decode_leniently(value)
             count += broken + more
             if count > MAX_BROKEN:
-                raise HTTPError(400, f"The form has more than {MAX_BROKEN} '%' without two hex digits")
-        pairs.append((name.decode(codec, "replace"), value.decode(codec, "replace")))
+                break
+            pairs.append((name.decode(codec, "replace"), value.decode(codec, "replace")))
+    if count > MAX_BROKEN:
+        raise HTTPError(400, f"The form has more than {MAX_BROKEN} '%' without two hex digits")
     return pairs
 
 
-def _split(text: AnyStr, separator: AnyStr, what: str, max_fields: int) -> Iterator[AnyStr]:
-    if text.count(separator) >= max_fields:
+def _is_many(separators: int, what: str, max_fields: int) -> bool:
+    """Whether there are so many fields that it pays to decode them together; HTTPError 400 for too many."""
+    if separators >= max_fields:
         raise HTTPError(400, f"The {what} has more than {max_fields} fields")
-    return filter(None, text.split(separator))
+    return separators > _FEW
+
+
+_FEW = 8
+# Two bytes that are in no UTF-8 stand for `&` and `=` while all fields are decoded together. One that was
+# sent is as wrong as 0xFF is.
+_AS_MARKS = bytes.maketrans(b"+&=\xf8\xf9", b" \xf8\xf9\xff\xff")
+_ENCODED_MARKS = b"%F8", b"%f8", b"%F9", b"%f9"
+
+
+def _marked(data: bytes) -> bytes:
+    for mark in _ENCODED_MARKS if b"%" in data else ():
+        data = data.replace(mark, b"%FF")
+    return data.translate(_AS_MARKS)
+
+
+def _decoded(data: bytes, errors: str) -> list[tuple[str, str]]:
+    """The (name, value) pairs of fields that are marked and percent-decoded."""
+    pairs = []
+    for field in filter(None, data.split(b"\xf8")):
+        name, _, value = field.partition(b"\xf9")
+        value = value.replace(b"\xf9", b"=")
+        pairs.append((name.decode("utf-8", errors), value.decode("utf-8", errors)))
+    return pairs

@@ -64,6 +64,11 @@ def declared(ctx: Any, request: Any) -> Response:
     return Response("ok")
 
 
+@http.route(path="/named", method="GET")
+def named(ctx: Any, request: Any) -> Response:
+    return Response(request.query.get("a", "-"))
+
+
 @http.route(path="/form", method="POST")
 def form(ctx: Any, request: Any) -> Response:
     request.form()
