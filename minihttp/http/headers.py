@@ -23,9 +23,7 @@ is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _is_value = re.compile(r"[\x20-\x7e\x80-\xff]*").fullmatch
 _is_media_type = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch
 # One `; name=value`; no quantifier is nested in another, so a hostile value costs one pass (CVE-2024-24762).
-_NAME, _UNQUOTED = r"[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:", r"|([^\";,\s]+)))?"
-_PLAIN = _NAME + r'"([^"]*)"' + _UNQUOTED
-_ESCAPED = _NAME + r'"((?:[^"\\]|\\.)*)"' + _UNQUOTED
+_PARAMETER = r"""[ \t]*;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"([^"]*)"|([^";,\s\x01]+)))?"""
 _MAX_PARAMETERS = 16  # no field of a registry has more than a few
 
 
@@ -54,29 +52,31 @@ def parse_parameters(value: str) -> tuple[str, dict[str, str]]:
     Raises:
         ValueError: an open quote, text after a quoted value, a repeated parameter, more than 16 of them.
     """
-    if '\\"' in value:
+    if '\\"' in value and "\0" not in value and "\1" not in value:
+        # What is escaped is a control character while the parameters are split.
         try:
-            main, found = _split_parameters(value, _ESCAPED)
+            main, found = _split_parameters(value.replace("\\\\", "\0").replace('\\"', "\1"))
         except ValueError:  # the backslash is the end of a value, as in "C:\\"
             pass
         else:
-            return main, {name: _unescape(text) if '\\"' in text else text for name, text in found.items()}
-    return _split_parameters(value, _PLAIN)
+            return main, {name: _unescape(text) for name, text in found.items()}
+    return _split_parameters(value)
 
 
 def _unescape(text: str) -> str:
-    return "\\".join([piece.replace('\\"', '"') for piece in text.split("\\\\")])
+    return text.replace("\1", '"').replace("\0", "\\" if "\1" in text else "\\\\")
 
 
-def _split_parameters(value: str, parameter: str) -> tuple[str, dict[str, str]]:
+def _split_parameters(value: str) -> tuple[str, dict[str, str]]:
     main = value.partition(";")[0]
     parameters: dict[str, str] = {}
     position, end, count = len(main), len(value), 0
+    match_parameter = re.compile(_PARAMETER).match
     while position < end:
         count += 1
         if count > _MAX_PARAMETERS:
             raise ValueError(f"there are more than {_MAX_PARAMETERS} parameters")
-        match = re.compile(parameter).match(value, position)
+        match = match_parameter(value, position)
         if match is None:
             if not value[position:].strip(" \t"):
                 break

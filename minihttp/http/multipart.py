@@ -30,14 +30,20 @@ _is_boundary = re.compile(r"[ -~]{0,69}[!-~]").fullmatch
 _has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _fold = re.compile(rb"\r\n[ \t]+")  # a header goes on in the next line (RFC 5322 §2.2.3)
 _is_padding = re.compile(rb"[ \t]*").fullmatch
-_match_plain_head = re.compile(
-    rb'\r\nContent-Disposition: form-data; name="([^"%\x00-\x1f\x7f]{0,200})"\r\n\r\n'
-).match
+# The head of a part as browsers write it
+_PLAIN_HEAD = (
+    rb'\r\nContent-Disposition: (form-data; name="([^"\x00-\x1f\x7f]{0,200})"'
+    rb'(?:; filename="([^"\x00-\x1f\x7f]{0,200})")?)'
+    rb"(?:\r\nContent-Type: ([!-~](?:[ -~]{0,98}[!-~])?))?\r\n\r\n"
+)
+_match_plain_head = re.compile(_PLAIN_HEAD).match
+_FIELD_HEAD = b'\r\nContent-Disposition: form-data; name="[^"\\0-\x1f\x7f]{0,200}"\r\n'
 _MAX_PADDING_BYTES = 128
-_SMALL_FIELD_BYTES = 4096
+_SMALL_PART_BYTES = 4096
 _MIN_PARTS, _BYTES_A_PART = 256, 512  # files and parts with more headers: so many, and one for so many bytes
-_MAX_HEAD_LINES = 100  # with those that go on
-_HEAD_TIMES = 4  # the head of a part is counted so often: to read it takes that much longer than a field
+_LINES_A_PART = 4  # the head of a part with more lines counts for several
+_MAX_HEAD_LINES = 24  # with those that go on
+_HEAD_TIMES = 8  # the head of a part is counted so often: to read it takes that much longer than a field
 
 
 class Readable(Protocol):
@@ -57,10 +63,10 @@ class FilePart:
     __slots__ = ("_position", "_spool", "_start", "content_type", "filename", "headers", "size")
     is_file_part = True  # for `convert.py`
 
-    def __init__(self, filename: str, headers: Headers, spool: Spool) -> None:
+    def __init__(self, filename: str, headers: Headers, spool: Spool, content_type: str | None) -> None:
         self.filename = filename
         self.headers = headers
-        self.content_type: str = headers.get("Content-Type") or "application/octet-stream"
+        self.content_type = content_type or "application/octet-stream"
         self.size = 0
         self._spool: Spool | None = spool
         self._start = spool.size
@@ -213,20 +219,19 @@ def parse_multipart(
 def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits, codec: str) -> Iterator[tuple[str, Value]]:
     scanner.skip_preamble()
     count = 0
-    while (field := scanner.take_small_field(codec)) or scanner.another_part():
+    while (part := scanner.take_small_part(codec, spool)) or scanner.another_part():
         count += 1
         if count > limits.max_form_parts:
             raise HTTPError(413, f"The form has more than {limits.max_form_parts} parts")
-        if field:
-            yield field
+        if part:
+            yield part
             continue
-        scanner.count_part()
         headers = _parse_headers(scanner.header_lines(), limits, codec)
         name, filename = _disposition(headers)
         if filename is None:
             yield name, _read_field(scanner, name, limits).decode(codec, "replace")
         else:
-            file = FilePart(filename, headers, spool)
+            file = FilePart(filename, headers, spool, headers.get("Content-Type"))
             scanner.copy_to_delimiter(spool.write)
             file.size = spool.size - file._start
             yield name, file
@@ -296,7 +301,7 @@ class _Scanner:
         self._max_head_bytes = limits.max_part_header_bytes
         self._dashes = b"--" + boundary
         self._delimiter = b"\r\n" + self._dashes
-        self._short_bytes = min(_SMALL_FIELD_BYTES, limits.max_form_field_bytes) + len(self._delimiter)
+        self._short_bytes = min(_SMALL_PART_BYTES, limits.max_form_field_bytes) + len(self._delimiter)
         self._block = b"\r\n"  # so that a delimiter at the very start is found like any other
         self._position = self._parts = self._read_bytes = 0
 
@@ -306,11 +311,14 @@ class _Scanner:
         if self._room_bytes < 0:
             raise HTTPError(413, f"The fields of the form are larger than {self._max_kept_bytes} bytes")
 
-    def count_part(self) -> None:
+    def _count_part(self, lines: int = _LINES_A_PART) -> None:
         """One more part that is not a short field: to read its head takes as long as a thousand bytes."""
-        self._parts += 1
+        self._parts += -(-lines // _LINES_A_PART)
+        self._check_parts(self._parts)
+
+    def _check_parts(self, count: int) -> None:
         most = _MIN_PARTS + self._read_bytes // _BYTES_A_PART
-        if self._parts > most:
+        if count > most:
             raise HTTPError(413, f"The form has more than {most} small parts with headers of their own")
 
     def skip_preamble(self) -> None:
@@ -358,10 +366,10 @@ class _Scanner:
         self._position = end
         return True
 
-    def take_small_field(self, codec: str) -> tuple[str, str] | None:
-        """The next part, if it is a short field as browsers write it and whole in the block; else None.
+    def take_small_part(self, codec: str, spool: Spool) -> tuple[str, Value] | None:
+        """The next part, if it is short, as browsers write it, and whole in the block; else None.
 
-        Only a short cut for the commonest part: what it leaves is read, or refused, by the other methods.
+        Only a short cut for the commonest parts: what it leaves is read, or refused, by the other methods.
         """
         block, position, delimiter = self._block, self._position, self._delimiter
         head = _match_plain_head(block, position)
@@ -370,15 +378,25 @@ class _Scanner:
         end = block.find(delimiter, start, start + self._short_bytes)
         if end < 0 or block.startswith(self._dashes, start):
             return None
-        try:
-            field = head[1].decode(codec), block[start:end].decode(codec)
-        except UnicodeDecodeError:
-            return None
-        if end - position > self._room_bytes:
-            self.keep(end - position)  # refuses
-        self._room_bytes -= end - position
         self._position = end + len(delimiter)
-        return field
+        name = _unescape(head[2].decode(codec, "replace"))
+        if head[3] is None:
+            if end - position > self._room_bytes:
+                self.keep(end - position)  # refuses
+            self._room_bytes -= end - position
+            return name, block[start:end].decode(codec, "replace")
+        self.keep(_HEAD_TIMES * (start - position))
+        self._count_part()
+        headers = [("Content-Disposition", head[1].decode(codec, "replace"))]
+        content_type = None
+        if head[4] is not None:
+            content_type = head[4].decode()
+            headers.append(("Content-Type", content_type))
+        filename = _unescape(head[3].decode(codec, "replace"))
+        file = FilePart(filename, Headers.over(headers), spool, content_type)
+        file.size = end - start
+        spool.write(memoryview(block)[start:end])
+        return name, file
 
     def header_lines(self) -> list[bytes]:
         """The header lines of a part, unfolded, from the line end before them; stops behind the blank one."""
@@ -390,6 +408,7 @@ class _Scanner:
         if head.count(b"\r\n") > _MAX_HEAD_LINES:
             raise HTTPError(413, f"A form part's headers have more than {_MAX_HEAD_LINES} lines")
         lines = _fold.sub(b" ", head).split(b"\r\n")
+        self._count_part(len(lines))
         self._position = end + 4
         self._fill(len(self._dashes))
         if self._block.startswith(self._dashes, self._position):
@@ -425,6 +444,10 @@ class _Scanner:
         if not data:
             raise HTTPError(400, "The form ends before its closing boundary")
         self._read_bytes += len(data)
+        if self._read_bytes == len(data) and (count := data.count(self._delimiter)) > _MIN_PARTS:
+            self._check_parts(
+                count - len(re.findall(_FIELD_HEAD, data))
+            )  # too many are told by the first block
         kept = self._block[self._position :]
         self._block = kept + data if kept else data
         self._position = 0

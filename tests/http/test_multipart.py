@@ -252,10 +252,15 @@ def test_how_many_files_there_may_be_grows_with_their_bytes() -> None:
         assert len(form.get_all("f")) == len(files)
         form.close()
     assert status_of(encode([tiny] * 900)) == 413
+    assert status_of(encode([tiny] * 400)[:-9]) == 413, "they are counted before the first is read"
+    assert status_of(encode([tiny] * 400), sizes=(10_000,)) == 413
+    headers = b"".join(b"\r\nX: %d" % number for number in range(7))
+    assert len(parse((HEAD + headers + b"\r\n\r\nx\r\n") * 130 + END[2:]).get_all("a")) == 130
+    assert status_of((HEAD + headers + b"\r\n\r\nx\r\n") * 180 + END[2:]) == 413
 
 
 def test_a_head_has_a_limit_of_lines() -> None:
-    folded = HEAD + b"\r\nA: b" + b"\r\n c" * 90
+    folded = HEAD + b"\r\nA: b" + b"\r\n c" * 20
     assert parse(folded + b"\r\n\r\nx" + END).get("a") == "x"
     assert status_of(folded + b"\r\n c" * 20 + b"\r\n\r\nx" + END) == 413
 
