@@ -32,6 +32,7 @@ _MAX_DIGITS = 1_000  # int() takes quadratic time
 _STEP_BYTES = 100  # of so many one is looked at, which are ten digits of a number that is too long
 _find_long: Any = re.compile(rb"[0-9]{10}").search
 _SHORT_BYTES = 500
+_LONG_BYTES = 64 * KIB
 _CONTAINERS = frozenset([dict, list])
 _MANY_CONTAINERS = 1_000
 _FEW_ELEMENTS = 1_000  # which every text may have, unless the limit is smaller
@@ -177,7 +178,7 @@ def parse_json(
     if len(data) < _SHORT_BYTES:
         count, brackets = len(data), data.count(b"{") + data.count(b"[")
     else:  # which is quicker than to count where there are many
-        counted = data.translate(None, _NO_COUNTED)
+        counted = _without_long_strings(data).translate(None, _NO_COUNTED)
         count, brackets = len(counted), len(counted.translate(None, b","))
     if brackets > max_depth or count > _FEW_ELEMENTS or not isinstance(most, int) or count > most:
         if isinstance(most, int):
@@ -274,6 +275,14 @@ def _outline(data: bytes) -> bytes:
     # What is between no two quotes any more is in a string still, or outside still.
     outline = data.translate(None, _NO_OUTLINE).replace(b'""', b"")
     return b"".join(outline.split(b'"')[::2]) if b'"' in outline else outline
+
+
+def _without_long_strings(data: bytes) -> bytes:
+    """A long text without its strings, where they are few, so that what is in them is not counted."""
+    few = len(data) // _MANY
+    if len(data) < _LONG_BYTES or data.count(b"\\") > few or data.count(b'"') > few:
+        return data
+    return b"".join(_escaped_quote.sub(b"", data).split(b'"')[::2])
 
 
 def _is_deeper(brackets: bytes, max_depth: int) -> bool:

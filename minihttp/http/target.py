@@ -33,7 +33,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _BROKEN = rb"%(?![0-9A-Fa-f]{2})"
 _PIECE_BYTES = 8_192
 MAX_BROKEN = 1_000  # a browser writes none, and to find one takes as long as to read a hundred bytes
-_MANY_EQUALS = 16  # for each escape: they have to be escaped first, where it is read as quoted-printable
+_MANY_BYTES = 64  # for each escape: those between them go by unread where each is decoded by itself
 _AS_QUOTED_PRINTABLE = bytes.maketrans(b"%", b"=")
 MAX_PATH_CHARACTERS = 8_192  # as much as nginx takes of a whole line; RFC 9110 §4.1 asks for 8,000
 
@@ -103,7 +103,7 @@ def _decode(data: bytes) -> bytes | None:
         return data
     from binascii import a2b_hex, a2b_qp  # a plain request has no escapes
 
-    if data.count(b"=") > _MANY_EQUALS * escapes:
+    if len(data) > _MANY_BYTES * escapes:
         first, *rest = data.split(b"%")
         try:
             decoded = first + b"".join([a2b_hex(piece[:2]) + piece[2:] for piece in rest])
