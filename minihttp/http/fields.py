@@ -241,12 +241,14 @@ _FEW = 8
 # Two bytes that are in no UTF-8 stand for `&` and `=` while all fields are decoded together. One that was
 # sent is as wrong as 0xFF is.
 _AS_MARKS = bytes.maketrans(b"+&=\xf8\xf9", b" \xf8\xf9\xff\xff")
-_ENCODED_MARKS = b"%F8", b"%f8", b"%F9", b"%f9"
+_AS_EQUAL_SIGNS = bytes.maketrans(b"\xf9", b"=")
+_MARK_DIGITS = b"F8", b"f8", b"F9", b"f9"
 
 
 def _marked(data: bytes) -> bytes:
-    for mark in _ENCODED_MARKS if b"%" in data else ():
-        data = data.replace(mark, b"%FF")
+    for digits in _MARK_DIGITS if b"%" in data else ():
+        if digits in data:
+            data = data.replace(b"%" + digits, b"%FF")
     return data.translate(_AS_MARKS)
 
 
@@ -255,6 +257,7 @@ def _decoded(data: bytes, errors: str) -> list[tuple[str, str]]:
     pairs = []
     for field in filter(None, data.split(b"\xf8")):
         name, _, value = field.partition(b"\xf9")
-        value = value.replace(b"\xf9", b"=")
+        if b"\xf9" in value:
+            value = value.translate(_AS_EQUAL_SIGNS)
         pairs.append((name.decode("utf-8", errors), value.decode("utf-8", errors)))
     return pairs

@@ -279,10 +279,15 @@ def _outline(data: bytes) -> bytes:
 
 def _without_long_strings(data: bytes) -> bytes:
     """A long text without its strings, where they are few, so that what is in them is not counted."""
-    few = len(data) // _MANY
-    if len(data) < _LONG_BYTES or data.count(b"\\") > few or data.count(b'"') > few:
+    if len(data) < _LONG_BYTES or data.count(b'"', 0, 4 * KIB) > 4 * KIB // _MANY:
         return data
-    return b"".join(_escaped_quote.sub(b"", data).split(b'"')[::2])
+    few = len(data) // _MANY
+    if b"\\" in data:
+        if len(data.split(b"\\", few)) > few:
+            return data
+        data = _escaped_quote.sub(b"", data)
+    pieces = data.split(b'"', few)
+    return data if len(pieces) > few else b"".join(pieces[::2])
 
 
 def _is_deeper(brackets: bytes, max_depth: int) -> bool:
