@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from . import hashing
 from .data.schema import Table
 from .data.validators import v
-from .errors import ConfigurationError, RateLimitedError
+from .errors import ConfigurationError, DocumentError, RateLimitedError
 from .functions.context import transaction_of
 
 if TYPE_CHECKING:
@@ -132,9 +132,8 @@ class RateLimit:
     ) -> tuple[float, dict[str, Any] | None, float]:
         """The time, the row of a key, and how many tokens it has by now."""
         if not isinstance(count, (int, float)) or not 0 <= count <= self.capacity:
-            raise ConfigurationError(
-                f"count must be a number from 0 to the capacity {self.capacity}, not {count!r}"
-            )
+            message = f"count must be a number from 0 to the capacity {self.capacity}, not {count!r:.100}"
+            raise DocumentError("InvalidArgument", message).refusing(count)
         now, row = transaction.now, _row(transaction, key)
         if row is None:
             return now, None, self.capacity
@@ -157,7 +156,8 @@ class RateLimit:
 def _stored(key: str) -> str:
     """A key as it is stored: a long one, which a stranger may have chosen, by its hash."""
     if not isinstance(key, str):
-        raise ConfigurationError(f"the key of a rate limit must be a text, not {key!r}")
+        message = f"the key of a rate limit must be a text, not {key!r:.100}"
+        raise DocumentError("InvalidArgument", message).refusing(key)
     data = key.encode("utf-8", "surrogatepass")
     return key if len(data) <= _MAX_KEY_BYTES else f"sha256:{hashing.sha256(data).hexdigest()}"
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minihttp import App, HttpRouter, Response, internal_mutation, testing
-from minihttp.errors import ConfigurationError, HTTPError, RateLimitedError
+from minihttp.errors import ConfigurationError, DocumentError, HTTPError, RateLimitedError
 from minihttp.rate_limit import RateLimit
 from tests.jobs.world import START, World
 
@@ -172,12 +172,12 @@ def test_a_bad_limit_is_refused(options) -> None:
 
 @pytest.mark.parametrize("count", [-1, 2, "1", None, float("nan")])
 def test_a_bad_count_is_refused(world, count) -> None:
-    with pytest.raises(ConfigurationError, match="count must be a number from 0 to the capacity 1"):
+    with pytest.raises(DocumentError, match="count must be a number from 0 to the capacity 1"):
         Limited(world, RateLimit(1, 60)).take(count)
 
 
 def test_a_key_is_a_text(world) -> None:
-    with pytest.raises(ConfigurationError, match="key of a rate limit must be a text"):
+    with pytest.raises(DocumentError, match="key of a rate limit must be a text"):
         Limited(world, RateLimit(1, 60)).take(key=5)
 
 

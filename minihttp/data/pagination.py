@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..errors import DocumentError
+from ..errors import DocumentError, Refusal
 from ..values import show
 
 _NAMES = ("numItems", "cursor", "endCursor", "maximumRowsRead", "maximumBytesRead", "id")
@@ -30,11 +30,14 @@ class PageOptions(NamedTuple):
     max_bytes: int
 
 
-def page_options(options: Mapping[str, Any]) -> PageOptions:
+def page_options(options: Any) -> PageOptions:
     """The options by Convex's names, those of a value None left out; DocumentError for a wrong one.
 
     `id`, by which clients tell pages apart, says nothing here.
     """
+    if not isinstance(options, Mapping):
+        message = f"`options` must be an object with `numItems`. Received `{show(options)}`."
+        raise DocumentError("InvalidArgument", message).refusing(options)
     unknown = [name for name in options if name not in _NAMES]
     if unknown:
         raise DocumentError(
@@ -53,7 +56,13 @@ def page_options(options: Mapping[str, Any]) -> PageOptions:
 
 def _positive(options: Mapping[str, Any], name: str) -> int:
     value = options.get(name)
-    return whole_number(value, 0, f"`options.{name}` must be a positive number. Received `{show(value)}`.")
+    shown = show(value) if name in options else "undefined"
+    try:
+        return whole_number(value, 0, f"`options.{name}` must be a positive number. Received `{shown}`.")
+    except DocumentError as error:
+        if name not in options:
+            error.refusal = Refusal(options, name)
+        raise
 
 
 def whole_number(value: Any, least: int, message: str) -> int:

@@ -187,10 +187,9 @@ class Query:
             DocumentError: for a bad number, a cursor of another query or of nobody, or a second page in one
                 call of a function.
         """
-        given = {} if options is None else dict(options)
-        asked = page_options(
-            {**given, **({} if num_items is None else {"numItems": num_items, "cursor": cursor})}
-        )
+        if num_items is not None or options is None:
+            options = {**(options or {}), "numItems": num_items, "cursor": cursor}
+        asked = page_options(options)
         after = None if asked.cursor is None else self._open_cursor(asked.cursor)
         has_end = asked.end_cursor is not None
         end = self._open_cursor(asked.end_cursor) if has_end else None

@@ -20,6 +20,7 @@ from minihttp import (
     ApplicationError,
     HttpRouter,
     Limits,
+    RateLimit,
     Response,
     Schema,
     Table,
@@ -64,6 +65,16 @@ def by_name(ctx: Any, name: str) -> Any:
 def some(ctx: Any) -> Any:
     """A document with a secret in it."""
     return ctx.db.get(ctx.run_mutation(create, name="Ada"))
+
+
+@case(mutation)
+def a_key_of_a_rate_limit_that_is_no_text(ctx: Any, name: str) -> None:
+    RateLimit(rate=1, period_seconds=60).require(ctx, 5)  # type: ignore[arg-type]
+
+
+@case(query)
+def a_page_without_a_size(ctx: Any, name: str) -> Any:
+    return ctx.db.query("users").paginate({})
 
 
 @case(mutation)
@@ -499,6 +510,16 @@ def page_public(ctx: Any, page: Any) -> Any:
     return ctx.db.query("users").paginate(**page)
 
 
+@query(args={"options": v.any()})
+def options_public(ctx: Any, options: Any) -> Any:
+    return ctx.db.query("users").paginate(options)
+
+
+@mutation(args={"key": v.any(), "count": v.any()})
+def take_public(ctx: Any, key: Any, count: Any) -> None:
+    RateLimit(rate=1, period_seconds=60).require(ctx, key, count)
+
+
 @query(args={"secret": v.literal("sesame")})
 def guarded(ctx: Any, secret: str) -> None: ...
 
@@ -514,6 +535,20 @@ def guarded(ctx: Any, secret: str) -> None: ...
         ("query", "get_public", {"id": "no id"}, "Unable to decode ID"),
         ("query", "page_public", {"page": {"num_items": 0}}, "at least 1 document"),
         ("query", "page_public", {"page": {"num_items": 1, "cursor": "forged"}}, 'Cursor "forged"'),
+        ("query", "options_public", {"options": {}}, "`options.numItems` must be a positive number"),
+        ("query", "options_public", {"options": {"cursor": None}}, "Received `undefined`"),
+        ("query", "options_public", {"options": {"numItems": None}}, "Received `null`"),
+        ("query", "options_public", {"options": 5}, "`options` must be an object with `numItems`"),
+        ("query", "options_public", {"options": "x"}, "`options` must be an object with `numItems`"),
+        ("query", "options_public", {"options": [1]}, "`options` must be an object with `numItems`"),
+        ("mutation", "take_public", {"key": 5, "count": 1}, "key of a rate limit must be a text, not 5"),
+        ("mutation", "take_public", {"key": {}, "count": 1}, "key of a rate limit must be a text, not {}"),
+        (
+            "mutation",
+            "take_public",
+            {"key": "k", "count": 2},
+            "count must be a number from 0 to the capacity",
+        ),
         ("query", "add_public", {"name": "x"}, "Trying to execute m:add_public as Query"),
         ("query", "guarded", {"secret": "x"}, "does not match literal validator"),
         ("query", "nowhere", {}, "Could not find public function for 'm:nowhere'. Is its module"),
@@ -529,6 +564,34 @@ def test_arguments_of_the_function_api_are_the_callers(
         assert re.fullmatch(r"\[Request ID: \w{16}\] Server Error", response.json["errorMessage"])
         return
     assert said in response.json["errorMessage"]
+    assert not errors
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"options": {}}, "`options.numItems` must be a positive number"),
+        ({"options": [1]}, "`options` must be an object with `numItems`"),
+        ({"key": 5}, "the key of a rate limit must be a text, not 5"),
+        ({"key": "k", "count": "1"}, "count must be a number from 0 to the capacity 1, not '1'"),
+    ],
+)
+def test_a_value_of_the_request_that_a_function_refuses_is_the_callers(
+    body: Any, said: str, errors: list[logging.LogRecord]
+) -> None:
+    def handler(ctx: Any, request: Any) -> Any:
+        sent = request.json()
+        if "options" in sent:
+            return ctx.run_query(options_public, options=sent["options"])
+        return ctx.run_mutation(take_public, key=sent["key"], count=sent.get("count", 1))
+
+    HANDLERS["passes on"] = handler
+    try:
+        response = post(app_of("passes on"), "/x", body)
+    finally:
+        del HANDLERS["passes on"]
+    assert response.status_int == 400
+    assert said in response.json["error"]
     assert not errors
 
 
