@@ -15,16 +15,28 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..logs import Served
-from .listener import Listener, log
+from .listener import Listener, ListenerSettings, log
 from .sockets import authority, bind, inherited
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Served", "Server", "bind", "inherited", "serve"]
 
 DRAIN_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _THREADS_END_SECONDS = 1.0  # idle threads end at once; one that is busy after the grace is abandoned
+
+
+class ServerSettings(ListenerSettings, total=False):
+    """The keywords of `Server`, for type checkers."""
+
+    host: str
+    port: int
+    listener: socket.socket | None
+    grace_seconds: float
 
 
 class Server:
@@ -50,7 +62,7 @@ class Server:
         port: int = 8080,
         listener: socket.socket | None = None,
         grace_seconds: float = 30.0,
-        **settings: Any,
+        **settings: Unpack[ListenerSettings],
     ) -> None:
         sock = listener or bind(host, port)
         self.host, self.port = sock.getsockname()[:2]
@@ -99,7 +111,11 @@ class Server:
 
 
 def serve(
-    app: Any, *, ready: Callable[[Server], None] | None = None, beside: Server | None = None, **settings: Any
+    app: Any,
+    *,
+    ready: Callable[[Server], None] | None = None,
+    beside: Server | None = None,
+    **settings: Unpack[ServerSettings],
 ) -> None:
     """Serves `app` until SIGTERM or SIGINT, then drains; a second signal ends the process at once.
 

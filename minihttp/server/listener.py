@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from math import inf
 from time import monotonic
-from typing import Any
+from typing import Any, TypedDict
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -55,6 +55,21 @@ _COMPLAINT_SECONDS = 60.0  # the least time between two log lines about it
 _NEW_SECONDS = 1.0
 _SOON_SECONDS = 0.001
 _RESERVE_SECONDS = 5.0  # how long a connection in the reserve may stay
+
+
+class ListenerSettings(TypedDict, total=False):
+    """The keywords of `Listener`, for type checkers."""
+
+    threads: int
+    connections: int | None
+    connections_per_peer: int | None
+    max_body_bytes: int
+    min_body_bytes_per_second: int
+    max_spooled_bytes: int
+    max_buffered_bytes: float
+    trusted_proxy: str | None
+    trusted_proxy_hops: int | None
+    report: Callable[[Served], None] | None
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
+from minihttp.server import Server, ServerSettings
+from minihttp.server.listener import Listener, ListenerSettings
 from tests.live import ROOT
 
 HEAVY = {"unicodedata", "ssl", "email", "http.client", "zipfile", "inspect", "tempfile", "ctypes"}
@@ -48,3 +52,12 @@ def test_an_idle_shop_loads_nothing_that_only_requests_need(tmp_path: Path) -> N
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[]\n"
+
+
+def test_type_checkers_are_told_the_settings_that_there_are() -> None:
+    taken = get_type_hints(Listener.__init__)
+    assert get_type_hints(ListenerSettings) == {
+        name: hint for name, hint in taken.items() if name not in ("app", "sock", "return")
+    }
+    own = inspect.signature(Server.__init__).parameters.keys() - {"self", "app", "settings"}
+    assert get_type_hints(ServerSettings).keys() == own | get_type_hints(ListenerSettings).keys()

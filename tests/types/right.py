@@ -26,6 +26,7 @@ from minihttp import (
     query,
     v,
 )
+from minihttp.server import Server, serve
 
 http = HttpRouter()
 
@@ -254,3 +255,8 @@ def fakes_are_contexts() -> None:
     query: QueryCtx = fake
     mutation: MutationCtx = fake
     print(owner_of(mutation, "1"), query.now())
+
+
+def serves(app: App) -> None:
+    Server(app, host="::1", port=0, threads=4, connections=None, grace_seconds=1.5).run()
+    serve(app, port=8080, trusted_proxy="*", report=print, ready=lambda server: print(server.url))

@@ -19,6 +19,7 @@ from minihttp import (
     v,
 )
 from minihttp.errors import HTTPError
+from minihttp.server import Server, serve
 
 from .right import FakeCtx
 
@@ -105,3 +106,10 @@ def by_fakes(handler: HandlerCtx, mutation: MutationCtx) -> None:
     mutation.db.inserts("items", {})  # error
     mutation.run_action  # error  # noqa: B018
     handler.db  # error  # noqa: B018
+
+
+def serves(app: App) -> None:
+    Server(app, threads="4")  # error
+    Server(app, treads=4)  # error
+    serve(app, port="80")  # error
+    serve(app, trusted_proxies="*")  # error
