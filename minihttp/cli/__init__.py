@@ -264,11 +264,16 @@ def secret_notes(app: App) -> Iterator[str]:
         yield f"{name} is not set; {path} uses {used} of its {named} secrets"
 
 
-def secret_warnings(app: App) -> Iterator[str]:
-    """What each secret that the environment lacks means."""
+def secret_warnings(app: App, *, of_webhooks: bool = True) -> Iterator[str]:
+    """What each secret that the environment lacks means.
+
+    Args:
+        of_webhooks: those of webhooks too, which an app that is prepared has logged.
+    """
     for path, name in app.missing_secrets():
         answer = f"{path} answers" if path else "the handlers that need it answer"
-        yield f"{name} is not set, so {answer} 503"
+        if of_webhooks or not path:
+            yield f"{name} is not set, so {answer} 503"
 
 
 @contextmanager

@@ -83,10 +83,16 @@ class Inbox:
 
         self.endpoints = {webhook.path: endpoint(webhook) for webhook in webhooks}
         for path, made in self.endpoints.items():
+            missing = "webhook %s: the environment variable %s is not set, so it answers 503"
             for name in made.provider.secret_names:
-                if name not in made.secrets:
-                    level = logging.INFO if made.secrets else logging.WARNING  # one of several is enough
-                    log.log(level, "webhook %s: the environment variable %s is not set", path, name)
+                if not made.secrets:
+                    log.warning(missing, path, name)
+                elif name not in made.secrets:  # one of several is enough
+                    log.info("webhook %s: the environment variable %s is not set; another is", path, name)
+            if made.provider.verify_token_name and not made.verify_token:
+                log.warning(
+                    f"{missing} to the provider's first request", path, made.provider.verify_token_name
+                )
         if self.endpoints:
             functions(database, runner, rows, self.endpoints).register()
             jobs.store.add_table(rows)

@@ -70,16 +70,24 @@ def test_no_arguments_serve_what_is_here(tmp_path: Path, programs: list[Program]
     assert program.end() == 0
 
 
-def test_the_banner_is_content_with_one_secret_of_two(tmp_path: Path, programs: list[Program]) -> None:
+@pytest.mark.parametrize("is_one_there", [False, True])
+def test_a_secret_of_a_webhook_that_is_missing_is_said_once(
+    is_one_there: bool, tmp_path: Path, programs: list[Program]
+) -> None:
     provider = 'http.webhook("/h", github.provider(secret=["NEW_SECRET", "OLD_SECRET"]), None)'
     text = APP.replace("app = App(", f"{provider}\napp = App(").replace(
         "from minihttp import", "from minihttp.webhooks import github\nfrom minihttp import", 1
     )
     (tmp_path / "app.py").write_text(text)
-    (tmp_path / ".env").write_text("NEW_SECRET=0123456789abcdef0123\n")
+    if is_one_there:
+        (tmp_path / ".env").write_text("NEW_SECRET=0123456789abcdef0123\n")
     program = Program(tmp_path, "serve", "app", "--port", "0")
     programs.append(program)
-    program.wait_for(r"  note: OLD_SECRET is not set; /h uses 1 of its 2 secrets")
+    said = ""
+    while "stop: Ctrl-C" not in said:
+        said += program.wait_for(".*")[0]
+    assert said.count("OLD_SECRET") == 1
+    assert "OLD_SECRET is not set" + ("; another is" if is_one_there else ", so it answers 503") in said
 
 
 def test_the_banner_says_where_it_listens_and_what_that_means(
