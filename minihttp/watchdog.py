@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import compress, starmap
@@ -92,8 +93,8 @@ class Watchdog:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The innermost of each thread, None between two: keys that come and go make a dict grow all the time.
-        self._calls: dict[int, _Call | None] = {}
+        # The innermost of each thread, None between two, in a list that stays: to replace it costs least.
+        self._calls: defaultdict[int, list[_Call | None]] = defaultdict(lambda: [None])
         self._late: dict[int, _Lateness] = {}  # by the `id` of the call
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -120,9 +121,10 @@ class Watchdog:
         """
         if limit_seconds < self._idle_pause_seconds:
             self._start(limit_seconds)
-        thread, calls = get_ident(), self._calls
-        outer = calls.get(thread)
-        call = calls[thread] = (what, self._clock(), limit_seconds, outer)
+        thread = get_ident()
+        innermost = self._calls[thread]
+        outer = innermost[0]
+        call = innermost[0] = (what, self._clock(), limit_seconds, outer)
         try:
             try:
                 if second is not _NOTHING:
@@ -130,7 +132,7 @@ class Watchdog:
                 return body() if first is _NOTHING else body(first)
             finally:
                 # No calls before these lines: an exception that is under way can arrive after a call only.
-                calls[thread] = outer
+                innermost[0] = outer
                 if self._late and id(call) in self._late:
                     self._absorb(thread, call)
         except (_Late, Overdue) as error:
@@ -141,7 +143,7 @@ class Watchdog:
         return [str(call[0]) for call in self._under_way()]
 
     def _under_way(self) -> list[_Call]:
-        return [call for innermost in list(self._calls.values()) for call in _chain(innermost)]
+        return [call for (innermost,) in list(self._calls.values()) for call in _chain(innermost)]
 
     def oldest_seconds(self) -> float:
         """For how long the oldest call has been under way; 0 when there is none."""
@@ -204,7 +206,7 @@ class Watchdog:
         """Throw into the calls that are late; returns in how many seconds to look again."""
         now = self._clock()
         pause_seconds = self._idle_pause_seconds
-        for thread, innermost in list(self._calls.items()):
+        for thread, (innermost,) in list(self._calls.items()):
             calls = list(_chain(innermost))
             if not calls:
                 continue
