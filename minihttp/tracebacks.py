@@ -111,8 +111,12 @@ class RepeatFilter:
 
     Args:
         call_later: called with a number of seconds and a function, which it calls when they have passed.
+
+    Attributes:
+        are_shown: whether callers get to see them: where an app is developed.
     """
 
+    are_shown = False
     is_on_purpose = staticmethod(is_on_purpose)
     text = staticmethod(error_text)
     frames = staticmethod(shown_frames)

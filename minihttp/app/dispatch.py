@@ -17,8 +17,7 @@ from ..http.headers import parse_media_type
 from ..http.request import Request
 from ..http.response import Response
 from ..http.router import Route
-from ..http.target import find_odd, raw_path
-from .request import AppRequest
+from ..http.target import raw_path
 from .system_routes import SystemRoutes
 
 if TYPE_CHECKING:
@@ -32,56 +31,46 @@ if TYPE_CHECKING:
 class Routes:
     """All routes of one app.
 
+    Attributes:
+        tables: the user's, by method.
+        endpoints: what answers the webhook routes.
+
     Raises:
         RouteError: when the user has registered a path of the framework's.
     """
 
-    __slots__ = ("_endpoints", "_own", "_tables", "_users")
+    __slots__ = ("_own", "_users", "endpoints", "tables")
 
     def __init__(self, runtime: Runtime) -> None:
         self._users = runtime.http
-        self._tables = runtime.http.tables
+        self.tables = runtime.http.tables
         self._own = SystemRoutes(runtime)
-        self._endpoints: dict[Route, Route] = {}
+        self.endpoints: dict[Route, Route] = {}
 
     def mount(self, endpoints: Mapping[str, Handler]) -> None:
         """Let these, by path, answer the webhook routes; their router, which other apps may share, stays."""
         from ..http.webhook_route import with_endpoints  # for apps that keep something
 
-        self._endpoints = with_endpoints(self._users, endpoints)
+        self.endpoints = with_endpoints(self._users, endpoints)
 
-    def match(self, environ: dict[str, Any], limits: Limits) -> AppRequest | None:
-        """The request that an environ stands for, with its route; None where nothing answers it.
+    def match(self, environ: dict[str, Any]) -> tuple[Route | None, str]:
+        """The route that answers a request, or None, and its path.
 
         Raises:
             HTTPError: 400, as `raw_path`.
         """
-        method, path = environ["REQUEST_METHOD"], environ.get("REQUEST_URI") or environ.get("RAW_URI")
-        table = self._tables.get(method)
-        if table is not None and path and not environ.get("SCRIPT_NAME"):  # mostly
-            route = table.exact.get(path)
-            if route is None:
-                if "?" in path:
-                    path = path[: path.index("?")]
-                route = table.find(path)
-            # A path that is registered is a good one, and of a pattern the parameters can be bad.
-            if route is not None and (
-                route.is_plain or (route.is_apart and find_odd(path) is None and "/." not in path)
-            ):
-                route = self._endpoints.get(route, route) if self._endpoints else route
-                return AppRequest(environ, path, route, limits)
-        path = raw_path(environ)
+        method, path = environ["REQUEST_METHOD"], raw_path(environ)
         found = self.find(path, method)
         if found is None and method == "OPTIONS":
             found = self._preflight(path, environ)
-        return None if found is None else AppRequest(environ, path, found, limits)
+        return found, path
 
     def find(self, path: str, method: str) -> Route | None:
         """The route for a raw path, or None."""
         route = self._users.find(path, method)
         if route is None or not route.exact:
             return self._own.find(path, method, route)
-        return self._endpoints.get(route, route)
+        return self.endpoints.get(route, route)
 
     def plan_body(self, environ: dict[str, str], limits: Limits) -> int | None:
         """The largest body that a request may have, from its head; None where the response needs no body.
@@ -114,7 +103,7 @@ class Routes:
         path = raw_path(environ)
         allowed = self._allowed(path)
         if not allowed:
-            near = self._near(path) if "minihttp.development" in environ else ""
+            near = self._near(path) if environ["minihttp.failures"].are_shown else ""
             response = error_response(404, f"Not found{near}", environ) if near else not_found(environ)
             return response, self._users.cors
         message = f"{environ['REQUEST_METHOD']} is not allowed here; allowed: {', '.join(allowed)}"

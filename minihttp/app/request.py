@@ -105,4 +105,11 @@ class AppRequest(Request):
             self.closable = True
 
 
-AppRequest.__name__ = Request.__name__  # in messages, the name that users import
+class LenientRequest(AppRequest):
+    """That of an app without `strict_media_type`."""
+
+    __slots__ = ()
+    takes_text_as_json = True
+
+
+LenientRequest.__name__ = AppRequest.__name__ = Request.__name__  # in messages, the name that users import

@@ -19,8 +19,9 @@ from ..http.deferred import Deferred
 from ..http.error_response import response_for
 from ..http.hooks import as_response
 from ..http.response import Response
-from ..http.target import check_host
+from ..http.target import check_host, find_odd
 from ..watchdog import watchdog
+from .request import AppRequest, LenientRequest
 from .response_body import Closing, watch
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .dispatch import Routes
     from .hosts import Hosts
     from .idempotency import Attempt
-    from .request import AppRequest
     from .runtime import Runtime
 
 StartResponse = Callable[..., Any]
@@ -47,8 +47,8 @@ class Responder:
     """
 
     __slots__ = (
-        "_compose", "_failures", "_hosts", "_http", "_is_development", "_is_lenient", "_known_hosts",
-        "_limit_seconds", "_limits", "_routes", "_runtime", "_services",
+        "_compose", "_failures", "_hosts", "_http", "_known_hosts", "_limit_seconds", "_limits",
+        "_make_request", "_routes", "_runtime", "_services",
     )  # fmt: skip
 
     def __init__(
@@ -61,18 +61,17 @@ class Responder:
         self._services = services
         self._http = runtime.http
         self._failures = runtime.failures
+        self._failures.are_shown = runtime.options.development
         self._limits, self._limit_seconds = runtime.limits, runtime.limits.action_seconds
-        self._is_development = runtime.options.development
-        self._is_lenient = not runtime.options.strict_media_type
+        self._make_request = AppRequest if runtime.options.strict_media_type else LenientRequest
 
     def answer(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         request: AppRequest | None = None
         route: Route | None = None
+        response: Response | None
         cors = self._http.cors
         environ["minihttp.failures"] = self._failures
-        if self._is_development:
-            environ["minihttp.development"] = True
         try:
             routes = self._routes
             if routes is None:
@@ -81,40 +80,43 @@ class Responder:
             is_known = host in self._known_hosts
             if not is_known:
                 self._hosts.check(environ)
-            request = routes.match(environ, self._limits)
-            if request is None or (route := request.route) is None:
+            # Mostly the user's tables and the path as it was sent tell all, and calls cost more than these.
+            path: str = environ.get("REQUEST_URI") or environ.get("RAW_URI", "")
+            table = routes.tables.get(environ["REQUEST_METHOD"])
+            if table is not None and path and not environ.get("SCRIPT_NAME"):
+                route = table.exact.get(path)
+                if route is None:
+                    if "?" in path:
+                        path = path[: path.index("?")]
+                    route = table.find(path)
+            # A path that is registered is a good one, and of a pattern the parameters can be bad.
+            if route is None or not (
+                route.is_plain or (route.is_apart and find_odd(path) is None and "/." not in path)
+            ):
+                route, path = routes.match(environ)
+            elif routes.endpoints:
+                route = routes.endpoints.get(route, route)
+            if route is None:
                 response, cors = routes.refusal(environ)
             else:
+                request = self._make_request(environ, path, route, self._limits)
                 environ["minihttp.route"] = route.pattern
                 cors = route.cors or cors
                 if not is_known:
                     check_host(environ)
                     self._hosts.remember(host)
-                if self._is_lenient:
-                    environ["minihttp.strict_media_type"] = False
                 ctx = HandlerCtx(self._services, request)
                 if not route.watched:
-                    result = route.run(ctx, request)
+                    response = route.run(ctx, request)
                 elif route.takes_key and "HTTP_IDEMPOTENCY_KEY" in environ and self._runtime.is_open:
                     answer = partial(self._answer_once, route)
-                    result = watchdog.run(self._limit_seconds, route, answer, ctx, request)
+                    response = watchdog.run(self._limit_seconds, route, answer, ctx, request)
                 else:
-                    result = watchdog.run(self._limit_seconds, route, route.run, ctx, request)
-                if result.__class__ is Response:
-                    response = result
-                else:
-                    if result.__class__ is Deferred:
-                        if route.run is not route.handler:  # hooks run once its response is made
-                            result = result.within(partial(watchdog.run, self._limit_seconds, route))
-                        suspend = environ.get("minihttp.suspend")
-                        if suspend is not None:
-                            resume = suspend()
-                            result.begin(partial(self._resume, result, resume, request, environ))
-                            return ()
-                        result = result.wait()
-                    response = as_response(result, route.label)
-                if response.body.__class__ is not bytes:
-                    watch(response, request, route, ctx.deadline, self._failures)
+                    response = watchdog.run(self._limit_seconds, route, route.run, ctx, request)
+                if response.__class__ is not Response or response.body.__class__ is not bytes:
+                    response = self._completed(response, request, route, ctx)
+                    if response is None:
+                        return ()
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
             response = response_for(error, environ, request)
         if (
@@ -124,6 +126,23 @@ class Responder:
         ):
             return _send_plain(response, environ, start_response)
         return self._send(response, request, cors, environ, start_response)
+
+    def _completed(self, result: Any, request: AppRequest, route: Route, ctx: HandlerCtx) -> Response | None:
+        """The response that a result of a handler stands for, whose code is watched while it is sent; None
+        where the server has suspended the request.
+        """
+        if result.__class__ is Deferred:
+            if route.run is not route.handler:  # hooks run once its response is made
+                result = result.within(partial(watchdog.run, self._limit_seconds, route))
+            suspend = request.environ.get("minihttp.suspend")
+            if suspend is not None:
+                result.begin(partial(self._resume, result, suspend(), request, request.environ))
+                return None
+            result = result.wait()
+        response = as_response(result, route.label)
+        if response.body.__class__ is not bytes:
+            watch(response, request, route, ctx.deadline, self._failures)
+        return response
 
     def _resume(
         self, deferred: Deferred, resume: Any, request: AppRequest, environ: dict[str, Any], *outcome: Any

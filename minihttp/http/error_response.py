@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     class Failures(Protocol):
         """What an app has for errors (`tracebacks.RepeatFilter`); the router on its own goes without."""
 
+        are_shown: bool
+
         def log(self, logger: Logger, error: BaseException, message: str, *args: object) -> None: ...
         def is_on_purpose(self, error: BaseException) -> TypeGuard[MinihttpError]: ...
         def text(self, error: BaseException) -> str: ...
@@ -108,7 +110,7 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
     if isinstance(error, MinihttpError) and error.public:
         return error_response(error.status, str(error), environ)
     more: dict[str, Any] = {}
-    if failures is not None and environ.get("minihttp.development"):
+    if failures is not None and failures.are_shown:
         more = {"message": failures.text(error), "frames": failures.frames(error)}
     if isinstance(error, ApplicationError):
         try:

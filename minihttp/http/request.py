@@ -130,7 +130,7 @@ class Request:
         "route",
         "tail",
     )
-    client_left = False
+    client_left = takes_text_as_json = False
     path_params: PathParams
     tail: str
 
@@ -349,9 +349,7 @@ class Request:
         if media_type == "application/json" or media_type.endswith("+json"):
             return
         sent = self.environ.get("CONTENT_TYPE", "")
-        if not self.environ.get("minihttp.strict_media_type", True) and (
-            not sent or media_type == "text/plain"
-        ):
+        if self.takes_text_as_json and (not sent or media_type == "text/plain"):
             return
         raise HTTPError(
             415, f"Content-Type must be application/json, not {sent[:100]!a}", code="UnsupportedMediaType"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Large bodies that handlers of an app have in memory at once."""
+"""What apps add to requests: large bodies are counted together, and media types need not be strict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import webtest
 
 from minihttp import App, HttpRouter, Limits, Request
-from minihttp.app.request import AppRequest, held_bodies, whole_bodies
+from minihttp.app.request import AppRequest, LenientRequest, held_bodies, whole_bodies
 from minihttp.errors import HTTPError
 from tests.http.environs import make_environ
 
@@ -105,3 +105,21 @@ def test_messages_name_the_class_that_users_import() -> None:
     request: Any = app_request(limits={})
     with pytest.raises(AttributeError, match="'Request' object has no attribute 'nothing'"):
         request.nothing()
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "text/plain;charset=UTF-8", "application/json"]
+)
+def test_json_where_media_types_are_not_strict(content_type: str | None) -> None:
+    request = LenientRequest(make_environ("POST", b"[1]", content_type), "/")
+    assert request.json() == [1]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/x-www-form-urlencoded", "text/html", "text/plain, text/html", "text/plain; a", "x"],
+)
+def test_json_of_other_media_types_is_refused_all_the_same(content_type: str) -> None:
+    with pytest.raises(HTTPError) as caught:
+        LenientRequest(make_environ("POST", b"[1]", content_type), "/").json()
+    assert caught.value.status == 415

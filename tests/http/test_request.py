@@ -208,16 +208,6 @@ def test_json_of_senders_that_call_it_something_else() -> None:
     assert status_of(lambda: make_request("POST", b"[", "text/plain").json(force=True)) == 400
 
 
-@pytest.mark.parametrize(
-    ("content_type", "status"),
-    [(None, 0), ("", 0), ("text/plain", 0), ("text/plain;charset=UTF-8", 0), ("application/json", 0)]
-    + [(other, 415) for other in (FORM, "text/html", "text/plain, text/html", "text/plain; a", "x")],
-)
-def test_json_where_media_types_are_not_strict(content_type: str | None, status: int) -> None:
-    request = make_request("POST", b"[1]", content_type, minihttp__strict_media_type=False)
-    assert status_of(request.json) == status if status else request.json() == [1]
-
-
 def test_a_byte_order_mark_is_no_part_of_text_or_json() -> None:
     body = b'\xef\xbb\xbf{"a": 1}'
     assert make_request("POST", body, "application/json").json() == {"a": 1}
