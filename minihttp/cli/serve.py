@@ -17,7 +17,7 @@ from ..app.hosts import EVERYWHERE
 from ..errors import ConfigurationError
 from ..loopback import is_loopback
 from ..watchdog import watchdog
-from . import INBOX_TARGET, _backups, load_app, secret_warnings, settings_of, target_of
+from . import INBOX_TARGET, _backups, load_app, secret_notes, secret_warnings, settings_of, target_of
 from ._admin import in_use_means
 from ._arguments import option, switch
 from ._progress import Progress
@@ -220,6 +220,7 @@ def banner(
         lines.append(f"  dashboard: {dashboard_url or url}{dashboard.link() if shows_link else '/_/'}")
     warnings = *secret_warnings(app, of_webhooks=False), *app.guessable_secrets()
     lines += [f"  warning: {warning}" for warning in warnings]
+    lines += [f"  note: {note}" for note in secret_notes(app)]
     if app.options.development and host and not is_loopback(host):
         lines.append(f"  warning: --development shows errors of the app to everybody who can reach {host}")
     plain = [row["path"] for row in rows if row["method"] == "GET" and not set("{*") & set(row["path"])]
