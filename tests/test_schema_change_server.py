@@ -198,6 +198,7 @@ def test_under_another_server_only_the_probe_of_health_goes_on_then(
         ready = until(lambda: client.get("/_/ready"), lambda reply: "match" in reply.text)
         assert ready.status == 503
         assert client.get("/_/health").status == 200
+        until(lambda: client.get("/notes").status, lambda status: status == 503)  # once jobs have ended
         for reply in (client.get("/notes"), client.post("/notes", {"text": "refused"})):
             assert (reply.status, reply.headers["retry-after"]) == (503, "5")
         assert deliver(client, "/hook", "1") == 503
