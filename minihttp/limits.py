@@ -14,6 +14,9 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
+_MAX_DEPTH = 250  # CPython recurs 1,000 deep; a level of JSON takes up to two frames, beside those of the app
+
+
 class Limits:
     """The limits of one app. Each keyword replaces one number.
 
@@ -84,6 +87,8 @@ class Limits:
                 )
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ConfigurationError(f"limit {name} must be a positive number, not {value!r}")
+            if name in ("max_json_depth", "max_document_depth") and value > _MAX_DEPTH:
+                raise ConfigurationError(f"limit {name} must be at most {_MAX_DEPTH}, not {value!r}")
             setattr(self, name, value)
 
     def items(self) -> list[tuple[str, float]]:

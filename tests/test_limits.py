@@ -29,3 +29,10 @@ def test_a_name_that_is_no_limit_gets_a_suggestion() -> None:
 def test_a_limit_can_be_neither_switched_off_nor_something_else(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="limit max_json_depth must be a positive number"):
         Limits(max_json_depth=value)
+
+
+@pytest.mark.parametrize("name", ["max_json_depth", "max_document_depth"])
+def test_values_nest_no_deeper_than_python_can_follow(name: str) -> None:
+    assert getattr(Limits(**{name: 250}), name) == 250
+    with pytest.raises(ConfigurationError, match=f"limit {name} must be at most 250, not 251"):
+        Limits(**{name: 251})

@@ -87,7 +87,7 @@ def sent_with(request: Request) -> Sent:
     values += [{name: value} for group in groups for name, value in group.items()]
     body: bytes | None = read.get("_bytes")
     if body is not None:
-        values += _parsed(body, request.limits.max_json_depth)
+        values += _parsed(body)
     groups += [read[name] for name in ("headers", "_parsed") if name in read]
     is_taken_whole = any(getattr(group, "is_taken_whole", False) for group in groups)  # before it is walked
     inner = (part for part in _parts(read.get("_parsed")) if isinstance(part, InnerObject))
@@ -98,10 +98,10 @@ def sent_with(request: Request) -> Sent:
     )
 
 
-def _parsed(body: bytes, max_depth: int) -> list[Any]:
-    """A body as bytes, and as what else a handler can have taken it for."""
+def _parsed(body: bytes) -> list[Any]:
+    """A body as bytes, and as what else a handler can have taken it for, perhaps by a parser of its own."""
     try:
-        return [body, parse_json(body, max_depth)]
+        return [body, parse_json(body, len(body), is_plain=True)]
     except HTTPError:
         return [body, body.decode("utf-8", "replace")]
 

@@ -6,10 +6,12 @@ in development the response says it too.
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -593,6 +595,49 @@ def test_a_value_of_the_request_that_a_function_refuses_is_the_callers(
     assert response.status_int == 400
     assert said in response.json["error"]
     assert not errors
+
+
+@mutation(args={"value": v.any()})
+def keep_public(ctx: Any, value: Any) -> Any:
+    return ctx.run_query(echo_public, value=value)
+
+
+@query(args={"value": v.any()})
+def echo_public(ctx: Any, value: Any) -> Any:
+    return value
+
+
+DEEP_HANDLERS: list[Callable[[Any, Any], Any]] = [
+    lambda ctx, request: Response.json(request.json()),
+    lambda ctx, request: Response.json([request.json(v.any())]),
+    lambda ctx, request: Response.json({**request.json(dict)}),
+    lambda ctx, request: Response.json(ctx.run_mutation(keep_public, value=request.json())),
+    lambda ctx, request: Response.json(ctx.run_mutation(keep_public, value=json.loads(request.text()))),
+]
+
+
+@pytest.mark.parametrize("depth", [1, 63, 64, 65, 249, 250, 251, 500, 900])
+@pytest.mark.parametrize("limit", [64, 250])
+def test_json_of_any_depth_is_answered_or_the_callers(depth: int, limit: int) -> None:
+    http = HttpRouter()
+    for number, handler in enumerate(DEEP_HANDLERS):
+        http.route(path=f"/{number}", method="POST", handler=handler)
+    http.mutation("/function", keep_public)
+    limits = Limits(max_json_depth=limit)
+    app = App(http, modules={"m": __name__}, data=":memory:", limits=limits)  # type: ignore[dict-item]
+    objects, arrays = '{"a":' * depth + "1.0" + "}" * depth, "[" * depth + "1.0" + "]" * depth
+    with testing.in_memory(app, limits=limits) as copy:
+        client = webtest.TestApp(copy)
+        post = partial(client.post, content_type="application/json", expect_errors=True)
+        for text in (objects, arrays):
+            for number in range(len(DEEP_HANDLERS)):
+                assert post(f"/{number}", text).status_int in ((200, 400) if depth <= limit else (400,))
+            assert post("/function", f'{{"value":{text}}}').status_int in (200, 400)
+            for format in ("json", "convex_encoded_json"):
+                call = f'{{"path":"m:echo_public","format":"{format}","args":{{"value":{text}}}}}'
+                response = post("/api/query", call)
+                assert response.status_int in (200, 400)
+                assert not response.json.get("errorMessage", "\n").endswith("Server Error")
 
 
 @pytest.mark.parametrize("written", ["m.get_public", "m/get_public"])
