@@ -30,12 +30,13 @@ class Reading:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._cursor = connection.cursor()
         self.deadline = inf
         connection.set_progress_handler(lambda: monotonic() > self.deadline, _PROGRESS_STEPS)
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         try:
-            return self.connection.execute(sql, parameters).fetchall()
+            return self._cursor.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise fault(error) from error
 

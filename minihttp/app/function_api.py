@@ -402,7 +402,7 @@ class FunctionApi:
         auth = NOBODY
         if header is not None:
             self._is_admin, auth = self._runtime.read_authorization(header, request.remote_addr)
-        origin = self._runtime.options.origin or request.origin
+        origin = self._runtime.options.origin or (lambda: request.origin)
         call = CallInfo(auth, origin=origin, request_id=request.id)
         self._how = {"call": call, "public": not self._is_admin, "wire": True}
 

@@ -31,26 +31,30 @@ class CallInfo:
         auth: `ctx.auth`, the identity; nobody for a job.
         depth: how many `ctx.run_*` lie between the outermost call and this one.
         origin: scheme and authority for URLs made on the way, such as "https://api.example.com"; "" gives
-            paths.
+            paths. It may be given as a function that finds it, since few calls make URLs.
         request_id: of the request, for logs.
         job_id: of the scheduled job that this call belongs to.
     """
 
-    __slots__ = ("auth", "depth", "job_id", "origin", "request_id")
+    __slots__ = ("_origin", "auth", "depth", "job_id", "request_id")
 
     def __init__(
         self,
         auth: Caller = NOBODY,
         depth: int = 0,
-        origin: str = "",
+        origin: str | Callable[[], str] = "",
         request_id: str | None = None,
         job_id: str | None = None,
     ) -> None:
-        self.auth, self.depth, self.origin = auth, depth, origin
+        self.auth, self.depth, self._origin = auth, depth, origin
         self.request_id, self.job_id = request_id, job_id
 
+    @property
+    def origin(self) -> str:
+        return self._origin if isinstance(self._origin, str) else self._origin()
+
     def deeper(self) -> CallInfo:
-        return CallInfo(self.auth, self.depth + 1, self.origin, self.request_id, self.job_id)
+        return CallInfo(self.auth, self.depth + 1, self._origin, self.request_id, self.job_id)
 
 
 class Scheduler(Protocol):

@@ -337,6 +337,9 @@ class HandlerCtx(OutsideCtx):
     @property
     def origin(self) -> str:
         """Scheme and authority for URLs: the app's `origin`, else that of the request."""
+        return self._find_origin()
+
+    def _find_origin(self) -> str:
         return self._services.origin or self._request.origin
 
     @property
@@ -345,7 +348,7 @@ class HandlerCtx(OutsideCtx):
 
     @property
     def _call(self) -> CallInfo:  # type: ignore[override]
-        return CallInfo(origin=self.origin, request_id=self._request.id, auth=self.auth)
+        return CallInfo(self.auth, 0, self._find_origin, self._request.id)
 
 
 CONTEXTS: Mapping[tuple[str, bool], type[Context]] = {

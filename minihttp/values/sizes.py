@@ -24,6 +24,8 @@ def size_bytes(value: Any) -> int:
     Raises:
         ValidationError: for what is not a Convex value.
     """
+    if value.__class__ is StoredDocument:  # what a query mostly returns
+        return value.size_bytes
     try:
         return _size_of_items((value,))
     except (TypeError, KeyError, RecursionError):  # a subclass of a plain type, or no value at all

@@ -81,3 +81,29 @@ def test_the_clock_stands_still_in_a_transaction(app: App) -> None:
 def test_an_outer_call_counts_towards_the_depth(app: App) -> None:
     with pytest.raises(CallError):
         app.runner.run(texts, {}, call=CallInfo(depth=9))
+
+
+@query(args={})
+def origin_below(ctx: Any) -> str:
+    return ctx.run_query(origin_here) if ctx.origin else ""
+
+
+@query(args={})
+def origin_here(ctx: Any) -> str:
+    return str(ctx.origin)
+
+
+def test_an_origin_is_found_when_a_function_asks_for_it(app: App) -> None:
+    asked: list[str] = []
+
+    def find() -> str:
+        asked.append("once")
+        return "https://api.example.com"
+
+    call = CallInfo(origin=find)
+    app.runner.run(texts, {}, call=call)
+    assert asked == []
+    assert app.runner.run(origin_below, {}, call=call) == "https://api.example.com"
+    assert app.runner.run(origin_below, {}, call=CallInfo(origin="https://other.example")) == (
+        "https://other.example"
+    )
