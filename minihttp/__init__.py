@@ -7,7 +7,6 @@ no sqlite3.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
@@ -84,6 +83,8 @@ __all__ = [*sorted(_WHERE), *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     if name in _ROOMS:
         value: Any = importlib.import_module(f".{name}", __name__)
     elif name in _WHERE:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from errno import EAGAIN
-from math import ceil
 from typing import Any, TypeVar
 
 MIN_SECRET_BYTES = 16  # of an admin key or a webhook secret: 128 bits (ASVS 11.5.1), if they are random
@@ -92,7 +91,7 @@ class RateLimitedError(HTTPError):
     """More was asked than a rate limit allows: 429 with Retry-After (RFC 6585 §4)."""
 
     def __init__(self, key: str, retry_after: float) -> None:
-        seconds = max(1, ceil(retry_after))
+        seconds = max(1, int(-(-retry_after // 1)))  # rounded up; `math` takes 0.2 ms to load
         headers = [("Retry-After", str(seconds))]
         message = f"Too many requests; try again in {seconds} s"
         super().__init__(429, message, headers=headers, code="RateLimited")

@@ -7,7 +7,6 @@ installed. Shows source lines and messages, never the values of variables.
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from collections.abc import Callable
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OURS = (_HERE + os.sep, os.path.join(os.path.dirname(_HERE), "storage_backends") + os.sep)
-_IMPORTING = (*_OURS, "<frozen ", os.path.dirname(os.path.abspath(importlib.__file__)) + os.sep)
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_IMPORTING = (*_OURS, "<frozen ", f"{_STANDARD}importlib{os.sep}")
 _MAX_CAUSES = 5
 
 

@@ -19,7 +19,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import compress, starmap
-from math import inf
 from operator import is_, itemgetter
 from threading import get_ident
 from types import FrameType
@@ -52,6 +51,7 @@ _LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _UNTOUCHABLE = (os.path.join(_LIBRARY, "logging") + os.sep, "<frozen importlib")
 
 
+_NEVER = float("inf")
 _NOTHING: Any = object()  # where an argument is not given
 _TIMED_OUT = "Function execution timed out"
 
@@ -98,7 +98,7 @@ class Watchdog:
         self._late: dict[int, _Lateness] = {}  # by the `id` of the call
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._idle_pause_seconds = inf  # until the thread runs
+        self._idle_pause_seconds = _NEVER  # until the thread runs
         self._frozen_cpu_seconds = 0.0
 
     def run(
@@ -186,7 +186,7 @@ class Watchdog:
         """After a fork: neither the thread nor the calls of others are here."""
         for thread in self._calls.keys() - {get_ident()}:
             del self._calls[thread]
-        self._thread, self._idle_pause_seconds = None, inf
+        self._thread, self._idle_pause_seconds = None, _NEVER
         self._starting = threading.Lock()
 
     def _watch(self) -> None:

@@ -286,17 +286,20 @@ print(*set(sys.modules) - before)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "minihttp.app.system_routes" in loaded, "the check of taken paths comes before the first reply"
-    unwanted = ["urllib.parse"]
-    unwanted += [f"minihttp.{name}" for name in ("app.function_api", "app.loader", "app.services", "values")]
+    unwanted = [f"minihttp.{name}" for name in ("app.function_api", "app.loader", "app.services", "values")]
     unwanted += [
         "hashlib",
         "random",
         "difflib",
+        "math",
         "pathlib",
+        "logging",
+        "traceback",
         "urllib.parse",
         "tempfile",
         "dataclasses",
         "sqlite3",
+        "encodings.utf_16_be",
     ]
     assert not loaded.intersection(unwanted)
 

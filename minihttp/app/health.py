@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MinihttpError
@@ -51,7 +50,7 @@ def add_routes(runtime: Runtime, router: HttpRouter, metrics: Metrics | None = N
             body["problems"] = problems
         return Response.json(body, status=503 if problem else 200, headers=_NO_STORE)
 
-    cached: tuple[float, str] = (-inf, "")
+    cached: tuple[float, str] = (float("-inf"), "")
 
     def numbers(ctx: Any, request: Request) -> Response:
         nonlocal cached
@@ -100,7 +99,7 @@ class Check:
     ) -> None:
         self._ask, self._problem, self._answer_seconds = ask, problem, answer_seconds
         self._starting = threading.Lock()
-        self._began = -inf
+        self._began = 0.0
         self._answered: threading.Event | None = None  # of the question that is asked now
         self._failed = True
 

@@ -74,7 +74,7 @@ class SystemRoutes:
 
     def __init__(self, runtime: Runtime) -> None:
         self._routes = HttpRouter(system=True)
-        self._fallback = HttpRouter()
+        self._fallback = HttpRouter(system=True)
         health.add_routes(runtime, self._routes, runtime.metrics)
 
         cors = _MirrorCors(runtime.options.api_origins)
@@ -96,15 +96,14 @@ class SystemRoutes:
             else:
                 for method in ("GET", "POST"):
                     self._routes.route(path_prefix=path, method=method, handler=handler)
-        for route in (*self._routes, *self._fallback):
-            route.watched = False
-        for path, method, _ in self._routes.routes():
-            users = runtime.http.find(path, method)
-            if users is not None and users.exact:
-                raise RouteError(
-                    f"{method} {path} is taken by the function API, but registered at {users.location};"
-                    " App(function_api=False) frees it"
-                )
+        for method, table in self._routes.tables.items():
+            for path in table.exact:
+                users = runtime.http.find(path, method)
+                if users is not None and users.exact:
+                    raise RouteError(
+                        f"{method} {path} is taken by the function API, but registered at {users.location};"
+                        " App(function_api=False) frees it"
+                    )
 
     def _add_function_api(self, runtime: Runtime, cors: Cors) -> None:
         limits = runtime.options.limits

@@ -10,13 +10,13 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Callable
-from math import isfinite
 from typing import Any, TypeVar
 
 from ..errors import HTTPError
 
 T = TypeVar("T")
 
+_INFINITY = float("inf")
 _MAX_DIGITS = 100  # no number that a request means is longer, and int() takes quadratic time
 _INTEGER = r"[+-]?[0-9]+"
 _DECIMAL = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -60,7 +60,7 @@ def _int(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    if len(text) > _MAX_DIGITS or not re.fullmatch(_DECIMAL, text) or not isfinite(float(text)):
+    if len(text) > _MAX_DIGITS or not re.fullmatch(_DECIMAL, text) or abs(float(text)) == _INFINITY:
         raise ValueError(text)
     return float(text)
 

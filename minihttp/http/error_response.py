@@ -7,7 +7,6 @@ traceback goes to the log only, under the same request id. Knows no routes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
@@ -21,6 +20,7 @@ from ..errors import (
     WebhookError,
     short,
 )
+from ..json_numbers import compact
 from ..loggers import get_logger
 from .request import Request, request_id
 from .response import Response
@@ -44,7 +44,6 @@ log = get_logger("minihttp")
 _JSON = ("Content-Type", "application/json")
 RETRY = ("Retry-After", "5")
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def error_response(
@@ -63,7 +62,7 @@ def error_response(
 
 
 def _body(message: str, more: dict[str, Any]) -> bytes:
-    return _encode({"error": short(message), **more}).encode("utf-8", "replace")
+    return compact({"error": short(message), **more}).encode("utf-8", "replace")
 
 
 def _with_body(body: bytes, status: int, environ: dict[str, Any]) -> Response:
@@ -115,7 +114,7 @@ def response_for(error: BaseException, environ: dict[str, Any], request: Request
     if isinstance(error, ApplicationError):
         try:
             return error_response(500, "Application error", environ, data=_as_json(error.data), **more)
-        except (ValidationError, TypeError, ValueError) as problem:
+        except (ValidationError, TypeError, ValueError, RecursionError) as problem:
             log.error("the data of an ApplicationError cannot be sent: %s %s", problem, request_id(environ))
     return error_response(500, "Internal server error", environ, **more)
 

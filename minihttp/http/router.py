@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from ..errors import RouteError, check_variable_name
 from .cors import Cors
@@ -21,11 +21,27 @@ from .route import Route as Route
 from .target import find_odd, percent_encode
 
 if TYPE_CHECKING:
+    from typing import Literal, Protocol, TypeAlias, TypedDict
+
     from typing_extensions import Unpack
 
     from .mutation_route import MutationFunction
     from .parameters import Parameter
     from .webhook_route import Webhook
+
+    class RouteOptions(TypedDict, total=False):
+        """What every way to register a route takes; `HttpRouter.route` says what each means."""
+
+        path_prefix: str | None
+        cors: Cors | None
+        max_body: int | None
+        query: Iterable[Parameter[Any]]
+        path_params: Iterable[Parameter[Any]]
+        form: Iterable[Parameter[Any]]
+        body: Any
+        returns: Any
+        status: int
+        auth: Auth
 
     class Shorthand(Protocol):
         """`http.get`, `http.post` and the like: `route` with the method said."""
@@ -40,7 +56,7 @@ if TYPE_CHECKING:
         ) -> AnyHandler: ...
 
 
-Auth = Literal["required"] | Guard | None
+Auth: TypeAlias = 'Literal["required"] | Guard | None'
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 BeforeHook = TypeVar("BeforeHook", bound=Before)
 AfterHook = TypeVar("AfterHook", bound=After)
@@ -49,21 +65,6 @@ _METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 _RESERVED = ("/.files/", "/api/storage/", "/_/")  # Convex's own, and ours
 OURS = ("/api/", "/_/")  # what every route of the framework's own but the fallback begins with
 _PACKAGE = __name__.rpartition(".http.")[0]
-
-
-class RouteOptions(TypedDict, total=False):
-    """What every way to register a route takes; `HttpRouter.route` says what each means."""
-
-    path_prefix: str | None
-    cors: Cors | None
-    max_body: int | None
-    query: Iterable[Parameter[Any]]
-    path_params: Iterable[Parameter[Any]]
-    form: Iterable[Parameter[Any]]
-    body: Any
-    returns: Any
-    status: int
-    auth: Auth
 
 
 def _shorthand(method: str) -> Shorthand:
@@ -84,7 +85,7 @@ class HttpRouter:
         secrets: environment variables that handlers look up with `ctx.secret`: what is missing is said at
             start.
         before, after: hooks of all its routes, see the methods of these names.
-        system: whether the paths reserved for the framework may be registered.
+        system: whether it is the framework's own: reserved paths may be registered, no handler is watched.
 
     Attributes:
         tables: what is looked up in, by method.
@@ -203,6 +204,7 @@ class HttpRouter:
         route.max_body_bytes = max_body
         route.guard = require_identity if auth == "required" else auth
         route.takes_key = method == "POST" and not self._system and not is_webhook
+        route.watched = not self._system
         route.declared = declared
         self._register(route)
         return handler
@@ -396,7 +398,7 @@ class HttpRouter:
             return
         route.parameters = _parameters(path)
         route.is_apart = _is_apart(path[: path.index("{")])
-        segments = [_as_requested(segment) for segment in path.split("/")]
+        segments = [part if part[:1] == "{" else _as_requested(part) for part in path.split("/")]
         numbers = [number for _, number in route.parameters]
         if numbers == [len(segments) - 1]:
             head = "/".join(segments[:-1])
