@@ -17,8 +17,6 @@ MIN_SECRET_BYTES = 16  # of an admin key or a webhook secret: 128 bits (ASVS 11.
 _MAX_MISSPELT_CHARACTERS = 100  # the search for what was meant costs their square
 MAX_MESSAGE_CHARACTERS = 4_000  # of what a stranger or a log is told of an error
 
-E = TypeVar("E", bound="MinihttpError")
-
 
 class Refusal:
     """The value that an error refuses: whoever sent it may be told why, nobody else (`http/sent.py`).
@@ -55,6 +53,8 @@ class MinihttpError(Exception):
         self.refusal = Refusal(value)
         return self
 
+
+E = TypeVar("E", bound=MinihttpError)
 
 # ---------------------------------------------------------------- a stranger's fault
 

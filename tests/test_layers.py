@@ -291,6 +291,7 @@ print(*set(sys.modules) - before)
         "hashlib",
         "random",
         "difflib",
+        "http",
         "math",
         "pathlib",
         "logging",

@@ -16,7 +16,6 @@ from ..errors import HTTPError
 
 T = TypeVar("T")
 
-_INFINITY = float("inf")
 _MAX_DIGITS = 100  # no number that a request means is longer, and int() takes quadratic time
 _INTEGER = r"[+-]?[0-9]+"
 _DECIMAL = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -60,7 +59,7 @@ def _int(text: str) -> int:
 
 
 def _float(text: str) -> float:
-    if len(text) > _MAX_DIGITS or not re.fullmatch(_DECIMAL, text) or abs(float(text)) == _INFINITY:
+    if len(text) > _MAX_DIGITS or not re.fullmatch(_DECIMAL, text) or abs(float(text)) == float("inf"):
         raise ValueError(text)
     return float(text)
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar, Union, overload
+from typing import Any, TypeVar, overload
 
 from ..errors import MissingFieldError
 
 T = TypeVar("T")
 Pair = tuple[str, str]
-HeaderSource = Union["Headers", Mapping[str, str], Iterable[Pair]]
 
 is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _is_value = re.compile(r"[\x20-\x7e\x80-\xff]*").fullmatch
@@ -194,6 +193,8 @@ class Headers:
     def __repr__(self) -> str:
         return f"Headers({self._pairs!r})"
 
+
+HeaderSource = Headers | Mapping[str, str] | Iterable[Pair]
 
 _BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")  # in an environ without HTTP_; "" is how CGI writes "absent"
 

@@ -9,7 +9,7 @@ called with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
+from functools import cache
 from typing import Any
 
 from ..json_numbers import compact
@@ -17,14 +17,23 @@ from .headers import Headers, HeaderSource, Pair
 from .strict_json import JSONObject
 
 _BLOCK_BYTES = 64 * 1024
-_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _BODILESS = (204, 304)  # RFC 9110 §6.4.1
-_LINES_WITH_BODY = {status: line for status, line in _STATUS_LINES.items() if status not in _BODILESS}
+_LINES_WITH_BODY = {200: "200 OK"}  # the others come with their first response
 _JSON_TYPE = ("Content-Type", "application/json")
 _TEXT_TYPE = ("Content-Type", "text/plain;charset=UTF-8")
 _BYTES_TYPE = ("Content-Type", "application/octet-stream")
 _SMALL_BYTES = 4_096
 _NO_FLOATS = frozenset([str, int, bool, type(None)])
+
+
+@cache
+def _status_line(status: int) -> str:
+    """`404 Not Found`; the names are in `http`, which takes 1 ms to load."""
+    from http import HTTPStatus
+
+    names = {known.value: known.phrase for known in HTTPStatus}
+    line = f"{status} {names.get(status, 'Unknown')}"
+    return line if status in _BODILESS else _LINES_WITH_BODY.setdefault(status, line)
 
 
 class _LengthFields(dict[int, Pair]):
@@ -233,7 +242,7 @@ class Response:
         return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
 
     def _send_unusual(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """A stream, a file, no body at all, or a status without a name."""
+        """A stream, a file, no body at all, or the first with its status."""
         body, headers = self.body, Headers.over([*self._pairs()])
         bodiless = self.status in _BODILESS
         if bodiless:
@@ -241,7 +250,7 @@ class Response:
             headers.delete("Content-Length")
         elif "Content-Length" not in headers and (size := remaining_bytes(body)) is not None:
             headers.append("Content-Length", str(size))
-        start_response(_STATUS_LINES.get(self.status) or f"{self.status} Unknown", headers._pairs)
+        start_response(_status_line(self.status), headers._pairs)
         if bodiless or environ["REQUEST_METHOD"] == "HEAD":
             close = getattr(body, "close", None)
             if close is not None:
