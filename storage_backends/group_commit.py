@@ -431,16 +431,16 @@ class GroupCommit:
         self.mutations += len(self._batch)
 
     def _complete_batch(self, fault: OSError | None, own: type[BaseException]) -> None:
-        """Tell everybody in the batch what became of it.
+        """Tell everybody in the batch what became of it, in the order in which they ran.
 
         Args:
             own: an error of this kind is told to its owner in the place of the fault.
         """
         while self._batch:
-            ticket = self._batch[-1]
+            ticket = self._batch[0]
             if fault is not None and not isinstance(ticket.error, own):
                 ticket.error = self.fault_class(*fault.args)
-            self._complete_one(-1)
+            self._complete_one(0)
 
     def _complete_one(self, position: int) -> None:
         """Tell the owner of the mutation at a place in the batch that it is complete."""
