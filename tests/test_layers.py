@@ -44,7 +44,7 @@ EDGES = {
     "functions": "errors loggers shown limits watchdog values http data files auth",
     "key_store": "errors http data functions",
     "rate_limit": "errors hashing data functions",
-    "jobs": "errors hashing tracebacks limits values data functions",
+    "jobs": "errors hashing tracebacks limits watchdog values data functions",
     "snapshot": "errors values data files",
     "inbox": "errors hashing shown limits values http webhooks data functions jobs",
     "app": "errors hashing loggers loopback shown tracebacks limits logs watchdog values http data "

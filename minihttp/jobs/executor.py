@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ from ..errors import (
     ValidationError,
 )
 from ..functions.calls import CallInfo
+from ..watchdog import Overdue
 from .crash_notes import CrashNotes
 from .retry import Drop, RetryLater, RetryPolicy
 from .store import CLAIMED, SUSPECTS, JobStore
@@ -49,6 +51,10 @@ _RECOVERED_AT_ONCE = 100  # a transaction holds the one write lock
 
 class Interrupted(Exception):
     """The process ended while the job ran."""
+
+
+class _Escaped(Exception):
+    """A job raised what is no Exception; that is its cause."""
 
 
 class Executor:
@@ -98,30 +104,84 @@ class Executor:
             return self._write(self._failing(job_id, "pending", error))
         return (self._run_action if kind == "action" else self._run_mutation)(job_id, known)
 
+    def submit(self, row: Document, done: Callable[[bool | None, BaseException | None], None]) -> bool:
+        """Run a mutation as `run` does, by whoever writes for others, without waiting for it.
+
+        Args:
+            done: called with whether it ran, or with (None, error) where `run` raises.
+
+        Returns:
+            False for what is no mutation.
+        """
+        with suppress(FunctionNotFoundError):
+            if self._runner.resolve(self._store.call_of(row)[0]).kind == "mutation":
+                self._submit(row, done)
+                return True
+        return False
+
+    def _submit(self, row: Document, done: Callable[[bool | None, BaseException | None], None]) -> None:
+        job_id, submit = row["_id"], self._store.database.submit
+        mutate = self._mutating(job_id, row)
+
+        def run(transaction: Transaction) -> bool:
+            try:
+                return mutate(transaction)
+            except (Exception, SystemExit, Overdue):
+                raise
+            except BaseException as error:
+                if _is_ctrl_c(error):
+                    raise
+                raise _Escaped from error  # as it is, it would undo what shares the commit
+
+        def told(ran: bool | None, error: BaseException | None) -> None:
+            cause = error.__cause__ if isinstance(error, _Escaped) else error
+            try:
+                after = None if cause is None else self._after(job_id, cause)
+            except Exception as problem:  # such as an error without a text: the job must land all the same
+                after, error = None, problem
+            if after is None:
+                done(ran, error)
+            else:
+                submit(after, done)
+
+        submit(run, told, time_limit_seconds=self._store.limits.mutation_seconds)
+
     def _run_mutation(self, job_id: str, known: Document | None) -> bool:
+        try:
+            limit_seconds = self._store.limits.mutation_seconds
+            return self._write(self._mutating(job_id, known), time_limit_seconds=limit_seconds)
+        except BaseException as error:
+            after = self._after(job_id, error)
+            if after is None:
+                raise
+            return self._write(after)
+
+    def _mutating(self, job_id: str, known: Document | None) -> Callable[[Transaction], bool]:
+        """What runs a mutation and ends its job in one transaction, and says whether it ran."""
+
         def run(transaction: Transaction) -> bool:
             row = self._store.due(transaction, job_id, self.owner, known)
             if row is None:
                 return False
             name, args = self._store.call_of(row)
             call = CallInfo(job_id=job_id)
-            value = self._runner.run_in(transaction, name, args, call=call, nested=False, sized=True)
+            self._notes.begin(job_id)
+            try:
+                value = self._runner.run_in(transaction, name, args, call=call, nested=False, sized=True)
+            finally:
+                self._notes.end()
             self._store.finish(transaction, row, "success", returnValue=value)
             return True
 
-        line = self._notes.begin(job_id)
-        try:
-            return self._write(run, time_limit_seconds=self._store.limits.mutation_seconds)
-        except NotReadyError as error:
-            return self._write(self._waiting(job_id, error))
-        except StorageUnavailableError:
-            raise
-        except BaseException as error:
-            if _is_ctrl_c(error):
-                raise
-            return self._write(self._failing(job_id, "pending", error))
-        finally:
-            self._notes.end(line)
+        return run
+
+    def _after(self, job_id: str, error: BaseException) -> Callable[[Transaction], bool] | None:
+        """What is written once an error has undone a mutation; None where the job is to stay as it was."""
+        if isinstance(error, NotReadyError):
+            return self._waiting(job_id, error)
+        if isinstance(error, StorageUnavailableError) or _is_ctrl_c(error):
+            return None
+        return self._failing(job_id, "pending", error)
 
     def _run_action(self, job_id: str, known: Document | None) -> bool:
         def claim(transaction: Transaction) -> Document | None:

@@ -149,9 +149,9 @@ class Jobs:
             if self._workers and (self._pool is None or not self._pool.alive()):
                 self._stopped = threading.Event()
                 self._next_maintenance = -math.inf
-                run, maintain = self._executor.run, self._maintain
+                calls = self._executor.run, self._executor.submit, self._maintain
                 owner = None if self._alone else self._executor.owner
-                self._pool = WorkerPool(self.store, run, maintain, self._workers, self._stopped, owner)
+                self._pool = WorkerPool(self.store, *calls, self._workers, self._stopped, owner)
                 self._pool.start()
                 if not self._alone and not self._listens:
                     self._listens = True

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The worker pool: one thread looks for due jobs, and N threads run them.
+"""The worker pool: one thread looks for due jobs, and N threads run them; in one process alone, mutations are
+submitted to the thread that writes for all instead.
 
 The first reads due rows into pools, in due order; it is woken after the commit of each new job that is due
 before its next look, and looks at least once a second, which is how it notices a clock that jumps and jobs
@@ -34,6 +35,9 @@ _MUTATIONS = ("mutation", SUSPECTS)  # their pools
 Found = tuple[str, "list[Document]", bool]
 """Of a pool its name, its first rows, and whether there are no others."""
 
+Landed = Callable[["bool | None", "BaseException | None"], None]
+
+_MAX_SUBMITTED = 16  # mutations at a time: whoever else writes waits for them
 _READ_AHEAD = 64  # candidates of one pool; more would only grow stale
 _MAX_PAUSE_SECONDS = 10.0
 
@@ -66,23 +70,28 @@ class WorkerPool:
 
     Args:
         run: runs one job by id, function name and row as last known, and says whether it ran.
+        submit: begins to run the mutation of a row, and calls what it is given with whether it ran, or with
+            an error; False for what is no mutation.
         maintain: called at each look; returns when it wants to be called next, in milliseconds since the
             epoch.
         workers: how many jobs may run side by side.
         stopped: set when the threads are to end.
-        owner: by which name to claim jobs before they wait here, where several processes run them.
+        owner: by which name to claim jobs before they wait here, where several processes run them: then each
+            mutation takes a worker, since they are written side by side.
     """
 
     def __init__(
         self,
         store: JobStore,
         run: Callable[[str, str, Document], bool],
+        submit: Callable[[Document, Landed], bool],
         maintain: Callable[[], float],
         workers: int,
         stopped: threading.Event,
         owner: str | None = None,
     ) -> None:
         self._owner = owner
+        self._submit = submit
         self._store = store
         self._run = run
         self._maintain = maintain
@@ -91,6 +100,11 @@ class WorkerPool:
         self._stopped = stopped
         self._changed = threading.Condition()
         self._pools: dict[str, _Pool] = {}
+        self._submitted = _Pool()  # what runs in no thread of ours
+        self._submitted.limit = _MAX_SUBMITTED
+        if owner is None:
+            self._pools["mutation"] = self._submitted
+        self._is_failing = False  # the database, since the last look
         self._known: set[str] = set()
         self._news = threading.Event()
         self._next_look_ms = math.inf
@@ -148,11 +162,13 @@ class WorkerPool:
             name = row["queue"].removeprefix(PENDING)
             with self._changed:
                 pool = self._pools.setdefault(name, _Pool())
-                if pool.more or len(pool.waiting) >= _READ_AHEAD:
-                    pool.more = True
-                elif row["_id"] not in self._known:
+                pool.more = pool.more or len(pool.waiting) >= _READ_AHEAD
+                is_taken = not pool.more and row["_id"] not in self._known
+                if is_taken:
                     self._enter(pool, [row])
-                    return
+            if is_taken:
+                self._launch()
+                return
         self.wake(row["dueTime"])
 
     def busy(self) -> bool:
@@ -173,7 +189,10 @@ class WorkerPool:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        with self._changed:
+            left_seconds = max(0.0, deadline - time.monotonic())
+            have_landed = self._changed.wait_for(lambda: not self._submitted.running, left_seconds)
+        return have_landed and not any(thread.is_alive() for thread in self._threads)
 
     # ------------------------------------------------------------ looking
 
@@ -201,8 +220,11 @@ class WorkerPool:
                 if len(due) < len(rows):
                     next_ms = min(next_ms, due_ms(rows[len(due)]))
                 self._enter(pool, [row for row in due if row["_id"] not in self._known])
-            for name in [name for name, pool in self._pools.items() if not _taken(pool)]:
-                del self._pools[name]  # a pool that is done with
+            for name, pool in list(self._pools.items()):
+                if not _taken(pool) and pool is not self._submitted:
+                    del self._pools[name]  # it is done with
+            self._is_failing = False
+        self._launch()
         return next_ms
 
     def _claimed(self, owner: str, look: Callable[[], list[Found]]) -> list[Found]:
@@ -233,12 +255,45 @@ class WorkerPool:
 
     def _enter(self, pool: _Pool, rows: Iterable[Document]) -> None:
         for row in rows:
-            pool.limit = row.get("maxParallel", self._workers)
             pool.waiting.append(row)
             self._known.add(row["_id"])
-            self._changed.notify()
+            if pool is not self._submitted:
+                pool.limit = row.get("maxParallel", self._workers)
+                self._changed.notify()
 
     # ------------------------------------------------------------ running
+
+    def _launch(self) -> None:
+        """Submit mutations that wait, as far as there is room."""
+        pool = self._submitted
+        while True:
+            with self._changed:
+                if not pool.waiting or pool.running >= pool.limit or self._stopped.is_set():
+                    return
+                row = pool.waiting.popleft()
+                pool.running += 1
+            try:
+                is_submitted = self._submit(row, partial(self._landed, row))
+            except Exception as error:
+                self._landed(row, None, error)
+                return
+            if not is_submitted:  # its function is something else by now
+                with self._changed:
+                    pool.running -= 1
+                    self._enter(self._pools.setdefault("action", _Pool()), [row])
+
+    def _landed(self, row: Document, ran: bool | None, error: BaseException | None) -> None:
+        """What was submitted has ended; after an error nothing is submitted before the next look."""
+        pool = self._submitted
+        if error is not None:
+            with self._changed:
+                was_failing, self._is_failing, pool.more = self._is_failing, True, True
+                self._known.difference_update(waiting["_id"] for waiting in pool.waiting)
+                pool.waiting.clear()
+            if not was_failing:
+                _log_failure(self._store.call_of(row)[0], error)
+        self._give_back(pool, row, ran)
+        self._launch()
 
     def _work(self) -> None:
         failures = 0
@@ -248,12 +303,9 @@ class WorkerPool:
             try:
                 ran = self._run(row["_id"], name, row)
                 failures = 0
-            except StorageUnavailableError as error:
+            except BaseException as error:  # a thread that dies would take all later jobs with it
                 failures += 1
-                log.warning("jobs: %s has to wait, the database does not answer: %s", name, error)
-            except BaseException:  # the last resort: a thread that dies would take all later jobs with it
-                failures += 1
-                log.exception("jobs: running %s failed", name)
+                _log_failure(name, error)
             self._give_back(pool, row, ran)
             if failures:
                 self._stopped.wait(min(_MAX_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10)))
@@ -277,17 +329,31 @@ class WorkerPool:
         ready = [
             pool
             for pool in self._pools.values()
-            if pool.waiting and pool.running < pool.limit and (pool in mutations or not others_full)
+            if pool is not self._submitted
+            and pool.waiting
+            and pool.running < pool.limit
+            and (pool in mutations or not others_full)
         ]
         return min(ready, key=lambda pool: due_ms(pool.waiting[0]), default=None)
 
-    def _give_back(self, pool: _Pool, row: Document, ran: bool) -> None:
+    def _give_back(self, pool: _Pool, row: Document, ran: bool | None) -> None:
+        """A job does not run any more; None: it is to be found by the next look, which is not hurried."""
         with self._changed:
             pool.running -= 1
             self._known.discard(row["_id"])
-            if not ran or (pool.more and len(pool.waiting) <= self._workers):
+            if ran is False or (ran and pool.more and len(pool.waiting) <= self._workers):
                 self._news.set()
-            self._changed.notify()
+            if self._stopped.is_set():
+                self._changed.notify_all()
+            elif pool is not self._submitted:
+                self._changed.notify()
+
+
+def _log_failure(name: str, error: BaseException) -> None:
+    if isinstance(error, StorageUnavailableError):
+        log.warning("jobs: %s has to wait, the database does not answer: %s", name, error)
+    else:
+        log.error("jobs: running %s failed", name, exc_info=error)
 
 
 def _taken(pool: _Pool) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from minihttp.jobs.crash_notes import CrashNotes
 
-ONE, TWO, THREE = ("0" * 31 + digit for digit in "123")
+ONE, TWO = ("0" * 31 + digit for digit in "12")
 
 
 @pytest.fixture
@@ -21,12 +21,19 @@ def path(tmp_path: Path) -> str:
 def test_who_runs_when_the_process_dies_is_known_to_the_next(path: str) -> None:
     notes = CrashNotes(path)
     assert notes.left_behind() == []
-    first, second = notes.begin(ONE), notes.begin(TWO)
-    notes.end(first)
-    assert notes.begin(THREE) == first, "a free line is used again"
-    notes.end(second)
-    assert CrashNotes(path).left_behind() == [THREE]
+    notes.begin(ONE)
+    notes.end()
+    assert CrashNotes(path).left_behind() == []
+    notes.begin(TWO)
+    assert CrashNotes(path).left_behind() == [TWO]
     notes.close()
+    notes.begin(ONE)  # as workers that are started again do
+    assert CrashNotes(path).left_behind() == [ONE]
+
+
+def test_an_older_version_noted_several(path: str) -> None:
+    Path(path).write_text(f"{ONE}\n{'-' * 32}\n{TWO}\n")
+    assert CrashNotes(path).left_behind() == [ONE, TWO]
 
 
 def test_what_was_taken_note_of_is_gone(path: str) -> None:
@@ -50,9 +57,8 @@ def test_only_its_owner_may_read_it(path: str) -> None:
 @pytest.mark.parametrize("place", [None, "/dev/null/nowhere"])
 def test_without_a_place_everything_runs_all_the_same(place: str | None) -> None:
     notes = CrashNotes(place)
-    line = notes.begin(ONE)
-    assert line == -1
-    notes.end(line)
+    notes.begin(ONE)
+    notes.end()
     notes.clear()
     notes.close()
     assert notes.left_behind() == []

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from minihttp.jobs.crash_notes import CrashNotes
 from tests.live import PATIENCE_SECONDS, ROOT, Process
 
 APP = ROOT / "tests" / "apps" / "killers.py"
@@ -65,29 +64,3 @@ def test_a_job_that_kills_the_process(tmp_path: Path, way: str) -> None:
     [attempts] = [count for job, _, count in state["jobs"] if job == name]
     assert attempts >= 3
     assert said.count("failed: the process ended 3 times while it ran") == 1
-
-
-def test_notes_outlive_the_process(tmp_path: Path) -> None:
-    path = str(tmp_path / "app.db.running")
-    notes = CrashNotes(path)
-    assert notes.left_behind() == []
-    first, second = notes.begin("a" * 32), notes.begin("b" * 32)
-    notes.end(first)
-    third = notes.begin("c" * 32)
-    assert third == first  # the lines of jobs that ended are used again
-    later = CrashNotes(path)
-    assert sorted(later.left_behind()) == ["b" * 32, "c" * 32]
-    notes.end(second)
-    assert later.left_behind() == ["c" * 32]
-    later.clear()
-    assert later.left_behind() == []
-    notes.close()
-
-
-def test_without_a_place_for_notes_there_are_none(tmp_path: Path) -> None:
-    for path in (None, str(tmp_path / "missing" / "running")):
-        notes = CrashNotes(path)
-        notes.end(notes.begin("a" * 32))
-        assert notes.left_behind() == []
-        notes.clear()
-        notes.close()

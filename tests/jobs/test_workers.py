@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 
 from minihttp.errors import StorageUnavailableError
+from minihttp.jobs.store import new_row
 from storage_backends.sqlite import DocumentBackend
 from tests.jobs.at_work import gate_action, log, logging_mutation
 
@@ -124,6 +125,74 @@ def test_one_worker_alone_runs_actions_too(make_world, log) -> None:
     log.wait_for(1)
 
 
+@pytest.mark.sqlite  # where several processes write, each mutation takes a worker
+def test_mutations_run_while_actions_have_all_workers(make_world, log) -> None:
+    world, gate = make_world(workers=1), threading.Event()
+    world.jobs.start()
+    world.scheduler.run_after(0, gate_action(world, log, gate))
+    log.wait_for(1)
+    world.scheduler.run_after(0, logging_mutation(world, log), n="meanwhile")
+    assert log.wait_for(2)[1] == "meanwhile"
+    gate.set()
+
+
+@pytest.mark.sqlite
+def test_mutations_that_wait_share_a_commit(make_world, log) -> None:
+    world, gate = make_world(), threading.Event()
+    note = logging_mutation(world, log)
+
+    def first(ctx):
+        gate.wait(PATIENCE_SECONDS)
+
+    first = world.mutation(first)
+    world.jobs.start()
+    world.scheduler.run_after(0, note, n="started")
+    log.wait_for(1)
+    commits = world.backend.statistics()["commits"]
+
+    def spread(ctx):
+        ctx.scheduler.run_after(0, first)
+        for n in range(12):
+            ctx.scheduler.run_after(0, note, n=n)
+
+    world.runner.run(world.mutation(spread), {})
+    gate.set()
+    assert log.wait_for(13)[1:] == [*range(12)]
+    assert world.backend.statistics()["commits"] == commits + 2
+
+
+@pytest.mark.sqlite
+def test_the_end_waits_for_what_was_submitted(make_world) -> None:
+    world, begun, gate = make_world(), threading.Event(), threading.Event()
+
+    def work(ctx):
+        begun.set()
+        gate.wait(PATIENCE_SECONDS)
+
+    world.jobs.start()
+    job_id = world.scheduler.run_after(0, world.mutation(work))
+    begun.wait(PATIENCE_SECONDS)
+    assert not world.jobs.stop(0)
+    gate.set()
+    world.database.write(lambda transaction: None)
+    assert world.state(job_id) == "success"
+
+
+@pytest.mark.parametrize(("name", "state"), [("work:wait", "success"), ("work:gone", "failed")])
+def test_what_is_no_mutation_any_more_takes_a_worker(make_world, log, name, state) -> None:
+    world, gate = make_world(workers=1), threading.Event()
+    gate.set()
+    gate_action(world, log, gate)  # work:wait
+    row = new_row(name, {}, "mutation", world.clock() * 1000)
+    world.jobs.start()
+    job_id = world.database.write(lambda transaction: world.jobs.store.add(transaction, row))["_id"]
+    for _ in range(PATIENCE_SECONDS * 100):
+        if world.state(job_id) == state:
+            break
+        time.sleep(0.01)
+    assert world.state(job_id) == state
+
+
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError])
 @pytest.mark.parametrize("kind", ["mutation", "action"])
 def test_no_exception_stops_a_worker(make_world, log, kind, error) -> None:
@@ -137,6 +206,7 @@ def test_no_exception_stops_a_worker(make_world, log, kind, error) -> None:
     world.scheduler.run_after(0, logging_mutation(world, log))
     world.jobs.start()
     log.wait_for(1)
+    assert world.jobs.stop(PATIENCE_SECONDS)  # which waits until all that was begun is written down
     assert world.state(job_id) == "failed"
 
 
@@ -153,12 +223,21 @@ class Flaky(DocumentBackend):
         return super().read(deadline)
 
     def write(self, run, deadline_seconds, **options):
-        bug, self.bug = self.bug, None
-        if bug is not None:
-            raise bug
-        if self.errno:
-            raise self.Fault(self.errno, os.strerror(self.errno))
+        error = self.failure()
+        if error is not None:
+            raise error
         return super().write(run, deadline_seconds, **options)
+
+    def submit(self, run, deadline_seconds, done, **options):
+        error = self.failure()
+        if error is not None:
+            done(None, error)
+        else:
+            super().submit(run, deadline_seconds, done, **options)
+
+    def failure(self):
+        bug, self.bug = self.bug, None
+        return bug or (self.Fault(self.errno, os.strerror(self.errno)) if self.errno else None)
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOSPC, errno.EIO], ids=["locked", "full", "broken"])
