@@ -151,7 +151,7 @@ class WebhookError(MinihttpError):
     )
 
     def __init__(self, reason: str, message: str = "") -> None:
-        super().__init__(message or reason)
+        self.args = (message or reason,)  # which takes half the time of a call
         self.reason = reason
 
 

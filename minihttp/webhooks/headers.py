@@ -41,10 +41,19 @@ class HeaderParser:
         read: as `read_all`, by the short cut where there is one.
     """
 
-    __slots__ = ("_is_list", "_is_signature", "_is_timed", "_scheme", "headers", "once", "read")
+    __slots__ = (
+        "_is_list",
+        "_is_signature",
+        "_is_timed",
+        "_refusal_status",
+        "_scheme",
+        "headers",
+        "once",
+        "read",
+    )
 
     def __init__(self, scheme: Scheme) -> None:
-        self._scheme = scheme
+        self._scheme, self._refusal_status = scheme, scheme.refusal_status
         before = scheme.signed.removesuffix("{body}")
         kinds = re.findall(r"{(\w+)}", before)  # what is signed beside the body, in this order
         headers = (scheme.signature_header, scheme.timestamp_header, scheme.id_header)
@@ -73,11 +82,12 @@ class HeaderParser:
     def mismatch(self, signature: bytes) -> WebhookError:
         """A signature that stands alone has a grammar; in a list, what does not match is only that."""
         if self._is_list or self._is_signature(signature):
-            return WebhookError(
-                "mismatch", "no secret gives this signature: another secret, or a changed body"
-            )
-        name = self.headers["signature"]
-        return WebhookError("malformed_header", f"{name} has not the form of a signature")
+            said = "mismatch", "no secret gives this signature: another secret, or a changed body"
+        else:
+            said = "malformed_header", f"{self.headers['signature']} has not the form of a signature"
+        error = WebhookError(*said)
+        error.status = self._refusal_status
+        return error
 
     def read_all(self, headers: Headers, url: str) -> Read:
         """Read the headers of a delivery: of any shape, any family of names, any number of signatures.

@@ -41,7 +41,7 @@ def usual_reader(
 
     def read(headers: Any, url: str) -> Read:
         try:
-            if type(headers) is dict:
+            if headers.__class__ is dict:
                 values = find(tuple(headers))(headers)
             else:
                 values = find_in_environ(headers.environ)

@@ -122,17 +122,17 @@ class Verifier:
                 for position, key in keys:
                     if key.accepts(before, message, given) and index is None:
                         index = position
-            if index is None:
-                raise self.parser.mismatch(given[0])
-            delivery = Delivery(self.scheme, body, headers, index, timestamp)
-            if self._timestamp_path:
-                timestamp = delivery.timestamp = _body_timestamp(delivery, self._timestamp_path)
-            if timestamp is not None and tolerance_seconds is not None:
-                _check_age(timestamp, now, tolerance_seconds, retry_seconds)
+            if index is not None:
+                delivery = Delivery(self.scheme, body, headers, index, timestamp)
+                if self._timestamp_path:
+                    timestamp = delivery.timestamp = _body_timestamp(delivery, self._timestamp_path)
+                if timestamp is not None and tolerance_seconds is not None:
+                    _check_age(timestamp, now, tolerance_seconds, retry_seconds)
+                return delivery
         except WebhookError as error:
             error.status = self._refusal_status
             raise
-        return delivery
+        raise self.parser.mismatch(given[0])  # not caught above: what strangers send costs the least
 
     def sign(
         self,

@@ -248,9 +248,10 @@ class WebhookContract:
             assert type(found.body) is bytes and found.body == self.body
 
     def test_a_refusal_has_the_status_that_the_provider_wants(self) -> None:
-        with pytest.raises(WebhookError) as caught:
-            self.verify({})
-        assert caught.value.status == self.refusal_status
+        for headers in ({}, self.sign(secret=self.other_secret)):
+            with pytest.raises(WebhookError) as caught:
+                self.verify(headers)
+            assert caught.value.status == self.refusal_status
 
     def test_a_negative_tolerance_is_a_configuration_error(self) -> None:
         for tolerance_seconds in (-1, float("nan")):
