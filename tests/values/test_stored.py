@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from minihttp import Response
 from minihttp.errors import StorageUnavailableError
+from minihttp.json_numbers import compact
 from minihttp.values import Int64, StoredDocument, dumps, encode_clean, encode_wire, loads, size_bytes
 from minihttp.values.stored import Document
 
@@ -153,7 +154,7 @@ def test_its_texts_are_those_of_the_decoded_document(found: dict[str, Any], micr
     as_json, as_wire = stored(found, microseconds).json_text(), stored(found, microseconds).wire_text()
     decoded = dict(stored(found, microseconds))
     if as_json is not None:
-        assert json.loads(as_json) == json.loads(Response.json(decoded).body)
+        assert as_json == Response.json(decoded).body.decode()
     if as_wire is not None:
         wire = json.loads(as_wire)
         assert wire == encode_wire(decoded) == encode_clean(decoded)
@@ -168,6 +169,32 @@ def test_the_texts_of_many_are_those_of_each(found: list[tuple[dict[str, Any], i
     documents = [stored(row, microseconds) for row, microseconds in found]
     texts = StoredDocument.json_texts(documents)
     assert texts in (None, [document.json_text() for document in documents])
+    texts = StoredDocument.wire_texts(documents)
+    assert texts in (None, [document.wire_text() for document in documents])
+
+
+NUMBERS = {"a": 59, "b": 59.0, "c": -7, "d": 0, "e": 2.5, "f": {"g": 123.0, "h": 9_007_199_254_740_991}}
+LIKE_NUMBERS = {"a": ":1.0,", "b": 'b":1.0,"c":2', "c": '\\":3,', "d": ["x:4}", "e", "é:5.0}"], "e-": 6.0}
+
+
+@pytest.mark.parametrize("found", [NUMBERS, LIKE_NUMBERS, {"a": 1, "t": ":2,"}, {"a": 1.0, "t": ":2.0,"}])
+def test_numbers_of_fields_are_rewritten_and_texts_like_them_stay(found: dict[str, Any]) -> None:
+    document = stored(found)
+    assert document.json_text() in (None, Response.json(dict(stored(found))).body.decode())
+    wire = document.wire_text()
+    if wire is not None:
+        assert _spelled(wire) == _spelled(compact(encode_wire(dict(stored(found)))))
+
+
+def _spelled(text: str) -> Any:
+    """JSON whose numbers are as they were spelled."""
+    return json.loads(text, parse_int=lambda digits: (digits,), parse_float=lambda digits: (digits,))
+
+
+def test_usual_documents_are_not_decoded() -> None:
+    assert stored(NUMBERS).json_text() is not None
+    many = [stored({"name": "x", "price": 5, "tax": 1.5}), stored({"name": "y", "price": 5.0})]
+    assert StoredDocument.json_texts(many) is not None and StoredDocument.wire_texts(many) is not None
 
 
 def _leaves_of(value: Any) -> list[Any]:
