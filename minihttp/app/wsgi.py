@@ -176,16 +176,25 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
         """Once, before the first request: all routes; storage and worker where there is work for them."""
         with self._opening:
             if self._routes is None:
-                routes, options = self._all_routes, self.options
-                if options.auth:
-                    _ = self.authenticator  # a provider's mistake is one of the start
-                given = (options.modules, options.schema, options.crons)
-                if self.http.webhooks or self.http.mutations or any(given):
+                routes = self._all_routes
+                self._check_auth()
+                if self._has_work:
                     self._open(self._refuse)
                     self.start()
                     routes.mount(self.inbox.endpoints)
                 self._routes = routes
             return self._routes
+
+    def _check_auth(self) -> None:
+        """A provider's mistake is one of the start."""
+        if self.options.auth:
+            _ = self.authenticator
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether there is work for storage and worker; else nothing is opened until somebody asks."""
+        given = (self.options.modules, self.options.schema, self.options.crons)
+        return any(given) or bool(self.http.webhooks or self.http.mutations)
 
     def when_refused(self, call: Callable[[SchemaError], object]) -> None:
         """Call this, in a thread, when documents that do not match the schema are found after `prepare`: the
@@ -305,10 +314,13 @@ class App(Runtime, RunsQueries, RunsMutations, RunsActions):
             StorageUnavailableError: what is stored cannot be read.
         """
         from .dispatch import Routes
-        from .services import try_out
 
         Routes(self)
-        _ = self.authenticator
+        self._check_auth()
+        if not (stored or self._has_work):
+            return False
+        from .services import try_out  # 40 ms, which an app that only routes need not spend
+
         return try_out(self.options, self.http, self.secrets, stored)
 
     def open(self) -> App:

@@ -4,23 +4,57 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import minihttp
 from minihttp import cli
 from tests.cli.folder import folder
 
 __all__ = ["folder"]
 
 
-def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+def said_of_every_verb() -> list[str]:
+    """What the list of verbs says, the verbs themselves being asked."""
+    return [f" {verb} {importlib.import_module(f'minihttp.cli.{verb}').HELP} " for verb in cli.verbs()]
+
+
+def test_help_says_of_every_verb_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"], {}) == 0
-    text = capsys.readouterr().out
-    assert all(verb in text for verb in ("config", "doctor", "routes", "serve"))
+    text = " ".join(capsys.readouterr().out.split())
+    assert [said for said in said_of_every_verb() if said not in text] == []
     assert "_reload" not in text
+
+
+def test_help_is_in_an_archive_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "lib.zip", "w") as archive:
+        for path in Path(minihttp.__file__).parent.rglob("*.py"):
+            archive.write(path, path.relative_to(Path(minihttp.__file__).parent.parent))
+    command = [sys.executable, "-m", "minihttp", "--help"]
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path / "lib.zip")}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    text = " ".join(done.stdout.split())
+    assert [said for said in said_of_every_verb() if said not in text] == []
+
+
+@pytest.mark.parametrize("command", [["--help"], ["routes", "plain.py"]])
+def test_a_verb_that_asks_little_loads_little(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "plain.py").write_text("from minihttp import App\napp = App()\n")
+    program = f"import sys; from minihttp import cli; cli.main({command}, {{}}); print(*sys.modules)"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [sys.executable, "-c", program]
+    done = subprocess.run(arguments, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "minihttp.cli" in loaded
+    assert not loaded & {"sqlite3", "ssl", "random", "minihttp.data", "minihttp.jobs", "minihttp.webhooks"}
 
 
 def test_no_arguments_and_no_app(
