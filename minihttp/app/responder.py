@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError
+from ..errors import DeadlineError
 from ..functions.context import HandlerCtx, HandlerServices
 from ..http.deferred import Deferred
 from ..http.error_response import response_for
@@ -184,10 +184,12 @@ class Responder:
             ctx.attempt = attempt
             try:
                 response = as_response(route.run(ctx, request), route.label)
-            except HTTPError as error:
-                if not attempt.results:
+            except Exception as error:
+                if not attempt.results or isinstance(error, DeadlineError):
                     raise
                 response = response_for(error, request.environ, request)
-            return attempt.keep(response)
+            kept = attempt.keep(response)
+            ctx.attempt = None  # what a stream does takes effect once, since no other request gets here
+            return kept
 
         return self._runtime.services.idempotency.answer(request, respond)

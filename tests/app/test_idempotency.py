@@ -20,6 +20,7 @@ from minihttp import (
     Response,
     Schema,
     Table,
+    ValidationError,
     internal_mutation,
     internal_query,
     mutation,
@@ -88,6 +89,8 @@ def post_refused(ctx: Any, request: Any) -> None:
     ran.append("refused")
     if request.query.get("late"):
         ctx.run_mutation(order, item="pen")
+    if request.query.get("rule"):
+        raise ValidationError("no such rule")
     raise HTTPError(404, "no such item")
 
 
@@ -95,6 +98,15 @@ def post_refused(ctx: Any, request: Any) -> None:
 def post_stream(ctx: Any, request: Any) -> Response:
     ctx.run_mutation(order, item=request.body.read().decode())
     return Response(iter([b"a", b"b"]))
+
+
+@http.post("/long")
+def post_long(ctx: Any, request: Any) -> Response:
+    def pieces() -> Iterator[bytes]:
+        for item in ("pen", "ink"):
+            yield str(ctx.run_mutation(order, item=item)).encode()
+
+    return Response(pieces())
 
 
 @http.post("/bytes")
@@ -289,6 +301,20 @@ def test_a_stream_is_not_kept_and_not_done_twice(client: Any, shop: App) -> None
     assert again.status_int == 409
     assert "was answered already" in again.json["error"]
     assert orders(shop) == 1
+
+
+def test_what_a_stream_does_takes_effect_once(client: Any, shop: App) -> None:
+    assert len(client.post("/long", b"", {"Idempotency-Key": "k"}).body) == 64
+    assert client.post("/long", b"", {"Idempotency-Key": "k"}, expect_errors=True).status_int == 409
+    assert orders(shop) == 2
+
+
+def test_a_rule_of_the_handlers_after_an_effect_is_kept_too(client: Any, shop: App) -> None:
+    for _ in range(2):
+        again = post(client, "/refused?late=1&rule=1")
+        assert (again.status_int, again.json) == (400, {"error": "no such rule"})
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (orders(shop), ran) == (1, ["refused"])
 
 
 @pytest.mark.parametrize("size", [0, 10, 3_000_000])
