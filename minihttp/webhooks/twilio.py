@@ -43,12 +43,12 @@ def _with_and_without_port(url: str) -> Iterator[str]:
     """The URL as given, then with the scheme's port added, or with the port taken away."""
     yield url
     parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    bare, colon, port = host.rpartition(":")
+    end = url.find(parts.netloc, len(parts.scheme) + 1) + len(parts.netloc)
+    bare, colon, port = url[:end].rpartition(":")
     if colon and port.isdigit():
-        yield url.replace(host, bare, 1)
+        yield bare + url[end:]
     elif parts.scheme in _PORTS:
-        yield url.replace(host, f"{host}:{_PORTS[parts.scheme]}", 1)
+        yield f"{url[:end]}:{_PORTS[parts.scheme]}{url[end:]}"
 
 
 def _message_id(delivery: Delivery) -> str | None:

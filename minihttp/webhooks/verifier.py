@@ -160,7 +160,9 @@ class Verifier:
         id = id or os.urandom(16).hex()
         body = _raw(body)
         stamp = str(int(time()) if timestamp is None else timestamp)
-        message = next(iter(scheme.contents(body, url))) if scheme.contents else body
+        message = next(iter(scheme.contents(body, url)), None) if scheme.contents else body
+        if message is None:
+            raise ValueError(f"{scheme.name} signs no such body")
         before = self.parser.before(id, stamp, url)
         signature = self.keys(secret)[0].sign(before, message).decode("latin-1")
         if scheme.fields:

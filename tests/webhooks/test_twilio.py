@@ -24,6 +24,14 @@ class TestTwilio(WebhookContract):
         assert self.verify(self.sign(url=port), url=bare).secret_index == 0
         assert self.refuse(self.sign(url=bare), url=bare.replace("com/", "com:8443/x/")) == "mismatch"
 
+    def test_a_host_that_is_in_the_scheme_too_has_its_port(self) -> None:
+        assert self.verify(self.sign(url="http://http:80/hooks"), url="http://http/hooks").secret_index == 0
+        assert self.verify(self.sign(url="http://p/hooks"), url="http://p:80/hooks").secret_index == 0
+
+    def test_a_body_that_is_no_form_cannot_be_signed(self) -> None:
+        with pytest.raises(ValueError, match="twilio signs no such body"):
+            self.sign(body=b"\xff")
+
     def test_a_body_that_is_no_form_is_a_mismatch(self) -> None:
         for body in (b"\xff", b"&a=1" * 1_001):
             assert self.refuse({"X-Twilio-Signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8="}, body) == "mismatch"
