@@ -13,6 +13,7 @@ interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
 import os
@@ -85,14 +86,21 @@ def main(argv: Sequence[str] | None = None, environ: MutableMapping[str, str] | 
         return stop.code if isinstance(stop.code, int) else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `… | head`; the write at exit must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `… | head`
+        _drop_output()
         return 0
-    except OSError as error:  # of a file that the command names
+    except OSError as error:  # of a file that the command names, or of its output
         if error.filename is None:
-            raise
-        print(safe(f"{PROGRAM}: {error.filename}: {error.strerror}"), file=sys.stderr)
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+                raise
+            _drop_output()
+        print(safe(f"{PROGRAM}: {error.filename or 'the output'}: {error.strerror}"), file=sys.stderr)
         return 1
+
+
+def _drop_output() -> None:
+    """Let what is left of the output go nowhere: its write at exit must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def verbs() -> list[str]:

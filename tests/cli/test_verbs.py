@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.asked import ask, filled
 from tests.cli.shell import Shell, shell
+from tests.live import ROOT
 
 __all__ = ["ask", "shell"]
 
@@ -42,3 +46,17 @@ def test_help_and_version(shell: Shell) -> None:
     assert shell("--version").out.startswith("minihttp ")
     assert "FUNCTION" in shell("help", "run").out
     assert "import" in shell("help").out
+
+
+@pytest.mark.parametrize("command", ["routes", "routes --json", "types"])
+def test_an_output_on_a_full_disk_is_one_line_and_1(command: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from minihttp import App, HttpRouter, Schema, Table, v\n"
+        "http = HttpRouter()\nhttp.get('/x', lambda ctx, request: {})\n"
+        "app = App(http, schema=Schema(items=Table({'name': v.string()})))\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        argv = [sys.executable, "-m", "minihttp", *command.split()]
+        done = subprocess.run(argv, cwd=tmp_path, env=environ, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "minihttp: the output: No space left on device\n")
