@@ -331,10 +331,13 @@ def _scanner_for(data: bytes, count: int, has_inner: bool) -> Any:
     """The quickest scanner that refuses each number of a text which is not finite, or too long."""
     if len(data) <= _MAX_DIGITS:
         return _scanner(has_inner, False, True)
-    is_long = _find_long(data[::_STEP_BYTES]) is not None  # there may be one
-    is_long = is_long and _TOO_MANY_DIGITS in data.translate(_AS_ZEROS)
-    is_strict = is_long or count < _FEW_NUMBERS or count * _BYTES_A_NUMBER < len(data)
-    return _scanner(has_inner, is_long, is_strict or _has_large_number(data))
+    is_few = count < _FEW_NUMBERS or count * _BYTES_A_NUMBER < len(data)
+    if is_few and _find_long(data[::_STEP_BYTES]) is None:
+        return _scanner(has_inner, False, True)
+    zeros = data.translate(_AS_ZEROS)
+    has_many = _MANY_DIGITS in zeros
+    is_long = has_many and _TOO_MANY_DIGITS in zeros
+    return _scanner(has_inner, is_long, is_few or has_many or _has_large_exponent(zeros))
 
 
 def _decode(text: str, start: int, scan: Any) -> Any:
@@ -367,10 +370,9 @@ _TOO_MANY_DIGITS = b"0" * (_MAX_DIGITS + 1)
 _MANY_DIGITS = b"0" * 200  # fewer, and two digits of exponent, make no number that is not finite
 
 
-def _has_large_number(data: bytes) -> bool:
-    """Whether there may be a number that is not finite: of many digits, or an exponent of three."""
-    zeros = data.translate(_AS_ZEROS)
-    return b"0e000" in zeros or b"0e+000" in zeros or _MANY_DIGITS in zeros
+def _has_large_exponent(zeros: bytes) -> bool:
+    """Whether a number may have an exponent of three digits, in a text whose digits are zeros."""
+    return b"0e" in zeros and (b"0e000" in zeros or b"0e+000" in zeros)  # the first is found quickest
 
 
 def _fits(value: Any, expect: type) -> bool:
