@@ -104,9 +104,13 @@ class _ArgumentBounds(WireBounds):
 
 
 class _Called:
-    """One call as it stands in a request: which function, with what, answered how."""
+    """One call as it stands in a request: which function, with what, answered how.
 
-    __slots__ = ("_decoded", "args", "encode", "path")
+    Attributes:
+        has_begun: whether the function has its arguments, and may change them.
+    """
+
+    __slots__ = ("_decoded", "args", "encode", "has_begun", "path")
 
     def __init__(self, body: Mapping[str, Any], default_format: str) -> None:
         path = body.get("path")
@@ -124,6 +128,7 @@ class _Called:
         self.path = path
         self.args = body.get("args", {})
         self._decoded: dict[str, Any] = {}
+        self.has_begun = False
         self.encode = _FORMATS[name]
 
     def arguments(self, bounds: WireBounds) -> dict[str, Any]:
@@ -146,6 +151,8 @@ class _Called:
 
     def sent(self) -> Sent:
         """What the caller sent."""
+        if self.has_begun:
+            self.arguments(WireBounds())  # decoded anew
         return Sent([self.path, self.args, self._decoded])
 
     def encoded(self, ctx: Any, value: Any) -> Any:
@@ -274,7 +281,9 @@ class FunctionApi:
             def outcome(called: _Called) -> _Encoded:
                 def run() -> Any:
                     how = self._options(called, request, "query", called.encoded)
-                    return runner.run_in(transaction, called.path, called.arguments(self._bounds), **how)
+                    args = called.arguments(self._bounds)
+                    called.has_begun = True
+                    return runner.run_in(transaction, called.path, args, **how)
 
                 return _Encoded(encode_json(self._outcome(called, request, run)))
 
@@ -296,7 +305,9 @@ class FunctionApi:
 
         def run(then: Any) -> Any:
             how = self._options(called, request, kind, then)
-            return runner.run(called.path, called.arguments(self._bounds), **how)
+            bound = runner.bind(called.path, called.arguments(self._bounds), **how)
+            called.has_begun = True
+            return bound()
 
         is_mutation = runner.registry.kind_of(called.path) == "mutation"
         if request.headers.get("Idempotency-Key") is None or not is_mutation:
@@ -319,8 +330,12 @@ class FunctionApi:
             return self._answer(called, request, "mutation")
 
         def start(done: Done) -> None:
+            def end(value: Any, error: BaseException | None) -> None:
+                called.has_begun = True
+                done(value, error)
+
             how = self._options(called, request, "mutation", called.encoded)
-            self._runtime.runner.submit(called.path, called.arguments(self._bounds), done, **how)
+            self._runtime.runner.submit(called.path, called.arguments(self._bounds), end, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:
             return Response.json(self._outcome(called, request, partial(_give, value, error)))

@@ -456,6 +456,30 @@ class Optional(Validator):
         return self
 
 
+def owned(validator: Validator) -> Validator:
+    """The same rule for values that were decoded for it alone: what `v.any()` takes need not be copied."""
+    if "v.any()" not in validator.text:
+        return validator
+    if isinstance(validator, Object):
+        return Object({name: owned(field) for name, field in validator.fields.items()})
+    make = _OF_PARTS.get(type(validator))
+    if make is not None:
+        return make(*map(owned, validator.parts))
+    return Scalar("v.any()", None, _own_any, _own_all, accepts_null=True)
+
+
+_OF_PARTS: dict[type, Callable[..., Validator]] = {kind: kind for kind in (Array, Record, Union, Optional)}
+_DECODED = frozenset([type(None), bool, float, Int64, str, _BYTES, list, dict])
+
+
+def _own_any(value: Any) -> Any:
+    return value if type(value) in _DECODED else _any(value)
+
+
+def _own_all(values: Collection[Any]) -> list[Any] | None:
+    return list(values) if _DECODED.issuperset(map(type, values)) else None
+
+
 def check_tables(validator: Validator, tables: Collection[str], where: str) -> None:
     """Refuse the id of a table that there is not.
 

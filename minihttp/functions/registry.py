@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from ..data.validators import Object, Record, Union, Validator, check_tables, v
+from ..data.validators import Object, Record, Union, Validator, check_tables, owned, v
 from ..errors import (
     ArgumentValidationError,
     ConfigurationError,
@@ -72,6 +72,7 @@ class Function:
         self.location = f"{code.co_filename}:{code.co_firstlineno}"
         self.__doc__ = handler.__doc__
         self.args = v.object(dict(args)) if isinstance(args, Mapping) else args
+        self._args_of_decoded: Validator | None = None
         self.returns = returns
         if code.co_flags & _NOT_PLAIN:
             raise FunctionError(f"{self} must be a plain function, not async and not a generator")
@@ -140,9 +141,17 @@ class Function:
         takes_dict = isinstance(first, (Object, Record, Union)) or str(first) == "v.any()"
         return not takes_dict or set(given) <= set(self.args.fields)
 
-    def check_args(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the handler gets them; ArgumentValidationError when they do not match."""
-        return dict(args) if self.args is None else check_args(self.args, args)
+    def check_args(self, args: Mapping[str, Any], *, is_decoded: bool = False) -> dict[str, Any]:
+        """The arguments as the handler gets them; ArgumentValidationError when they do not match.
+
+        Args:
+            is_decoded: whether they were decoded for this call, so that nobody else has them.
+        """
+        if self.args is None:
+            return dict(args)
+        if is_decoded and self._args_of_decoded is None:
+            self._args_of_decoded = owned(self.args)
+        return check_args(self._args_of_decoded if is_decoded else self.args, args)  # type: ignore[arg-type]
 
     def check_result(self, value: Any) -> Any:
         """The result as the caller gets it; ReturnsValidationError when it does not match `returns`."""
@@ -347,7 +356,9 @@ class WireArgs:
             )
         self.names = {outer: inner for inner, outer in outer_of.items() if outer != inner}
         has_rule = self.names and isinstance(function.args, Object)
-        self._validator = Object({outer_of[name]: fields[name] for name in fields}) if has_rule else None
+        self._validator = (
+            Object({outer_of[name]: owned(fields[name]) for name in fields}) if has_rule else None
+        )
 
     def rename(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments under the handler's names, checked before under the client's."""

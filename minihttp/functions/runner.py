@@ -103,7 +103,7 @@ class Runner:
             kind: what the caller takes it to be; another kind is refused.
             public: whether internal functions are to look as if they did not exist.
             sized: whether the caller knows that the arguments are within the limit.
-            wire: whether the arguments have their names of the function API.
+            wire: whether the arguments were decoded for this call, and have their names of the function API.
             checked: whether they are the framework's own, which go to the function as they are.
             then: called with the context and the result, in the transaction if there is one; what it returns
                 takes the place of the result, what it raises undoes a mutation.
@@ -236,7 +236,9 @@ class Runner:
         self, function: Function, args: Mapping[str, Any], sized: bool, wire: bool
     ) -> dict[str, Any]:
         """The arguments as the function gets them, checked."""
-        checked = function.check_args(self.registry.from_wire(function, args) if wire else args)
+        if wire:
+            args = self.registry.from_wire(function, args)
+        checked = function.check_args(args, is_decoded=wire)
         if checked and not sized:
             self._check_args_size(function, checked)
         return checked

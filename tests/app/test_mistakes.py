@@ -27,6 +27,7 @@ from minihttp import (
     Schema,
     Table,
     ValidationError,
+    action,
     internal_mutation,
     internal_query,
     mutation,
@@ -567,6 +568,37 @@ def test_arguments_of_the_function_api_are_the_callers(
         return
     assert said in response.json["errorMessage"]
     assert not errors
+
+
+@query(args={"options": v.any()})
+def spoiled_query(ctx: Any, options: Any) -> Any:
+    options["numItems"] = SECRET
+    return ctx.db.query("users").paginate(options)
+
+
+@mutation(args={"options": v.any()})
+def spoiled_mutation(ctx: Any, options: Any) -> Any:
+    return spoiled_query(ctx, options)
+
+
+@action(args={"options": v.any()})
+def spoiled_action(ctx: Any, options: Any) -> Any:
+    options["name"] = [SECRET]
+    return ctx.run_mutation(create, name=options["name"])
+
+
+@pytest.mark.parametrize("kind", ["query", "mutation", "action"])
+def test_what_a_function_puts_into_its_arguments_is_not_the_callers(
+    kind: str, errors: list[logging.LogRecord]
+) -> None:
+    call: Any = {"path": f"m:spoiled_{kind}", "args": {"options": {"numItems": 1}}, "format": "json"}
+    answers = [post(app_of("order_down"), f"/api/{kind}", call).json]
+    if kind == "query":
+        batch = post(app_of("order_down"), "/api/query_batch", {"queries": [call]})
+        answers += batch.json["results"]
+    for answer in answers:
+        assert re.fullmatch(r"\[Request ID: \w{16}\] Server Error", answer["errorMessage"])
+    assert len(errors) == len(answers)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minihttp.data.ids import IdMaker, table_tag
-from minihttp.data.validators import Validator, v
+from minihttp.data.validators import Validator, owned, v
 from minihttp.errors import SchemaError, ValidationError
 from minihttp.values import UNSET, Int64
 
@@ -279,3 +279,15 @@ def test_the_names_of_a_record_are_looked_at_whatever_its_values_are(name: objec
         assert ".keys()" in outcome(v.record(v.id("posts"), values), {name: 1})
         taken = outcome(v.record(v.string(), values), {"a": 1, name: 1})
         assert (".keys()" in taken) == (name != USER_ID)
+
+
+def test_what_is_owned_is_not_copied() -> None:
+    rule = v.object({"a": v.any(), "b": v.optional(v.array(v.any())), "c": v.record(v.string(), v.any())})
+    own = owned(rule)
+    assert own == rule and owned(PERSON) is PERSON and owned(v.nullable(v.any())) == v.nullable(v.any())
+    value: dict[str, list[object]] = {"a": [1], "b": [[2]], "c": {"x": [3]}}  # type: ignore[dict-item]
+    assert own.check(value) == rule.check(value) == value
+    assert own.check(value)["a"] is value["a"] and rule.check(value)["a"] is not value["a"]
+    assert own.check(value)["b"][0] is value["b"][0]
+    for wrong in ({"a": {1}, "c": {}}, {"a": UNSET, "c": {}}, {"a": 1, "b": [datetime.date.min], "c": {}}):
+        assert outcome(own, wrong) == outcome(rule, wrong)

@@ -169,6 +169,8 @@ ROWS = [
     Row("names of many fields", called(b"{%s}" % b",".join(_NAMES))),
     Row("arguments of 9,000 fields", kept(b"{%s}" % b",".join([b'"k%d":1' % n for n in range(9_000)])), 5),
     Row("arguments of small objects", kept(_many(b'{"a":1}', 8_000)), 2),
+    Row("arguments of records", kept(_many(b'{"a":1,"b":2,"c":"x","d":null,"e":true}', 3_000)), 3),
+    Row("arguments of lists", kept(_many(b"[" * 14 + b"1" + b"]" * 14, 300)), 10),
     Row("a list for a number", called(b'{"n": [%s0]}' % (b"0," * 99_000))),
     Row("escapes in a form", sized("/form", b"a=" + b"%41" * 300_000, FORM)),
     Row("fields of a form", sized("/form", b"&".join([b"a=%zz"] * 1_000), FORM), 15),
