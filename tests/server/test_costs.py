@@ -28,7 +28,7 @@ if not os.path.exists("/proc/self/clear_refs"):
     pytest.skip("needs Linux's /proc", allow_module_level=True)
 
 TIMES = 3.0
-SLACK_SECONDS = 0.025  # a busy machine, and what the probes and the meter cost
+SLACK_SECONDS = 0.015  # a busy machine, and what the probes and the meter cost
 MEMORY_TIMES = 4.0
 SLACK_BYTES = 12 * MIB  # allocators keep some
 LOG_BYTES_A_CONNECTION = 600
@@ -138,15 +138,15 @@ ROWS = [
     Row("JSON of long numbers", sized("/json", _many(b"9" * 4_000, 500), JSON), 3),
     Row("JSON of white space", sized("/json", b"[1" + b"\n" * (_SIZE - 99) + b"]" + b" " * 90, JSON), 3),
     Row("JSON of commas in strings", sized("/json", b'["%s"]' % (b"," * (_SIZE - 99)), JSON), 3),
-    Row("JSON of numbers of one width", sized("/json", b'{"a": [%s0]}' % (b"1234," * 38_000), JSON), 10),
+    Row("JSON of numbers of one width", sized("/json", b'{"a": [%s0]}' % (b"1234," * 38_000), JSON), 6),
     Row("JSON of empty strings", sized("/json", _many(b'""', 600_000), JSON), 2),
-    Row("JSON of lists, opened", sized("/opened", b'{"value": {%s}}' % _keyed(b"[]", 15_000), JSON), 4),
-    Row("declared lists", sized("/any", b"{%s}" % _keyed(b"[]", 15_000), JSON), 2),
-    Row("declared fields", sized("/record", b"{%s}" % _keyed(b"1", 24_000), JSON), 2),
-    Row("declared fields, one refused", sized("/record", b'{%s,"$":1}' % _keyed(b"1", 24_000), JSON), 2),
+    Row("JSON of lists, opened", sized("/opened", b'{"value": {%s}}' % _keyed(b"[]", 10_000), JSON), 4),
+    Row("declared lists", sized("/any", b"{%s}" % _keyed(b"[]", 9_000), JSON), 2),
+    Row("declared fields", sized("/record", b"{%s}" % _keyed(b"1", 15_000), JSON), 2),
+    Row("declared fields, one refused", sized("/record", b'{%s,"$":1}' % _keyed(b"1", 12_000), JSON), 2),
     Row("declared numbers", sized("/numbers", _many(b"1.5", 30_000), JSON), 4),
     Row("declared unions", sized("/unions", _many(b"null", 30_000), JSON), 4),
-    Row("declared unions, the last", sized("/unions", _many(b"1", 8_000), JSON), 4),
+    Row("declared unions, the last", sized("/unions", _many(b"1", 8_000), JSON), 2),
     Row("JSON with a mistake", sized("/json", b"[" + b"1,\n" * 45_000 + b"x]", JSON), 5),
     Row("JSON of brackets", sized("/json", b"[" * (_SIZE - 64), JSON)),
     Row("JSON of 16 MB", sized("/json", b"[" + b"[]," * (16 * MIB // 3) + b"0]", JSON)),
@@ -169,7 +169,7 @@ ROWS = [
     Row("names of many fields", called(b"{%s}" % b",".join(_NAMES))),
     Row("arguments of 9,000 fields", kept(b"{%s}" % b",".join([b'"k%d":1' % n for n in range(9_000)])), 5),
     Row("arguments of small objects", kept(_many(b'{"a":1}', 8_000)), 2),
-    Row("arguments of records", kept(_many(b'{"a":1,"b":2,"c":"x","d":null,"e":true}', 3_000)), 3),
+    Row("arguments of records", kept(_many(b'{"a":1,"b":2,"c":"x","d":null,"e":true}', 3_000)), 2),
     Row("arguments of lists", kept(_many(b"[" * 14 + b"1" + b"]" * 14, 300)), 10),
     Row("a list for a number", called(b'{"n": [%s0]}' % (b"0," * 99_000))),
     Row("escapes in a form", sized("/form", b"a=" + b"%41" * 300_000, FORM)),
@@ -179,7 +179,7 @@ ROWS = [
     Row("equal signs in a form", sized("/form", b"&".join([b"a=%41" + b"=" * 18_000] * 100), FORM)),
     Row("tiny files in a form", _form([b'"; filename="a"\r\n\r\nx\r\n'] * 999), 8),
     Row("parts with types", _form([b'"\r\nContent-Type: a/b\r\n\r\nx\r\n'] * 300), 15),
-    Row("parts with many headers", _form([b'"\r\nA: b' + b"\r\nA: b" * 6 + b"\r\n\r\nx\r\n"] * 900), 8),
+    Row("parts with many headers", _form([b'"\r\nA: b' + b"\r\nA: b" * 6 + b"\r\n\r\nx\r\n"] * 900), 6),
     Row("parts with folded heads", _form([b'"' + b"\r\n " * 50 + b"\r\n\r\nx\r\n"] * 900), 4),
     Row("parts that are not text", _form([b'"\r\n\r\n' + b"\xff" * 900 + b"\r\n"] * 900), 2),
     Row("quotes in the names of parts", _form([b'\\"' * 300 + b'"\r\n\r\n\r\n'] * 900), 2),
@@ -196,13 +196,13 @@ ROWS = [
     Row("a short path of escapes", head("/" + "%c3%a9" * 1_350, LENGTH), 30),
     Row("a short path of signs", head("/" + "|" * 8_000, LENGTH), 12),
     Row("a path of dots", head("/" + "a./" * 20_000, "Content-Length: 0"), 30),
-    Row("a query of escapes", head("/api/query?path=x:y&args=" + "%5B" * 20_000, method="GET"), 30),
-    Row("numbers in a query", head("/api/query?path=x:y&args=[" + "1," * 29_000 + "1]", method="GET"), 30),
-    Row("arrays in a query", head("/api/query?path=x:y&args=[" + "[]," * 19_000 + "1]", method="GET"), 30),
+    Row("a query of escapes", head("/api/query?path=x:y&args=" + "%5B" * 20_000, method="GET"), 20),
+    Row("numbers in a query", head("/api/query?path=x:y&args=[" + "1," * 29_000 + "1]", method="GET"), 20),
+    Row("arrays in a query", head("/api/query?path=x:y&args=[" + "[]," * 19_000 + "1]", method="GET"), 20),
     Row("parameters of a type", head("/json", LENGTH, JSON + "".join(f";a{n}=b" for n in range(6_000))), 30),
     Row("options of a connection", head("/plain", "Content-Length: 0", "Connection: " + "a," * 30_000), 30),
-    Row("signatures of a delivery", head("/hook", LENGTH, "Stripe-Signature: " + "v1=a," * 10_000), 30),
-    Row("names of a preflight", head("/api/query", ASK + "-Headers: " + "a," * 30_000, method="OPTIONS"), 30),
+    Row("signatures of a delivery", head("/hook", LENGTH, "Stripe-Signature: " + "v1=a," * 10_000), 20),
+    Row("names of a preflight", head("/api/query", ASK + "-Headers: " + "a," * 30_000, method="OPTIONS"), 20),
     Row("calls with a wrong key", sized("/api/function", bytes(1900 * KIB), JSON, ADMIN), 10),
 ]  # fmt: skip
 
