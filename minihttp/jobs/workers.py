@@ -104,7 +104,7 @@ class WorkerPool:
         self._submitted.limit = _MAX_SUBMITTED
         if owner is None:
             self._pools["mutation"] = self._submitted
-        self._is_failing = False  # the database, since the last look
+        self._is_failing = False  # the database, when the last mutation was submitted
         self._known: set[str] = set()
         self._news = threading.Event()
         self._next_look_ms = math.inf
@@ -268,7 +268,8 @@ class WorkerPool:
         pool = self._submitted
         while True:
             with self._changed:
-                if not pool.waiting or pool.running >= pool.limit or self._stopped.is_set():
+                is_held = self._is_failing or self._stopped.is_set()
+                if is_held or not pool.waiting or pool.running >= pool.limit:
                     return
                 row = pool.waiting.popleft()
                 pool.running += 1
@@ -283,16 +284,12 @@ class WorkerPool:
                     self._enter(self._pools.setdefault("action", _Pool()), [row])
 
     def _landed(self, row: Document, ran: bool | None, error: BaseException | None) -> None:
-        """What was submitted has ended; after an error nothing is submitted before the next look."""
-        pool = self._submitted
-        if error is not None:
-            with self._changed:
-                was_failing, self._is_failing, pool.more = self._is_failing, True, True
-                self._known.difference_update(waiting["_id"] for waiting in pool.waiting)
-                pool.waiting.clear()
-            if not was_failing:
-                _log_failure(self._store.call_of(row)[0], error)
-        self._give_back(pool, row, ran)
+        """What was submitted has ended; after an error nothing is submitted before another has succeeded, or
+        the next look."""
+        was_failing, self._is_failing = self._is_failing, error is not None
+        if error is not None and not was_failing:
+            _log_failure(self._store.call_of(row)[0], error)
+        self._give_back(self._submitted, row, ran)
         self._launch()
 
     def _work(self) -> None:
@@ -341,6 +338,7 @@ class WorkerPool:
         with self._changed:
             pool.running -= 1
             self._known.discard(row["_id"])
+            pool.more = pool.more or ran is None
             if ran is False or (ran and pool.more and len(pool.waiting) <= self._workers):
                 self._news.set()
             if self._stopped.is_set():
