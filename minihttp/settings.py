@@ -11,8 +11,8 @@ import re
 
 from .errors import ConfigurationError
 
-_ENV_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=([^\0]*)")
-_ENV_QUOTED = re.compile(r"""[ \t]*(["'])(.*?)\1[ \t]*(?:#.*)?""")
+_ENV_LINE = r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=([^\0]*)"
+_ENV_QUOTED = r"""[ \t]*(["'])(.*?)\1[ \t]*(?:#.*)?"""
 
 
 def read_env_file(path: str = ".env") -> dict[str, str]:
@@ -30,11 +30,11 @@ def read_env_file(path: str = ".env") -> dict[str, str]:
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        match = _ENV_LINE.fullmatch(line.strip())
+        match = re.fullmatch(_ENV_LINE, line.strip())
         if match is None:
             raise ConfigurationError(f"{path}:{number}: a line must be NAME=value or a comment")
         name, value = match.groups()
-        quoted = _ENV_QUOTED.fullmatch(value)
+        quoted = re.fullmatch(_ENV_QUOTED, value)
         found[name] = quoted[2] if quoted else re.split(r"[ \t]#", value, maxsplit=1)[0].strip()
         if not quoted and found[name][:1] in ("'", '"'):
             raise ConfigurationError(

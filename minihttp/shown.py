@@ -10,19 +10,17 @@ import re
 
 # C0 but tab and line feed, DEL, C1, separators of lines, what turns a text around, unpaired surrogates.
 _UNSAFE = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-_unsafe = re.compile(f"[{_UNSAFE}]")
-_unsafe_in_a_line = re.compile(f"[\t\n{_UNSAFE}]")
 _MAX_CHARACTERS = 100
 
 
 def safe(text: str) -> str:
     r"""Lines of text, with what a terminal would act on spelled as `\x1b` or `\u202e`."""
-    return _unsafe.sub(_spelled, text)
+    return re.sub(f"[{_UNSAFE}]", _spelled, text)
 
 
 def one_line(text: str) -> str:
     """As `safe`, with tabs and line ends spelled too."""
-    return text if text.isascii() and text.isprintable() else _unsafe_in_a_line.sub(_spelled, text)
+    return text if text.isascii() and text.isprintable() else re.sub(f"[\t\n{_UNSAFE}]", _spelled, text)
 
 
 def quoted(value: object, most: int = _MAX_CHARACTERS) -> str:

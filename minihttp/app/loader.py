@@ -13,7 +13,6 @@ import importlib
 import os
 import re
 import sys
-import sysconfig
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
@@ -204,6 +203,8 @@ def _not_found(name: str, missing: str) -> str:
 
 def _own_folders() -> list[str]:
     """What of `sys.path` is neither the standard library, nor installed packages, nor commands."""
+    import sysconfig  # 0.8 ms, for this message only
+
     library = {os.path.dirname(os.__file__), sysconfig.get_path("scripts")}
     folders = dict.fromkeys(path or os.getcwd() for path in sys.path if path not in library)
     installed = ("lib-dynload", "site-packages", "dist-packages", ".zip")

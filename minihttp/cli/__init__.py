@@ -21,7 +21,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +237,8 @@ def utc(milliseconds: float | None) -> str | None:
     """A moment as text in UTC, to the millisecond."""
     if milliseconds is None:
         return None
+    from datetime import datetime, timezone  # 1 ms, which most verbs need not spend
+
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).isoformat(timespec="milliseconds")
 
 

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ._settings import add_flags
 
-
-class Argument(NamedTuple):
-    """What `ArgumentParser.add_argument` takes."""
-
-    names: tuple[str, ...]
-    options: Mapping[str, Any]
+Argument = tuple[tuple[str, ...], Mapping[str, Any]]
+"""What `ArgumentParser.add_argument` takes: names, and the rest by keyword."""
 
 
 def switch(*words: str, **options: Any) -> Argument:
     """A flag without a value: its names, then what it does."""
     *names, help_text = words
-    return Argument(tuple(names), {"action": "store_true", "help": help_text, **options})
+    return tuple(names), {"action": "store_true", "help": help_text, **options}
 
 
 def option(*words: str, **options: Any) -> Argument:
     """A flag with a value: its names, then what the value is in `--help`, and what it does."""
     *names, metavar, help_text = words
-    return Argument(tuple(names), {"metavar": metavar, "help": help_text, **options})
+    return tuple(names), {"metavar": metavar, "help": help_text, **options}
 
 
 word = option
@@ -41,12 +37,11 @@ def limit(most: int) -> Argument:
     return option("--limit", "N", f"how many, {most} by default", type=count, default=most)
 
 
-class Action(NamedTuple):
+class Action:
     """One of the actions of a verb: what runs it, what it does, and its arguments."""
 
-    run: Callable[..., Any]
-    help: str
-    arguments: tuple[str | Argument, ...]
+    def __init__(self, run: Callable[..., Any], help: str, arguments: tuple[str | Argument, ...]) -> None:
+        self.run, self.help, self.arguments = run, help, arguments
 
 
 _SHARED = {
@@ -84,7 +79,8 @@ def _add(parser: argparse.ArgumentParser, arguments: tuple[str | Argument, ...])
     for argument in arguments:
         known = _SHARED.get(argument) if isinstance(argument, str) else argument
         if known is not None:
-            parser.add_argument(*known.names, **known.options)
+            names, options = known
+            parser.add_argument(*names, **options)
         else:
             add_flags(parser, str(argument))
 
