@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DeadlineError
+from ..errors import DeadlineError, HTTPError
 from ..functions.context import HandlerCtx, HandlerServices
 from ..http.deferred import Deferred
 from ..http.error_response import response_for
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 StartResponse = Callable[..., Any]
 _send_plain = Response.__call__
+_PLAIN = (Response, dict, list)
 
 
 class Responder:
@@ -118,7 +119,7 @@ class Responder:
                     if response is None:
                         return ()
         except (Exception, SystemExit) as error:  # sys.exit() in a handler must not take the server with it
-            response = response_for(error, environ, request)
+            response = self._response_for(error, environ, request)
         if (
             cors is None
             and response.__class__ is Response
@@ -139,10 +140,22 @@ class Responder:
                 result.begin(partial(self._resume, result, suspend(), request, request.environ))
                 return None
             result = result.wait()
-        response = as_response(result, route.label)
+        if result.__class__ in _PLAIN:
+            response = as_response(result, route.label)
+        else:  # its methods may be the user's
+            response = watchdog.run(self._limit_seconds, route, as_response, result, route.label)
         if response.body.__class__ is not bytes:
             watch(response, request, route, ctx.deadline, self._failures)
         return response
+
+    def _response_for(
+        self, error: BaseException, environ: dict[str, Any], request: AppRequest | None
+    ) -> Response:
+        """The response for an error; its text, and the data that the app gives it, may be the user's code."""
+        if request is None or request.route is None or error.__class__ is HTTPError:
+            return response_for(error, environ, request)
+        make = partial(response_for, error, environ, request)
+        return watchdog.run(self._limit_seconds, request.route, make)
 
     def _resume(
         self, deferred: Deferred, resume: Any, request: AppRequest, environ: dict[str, Any], *outcome: Any
@@ -156,7 +169,7 @@ class Responder:
                     deadline = monotonic() + self._limit_seconds
                     watch(response, request, request.route, deadline, self._failures)
             except (Exception, SystemExit) as error:
-                response = response_for(error, environ, request)
+                response = self._response_for(error, environ, request)
             cors = (request.route and request.route.cors) or self._http.cors
             return self._send(response, request, cors, environ, start_response)
 

@@ -16,7 +16,18 @@ from typing import Any
 
 import pytest
 
-from minihttp import App, HttpRouter, Limits, Response, Schema, Table, internal_mutation, testing, v
+from minihttp import (
+    App,
+    ApplicationError,
+    HttpRouter,
+    Limits,
+    Response,
+    Schema,
+    Table,
+    internal_mutation,
+    testing,
+    v,
+)
 from tests.live import PATIENCE_SECONDS, Client, live
 
 PIECE = b"x" * 65_536
@@ -289,6 +300,39 @@ def test_a_file_of_the_handlers_has_its_length_and_comes_whole(tmp_path: Path) -
             assert reply.headers["content-length"] == "100000"
             assert reply.body == name[1:2].translate({111: "a", 109: "b", 112: "c"}).encode() * 100_000
             assert client.request("HEAD", name).headers["content-length"] == "100000"
+
+
+class EndlessDict(dict[str, Any]):
+    def items(self) -> Any:
+        while True:
+            time.sleep(0.001)
+
+    __iter__ = items
+
+
+class EndlessList(list[bytes]):
+    def __iter__(self) -> Any:
+        while True:
+            time.sleep(0.001)
+
+
+def data_of_an_error(ctx: Any, request: Any) -> None:
+    raise ApplicationError(EndlessDict(a=1))
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda ctx, request: EndlessDict(a=1),
+        lambda ctx, request: Response(EndlessList([b"a"])),
+        data_of_an_error,
+    ],
+)
+def test_methods_of_what_a_handler_gives_are_held_to_the_limit(handler: Any) -> None:
+    http = HttpRouter()
+    http.get("/x", handler)
+    with live(App(http, limits=Limits(action_seconds=0.1))) as client:
+        assert client.get("/x").status == 408
 
 
 def test_a_hook_after_a_deferred_response_is_held_to_the_limit() -> None:
