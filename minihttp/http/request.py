@@ -298,21 +298,20 @@ class Request:
             return expect_type(known["_declared"], expect)
         if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
             self._require_json()
-        limits = self.limits
-        most = _most_bytes(self.route, limits.max_json_bytes)
+        limits, route = self.limits, self.route
+        most, elements = limits.max_json_bytes, limits.max_json_elements
+        if route is not None and route.max_body_bytes is not None:
+            elements = int(elements * max(route.max_body_bytes, most) / most)
+            most = route.max_body_bytes
         data = self._bytes_within(most, "JSON body")
         if len(data) > SMALL_BODY_BYTES:
             self._hold("JSON bodies", len(data), limits.max_decoded_json_bytes)
-        depth, elements = limits.max_json_depth, limits.max_json_elements
-        if most > limits.max_json_bytes:
-            elements = int(elements * most / limits.max_json_bytes)
         type_ = expect if expect is None or isinstance(expect, type) else None
         is_checked = type_ is not expect
-        value = parse_json(data, depth, type_, most=elements, is_plain=is_checked)
+        value = parse_json(data, limits.max_json_depth, type_, most=elements, is_plain=is_checked)
         if is_checked:
             value = _checked(value, expect)  # type: ignore[arg-type]
-        if isinstance(value, (dict, list)):
-            known["_parsed"] = value  # for `sent.py`: what the handler looked up in it
+        known["_parsed"] = value  # for `sent.py`: what the handler looked up in it
         return value
 
     def keep_json(self, value: Any) -> None:

@@ -58,8 +58,9 @@ def encode_json(value: Any, encode: Callable[[Any], str] = compact, method: str 
         method: by which an object gives its text, or None where it must be encoded.
     """
     if value.__class__ is JSONObject:
-        if value.is_fresh:  # it holds no object with a text
-            return encode(value.decoded())
+        decoded = value.as_decoded  # it holds no object with a text
+        if decoded is not None:
+            return encode(decoded)
         value = value.decoded()
     text = _text(value, encode, method)
     if text is None and value.__class__ is dict and _holds_text(value, method):

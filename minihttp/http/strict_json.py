@@ -71,24 +71,25 @@ class JSONObject(InnerObject):
 
     Attributes:
         is_taken_whole: whether it was asked for all its fields, as `f(**body)` does.
-        is_fresh: whether the objects inside are plain dicts still, as they were decoded.
+        as_decoded: what is here as a plain dict, for an encoder, while the objects inside are such dicts
+            too; afterwards None.
     """
 
     is_taken_whole = False
-    is_fresh = False
+    as_decoded: dict[str, Any] | None = None
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
-        if self.is_fresh and value.__class__ in _CONTAINERS:
-            _put_inner_objects(opened := {name: value}, [(name, value)])
-            value = opened[name]
+        if value.__class__ in _CONTAINERS and self.as_decoded is not None:
+            _put_inner_objects(self.as_decoded, [(name, value)])
+            value = self.as_decoded[name]
             super().__setitem__(name, value)
         return value
 
     def _open(self) -> None:
         """All that is inside is about to be handed out, or something else comes in."""
-        if self.is_fresh:
-            self.is_fresh = False
+        if self.as_decoded is not None:
+            self.as_decoded = None
             _put_inner_objects(self, super().items())
 
     def decoded(self) -> dict[str, Any]:
@@ -120,7 +121,8 @@ def _opening(name: str) -> Any:
     return method
 
 
-for _name in ("__ior__", "__or__", "__setitem__", "copy", "pop", "popitem", "setdefault", "update", "values"):
+_OPENING = "__delitem__ __ior__ __or__ __setitem__ clear copy pop popitem setdefault update values"
+for _name in _OPENING.split():
     setattr(JSONObject, _name, _opening(_name))
 
 
@@ -189,10 +191,10 @@ def parse_json(
                     _check_outline(data[:start], max_depth, most)
             _check_outline(data, max_depth, most)
     try:
-        text = data.decode("utf-8")
-        if text[:1] == "\ufeff":
-            text = text[1:]
-        start = _skip_white_space(text).end() if text[:1] in " \t\n\r" else 0
+        text, start = data.decode("utf-8"), 0
+        if text[:1] not in "{[":
+            text = text.removeprefix("\ufeff")
+            start = _skip_white_space(text).end()
         has_inner = not is_plain and text[start : start + 1] == "["
         scan = _scanner_for(data, count, has_inner)
         value = (
@@ -215,9 +217,9 @@ def parse_json(
     if expect is not None:
         expect_type(value, expect)
     if isinstance(value, dict) and not is_plain:
-        value = JSONObject(value)
-        value.is_fresh = True
-        return value
+        whole = JSONObject(value)
+        whole.as_decoded = value
+        return whole
     return value
 
 

@@ -255,6 +255,23 @@ def test_what_is_put_into_a_body_stays_the_same_object(put: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("take", "left"),
+    [
+        (lambda body: body.__delitem__("a"), '{"c":[{"d":1}]}'),
+        (lambda body: body.pop("a"), '{"c":[{"d":1}]}'),
+        (lambda body: body.popitem(), '{"a":{"b":[]}}'),
+        (lambda body: body["a"].clear(), '{"a":{},"c":[{"d":1}]}'),
+        (lambda body: body["c"][0].clear(), '{"a":{"b":[]},"c":[{}]}'),
+        (lambda body: body.clear(), "{}"),
+    ],
+)
+def test_what_is_taken_out_of_a_body_is_not_encoded(take: Any, left: str) -> None:
+    body = parse_json(b'{"a": {"b": []}, "c": [{"d": 1}]}', 64)
+    take(body)
+    assert encode_json(body) == left
+
+
+@pytest.mark.parametrize(
     ("data", "expect", "message"),
     [
         (b"[]", dict, "Expected a JSON object, not array"),
