@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError, LimitError, ValidationError, no_attribute
 from ..limits import Limits
-from ..values import dumps, largest_part, loads, show
+from ..values import dumps, dumps_changed, largest_part, loads, show, stored_text
 from . import ids
 from .catalog import Document, TableInfo, Tables, make_document
 from .query import Query
@@ -131,6 +131,7 @@ class PreparedDocument:
         fields: without the system fields.
         limits: of one document.
         guard: of the catalog that `info` is from, where it is prepared before its transaction.
+        json: their text, where it is known and the table has no validator.
 
     Raises:
         ValidationError: when it does not match the schema or is not made of Convex values.
@@ -140,13 +141,19 @@ class PreparedDocument:
     __slots__ = ("entries", "guard", "id", "json", "size_bytes", "table")
 
     def __init__(
-        self, info: TableInfo, id: str, fields: Document, limits: Limits, guard: Guard | None = None
+        self,
+        info: TableInfo,
+        id: str,
+        fields: Document,
+        limits: Limits,
+        guard: Guard | None = None,
+        json: str | None = None,
     ) -> None:
         self.id = id
         self.guard = guard
         self.table = info.name
         checked = _checked(info, fields)
-        self.json = json = dumps(checked, limits)
+        self.json = json = dumps(checked, limits) if json is None else json
         self.size_bytes = len(json) if json.isascii() else len(json.encode())
         if self.size_bytes > limits.max_document_bytes:
             raise LimitError(
@@ -213,14 +220,19 @@ class Writer(Reader):
         self._transaction.engine.trust(id, info.name, dumps(_own_fields(document), self._limits))
 
     def rewrite(self, old: Document, changes: Document) -> Document:
-        """As `patch`, of a document of the framework's that this transaction has read, and not changed since.
+        """As `patch`, of a document of the framework's that this transaction has read, and not written since.
+
+        What is not changed stays as it was stored, also where the values in memory were given to a function
+        of the user's.
 
         Returns:
             The document as it is then.
         """
-        fields = {**_own_fields(old), **changes}
-        self._store(self._tables.named(ids.table_of(old["_id"])), old, fields)
-        return {**old, **changes}
+        new, text = {**old, **changes}, stored_text(old)
+        json = None if text is None else dumps_changed(text, changes, self._limits)
+        fields = _own_fields(new) if json is None else new
+        self._store(self._tables.named(ids.table_of(old["_id"])), old, fields, json)
+        return new
 
     def replace(self, *where_and_document: Any) -> None:
         """`replace(id, document)` or `replace(table, id, document)`: all of it but its id and time.
@@ -279,8 +291,8 @@ class Writer(Reader):
                 )
         return {name: document[name] for name in document if name not in reserved} if reserved else document
 
-    def _store(self, info: TableInfo, old: Document, fields: Document) -> None:
-        prepared = PreparedDocument(info, old["_id"], fields, self._limits)
+    def _store(self, info: TableInfo, old: Document, fields: Document, json: str | None = None) -> None:
+        prepared = PreparedDocument(info, old["_id"], fields, self._limits, json=json)
         self._count_write(prepared.size_bytes)
         add, gone = prepared.entries, info.entries(prepared.id, old)
         if gone:

@@ -7,11 +7,21 @@ Knows no schema, no tables and no database.
 
 from __future__ import annotations
 
-from .formats import MAX_EXACT_INT, copy, decode, dumps, encode_clean, encode_wire, loads, untag
+from .formats import (
+    MAX_EXACT_INT,
+    copy,
+    decode,
+    dumps,
+    dumps_changed,
+    encode_clean,
+    encode_wire,
+    loads,
+    untag,
+)
 from .order import compare, index_key
 from .plain import UNSET, Int64, Unset, show
 from .sizes import largest_part, size_bytes
-from .stored import StoredDocument
+from .stored import StoredDocument, stored_text
 from .walk import WireBounds
 
 __all__ = [
@@ -25,6 +35,7 @@ __all__ = [
     "copy",
     "decode",
     "dumps",
+    "dumps_changed",
     "encode_clean",
     "encode_wire",
     "index_key",
@@ -32,5 +43,6 @@ __all__ = [
     "loads",
     "show",
     "size_bytes",
+    "stored_text",
     "untag",
 ]

@@ -244,6 +244,18 @@ def dumps(value: Any, bounds: Any = WireBounds) -> str:
     return compact(convert(value, STORED, bounds))
 
 
+def dumps_changed(text: str, changes: dict[str, Any], bounds: Any = WireBounds) -> str:
+    """The text of a stored object with other values of some fields, without those that are UNSET.
+
+    What is not changed is written as it was: nobody looks into it again.
+
+    Raises:
+        ValidationError: for changes that `dumps` would refuse.
+    """
+    fields = {name: value for name, value in _load(text)[0].items() if name not in changes}
+    return compact(dict(sorted({**fields, **convert(changes, STORED, bounds)}.items())))
+
+
 def loads(text: str) -> Any:
     """The value of a text that `dumps` made."""
     return _load(text)[0] if '{"$' not in text else _load_tagged(text)

@@ -62,6 +62,7 @@ class Document(dict[str, Any]):
     """A document that has been decoded: a dict in every respect; copies and pickles of it are plain dicts."""
 
     __slots__ = ("_microseconds", "_text")
+    _text: str
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[dict[str, Any]]]:
         return dict, (dict(self),)
@@ -160,6 +161,11 @@ def _with_system_fields(documents: list[Any], texts: list[str], *, is_javascript
         head = f'{{"_id":"{_get(document, "_id")}","_creationTime":{time}'
         whole.append(head + "}" if text == "{}" else f"{head},{text[1:]}")
     return whole
+
+
+def stored_text(document: dict[str, Any]) -> str | None:
+    """The text of a document as it was read, whatever became of its values since; None of another dict."""
+    return document._text if isinstance(document, Document) else None
 
 
 def _decoding(method: Callable[..., Any]) -> Callable[..., Any]:

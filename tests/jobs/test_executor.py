@@ -14,6 +14,7 @@ from minihttp.errors import ApplicationError, ArgumentValidationError, StorageFu
 from minihttp.jobs.retry import Drop, RetryLater, RetryPolicy
 from minihttp.limits import Limits
 from minihttp.tracebacks import RepeatFilter
+from minihttp.values import Int64
 from storage_backends.sqlite import DocumentBackend
 
 from .world import World, raising
@@ -361,6 +362,19 @@ def test_an_action_whose_end_cannot_be_written_counts_as_interrupted(make_world)
     assert world.state(job_id) == "inProgress"
     assert world.run_all() == 0
     assert world.job(job_id)["state"]["error"].startswith("Interrupted: ")
+
+
+@pytest.mark.parametrize("kind", ["mutation", "action"])
+def test_what_a_function_does_to_its_arguments_stays_with_it(world, kind) -> None:
+    def work(ctx, items):
+        items[0]["n"] = object()  # which no document can hold
+        items.clear()
+
+    given = [{"n": Int64(1)}, b"two"]
+    job_id = world.scheduler.run_after(0, getattr(world, kind)(work), items=given)
+    assert world.run_all() == 1
+    job = world.job(job_id)
+    assert (job["state"], job["args"]) == ({"kind": "success"}, [{"items": given}])
 
 
 @pytest.mark.parametrize(("kind", "state"), [("mutation", "pending"), ("action", "failed")])

@@ -15,9 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minihttp import Response
-from minihttp.errors import StorageUnavailableError
+from minihttp.errors import StorageUnavailableError, ValidationError
 from minihttp.json_numbers import compact
-from minihttp.values import Int64, StoredDocument, dumps, encode_clean, encode_wire, loads, size_bytes
+from minihttp.values import (
+    UNSET,
+    Int64,
+    StoredDocument,
+    dumps,
+    dumps_changed,
+    encode_clean,
+    encode_wire,
+    loads,
+    size_bytes,
+    stored_text,
+)
 from minihttp.values.stored import Document
 
 ID, MICROSECONDS = "0123456789abcdefghijklmnopqrstuv", 1_700_000_000_123_456
@@ -228,3 +239,21 @@ def test_its_size_is_about_that_of_its_text() -> None:
     document = stored({"text": "x" * 10_000})
     assert 10_000 < size_bytes([document]) < 10_200
     assert 10_000 < size_bytes([_touched({"a": "x" * 10_000})]) < 10_200
+
+
+@given(fields(leaves | tagged), fields(leaves | tagged | st.just(UNSET)))
+def test_a_text_with_changes_is_that_of_the_changed_document(row: dict[str, Any], changes: Any) -> None:
+    changed = dict(stored(row)) | changes
+    expected = dumps({name: value for name, value in changed.items() if name not in SYSTEM})
+    assert dumps_changed(dumps(row), changes) == expected
+
+
+def test_the_text_outlives_what_becomes_of_the_values() -> None:
+    document = stored({"a": [1]})
+    text = stored_text(document)
+    document["a"].append(object())
+    document["b"] = 2
+    assert stored_text(document) == text == '{"a":[1]}'
+    assert stored_text(dict(document)) is None
+    with pytest.raises(ValidationError, match=r"path \.b\[0\]"):
+        dumps_changed(text, {"b": [object()]})
