@@ -49,6 +49,20 @@ class Context:
     __slots__ = ()
 
     _missing: dict[str, str] = {}  # name -> why it is not there, and what to write
+    _runner: Runner
+    _call: CallInfo
+
+    @property
+    def auth(self) -> Caller:
+        """Who calls: `ctx.auth.get_user_identity()`."""
+        return self._call.auth
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority for URLs, such as "https://api.example.com": the app's `origin`, else that of
+        the request; "" in a scheduled function of an app without one.
+        """
+        return self._call.origin or self._runner.origin
 
     def __repr__(self) -> str:
         """What it is and what it has: a context is often printed to find that out."""
@@ -92,18 +106,6 @@ class QueryCtx(Context, RunsQueries):
     def now(self) -> float:
         """Unix seconds by the app's clock, the same throughout one transaction."""
         return self._transaction.now
-
-    @property
-    def auth(self) -> Caller:
-        """Who calls: `ctx.auth.get_user_identity()`."""
-        return self._call.auth
-
-    @property
-    def origin(self) -> str:
-        """Scheme and authority for URLs, such as "https://api.example.com": the app's `origin`, else that of
-        the request; "" in a scheduled function of an app without one.
-        """
-        return self._call.origin or self._runner.origin
 
     @property
     def storage(self) -> StorageReader:
@@ -176,8 +178,6 @@ class OutsideCtx(Context, RunsQueries, RunsMutations, RunsActions):
 
     __slots__ = ()
 
-    _runner: Runner
-    _call: CallInfo
     deadline: float
 
     def time_left(self) -> float:
@@ -201,16 +201,6 @@ class OutsideCtx(Context, RunsQueries, RunsMutations, RunsActions):
             log.error("the environment variable %s is not set", name)
             raise HTTPError(503, "This endpoint is not configured yet")
         return value
-
-    @property
-    def auth(self) -> Caller:
-        """Who calls: `ctx.auth.get_user_identity()`."""
-        return self._call.auth
-
-    @property
-    def origin(self) -> str:
-        """Scheme and authority for URLs, as in `QueryCtx`."""
-        return self._call.origin or self._runner.origin
 
     def _bind(self, kind: str, function: Function | str, args: Mapping[str, Any]) -> Callable[[], Any]:
         call = self._call.deeper()
@@ -275,12 +265,10 @@ class HandlerServices:
         identify: Callable[[str, str], Identity | None],
         runner: Callable[[], Runner],
     ) -> None:
-        self.origin, self.action_seconds, self.identify, self.runner = (
-            origin,
-            action_seconds,
-            identify,
-            runner,
-        )
+        self.origin = origin
+        self.action_seconds = action_seconds
+        self.identify = identify
+        self.runner = runner
 
 
 class HandlerCtx(OutsideCtx):

@@ -8,18 +8,20 @@ its result, so that `ctx.run_query(get, id=…)` is checked by a type checker.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from .registry import ActionFunction, Args, MutationFunction, QueryFunction
 
 if TYPE_CHECKING:
+    from typing import Concatenate, ParamSpec, Protocol, TypeVar, overload
+
     from typing_extensions import Unpack
 
     from ..data.validators import Validator
     from .protocols import ActionCtx, MutationCtx, QueryCtx
 
-P = ParamSpec("P")
-R = TypeVar("R")
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 
 class FunctionOptions(TypedDict, total=False):
@@ -45,7 +47,7 @@ class _Decorator:
         self.make = make
         self.public = public
 
-    def _decorate(
+    def __call__(
         self,
         handler: Callable[..., Any] | None = None,
         /,
@@ -67,48 +69,38 @@ class _Decorator:
         return make if handler is None else make(handler)
 
 
-class _QueryDecorator(_Decorator):
-    __slots__ = ()
+if TYPE_CHECKING:  # what a type checker knows of them
 
-    @overload
-    def __call__(self, handler: Callable[Concatenate[QueryCtx, P], R], /) -> QueryFunction[P, R]: ...
-    @overload
-    def __call__(
-        self, /, **options: Unpack[FunctionOptions]
-    ) -> Callable[[Callable[Concatenate[QueryCtx, P], R]], QueryFunction[P, R]]: ...
-    def __call__(self, handler: Any = None, /, **options: Any) -> Any:
-        return self._decorate(handler, **options)
+    class _QueryDecorator(Protocol):
+        @overload
+        def __call__(self, handler: Callable[Concatenate[QueryCtx, P], R], /) -> QueryFunction[P, R]: ...
+        @overload
+        def __call__(
+            self, /, **options: Unpack[FunctionOptions]
+        ) -> Callable[[Callable[Concatenate[QueryCtx, P], R]], QueryFunction[P, R]]: ...
 
+    class _MutationDecorator(Protocol):
+        @overload
+        def __call__(
+            self, handler: Callable[Concatenate[MutationCtx, P], R], /
+        ) -> MutationFunction[P, R]: ...
+        @overload
+        def __call__(
+            self, /, **options: Unpack[FunctionOptions]
+        ) -> Callable[[Callable[Concatenate[MutationCtx, P], R]], MutationFunction[P, R]]: ...
 
-class _MutationDecorator(_Decorator):
-    __slots__ = ()
-
-    @overload
-    def __call__(self, handler: Callable[Concatenate[MutationCtx, P], R], /) -> MutationFunction[P, R]: ...
-    @overload
-    def __call__(
-        self, /, **options: Unpack[FunctionOptions]
-    ) -> Callable[[Callable[Concatenate[MutationCtx, P], R]], MutationFunction[P, R]]: ...
-    def __call__(self, handler: Any = None, /, **options: Any) -> Any:
-        return self._decorate(handler, **options)
-
-
-class _ActionDecorator(_Decorator):
-    __slots__ = ()
-
-    @overload
-    def __call__(self, handler: Callable[Concatenate[ActionCtx, P], R], /) -> ActionFunction[P, R]: ...
-    @overload
-    def __call__(
-        self, /, **options: Unpack[FunctionOptions]
-    ) -> Callable[[Callable[Concatenate[ActionCtx, P], R]], ActionFunction[P, R]]: ...
-    def __call__(self, handler: Any = None, /, **options: Any) -> Any:
-        return self._decorate(handler, **options)
+    class _ActionDecorator(Protocol):
+        @overload
+        def __call__(self, handler: Callable[Concatenate[ActionCtx, P], R], /) -> ActionFunction[P, R]: ...
+        @overload
+        def __call__(
+            self, /, **options: Unpack[FunctionOptions]
+        ) -> Callable[[Callable[Concatenate[ActionCtx, P], R]], ActionFunction[P, R]]: ...
 
 
-query = _QueryDecorator(QueryFunction, True)
-mutation = _MutationDecorator(MutationFunction, True)
-action = _ActionDecorator(ActionFunction, True)
-internal_query = _QueryDecorator(QueryFunction, False)
-internal_mutation = _MutationDecorator(MutationFunction, False)
-internal_action = _ActionDecorator(ActionFunction, False)
+query: _QueryDecorator = _Decorator(QueryFunction, True)
+mutation: _MutationDecorator = _Decorator(MutationFunction, True)
+action: _ActionDecorator = _Decorator(ActionFunction, True)
+internal_query: _QueryDecorator = _Decorator(QueryFunction, False)
+internal_mutation: _MutationDecorator = _Decorator(MutationFunction, False)
+internal_action: _ActionDecorator = _Decorator(ActionFunction, False)
