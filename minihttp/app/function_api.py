@@ -35,7 +35,7 @@ from ..errors import (
 from ..functions.calls import CallInfo
 from ..functions.context import transaction_of
 from ..http.coded_response import CODED, coded_response
-from ..http.deferred import Deferred, Done
+from ..http.deferred import Deferred, Done, outcome
 from ..http.response import Response, encode_json
 from ..http.sent import Sent
 from ..http.strict_json import JSONObject, parse_json
@@ -112,7 +112,7 @@ class _Called:
 
     __slots__ = ("_decoded", "args", "encode", "has_begun", "path")
 
-    def __init__(self, body: Mapping[str, Any], default_format: str) -> None:
+    def __init__(self, body: Mapping[str, Any], request: AppRequest) -> None:
         path = body.get("path")
         if not isinstance(path, str):
             raise HTTPError(400, "missing field `path`", code="BadJsonBody")
@@ -120,7 +120,9 @@ class _Called:
             raise HTTPError(
                 400, f"{quoted(path)} is not the path of a function", code="BadConvexFunctionIdentifier"
             )
-        name = body.get("format") or default_format
+        # Convex's clients name the format; a caller without their header gets plain JSON
+        is_convex = request.headers.get("Convex-Client") is not None
+        name = body.get("format") or ("convex_encoded_json" if is_convex else "json")
         if not isinstance(name, str) or name not in _FORMATS:
             raise HTTPError(
                 400, f"format param must be one of [`json`]. Got {quoted(name)[1:-1]}", code="BadFormat"
@@ -180,10 +182,7 @@ class FunctionApi:
 
         result: Response | Deferred = self._answer_errors(run, request)
         if isinstance(result, Deferred):
-            respond = result.respond
-            return Deferred(
-                result.start, lambda *outcome: self._answer_errors(partial(respond, *outcome), request)
-            )
+            return result.within(lambda make: self._answer_errors(make, request))
         return result
 
     def _answer_errors(self, run: Callable[[], Any], request: AppRequest) -> Any:
@@ -201,13 +200,13 @@ class FunctionApi:
         return self._posted(request, "query")
 
     def mutation(self, request: AppRequest) -> Response | Deferred:
-        return self._mutate(_Called(_body(request), _default_format(request)), request)
+        return self._mutate(_Called(_body(request), request), request)
 
     def action(self, request: AppRequest) -> Response:
         return self._posted(request, "action")
 
     def _posted(self, request: AppRequest, kind: str) -> Response:
-        return self._answer(_Called(_body(request), _default_format(request)), request, kind)
+        return self._answer(_Called(_body(request), request), request, kind)
 
     def get_query(self, request: AppRequest) -> Response:
         body: dict[str, Any] = dict(request.query.items())
@@ -221,7 +220,7 @@ class FunctionApi:
             )
         except HTTPError as error:
             raise HTTPError(error.status, f"args: {error.message}", code="BadJsonBody") from None
-        return self._answer(_Called(body, _default_format(request)), request, "query")
+        return self._answer(_Called(body, request), request, "query")
 
     def run_path(self, request: AppRequest) -> Response | Deferred:
         module, _, name = request.tail.rpartition("/")
@@ -231,7 +230,7 @@ class FunctionApi:
                 "Path or function name not provided in path, e.g. /api/run/messages/list",
                 code="MissingIdentifier",
             )
-        called = _Called({**_body(request), "path": f"{module}:{name}"}, _default_format(request))
+        called = _Called({**_body(request), "path": f"{module}:{name}"}, request)
         functions = self._runtime.runner.registry
         is_mutation = functions.kind_of(called.path) == "mutation"
         return self._mutate(called, request) if is_mutation else self._answer(called, request, None)
@@ -244,7 +243,7 @@ class FunctionApi:
             raise HTTPError(
                 400, f"There is no component {quoted(body['componentPath'])}", code="ComponentNotFound"
             )
-        return self._answer(_Called(body, _default_format(request)), request, None)
+        return self._answer(_Called(body, request), request, None)
 
     def query_batch(self, request: AppRequest) -> Response:
         queries = _body(request).get("queries")
@@ -253,7 +252,7 @@ class FunctionApi:
         if len(queries) > _MAX_QUERIES:
             message = f"{len(queries)} queries are in one batch, the limit is {_MAX_QUERIES}"
             raise HTTPError(400, message, code="BadJsonBody")
-        calls = [_Called(query, _default_format(request)) for query in queries]
+        calls = [_Called(query, request) for query in queries]
         return Response.json({"results": self._queries(calls, request, None)})
 
     def query_ts(self, request: AppRequest) -> Response:
@@ -268,7 +267,7 @@ class FunctionApi:
             raise HTTPError(
                 400, f"ts {quoted(body.get('ts'), 50)} is not a timestamp", code="BadJsonBody"
             ) from None
-        [result] = self._queries([_Called(body, _default_format(request))], request, timestamp)
+        [result] = self._queries([_Called(body, request)], request, timestamp)
         return Response.json(result)
 
     # ------------------------------------------------------------ running
@@ -278,7 +277,7 @@ class FunctionApi:
         runner = self._runtime.runner
 
         def run(transaction: Any) -> list[_Encoded]:
-            def outcome(called: _Called) -> _Encoded:
+            def answered(called: _Called) -> _Encoded:
                 def run() -> Any:
                     how = self._options(called, request, "query", called.encoded)
                     args = called.arguments(self._bounds)
@@ -287,7 +286,7 @@ class FunctionApi:
 
                 return _Encoded(encode_json(self._outcome(called, request, run)))
 
-            return [outcome(called) for called in calls]
+            return [answered(called) for called in calls]
 
         return self._runtime.database.read(
             run, time_limit_seconds=self._runtime.options.limits.query_seconds, at=at
@@ -338,7 +337,7 @@ class FunctionApi:
             self._runtime.runner.submit(called.path, called.arguments(self._bounds), end, **how)
 
         def respond(value: Any, error: BaseException | None) -> Response:
-            return Response.json(self._outcome(called, request, partial(_give, value, error)))
+            return Response.json(self._outcome(called, request, partial(outcome, value, error)))
 
         return Deferred(start, respond)
 
@@ -358,18 +357,14 @@ class FunctionApi:
 
     def _failure(self, error: BaseException, called: _Called, request: AppRequest) -> dict[str, Any]:
         """The outcome of a call that failed."""
-        if not isinstance(error, ApplicationError):
-            return {"status": "error", "errorMessage": short(self._message(error, called, request))}
-        try:
-            data = called.encode(error.data)
-        except ValidationError as problem:
-            problem.__cause__, problem.refusal = error, None
-            return {"status": "error", "errorMessage": self._message(problem, called, request)}
-        return {
-            "status": "error",
-            "errorMessage": self._message(error, called, request),
-            "errorData": data,
-        }
+        data: dict[str, Any] = {}
+        if isinstance(error, ApplicationError):
+            try:
+                data["errorData"] = called.encode(error.data)
+            except ValidationError as problem:
+                problem.__cause__, problem.refusal = error, None
+                error = problem
+        return {"status": "error", "errorMessage": short(self._message(error, called, request)), **data}
 
     def _message(self, error: BaseException, called: _Called, request: AppRequest) -> str:
         head = f"[Request ID: {request.id}] Server Error"
@@ -433,17 +428,6 @@ def _body(request: AppRequest) -> dict[str, Any]:
         )
         raise HTTPError(400, message, code="BadJsonBody") from None
     return body.decoded()
-
-
-def _give(value: Any, error: BaseException | None) -> Any:
-    if error is not None:
-        raise error
-    return value
-
-
-def _default_format(request: AppRequest) -> str:
-    """Convex's clients name the format; a caller without their header gets plain JSON."""
-    return "json" if request.headers.get("Convex-Client") is None else "convex_encoded_json"
 
 
 _LEVELS = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARN", logging.ERROR: "ERROR"}

@@ -52,14 +52,21 @@ class Deferred:
 
     def wait(self) -> Response:
         """Do the work and wait for it in this thread."""
-        outcome: list[Any] = []
+        told: list[Any] = []
         gate = Lock()
         gate.acquire()
 
         def done(result: Any, error: BaseException | None) -> None:
-            outcome.extend((result, error))
+            told.extend((result, error))
             gate.release()
 
         self.begin(done)
         gate.acquire()
-        return self.respond(*outcome)
+        return self.respond(*told)
+
+
+def outcome(result: Any, error: BaseException | None) -> Any:
+    """The result of the work, or its error raised: `respond` where the result is the response."""
+    if error is not None:
+        raise error
+    return result

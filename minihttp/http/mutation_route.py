@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ..errors import HTTPError, RouteError
 from .convert import convert, number
-from .deferred import Deferred, Done
+from .deferred import Deferred, outcome
 from .request import Request
 from .response import Response
 from .strict_json import JSONObject
@@ -77,7 +77,11 @@ class MutationRoute:
         args = self._arguments(request)
         if ctx.attempt is not None:  # an Idempotency-Key: what the mutation returned is kept in its commit
             return Response.json(ctx.run_mutation(self.function, **args), status=self.status)
-        return Deferred(self._start(ctx, args), _respond)
+
+        def then(ctx: Any, value: Any) -> Response:
+            return Response.json(value, status=self.status)
+
+        return Deferred(lambda done: ctx.submit_mutation(self.function, args, done, then=then), outcome)
 
     def _arguments(self, request: Request) -> JSONObject:
         """The fields of the body, if there is one, and the parameters of the path, as their validators want
@@ -92,16 +96,3 @@ class MutationRoute:
             type = _TYPES.get(str(fields.get(name)))
             args[name] = convert("path parameter", name, value, type) if type else value
         return args
-
-    def _start(self, ctx: Any, args: dict[str, Any]) -> Callable[[Done], None]:
-        def respond(ctx: Any, value: Any) -> Response:
-            return Response.json(value, status=self.status)
-
-        return lambda done: ctx.submit_mutation(self.function, args, done, then=respond)
-
-
-def _respond(response: Any, error: BaseException | None) -> Response:
-    if error is not None:
-        raise error
-    answer: Response = response
-    return answer
