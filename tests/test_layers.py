@@ -51,7 +51,7 @@ EDGES = {
     "files auth functions key_store rate_limit jobs snapshot inbox",
     "testing": "app",
     "server": "errors hashing loopback limits logs http",
-    "dashboard": "errors logs values http data key_store inbox app",
+    "dashboard": "errors logs values auth http data key_store inbox app",
     "cli": "errors hashing loopback shown limits logs watchdog settings values http webhooks data "
     "files auth functions key_store jobs snapshot inbox app server dashboard",
     "__main__": "cli",

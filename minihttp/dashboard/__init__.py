@@ -48,13 +48,13 @@ class Installed:
         self.activity = activity
         self.name = name
         self.is_apart = is_apart
-        self._admin_key = admin_key
+        self.key = admin_key
 
     @cached_property
     def sessions(self) -> Sessions:
         from .session import Sessions
 
-        return Sessions(self._admin_key, self.app.options.clock)
+        return Sessions(self.key, self.app.options.clock)
 
     @cached_property
     def _dashboard(self) -> Dashboard:

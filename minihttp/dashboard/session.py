@@ -7,7 +7,6 @@ carries a token of the session. Nothing here knows requests.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import threading
@@ -15,8 +14,6 @@ from collections.abc import Callable
 
 SESSION_SECONDS = 12 * 3600
 _LINK_SECONDS = 600
-_MAX_ATTEMPTS, _ATTEMPT_SECONDS = 10, 60.0
-_MAX_PEERS = 1_000
 
 
 class Sessions:
@@ -32,7 +29,6 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._links: dict[str, float] = {}  # one-time codes, and until when they are good
-        self._attempts: dict[str, list[float]] = {}  # when a peer has failed
 
     @property
     def cookie_name(self) -> str:
@@ -75,23 +71,3 @@ class Sessions:
         """Use a code of `make_link` up; whether it was good."""
         with self._lock:
             return self._links.pop(code, 0.0) > self._clock()
-
-    def opens(self, key: str, peer: str) -> bool | None:
-        """Whether this is the admin key; None where the peer has guessed too often and must wait."""
-        now = self._clock()
-        with self._lock:
-            recent = [at for at in self._attempts.get(peer, ()) if now - at < _ATTEMPT_SECONDS]
-            if len(recent) >= _MAX_ATTEMPTS:
-                return None
-            if hmac.compare_digest(_sha256(key.encode("utf-8", "replace")), _sha256(self._admin_key)):
-                self._attempts.pop(peer, None)
-                return True
-            if len(self._attempts) >= _MAX_PEERS:
-                self._attempts.pop(next(iter(self._attempts)))
-            self._attempts[peer] = [*recent, now]
-            return False
-
-
-def _sha256(text: bytes) -> bytes:
-    """Texts are compared by their digests, so that not even their lengths show in the time it takes."""
-    return hashlib.sha256(text).digest()

@@ -14,7 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError, MinihttpError
+from ..auth.admin import AdminKey
+from ..errors import HTTPError, MinihttpError, RateLimitedError
 from ..http.response import Response
 from ..http.target import percent_encode
 from .html import Safe, join, tag
@@ -63,6 +64,7 @@ class Dashboard:
         self._installed = installed
         self._origin = installed.app.options.origin
         self.sessions = installed.sessions
+        self._admin_key = AdminKey(installed.key)
         self._notes = Notes()
 
     def handle(self, request: Request) -> Response:
@@ -180,10 +182,16 @@ class Dashboard:
                 return self._enter(request, base, "the banner's link")
             return self._refuse(request, base, False)
         if request.method == "POST":
-            opened = self.sessions.opens(str(request.form().get("key") or ""), request.remote_addr)
-            if opened:
-                return self._enter(request, base, "the admin key")
-            return self._refuse(request, base, opened is None)
+            given = str(request.form().get("key") or "")
+            try:
+                is_right = self._admin_key.open(given, request.remote_addr) == ""
+            except RateLimitedError:
+                return self._refuse(request, base, True)
+            return (
+                self._enter(request, base, "the admin key")
+                if is_right
+                else self._refuse(request, base, False)
+            )
         return self._login(base, "", 200)
 
     def _enter(self, request: Request, base: str, by: str) -> Response:
