@@ -121,14 +121,12 @@ def guard(*, header: str = "X-API-Key") -> Guard:
 
 def revoke(ctx: Caller, id: str) -> bool:
     """Revoke the key of an id (`_id`) for good; whether there is such a key that was good until now."""
-    revoked: bool = ctx.run_mutation("_keys:revoke", id=id)
-    return revoked
+    return bool(ctx.run_mutation("_keys:revoke", id=id))
 
 
 def listed(ctx: Caller) -> list[dict[str, Any]]:
     """All keys, the newest first, with `revokedAt` where they are revoked; no key itself and no digest."""
-    rows: list[dict[str, Any]] = ctx.run_query("_keys:list")
-    return rows
+    return list(ctx.run_query("_keys:list"))
 
 
 class KeyFunctions:

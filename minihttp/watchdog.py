@@ -303,8 +303,7 @@ def _throw(thread: int, frame: FrameType, kind: type[BaseException]) -> None:
 def _async_exception() -> Callable[..., int]:
     import ctypes  # rare, and 3 ms to import
 
-    set_async_exception: Callable[..., int] = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    return set_async_exception
+    return ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
 def _shot(thread: int, kind: type[BaseException]) -> tuple[Any, Any]:

@@ -156,8 +156,7 @@ class Writing(Reading):
         self.refuse_if_lost()
         written = self._documents.get(id)
         if written is not None:
-            found: tuple[str, str] | None = written or None
-            return found
+            return written or None
         if id in self._read:
             return self._read[id]
         if self.trusting and not self.begun and id in self._carried:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..data.database import Database
     from ..data.documents import Reader, Transaction
     from ..files.storage import FileStore
+    from ..functions.context import SystemCtx
     from ..functions.registry import Function, Registry
     from ..functions.runner import Runner
     from .options import Options
@@ -174,10 +175,9 @@ class AppFunctions:
         """Which documents refer to some ids of one table, as `references.references`."""
         return references(ctx.transaction, ids)
 
-    def insert_document(self, ctx: Any, table: str, document: Any) -> str:
+    def insert_document(self, ctx: SystemCtx, table: str, document: Any) -> str:
         """Insert into a table of the app's, checked like any write; returns the id."""
-        id: str = ctx.db.insert(table, document)
-        return id
+        return ctx.db.insert(table, document)
 
     def replace_document(self, ctx: Any, id: str, document: Any, seen: str | None = None) -> None:
         """Replace the fields of a document of the app's, checked like any write.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..data.database import Database
     from ..data.migration import Tick
     from ..files.storage import FileStore
+    from ..functions.context import SystemActionCtx
     from ..functions.registry import Registry
     from .progress import LongTasks
 
@@ -69,12 +70,12 @@ class SnapshotFunctions:
             documents, files = counted(manifest["entries"])
             return {"id": id, "url": storage.get_url(id), "documents": documents, "files": files}
 
-        return {"process": self._tasks.start(task, work, undo=lambda made: self._discard([made["id"]]))}
+        undo = lambda made: self.discard(ctx, [made["id"]])  # noqa: E731
+        return {"process": self._tasks.start(task, work, undo)}
 
-    def upload_url(self, ctx: Any) -> str:
+    def upload_url(self, ctx: SystemActionCtx) -> str:
         """Where to send a part of a snapshot to; the response has its `storageId`."""
-        url: str = ctx.storage.generate_upload_url()
-        return url
+        return ctx.storage.generate_upload_url()
 
     def read(
         self,
@@ -98,7 +99,10 @@ class SnapshotFunctions:
 
         def work(tick: Tick) -> dict[str, Any]:
             with self._temporary() as file:
-                self._take(ids, file, tick)
+                try:
+                    self._take(ids, file, tick)
+                finally:
+                    self.discard(ctx, ids)
                 with closing(Archive(file.name)) as archive:
                     imported = import_snapshot(archive, self._database, self._files, tick=tick, **options)
             return imported._asdict()
@@ -107,28 +111,22 @@ class SnapshotFunctions:
 
     def discard(self, ctx: Any, ids: list[str]) -> None:
         """Remove a snapshot, or parts of one, from the file store."""
-        self._discard(ids)
-
-    def _discard(self, ids: list[str]) -> None:
         storage = self._files.outside()
         for id in ids:
             with suppress(DocumentError):  # it is gone
                 storage.delete(id)
 
     def _take(self, ids: list[str], file: IO[bytes], tick: Tick) -> None:
-        """Write the parts of a snapshot into one file, and remove them from the file store."""
+        """Write the parts of a snapshot into one file."""
         storage = self._files.outside()
-        try:
-            for done, id in enumerate(ids):
-                tick("parts", done, len(ids))
-                part = storage.get(id)
-                if part is None:
-                    raise SnapshotError(f"part {done + 1} of the snapshot is not there any more")
-                with part:
-                    while block := part.read(_BLOCK_BYTES):
-                        file.write(block)
-        finally:
-            self._discard(ids)
+        for done, id in enumerate(ids):
+            tick("parts", done, len(ids))
+            part = storage.get(id)
+            if part is None:
+                raise SnapshotError(f"part {done + 1} of the snapshot is not there any more")
+            with part:
+                while block := part.read(_BLOCK_BYTES):
+                    file.write(block)
         file.flush()
 
     @contextmanager

@@ -78,8 +78,7 @@ class Remote:
         return self._call("action", name, args)
 
     def check(self, tick: Tick) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.watched("_app:begin_check", tick)
-        return found
+        return list(self.watched("_app:begin_check", tick))
 
     def url_of_file(self, url: str) -> str:
         """A URL of the server's file store as it is here: the server may know itself by another origin."""

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
+from ..data.walks import fields_of
 from ..errors import MinihttpError
 from ..snapshot.archive import ArchiveWriter
 from ..values import Int64, encode_wire
@@ -50,11 +51,8 @@ def _opened(file: str) -> IO[str]:
 def _fields(args: argparse.Namespace, table: str) -> dict[str, Any]:
     """The validators of a table's fields, by name, in Convex's JSON form; nothing where it has none."""
     with access(args) as app:
-        for row in app.query("_app:tables"):
-            if row["name"] == table and row["validator"]["type"] == "object":
-                fields: dict[str, Any] = row["validator"]["value"]
-                return fields
-    return {}
+        validators = {row["name"]: row["validator"] for row in app.query("_app:tables")}
+    return fields_of(validators[table]) if table in validators else {}
 
 
 def _csv_lines(source: Iterable[str], fields: dict[str, Any]) -> Iterator[bytes]:

@@ -242,7 +242,6 @@ def _parse_toml(text: str, file: str) -> dict[str, Any]:
             f" or use {PREFIX}* variables or flags"
         )
     try:
-        table: dict[str, Any] = tomllib.loads(text)
-        return table
+        return dict(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file} is not valid TOML: {error}") from None

@@ -56,8 +56,7 @@ def _summary(row: Document) -> dict[str, Any]:
 
 def _error(row: Document) -> str:
     """Why it failed, or its last attempt did."""
-    error: str = row["state"].get("error", row.get("lastError", ""))
-    return error
+    return str(row["state"].get("error", row.get("lastError", "")))
 
 
 def _show(jobs: Access, args: argparse.Namespace) -> None:

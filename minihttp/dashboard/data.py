@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ..app.inspection import digest_of
+from ..data.walks import fields_of
 from ..errors import HTTPError
 from ..http.response import Response
 from ..values import Int64
@@ -123,13 +124,13 @@ def _query(name: str, shown: dict[str, str]) -> dict[str, Any]:
 
 def _filter(view: View, name: str, info: dict[str, Any], shown: dict[str, str]) -> Safe:
     indexes = [("", "creation time"), *((i, f"{i} ({', '.join(f)})") for i, f in info["indexes"].items())]
-    known = info["validator"].get("value") if info["validator"].get("type") == "object" else {}
+    known = fields_of(info["validator"])
     return view.chooser(
         ["data", name],
         options("index", "Along", indexes, shown["index"]),
         entry("eq", "which is", shown["eq"], placeholder="value, or a list", size=14),
         entry("field", "and field", shown["field"], list="fields", size=10),
-        tag("datalist", [tag("option", value=field) for field in known or ()], id="fields"),
+        tag("datalist", [tag("option", value=field) for field in known], id="fields"),
         options("is", "is", _COMPARISONS, shown["is"] or "eq"),
         entry("value", "value", shown["value"], size=12),
         options("order", "Order", (("asc", "oldest first"), ("desc", "newest first")), shown["order"]),
@@ -137,13 +138,13 @@ def _filter(view: View, name: str, info: dict[str, Any], shown: dict[str, str]) 
 
 
 def _rows(view: View, name: str, info: dict[str, Any], documents: list[Any], is_filtered: bool) -> Safe:
-    known = info["validator"].get("value") if info["validator"].get("type") == "object" else {}
-    columns = list(known or ())
+    known = fields_of(info["validator"])
+    columns = list(known)
     for document in documents:
         columns += [field for field in document if field not in columns and field not in SYSTEM_FIELDS]
     columns = [field for field in columns if any(field in document for document in documents)]
     left_out, columns = columns[_MAX_COLUMNS:], columns[:_MAX_COLUMNS]
-    tables = {field: _table_of(kind["fieldType"]) for field, kind in (known or {}).items()}
+    tables = {field: _table_of(kind["fieldType"]) for field, kind in known.items()}
     rows = [
         (
             view.id(document["_id"], "data", name, document["_id"]),
@@ -271,9 +272,7 @@ _EXAMPLES = {"string": "", "number": 0, "boolean": False, "null": None, "array":
 
 def _example(info: dict[str, Any]) -> str:
     """The required fields of a table, to be filled in."""
-    if info["validator"].get("type") != "object":
-        return "{}"
-    known = info["validator"]["value"].items()
+    known = fields_of(info["validator"]).items()
     wanted = {name: _EXAMPLES.get(kind["fieldType"]["type"]) for name, kind in known if not kind["optional"]}
     return json.dumps(wanted, indent=2)
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ..data.walks import fields_of
 from ..http.response import Response
 from ..values import encode_wire
 from .pieces import without_credentials
@@ -44,9 +45,9 @@ def exported(view: View, info: dict[str, Any], form: str, asked: dict[str, Any])
 
 def _csv(view: View, info: dict[str, Any], pages: Iterator[list[Any]]) -> Iterator[str]:
     """Columns for the declared fields and those of the first page; what else comes later is in the last."""
-    declared = info["validator"].get("value") if info["validator"].get("type") == "object" else None
+    declared = fields_of(info["validator"])
     first = next(pages)
-    columns = list(dict.fromkeys([*SYSTEM_FIELDS, *(declared or ()), *(n for row in first for n in row)]))
+    columns = list(dict.fromkeys([*SYSTEM_FIELDS, *declared, *(n for row in first for n in row)]))
     yield _csv_rows([columns if declared else [*columns, "other fields"]])
     page: list[Any] | None = first
     while page is not None:

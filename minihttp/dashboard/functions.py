@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from ..data.walks import type_text
+from ..data.walks import fields_of, type_text
 from ..errors import HTTPError
 from ..values import encode_wire
 from .html import Safe, join, tag
@@ -65,7 +65,7 @@ def _list(view: View) -> Page:
                 view.link(function["name"], "functions", *function["name"].split("/")),
                 function["kind"],
                 function["visibility"],
-                ", ".join(_parameters(function)) or tag("span", "none", class_="muted"),
+                ", ".join(fields_of(function["args"])) or tag("span", "none", class_="muted"),
                 f"{calls['calls']:,}",
                 tag("b", errors, class_="bad") if calls["errors"] else errors,
                 f"{calls['p95Ms']:.2f} ms" if calls["calls"] else "–",
@@ -86,12 +86,6 @@ def _list(view: View) -> Page:
 def _place(function: dict[str, Any]) -> Safe:
     path, _, line = function["location"].rpartition(":")
     return tag("code", f"{path.rpartition('/')[2]}:{line}", title=function["location"])
-
-
-def _parameters(function: dict[str, Any]) -> dict[str, Any]:
-    args = function["args"]
-    found: dict[str, Any] = args["value"] if args["type"] == "object" else {}
-    return found
 
 
 def _one(view: View, *rest: str) -> Page | None:
@@ -127,7 +121,7 @@ def _form(view: View, function: dict[str, Any]) -> Safe:
         said = "To run functions from here, start the server with --dashboard write."
         return join([title, tag("p", said, class_="muted")])
     place = ("functions", *function["name"].split("/"))
-    parameters = _parameters(function)
+    parameters = fields_of(function["args"])
     as_json = view.asked("form") == "json" or not (parameters or function["args"]["type"] == "object")
     if as_json:
         area = tag("textarea", "\n", view.kept("args", "{}"), name="args", rows=6, spellcheck="false")
@@ -185,7 +179,7 @@ def _arguments(function: dict[str, Any], form: Any) -> dict[str, Any]:
             raise HTTPError(400, "The arguments are a JSON object")
         return value
     args: dict[str, Any] = {}
-    for name, field in _parameters(function).items():
+    for name, field in fields_of(function["args"]).items():
         text, as_json = form.get(f"text:{name}"), form.get(f"json:{name}")
         if text or (text is not None and not field["optional"]):
             args[name] = str(text)

@@ -64,8 +64,7 @@ def _due(job: Any) -> float:
     """When it runs next, or was to run."""
     is_waiting = job["state"]["kind"] == "pending"
     is_claimed = is_waiting and job["queue"].startswith("claimed:")
-    due_ms: float = job["claimedDue" if is_claimed else "dueTime" if is_waiting else "scheduledTime"]
-    return due_ms
+    return float(job["claimedDue" if is_claimed else "dueTime" if is_waiting else "scheduledTime"])
 
 
 def _one(view: View, id: str) -> Page | None:

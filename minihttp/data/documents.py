@@ -321,8 +321,7 @@ class Transaction(EngineTransaction):
     @property
     def reader(self) -> Reader:
         """As `db`, for reading only."""
-        reader: Reader = Reader(self, self.catalog.user, self.limits, True) if self.writable else self.db
-        return reader
+        return Reader(self, self.catalog.user, self.limits, True) if self.writable else self.db
 
     @property
     def system(self) -> Writer:

@@ -125,8 +125,7 @@ class Pins:
             _close(stale)
 
     def _log_bytes(self) -> int:
-        size: int = self._backend.statistics().get("wal_bytes", 0)
-        return size
+        return int(self._backend.statistics().get("wal_bytes", 0))
 
     def _take_stale(self) -> list[_Pin]:
         before = self._monotonic() - PIN_SECONDS

@@ -39,6 +39,11 @@ def _field(validator: Validator) -> dict[str, Any]:
     return {"fieldType": convex_json(validator), "optional": validator.is_optional}
 
 
+def fields_of(kind: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a validator in that form; none where it is not one of objects."""
+    return dict(kind["value"]) if kind["type"] == "object" else {}
+
+
 def type_text(kind: Mapping[str, Any]) -> str:
     """`id<users>`, `array<string>`, `"open" | "paid"`, `{name: string, note?: string}`."""
     value = kind.get("value")

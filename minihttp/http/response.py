@@ -79,8 +79,7 @@ def _text(value: Any, encode: Callable[[Any], str], method: str) -> str | None:
             return f"[{','.join(texts)}]"
         return None
     # Of the type: an object of a body makes a message for each attribute that it lacks
-    text: str | None = getattr(value, method)() if hasattr(type(value), method) else None
-    return text
+    return getattr(value, method)() if hasattr(type(value), method) else None
 
 
 def _holds_text(value: dict[Any, Any], method: str) -> bool:

@@ -114,8 +114,7 @@ class Deliveries(JobTable):
         return RetryPolicy(**row["retry"]) if "retry" in row else FULL_JITTER
 
     def kept_seconds(self, row: Document) -> float | None:
-        seconds: float = row["retentionSeconds"]
-        return seconds
+        return float(row["retentionSeconds"])
 
     def parts(self, row: Document) -> list[str]:
         return [body_id(row["endpoint"], row["deliveryId"])]

@@ -64,8 +64,7 @@ class JobFunctions:
 
     def retry(self, ctx: SystemCtx, id: str) -> str:
         """Run a job that has ended once more; returns the id of the new job."""
-        job_id: str = ctx.scheduler.retry(id)
-        return job_id
+        return ctx.scheduler.retry(id)
 
     def cancel(self, ctx: SystemCtx, id: str) -> Document | None:
         """Cancel a job that has not ended; returns what it is then."""

@@ -69,16 +69,14 @@ def public_key(seed: bytes) -> bytes:
     """The 32 bytes of the public key that belongs to a private key's 32 bytes."""
     if not IS_NATIVE:
         return curve25519.public_key(seed)
-    encoded: bytes = _private(seed).public_key().public_bytes_raw()
-    return encoded
+    return bytes(_private(seed).public_key().public_bytes_raw())
 
 
 def sign(seed: bytes, message: bytes) -> bytes:
     """The 64 bytes of a signature (§5.1.6)."""
     if not IS_NATIVE:
         return curve25519.sign(seed, message)
-    signature: bytes = _private(seed).sign(message)
-    return signature
+    return bytes(_private(seed).sign(message))
 
 
 def _private(seed: bytes) -> Any:

@@ -63,8 +63,7 @@ def _load(provider: str) -> dict[str, Any]:
     name = _SAME.get(provider, provider).replace("-", "_")
     try:
         with open(os.path.join(_FOLDER, f"{name}.json"), encoding="utf-8") as file:
-            found: dict[str, Any] = json.load(file)
-            return found
+            return dict(json.load(file))
     except FileNotFoundError:
         return {}
 
