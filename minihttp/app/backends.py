@@ -28,6 +28,7 @@ _parent = ".".join((__package__ or "").split(".")[:-2])
 _HOME = f"{_parent}.storage_backends".lstrip(".")
 _HIDDEN = "password|secret|token|signature|key(?!_id)"
 _FILE_WORDS = ("filesystem", "sqlite")
+_OF_PATHS = {"DocumentBackend": "sqlite", "FileBackend": "filesystem"}  # the scheme of a plain path
 _HALVES = {"DocumentBackend": "documents", "FileBackend": "files"}
 
 _POSIX_MODULES = ("fcntl", "resource", "termios")  # of the standard library, but not on Windows
@@ -43,13 +44,13 @@ def open_documents(url: str, *, must_exist: bool = False) -> DocumentBackend:
         ConfigurationError: no such backend, or its extra is not installed.
         DataDirectoryError: it cannot use the place that the URL names.
     """
-    backend: DocumentBackend = _open(url, "DocumentBackend", "sqlite", must_exist)
+    backend: DocumentBackend = _open(url, "DocumentBackend", must_exist)
     return backend
 
 
 def open_files(url: str, *, must_exist: bool = False) -> FileBackend:
     """Open a file backend; a plain path is a folder. Takes and raises what `open_documents` does."""
-    backend: FileBackend = _open(url, "FileBackend", "filesystem", must_exist)
+    backend: FileBackend = _open(url, "FileBackend", must_exist)
     return backend
 
 
@@ -66,15 +67,14 @@ def is_shared(url: str, kind: str) -> bool:
     Args:
         kind: "DocumentBackend" or "FileBackend".
     """
-    default = "sqlite" if kind == "DocumentBackend" else "filesystem"
-    return bool(_open(url, kind, default, find_only=True).shared)
+    return bool(_open(url, kind, find_only=True).shared)
 
 
 def check_backends(data: str, files: str | None) -> None:
     """Find the backends that `App(data=…, files=…)` mean, and open none. Raises as `open_documents` does."""
     documents_url, files_url = storage_urls(data, files)
-    _open(documents_url, "DocumentBackend", "sqlite", find_only=True)
-    _open(files_url, "FileBackend", "filesystem", find_only=True)
+    _open(documents_url, "DocumentBackend", find_only=True)
+    _open(files_url, "FileBackend", find_only=True)
 
 
 def copier(url: str, kind: str) -> Callable[[], Any] | None:
@@ -88,7 +88,7 @@ def copier(url: str, kind: str) -> Callable[[], Any] | None:
     """
     match = _split_url(url)
     assert match is not None
-    copy = getattr(_open(url, kind, "", must_exist=True, find_only=True), "Copy", None)
+    copy = getattr(_open(url, kind, must_exist=True, find_only=True), "Copy", None)
     return None if copy is None else partial(copy, match[2])
 
 
@@ -100,9 +100,9 @@ def without_password(url: str) -> str:
     return re.sub(f"(?<=[?&])([^=&]*(?:{_HIDDEN})[^=&]*)=[^&]*", r"\1=…", shown, flags=re.I)
 
 
-def _open(url: str, kind: str, default: str, must_exist: bool = False, *, find_only: bool = False) -> Any:
+def _open(url: str, kind: str, must_exist: bool = False, *, find_only: bool = False) -> Any:
     match = _split_url(url)
-    scheme, location = match.groups() if match else (default, url)
+    scheme, location = match.groups() if match else (_OF_PATHS[kind], url)
     scheme = scheme.lower()
     try:
         backend = _find(scheme, kind)

@@ -285,8 +285,11 @@ def _path_arguments(args: Validator | None, names: Iterable[str]) -> dict[str, D
 
 
 def _parameter(parameter: Parameter[Any]) -> Document:
-    said: Document = {"schema": _schema(parameter)}
-    return {**said, "description": parameter.description} if parameter.description else said
+    return {"schema": _schema(parameter), **_described(parameter)}
+
+
+def _described(parameter: Parameter[Any]) -> Document:
+    return {"description": parameter.description} if parameter.description else {}
 
 
 def _schema(parameter: Parameter[Any]) -> Document:
@@ -314,9 +317,7 @@ def _schema(parameter: Parameter[Any]) -> Document:
 
 
 def _form_body(form: Iterable[Parameter[Any]]) -> Document:
-    fields = {
-        p.name: {**_schema(p), **({"description": p.description} if p.description else {})} for p in form
-    }
+    fields = {p.name: {**_schema(p), **_described(p)} for p in form}
     required = [parameter.name for parameter in form if parameter.is_required]
     schema = {"type": "object", "properties": fields, **({"required": required} if required else {})}
     types = ["multipart/form-data"]

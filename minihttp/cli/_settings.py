@@ -13,6 +13,7 @@ import importlib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..app.backends import check_scheme, storage_urls, without_password
@@ -200,7 +201,7 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], folder: str = 
     Raises:
         ConfigurationError: an unknown name, or a value that breaks its rule; it says which and where.
     """
-    path, table = "minihttp.toml", _file_table(os.path.join(folder, "minihttp.toml"))
+    path, table = "minihttp.toml", _read_toml(os.path.join(folder, "minihttp.toml"))
     variables = {_name_of(k): v for k, v in environ.items() if k.startswith(PREFIX)}
     given = {k: v for k, v in flags.items() if k in SETTINGS and v is not None}
     limits = _as_table(table.pop("limits", {}), f"{path}: limits")
@@ -214,10 +215,6 @@ def _name_of(variable: str) -> str:
     return re.sub("^limits_", LIMITS, variable[len(PREFIX) :].lower())
 
 
-def _file_table(path: str) -> dict[str, Any]:
-    return _parse_toml(read_text(path), os.path.basename(path)) if os.path.isfile(path) else {}
-
-
 def _as_table(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigurationError(f"{where} must be a table, not {value!r}")
@@ -227,21 +224,22 @@ def _as_table(value: Any, where: str) -> dict[str, Any]:
 def _toml_module() -> Any:
     """The standard library's reader of TOML (Python 3.11), else the package tomli, else None."""
     for name in ("tomllib", "tomli"):
-        try:
+        with suppress(ModuleNotFoundError):
             return importlib.import_module(name)
-        except ModuleNotFoundError:
-            continue
     return None
 
 
-def _parse_toml(text: str, file: str) -> dict[str, Any]:
-    tomllib = _toml_module()
+def _read_toml(path: str) -> dict[str, Any]:
+    """The table of a file; an empty one where there is none."""
+    if not os.path.isfile(path):
+        return {}
+    tomllib, file = _toml_module(), os.path.basename(path)
     if tomllib is None:
         raise ConfigurationError(
             f"{file} needs Python 3.11 or newer, which reads TOML, or the package tomli;"
             f" or use {PREFIX}* variables or flags"
         )
     try:
-        return dict(tomllib.loads(text))
+        return dict(tomllib.loads(read_text(path)))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file} is not valid TOML: {error}") from None

@@ -81,14 +81,11 @@ class Installed:
         if path.startswith("/_/"):
             environ[_PORT_OF_ITS_OWN] = True
             return self.app(environ, start_response)
-        found = path in ("", "/")
-        start_response(
-            "303 See Other" if found else "404 Not Found",
-            [
-                ("Content-Length", "0"),
-                *([("Location", f"{environ.get('SCRIPT_NAME', '')}/_/")] if found else []),
-            ],
-        )
+        status, headers = "404 Not Found", [("Content-Length", "0")]
+        if path in ("", "/"):
+            status = "303 See Other"
+            headers.append(("Location", f"{environ.get('SCRIPT_NAME', '')}/_/"))
+        start_response(status, headers)
         return [b""]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..auth.admin import AdminKey
 from ..errors import HTTPError, MinihttpError, RateLimitedError
 from ..http.response import Response
-from ..http.target import percent_encode
+from ..http.target import percent_encode, split_host
 from .html import Safe, join, tag
 from .notes import Notes
 from .session import SESSION_SECONDS
@@ -256,7 +256,8 @@ class Dashboard:
         return "Set-Cookie", f"{self.sessions.cookie_name}={value}; {limits}"
 
     def _is_our_host(self, request: Request) -> bool:
-        return self._installed.app.hosts.includes(_host(request.origin))
+        found = split_host(_origin(request.origin).partition("://")[2])
+        return found is not None and self._installed.app.hosts.includes(found[0])
 
     def _is_same_origin(self, request: Request) -> bool:
         site = request.headers.get("Sec-Fetch-Site")
@@ -302,14 +303,6 @@ def _origin(url: str) -> str:
     """The origin of a URL: without the path below which the app is mounted."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}{separator}{rest.partition('/')[0]}"
-
-
-def _host(url: str) -> str:
-    """The host of a URL, without port and brackets."""
-    authority = _origin(url).partition("://")[2]
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0].lower()
 
 
 def _redirect(path: str, *headers: tuple[str, str]) -> Response:

@@ -260,13 +260,10 @@ class StoredFile:
 def find_by_id(transaction: Transaction, id: Any) -> Document | None:
     """The document of a file; an id that is none, or one of another table, names no file."""
     system = transaction.system
-    found: Document | None = None
-    if isinstance(id, str) and system.normalize_id("_storage", id) == id:
-        found = system.get(id)
-    return found
+    is_one = isinstance(id, str) and system.normalize_id("_storage", id) == id
+    return system.get(id) if is_one else None
 
 
 def find_by_key(transaction: Transaction, key: str) -> Document | None:
     """The document of a blob."""
-    query = transaction.system.query("_storage").with_index("by_key", lambda q: q.eq("key", key))
-    return query.first()
+    return transaction.system.query("_storage").with_index("by_key", lambda q: q.eq("key", key)).first()

@@ -327,13 +327,12 @@ class Deliveries(JobTable):
         rows = chain(*(self._queue(transaction, queue) for queue in ("canceled", "failed")))
         return list(islice(filter(wanted, rows), _AT_ONCE))
 
-    def expired(self, transaction: Transaction) -> list[Document]:
-        """Some of the finished deliveries whose retention is over, each behind its body."""
-        return self._store.expired(transaction, self)
-
-    def remove(self, transaction: Transaction, row: Document) -> None:
-        """Remove one of the rows of `expired`."""
-        self._store.remove(transaction, row)
+    def prune(self, transaction: Transaction) -> int:
+        """Remove some of the finished deliveries whose retention is over; returns how many."""
+        rows = self._store.expired(transaction, self)
+        for row in rows:  # and their bodies
+            self._store.remove(transaction, row)
+        return sum("deliveryId" in row for row in rows)
 
     def _queue(self, transaction: Transaction, queue: str) -> Any:
         return transaction.system.query(DELIVERIES).with_index("by_queue", lambda q: q.eq("queue", queue))

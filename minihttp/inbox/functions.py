@@ -167,7 +167,4 @@ class WebhookFunctions:
 
     def prune(self, ctx: SystemCtx) -> int:
         """Remove some of the deliveries whose retention is over; returns how many."""
-        rows = self._rows.expired(ctx.transaction)
-        for row in rows:
-            self._rows.remove(ctx.transaction, row)
-        return sum("deliveryId" in row for row in rows)
+        return self._rows.prune(ctx.transaction)
