@@ -30,17 +30,18 @@ _is_boundary = re.compile(r"[ -~]{0,69}[!-~]").fullmatch
 _has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _fold = re.compile(rb"\r\n[ \t]+")  # a header goes on in the next line (RFC 5322 §2.2.3)
 _is_padding = re.compile(rb"[ \t]*").fullmatch
-# The head of a part as browsers write it
-_PLAIN_HEAD = (
-    rb'\r\nContent-Disposition: (form-data; name="([^"\x00-\x1f\x7f]{0,200})"'
-    rb'(?:; filename="([^"\x00-\x1f\x7f]{0,200})")?)'
+# The heads of fields, and of files and other parts, as browsers write them
+_FIELD_HEAD = rb'\r\nContent-Disposition: form-data; name="([^"%\x00-\x1f\x7f]{0,200})"\r\n\r\n'
+_match_field_head = re.compile(_FIELD_HEAD).match
+_PART_HEAD = (
+    rb'\r\nContent-Disposition: form-data; name="([^"\x00-\x1f\x7f]{0,200})"'
+    rb'(?:; filename="([^"\x00-\x1f\x7f]{0,200})")?'
     rb"(?:\r\nContent-Type: ([!-~](?:[ -~]{0,98}[!-~])?))?\r\n\r\n"
 )
-_match_plain_head = re.compile(_PLAIN_HEAD).match
-_FIELD_HEAD = b'\r\nContent-Disposition: form-data; name="[^"\\0-\x1f\x7f]{0,200}"\r\n'
 _MAX_PADDING_BYTES = 128
 _SMALL_PART_BYTES = 4096
 _MIN_PARTS, _BYTES_A_PART = 256, 512  # files and parts with more headers: so many, and one for so many bytes
+_FEW_PARTS = 32  # of them are read without a look at how many follow
 _LINES_A_PART = 4  # the head of a part with more lines counts for several
 _MAX_HEAD_LINES = 24  # with those that go on
 _HEAD_TIMES = 8  # the head of a part is counted so often: to read it takes that much longer than a field
@@ -238,6 +239,20 @@ def _read_parts(scanner: _Scanner, spool: Spool, limits: Limits, codec: str) -> 
     scanner.skip_epilogue()
 
 
+def _small_file(head: re.Match[bytes], spool: Spool, data: memoryview, codec: str) -> FilePart:
+    """The file behind a head as browsers write it."""
+    name, filename = head[1].decode(codec, "replace"), head[2].decode(codec, "replace")
+    headers = [("Content-Disposition", f'form-data; name="{name}"; filename="{filename}"')]
+    content_type = None
+    if head[3] is not None:
+        content_type = head[3].decode()
+        headers.append(("Content-Type", content_type))
+    file = FilePart(_unescape(filename), Headers.over(headers), spool, content_type)
+    file.size = len(data)
+    spool.write(data)
+    return file
+
+
 def _read_field(scanner: _Scanner, name: str, limits: Limits) -> bytearray:
     value = bytearray()
 
@@ -291,8 +306,8 @@ class _Scanner:
     """A multipart body in blocks, cut at its delimiters."""
 
     __slots__ = (
-        "_block", "_dashes", "_delimiter", "_max_head_bytes", "_max_kept_bytes", "_parts", "_position",
-        "_read", "_read_bytes", "_room_bytes", "_short_bytes",
+        "_block", "_dashes", "_delimiter", "_has_looked", "_max_head_bytes", "_max_kept_bytes", "_parts",
+        "_position", "_read", "_read_bytes", "_room_bytes", "_short_bytes",
     )  # fmt: skip
 
     def __init__(self, stream: Readable, boundary: bytes, limits: Limits, max_kept_bytes: int) -> None:
@@ -304,6 +319,7 @@ class _Scanner:
         self._short_bytes = min(_SMALL_PART_BYTES, limits.max_form_field_bytes) + len(self._delimiter)
         self._block = b"\r\n"  # so that a delimiter at the very start is found like any other
         self._position = self._parts = self._read_bytes = 0
+        self._has_looked = False
 
     def keep(self, size: int) -> None:
         """So many bytes more stay in memory."""
@@ -315,6 +331,11 @@ class _Scanner:
         """One more part that is not a short field: to read its head takes as long as a thousand bytes."""
         self._parts += -(-lines // _LINES_A_PART)
         self._check_parts(self._parts)
+        if self._parts > _FEW_PARTS and not self._has_looked:
+            self._has_looked = True  # those ahead are counted before they are read
+            ahead = self._block[self._position :]
+            odd = ahead.count(self._delimiter) - len(re.findall(_FIELD_HEAD, ahead))
+            self._check_parts(self._parts + odd - 1)  # this one may be among them
 
     def _check_parts(self, count: int) -> None:
         most = _MIN_PARTS + self._read_bytes // _BYTES_A_PART
@@ -372,31 +393,29 @@ class _Scanner:
         Only a short cut for the commonest parts: what it leaves is read, or refused, by the other methods.
         """
         block, position, delimiter = self._block, self._position, self._delimiter
-        head = _match_plain_head(block, position)
+        field = _match_field_head(block, position)
+        head = field or re.compile(_PART_HEAD).match(block, position)
         if head is None or (start := head.end()) - position > self._max_head_bytes:
             return None
         end = block.find(delimiter, start, start + self._short_bytes)
         if end < 0 or block.startswith(self._dashes, start):
             return None
         self._position = end + len(delimiter)
-        name = _unescape(head[2].decode(codec, "replace"))
-        if head[3] is None:
-            if end - position > self._room_bytes:
-                self.keep(end - position)  # refuses
-            self._room_bytes -= end - position
+        if field is None:
+            self.keep(_HEAD_TIMES * (start - position))
+            self._count_part()
+            name = _unescape(head[1].decode(codec, "replace"))
+            if head[2] is not None:
+                return name, _small_file(head, spool, memoryview(block)[start:end], codec)
+            self.keep(end - start)
             return name, block[start:end].decode(codec, "replace")
-        self.keep(_HEAD_TIMES * (start - position))
-        self._count_part()
-        headers = [("Content-Disposition", head[1].decode(codec, "replace"))]
-        content_type = None
-        if head[4] is not None:
-            content_type = head[4].decode()
-            headers.append(("Content-Type", content_type))
-        filename = _unescape(head[3].decode(codec, "replace"))
-        file = FilePart(filename, Headers.over(headers), spool, content_type)
-        file.size = end - start
-        spool.write(memoryview(block)[start:end])
-        return name, file
+        if end - position > self._room_bytes:
+            self.keep(end - position)  # refuses
+        self._room_bytes -= end - position
+        try:
+            return head[1].decode(codec), block[start:end].decode(codec)
+        except UnicodeDecodeError:
+            return head[1].decode(codec, "replace"), block[start:end].decode(codec, "replace")
 
     def header_lines(self) -> list[bytes]:
         """The header lines of a part, unfolded, from the line end before them; stops behind the blank one."""
@@ -444,10 +463,6 @@ class _Scanner:
         if not data:
             raise HTTPError(400, "The form ends before its closing boundary")
         self._read_bytes += len(data)
-        if self._read_bytes == len(data) and (count := data.count(self._delimiter)) > _MIN_PARTS:
-            self._check_parts(
-                count - len(re.findall(_FIELD_HEAD, data))
-            )  # too many are told by the first block
         kept = self._block[self._position :]
         self._block = kept + data if kept else data
         self._position = 0

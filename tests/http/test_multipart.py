@@ -183,6 +183,9 @@ def test_limits() -> None:
     assert status_of(fields, max_form_bytes=200) == status_of(fields, max_form_bytes=200, sizes=(1,)) == 413
     assert status_of(encode([Part("a", b"1" * 5_000)] * 2), max_form_bytes=9_000) == 413  # not read at once
     assert status_of(file, max_form_bytes=250) == 413, "its head stays in memory"
+    typed = HEAD + b"\r\nContent-Type: a/b\r\n\r\n" + b"1" * 2_000 + END
+    assert parse(typed, max_form_bytes=3_000).get("a") == "1" * 2_000
+    assert status_of(typed, max_form_bytes=1_999) == 413
     headers = b"".join(b"\r\nX: %d" % number for number in range(7))
     assert parse(HEAD + headers + b"\r\n\r\nx" + END).get("a") == "x"
     assert status_of(HEAD + headers + b"\r\nX: 7\r\n\r\nx" + END) == 413
@@ -252,7 +255,7 @@ def test_how_many_files_there_may_be_grows_with_their_bytes() -> None:
         assert len(form.get_all("f")) == len(files)
         form.close()
     assert status_of(encode([tiny] * 900)) == 413
-    assert status_of(encode([tiny] * 400)[:-9]) == 413, "they are counted before the first is read"
+    assert status_of(encode([tiny] * 400)[:-9]) == 413, "they are counted before they are read"
     assert status_of(encode([tiny] * 400), sizes=(10_000,)) == 413
     headers = b"".join(b"\r\nX: %d" % number for number in range(7))
     assert len(parse((HEAD + headers + b"\r\n\r\nx\r\n") * 130 + END[2:]).get_all("a")) == 130
