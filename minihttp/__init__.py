@@ -7,9 +7,10 @@ no sqlite3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers know it by its name; `typing` takes as long to load as Python to start
 if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers and editors
+    from typing import Any
+
     from . import auth as auth
     from . import errors as errors
     from . import key_store as key_store

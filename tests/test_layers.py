@@ -254,6 +254,13 @@ def test_no_circles_between_modules() -> None:
         visit(name, ())
 
 
+def test_the_package_by_itself_imports_nothing() -> None:
+    program = "import sys; before = set(sys.modules); import minihttp; print(*set(sys.modules) - before)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"minihttp", "__future__"}
+
+
 def test_the_router_alone_imports_no_database() -> None:
     program = """
 import sys
