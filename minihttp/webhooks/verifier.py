@@ -105,7 +105,9 @@ class Verifier:
         """
         if body.__class__ is not bytes:
             body = _raw(body)
-        keys = self._prepare(secrets if isinstance(secrets, (str, bytes)) else tuple(secrets))
+        if secrets.__class__ is not str and not isinstance(secrets, (str, bytes)):
+            secrets = tuple(secrets)
+        keys = self._prepare(secrets)
         if tolerance_seconds is ...:
             tolerance_seconds = self._tolerance_seconds
         elif tolerance_seconds is not None and not tolerance_seconds >= 0:
