@@ -29,6 +29,7 @@ Done = Callable[[Any, "BaseException | None"], None]
 
 log = logging.getLogger("minihttp.storage")
 
+_LEAST_CLOSING_SECONDS = 0.01
 MAX_BATCH = 64  # mutations that share one COMMIT
 NO_END = "another transaction does not end"
 
@@ -200,12 +201,16 @@ class GroupCommit:
     def close(self, patience_seconds: float) -> bool:
         """Close the connection; what was acknowledged is durable.
 
+        Args:
+            patience_seconds: how long the mutation that runs may have taken by then.
+
         Returns:
             Whether it is closed: a mutation that does not end keeps it open, and nobody waits for that.
         """
         with self._queue_lock:
             self._closing = True  # what begins from now on closes it, and is refused
-        end = monotonic() + patience_seconds
+        taken_seconds = 0.0 if self._committing else self.writing_seconds
+        end = monotonic() + max(patience_seconds - taken_seconds, _LEAST_CLOSING_SECONDS)
         while not self._closed and (left := end - monotonic()) > 0:
             with suppress(self.fault_class):
                 self.write(lambda writing: None, None, any_thread=True, patience_seconds=left)

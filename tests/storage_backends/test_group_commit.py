@@ -193,6 +193,24 @@ def test_what_is_submitted_is_told_by_one_thread_in_its_order() -> None:
     assert group.close(60.0)
 
 
+def test_closing_counts_what_a_mutation_has_taken_already() -> None:
+    group, began, closed = Group(), threading.Event(), threading.Event()
+
+    def endless(writing: Writing) -> None:
+        began.set()
+        assert closed.wait(30)
+
+    thread = threading.Thread(target=group.write, args=(endless, None))
+    thread.start()
+    assert began.wait(60)
+    group._began_at -= 60.0
+    is_closed = group.close(60.0)
+    was_waiting = thread.is_alive()
+    closed.set()
+    thread.join(60)
+    assert was_waiting and not is_closed
+
+
 def test_after_the_end_everybody_is_refused() -> None:
     group, told = Group(), []
     assert group.close(60.0)
