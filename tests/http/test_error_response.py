@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from typing import Any
 
 import pytest
 
@@ -63,3 +65,13 @@ def test_headers_of_an_http_error_are_sent() -> None:
 def test_the_data_of_an_application_error_reaches_the_client() -> None:
     reply = call(raising(ApplicationError({"code": "SOLD_OUT"})), "GET", "/x")
     assert (reply.status, reply.json()) == (500, {"error": "Application error", "data": {"code": "SOLD_OUT"}})
+
+
+def test_a_copy_of_the_router_sends_only_what_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "minihttp.values", None)  # as where it was left out
+    inside_itself: list[Any] = []
+    inside_itself.append(inside_itself)
+    for data in (float("nan"), inside_itself, object()):
+        reply = call(raising(ApplicationError(data)), "GET", "/x")
+        assert reply.status == 500 and reply.json() == {"error": "Internal server error"}
+    assert call(raising(ApplicationError([1])), "GET", "/x").json()["data"] == [1]
