@@ -40,6 +40,7 @@ _BATCH = 500
 _MAX_LISTED = 20
 _is_uuid = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 _STORAGE = "_storage"
+_UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, RecursionError)  # of a line of JSON
 
 
 class Imported(NamedTuple):
@@ -191,7 +192,10 @@ class _Import:
         """Each document of a table, checked and with its index entries."""
         entry = self._archive.tables[name]
         schema = entry.removesuffix("documents.jsonl") + "generated_schema.jsonl"
-        read = decoder(self._archive.lines(schema) if schema in self._archive else None)
+        try:
+            read = decoder(self._archive.lines(schema) if schema in self._archive else None)
+        except _UNREADABLE as error:
+            raise SnapshotError(f"{schema} cannot be read: {error!r}") from None
         limits = SYSTEM_LIMITS if name.startswith("_") else self._database.limits
         for number, line in enumerate(self._archive.lines(entry), 1):
             try:
@@ -208,7 +212,7 @@ class _Import:
                     raise SnapshotError(f"{id!r} is not an id of table {name!r}")
                 self._bytes += len(line)
                 yield PreparedDocument(info, id, fields, limits)
-            except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            except _UNREADABLE as error:
                 raise SnapshotError(f"{entry}, line {number}, cannot be read: {error}") from None
             except (ValidationError, LimitError, SnapshotError) as error:
                 raise SnapshotError(f"{entry}, line {number}: {error}") from None
@@ -281,7 +285,7 @@ class _Import:
                     document["contentType"] = row["contentType"]
                 if self._ids is not None:
                     id = self._ids.ours(id, info.name) or id
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+            except _UNREADABLE as error:
                 raise SnapshotError(f"{entry}, line {number}, does not describe a file: {error!r}") from None
             if row["_id"] not in self._archive.files:
                 raise SnapshotError(
@@ -326,8 +330,11 @@ class _ConvexIds:
         for done, (table, entry) in enumerate(archive.tables.items()):
             tick("ids", done, len(archive.tables))
             if table == "_tables":
-                rows = (json.loads(line) for line in archive.lines(entry))
-                self._tables.update((row["id"], row["name"]) for row in rows)
+                try:
+                    rows = (json.loads(line) for line in archive.lines(entry))
+                    self._tables.update((row["id"], row["name"]) for row in rows)
+                except _UNREADABLE as error:
+                    raise SnapshotError(f"{entry} cannot be read: {error!r}") from None
             else:
                 self._known.executemany(
                     "INSERT OR REPLACE INTO ids VALUES (?, ?)", self._read(archive, table)
@@ -342,7 +349,7 @@ class _ConvexIds:
                 spelled = read_id(id)
                 if spelled is None or not 0 <= time_ms < ids.MAX_MICROSECONDS / 1000:
                     raise ValueError(f"{id!r} at {time_ms!r} is not an id of Convex and its creation time")
-            except (ValueError, TypeError, KeyError) as error:
+            except _UNREADABLE as error:
                 raise SnapshotError(f"{entry}, line {number}: {error}") from None
             self._tables.setdefault(spelled[0], table)
             yield id, int(time_ms * 1000)

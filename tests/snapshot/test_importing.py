@@ -368,6 +368,12 @@ def test_a_snapshot_with_a_shape(tmp_path: Path, target: App) -> None:
             "does not describe a file",
         ),
         ({"users/generated_schema.jsonl": ['"wat<"']}, "shape that cannot be read"),
+        ({"users/generated_schema.jsonl": ["[" * 100_000]}, "generated_schema.jsonl cannot be read"),
+        ({"users/documents.jsonl": ["[" * 100_000]}, "documents.jsonl, line 1: "),
+        ({"users/documents.jsonl": ["[5]"]}, "documents.jsonl, line 1: "),
+        ({"_storage/documents.jsonl": ["[" * 100_000]}, "line 1"),
+        ({"_tables/documents.jsonl": ["[" * 100_000]}, "_tables/documents.jsonl cannot be read"),
+        ({"_tables/documents.jsonl": ["[5]"]}, "_tables/documents.jsonl cannot be read"),
     ],
 )
 def test_a_snapshot_of_convex_that_is_wrong(
