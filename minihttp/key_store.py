@@ -141,8 +141,7 @@ class KeyFunctions:
         return _shown(system.get(system.insert(_KEYS, fields)) or {})
 
     def find(self, ctx: SystemCtx, digest: str) -> dict[str, Any] | None:
-        rows = ctx.transaction.system.query(_KEYS)
-        row = rows.with_index("by_digest", lambda q: q.eq("digest", digest)).unique()
+        row = ctx.transaction.rows_where(_KEYS, "digest", digest).unique()
         if row is None or "revokedAt" in row:
             return None
         return {**_shown(row), "isDue": _is_due(ctx, row)}

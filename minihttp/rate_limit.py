@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 RATE_LIMITS = "_rate_limits"
 RATE_LIMIT_TABLES = {RATE_LIMITS: Table(v.any()).index("by_key", ["key"]).index("by_full_time", ["fullTime"])}
-_PRUNED_AT_ONCE = 100
 _MAX_KEY_BYTES = 128
 _CLOCKS_APART_SECONDS = 5.0  # of two machines at the most; a clock that is further back was set back
 
@@ -163,18 +162,12 @@ def _stored(key: str) -> str:
 
 
 def _row(transaction: Transaction, key: str) -> dict[str, Any] | None:
-    return (
-        transaction.system.query(RATE_LIMITS)
-        .with_index("by_key", lambda q: q.eq("key", _stored(key)))
-        .unique()
-    )
+    return transaction.rows_where(RATE_LIMITS, "key", _stored(key)).unique()
 
 
 def expired_rate_limits(transaction: Transaction) -> list[dict[str, Any]]:
     """Some of the rows that say no more than no row would: they are full again."""
-    rows = transaction.system.query(RATE_LIMITS)
-    full = rows.with_index("by_full_time", lambda q: q.lte("fullTime", transaction.now))
-    return full.take(_PRUNED_AT_ONCE)
+    return transaction.expired(RATE_LIMITS, "by_full_time", "fullTime")
 
 
 def _positive(name: str, value: float) -> float:

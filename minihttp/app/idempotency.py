@@ -37,7 +37,6 @@ IDEMPOTENCY_TABLES: dict[str, Table] = {
     KEYS: Table(v.any()).index("by_key", ["key"]).index("by_until", ["until"])
 }
 _MAX_BODY_BYTES = 1024 * 1024  # of a response that is kept
-_EXPIRED_AT_ONCE = 100  # a transaction holds the one write lock
 _OF_ONE_RESPONSE = ("content-length", "x-request-id")  # fields that are made anew for each
 _match_key = re.compile(r'"([ !#-\[\]-~]{1,255})"|([!#-~]{1,255})').fullmatch  # an RFC 8941 string, or bare
 _is_credential = re.compile(r"authorization|cookie|.*token|.*secret.*|.*api-?key.*|.*password.*").fullmatch
@@ -103,8 +102,7 @@ class IdempotencyKeys:
 
     def find(self, transaction: Transaction, key: str) -> Document | None:
         """The row of a key that is known."""
-        rows = transaction.system.query(KEYS).with_index("by_key", lambda q: q.eq("key", key))
-        row: Document | None = rows.order("desc").first()
+        row = transaction.rows_where(KEYS, "key", key).order("desc").first()
         return row if row is not None and row["until"] > self._clock() else None
 
     def write(self, transaction: Transaction, attempt: Attempt, **changes: Any) -> None:
@@ -126,9 +124,7 @@ class IdempotencyKeys:
 
     def expired(self, transaction: Transaction) -> list[Document]:
         """Some of the keys whose time is over."""
-        now = self._clock()
-        rows = transaction.system.query(KEYS).with_index("by_until", lambda q: q.lte("until", now))
-        return rows.take(_EXPIRED_AT_ONCE)
+        return transaction.expired(KEYS, "by_until", "until")
 
 
 class Attempt:

@@ -34,16 +34,16 @@ class Access(Protocol):
     """Calls functions such as `_jobs:list`; `endpoints` are the app's `http.webhook`s."""
 
     def endpoints(self) -> list[Any]: ...
-    def query(self, name: str, /, **args: Any) -> Any: ...
-    def mutation(self, name: str, /, **args: Any) -> Any: ...
-    def action(self, name: str, /, **args: Any) -> Any: ...
+    def run_query(self, name: str, /, **args: Any) -> Any: ...
+    def run_mutation(self, name: str, /, **args: Any) -> Any: ...
+    def run_action(self, name: str, /, **args: Any) -> Any: ...
     def check(self, tick: Tick) -> list[dict[str, Any]]: ...
 
 
 class _Opened:
     def __init__(self, app: App) -> None:
         self._app = app
-        self.query, self.mutation, self.action = app.run_query, app.run_mutation, app.run_action
+        self.run_query, self.run_mutation, self.run_action = app.run_query, app.run_mutation, app.run_action
 
     def check(self, tick: Tick) -> list[dict[str, Any]]:
         return self._app.services.operations.findings(tick)
@@ -68,13 +68,13 @@ class Remote:
     def endpoints(self) -> list[Any]:
         return named_app(self._args).http.webhooks
 
-    def query(self, name: str, /, **args: Any) -> Any:
+    def run_query(self, name: str, /, **args: Any) -> Any:
         return self._call("query", name, args)
 
-    def mutation(self, name: str, /, **args: Any) -> Any:
+    def run_mutation(self, name: str, /, **args: Any) -> Any:
         return self._call("mutation", name, args)
 
-    def action(self, name: str, /, **args: Any) -> Any:
+    def run_action(self, name: str, /, **args: Any) -> Any:
         return self._call("action", name, args)
 
     def check(self, tick: Tick) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ class Remote:
         """
         task = hashing.token_hex(8)
         try:
-            process = self.action(name, task=task, **args)["process"]
+            process = self.run_action(name, task=task, **args)["process"]
             return self._outcome(task, process, tick)
         except KeyboardInterrupt:
             self.tidy_up("_app:end_task", task=task)
@@ -108,7 +108,7 @@ class Remote:
         give_up_at, pause_seconds, why = monotonic() + _SILENT_SECONDS, _LEAST_POLL_SECONDS, ""
         while monotonic() < give_up_at:
             try:
-                found = self.query("_app:progress", task=task)
+                found = self.run_query("_app:progress", task=task)
                 why = "the process that was at it has been restarted"
             except MinihttpError as error:  # the line may come back
                 found, why = {}, str(error)

@@ -51,7 +51,7 @@ def _opened(file: str) -> IO[str]:
 def _fields(args: argparse.Namespace, table: str) -> dict[str, Any]:
     """The validators of a table's fields, by name, in Convex's JSON form; nothing where it has none."""
     with access(args) as app:
-        validators = {row["name"]: row["validator"] for row in app.query("_app:tables")}
+        validators = {row["name"]: row["validator"] for row in app.run_query("_app:tables")}
     return fields_of(validators[table]) if table in validators else {}
 
 

@@ -78,7 +78,7 @@ def _import_into_server(
     try:
         with open(path, "rb") as file:
             while part := file.read(_PART_BYTES):
-                url = server.url_of_file(server.action("_snapshots:upload_url"))
+                url = server.url_of_file(server.run_action("_snapshots:upload_url"))
                 ids.append(json.loads(upload(url, part, "application/zip"))["storageId"])
                 progress("bytes sent", file.tell(), size)
         done = server.watched("_snapshots:read", progress, ids=ids, **options)

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
         findings = app.check(progress)
         if args.repair and any(finding["kind"] == "index" for finding in findings):
             confirm(args, "rebuild the indexes that are wrong?")
-            for name in app.action("_app:rebuild_indexes"):
+            for name in app.run_action("_app:rebuild_indexes"):
                 note(f"rebuilt index {name}")
             findings = [finding for finding in findings if finding["kind"] != "index"]
     print_rows(findings, args.json, empty="nothing is wrong")

@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     args.target = words[0] if words else None
     with access(args) as app:
         if cron is not None:
-            return print_outcome(app.action("_app:run_cron", name=cron), pretty=not args.json)
-        rows = app.query("_app:crons")
+            return print_outcome(app.run_action("_app:run_cron", name=cron), pretty=not args.json)
+        rows = app.run_query("_app:crons")
     print_rows(rows if args.json else map(_row, rows), args.json, empty="the app has no crons")
     return 0
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tables(app: Access, args: argparse.Namespace) -> None:
-    rows = app.query("_app:tables", system=args.system)
+    rows = app.run_query("_app:tables", system=args.system)
     shown = [
         {
             "table": row["name"],
@@ -70,14 +70,14 @@ def _tables(app: Access, args: argparse.Namespace) -> None:
 
 
 def _document(app: Access, table: str, id: str) -> None:
-    found = app.query("_app:document", id=id)
+    found = app.run_query("_app:document", id=id)
     if found is None or found["table"] != table:
         raise MinihttpError(f"there is no document {id} in {table}")
     print(json_text(found["document"], pretty=True))
 
 
 def _documents(app: Access, table: str, args: argparse.Namespace) -> None:
-    known = [row["name"] for row in app.query("_app:tables", system=table.startswith("_"))]
+    known = [row["name"] for row in app.run_query("_app:tables", system=table.startswith("_"))]
     if table not in known:
         raise MinihttpError(f"there is no table {table!r}{did_you_mean(table, known)}")
     found = _Pages(app, table, args)
@@ -106,7 +106,7 @@ class _Pages:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         while self._left:
             asked = {**self._query, "limit": min(self._left, _PAGE), "cursor": self.cursor}
-            page = self._app.query("_app:documents", **asked)
+            page = self._app.run_query("_app:documents", **asked)
             self.cursor = None if page["isDone"] else page["continueCursor"]
             self.count += len(page["page"])
             self._left -= len(page["page"])

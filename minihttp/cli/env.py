@@ -23,7 +23,7 @@ ARGUMENTS = (
 def run(args: argparse.Namespace) -> int:
     if args.server:
         with access(args) as app:
-            needed = [(row["name"], row["path"], row["isSet"]) for row in app.query("_app:environment")]
+            needed = [(row["name"], row["path"], row["isSet"]) for row in app.run_query("_app:environment")]
     else:
         environ = args.environ
         needed = [(name, path, bool(environ.get(name))) for path, name in named_app(args).secrets()]

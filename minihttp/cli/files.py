@@ -48,15 +48,11 @@ def _copy(args: argparse.Namespace) -> int:
         numbers = {name: counts[name] for name in ("copied", "present", "damaged")}
         print_rows([{**numbers, "bytes": bytes_copied}], True)
     else:
-        print(_summary(counts, bytes_copied))
+        print(
+            f"{counts['copied']} copied ({bytes_copied / 2**20:.1f} MiB), {counts['present']} already there,"
+            f" {counts['damaged']} damaged"
+        )
     return 1 if counts["damaged"] else 0
-
-
-def _summary(counts: Counter[str], bytes_copied: int) -> str:
-    return (
-        f"{counts['copied']} copied ({bytes_copied / 2**20:.1f} MiB), {counts['present']} already there,"
-        f" {counts['damaged']} damaged"
-    )
 
 
 ACTIONS = {

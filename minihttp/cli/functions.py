@@ -17,7 +17,7 @@ ARGUMENTS = ("json", *ACCESS)
 
 def run(args: argparse.Namespace) -> int:
     with access(args) as app:
-        rows = app.query("_app:functions")
+        rows = app.run_query("_app:functions")
     if not args.json:
         rows = [
             {

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(jobs: Access, args: argparse.Namespace) -> None:
-    rows = jobs.query("_jobs:list", state=args.state, limit=args.limit)
+    rows = jobs.run_query("_jobs:list", state=args.state, limit=args.limit)
     print_rows(
         ({**_summary(row), "error": _error(row).partition("\n")[0]} for row in rows),
         args.json,
@@ -60,7 +60,7 @@ def _error(row: Document) -> str:
 
 
 def _show(jobs: Access, args: argparse.Namespace) -> None:
-    _print_job(jobs.query("_jobs:show", id=args.id), args)
+    _print_job(jobs.run_query("_jobs:show", id=args.id), args)
 
 
 def _print_job(row: Document | None, args: argparse.Namespace) -> None:
@@ -80,12 +80,12 @@ def _print_job(row: Document | None, args: argparse.Namespace) -> None:
 
 
 def _retry(jobs: Access, args: argparse.Namespace) -> None:
-    print_rows([{"id": jobs.mutation("_jobs:retry", id=args.id)}], args.json)
+    print_rows([{"id": jobs.run_mutation("_jobs:retry", id=args.id)}], args.json)
 
 
 def _cancel(jobs: Access, args: argparse.Namespace) -> None:
     confirm(args, f"cancel job {args.id}?")
-    _print_job(jobs.mutation("_jobs:cancel", id=args.id), args)
+    _print_job(jobs.run_mutation("_jobs:cancel", id=args.id), args)
 
 
 def _run(app: App, args: argparse.Namespace) -> None:

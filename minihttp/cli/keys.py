@@ -19,18 +19,11 @@ HELP = "issue, list and revoke API keys"
 
 def run(args: argparse.Namespace) -> int:
     with access(args) as app:
-        args.action(_Caller(app), args)
+        args.action(app, args)
     return 0
 
 
-class _Caller:
-    """What the key store calls functions by."""
-
-    def __init__(self, app: Access) -> None:
-        self.run_query, self.run_mutation = app.query, app.mutation
-
-
-def _issue(app: _Caller, args: argparse.Namespace) -> None:
+def _issue(app: Access, args: argparse.Namespace) -> None:
     try:
         value = loads(args.value)
     except ValueError as error:
@@ -43,7 +36,7 @@ def _issue(app: _Caller, args: argparse.Namespace) -> None:
         note(f"this is shown once; its id is {row['_id']}")
 
 
-def _list(app: _Caller, args: argparse.Namespace) -> None:
+def _list(app: Access, args: argparse.Namespace) -> None:
     rows = key_store.listed(app)
     print_rows(rows if args.json else map(_row, rows), args.json, empty="no keys have been issued")
 
@@ -54,7 +47,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     return shown | {name: utc(row.get(field)) for name, field in moments.items()}
 
 
-def _revoke(app: _Caller, args: argparse.Namespace) -> None:
+def _revoke(app: Access, args: argparse.Namespace) -> None:
     confirm(args, f"revoke {args.id} for good?")
     if not key_store.revoke(app, args.id):
         raise MinihttpError(f"there is no key {args.id}, or it is revoked already")

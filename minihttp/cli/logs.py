@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     args.server = args.server or f"http://{settings['host']}:{settings['port']}"
     chosen = {"level": args.level, "function": args.function, "request_id": args.request}
     with access(args) as app:
-        found = app.query("_app:logs", limit=args.limit, **chosen)
+        found = app.run_query("_app:logs", limit=args.limit, **chosen)
         if not found["lines"]:
             note("no such lines so far")
         while True:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
                 return 0
             if not found["lines"]:
                 time.sleep(_POLL_SECONDS)
-            found = app.query("_app:logs", after=found["last"], **chosen)
+            found = app.run_query("_app:logs", after=found["last"], **chosen)
 
 
 def _text(line: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     text = sys.stdin.read() if args.args == "-" else args.args
     identity = None if args.identity is None else _object(args.identity)
     with access(args) as app:
-        outcome = app.action("_app:run", name=args.function, args=text, identity=identity)
+        outcome = app.run_action("_app:run", name=args.function, args=text, identity=identity)
     return print_outcome(outcome, pretty=not args.json)
 
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(inbox: Access, args: argparse.Namespace) -> int:
-    rows = inbox.query("_webhooks:list", state=args.state, limit=args.limit)
+    rows = inbox.run_query("_webhooks:list", state=args.state, limit=args.limit)
     print_rows((_summary(row) for row in rows), args.json, empty="there are no such deliveries")
     return 0
 
@@ -76,7 +76,7 @@ def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show(inbox: Access, args: argparse.Namespace) -> int:
-    row = inbox.query("_webhooks:show", id=args.id)
+    row = inbox.run_query("_webhooks:show", id=args.id)
     body: bytes | None = row.pop("body")
     if args.json:
         from ..values import encode_clean
@@ -99,13 +99,13 @@ def _show(inbox: Access, args: argparse.Namespace) -> int:
 
 def _replay(inbox: Access, args: argparse.Namespace) -> int:
     if args.to is None:
-        if not inbox.mutation("_webhooks:replay", id=args.id):
+        if not inbox.run_mutation("_webhooks:replay", id=args.id):
             raise MinihttpError(f"{args.id} was refused, or has no handler: there is nothing to run")
         alone = "its handler runs when the app does; `jobs run` runs it now"
         when = "its handler runs on the server" if args.server else alone
         print_rows([{"id": args.id, "scheduled": when}], args.json)
         return 0
-    row = inbox.query("_webhooks:show", id=args.id)
+    row = inbox.run_query("_webhooks:show", id=args.id)
     if row["body"] is None:
         raise MinihttpError(f"the body of {args.id} was not kept")
     return _report([post(args.to, row["body"], row["headers"])], args)
@@ -115,7 +115,7 @@ def _retry(inbox: Access, args: argparse.Namespace) -> int:
     confirm(args, "run the handlers of all dead deliveries again?")
     count, before, batch = 0, None, 1
     while batch:
-        done = inbox.mutation("_webhooks:retry_dead", before=before)
+        done = inbox.run_mutation("_webhooks:retry_dead", before=before)
         batch, before = int(done["retried"]), done["before"]
         count += batch
     print_rows([{"retried": count}], args.json)
@@ -125,14 +125,14 @@ def _retry(inbox: Access, args: argparse.Namespace) -> int:
 def _prune(inbox: Access, args: argparse.Namespace) -> int:
     confirm(args, "remove the finished deliveries whose retention is over?")
     count = 0
-    while batch := int(inbox.mutation("_webhooks:prune")):
+    while batch := int(inbox.run_mutation("_webhooks:prune")):
         count += batch
     print_rows([{"removed": count}], args.json)
     return 0
 
 
 def _explain(inbox: Access, args: argparse.Namespace) -> int:
-    row = inbox.query("_webhooks:show", id=args.id)
+    row = inbox.run_query("_webhooks:show", id=args.id)
     if row["state"] != "refused":
         return _say([f"{args.id} was not refused: it is {row['state']}"], args)
     return _say(explain_refusal(row, inbox.endpoints(), args.environ), args)

@@ -74,6 +74,7 @@ def _one(view: View, id: str) -> Page | None:
     kind = job["state"]["kind"]
     error = job["state"].get("error") or job.get("lastError")
     args = job["args"][0] if job.get("args") else {}
+    request = job.get("requestId")  # which scheduled the job
     is_due_again = kind == "pending" and job.get("attempts")
     about = facts(
         [
@@ -85,7 +86,7 @@ def _one(view: View, id: str) -> Page | None:
             ("Next try", view.when(_due(job)) if is_due_again else None),
             ("Ended", view.when(job["completedTime"]) if job.get("completedTime") else None),
             ("Delivery", _delivery(view, job, args)),
-            ("Request", _request(view, job)),
+            ("Request", view.link(request, "logs", request_id=request) if request else None),
             ("Log", view.link("lines about this job", "logs", text=id)),
         ]
     )
@@ -114,12 +115,6 @@ def _said(name: str) -> str:
 
 def _function(view: View, name: str) -> Any:
     return _said(name) if name.startswith("_") else view.link(name, "functions", *name.split("/"))
-
-
-def _request(view: View, job: Any) -> Safe | None:
-    """The request that scheduled the job."""
-    id = job.get("requestId")
-    return view.link(id, "logs", request_id=id) if id else None
 
 
 def _delivery(view: View, job: Any, args: Any) -> Safe | None:

@@ -100,9 +100,9 @@ class View:
         sent = self.sent.get(name) if self.sent is not None else None
         return text if sent is None else str(sent)
 
-    def asked(self, name: str, default: str = "") -> str:
-        """A field of the query, or the default."""
-        return self.request.query.get(name) or default
+    def asked(self, name: str) -> str:
+        """A field of the query, or ""."""
+        return self.request.query.get(name) or ""
 
     # -- links and forms
 

@@ -154,13 +154,9 @@ def _body(view: View, id: str, row: Any, body: bytes | None) -> list[Safe]:
         said = "The body was not kept. http.webhook(…, keep_refused_bodies=True) keeps those of refusals."
         return [tag("p", said, class_="empty")]
     shown = tag("details", tag("summary", f"Show {int(row['bodyBytes']):,} bytes"), code(_text(body)))
-    copied = tag("details", tag("summary", "Copy as a test"), _test_box(view, id, row))
-    return [shown, copied]
-
-
-def _test_box(view: View, id: str, row: Any) -> list[Safe]:
     download = tag("a", "Download it", href=view.path("webhooks", id, "test"), class_="button")
-    return [code(_test(row)), tag("p", download, class_="actions")]
+    test = [code(_test(row)), tag("p", download, class_="actions")]
+    return [shown, tag("details", tag("summary", "Copy as a test"), test)]
 
 
 def _text(body: bytes) -> str:

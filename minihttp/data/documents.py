@@ -36,6 +36,7 @@ _WORDS_OF_OTHERS = {  # of databases that people know
     "rollback": "a mutation undoes everything when it raises",
 }
 _SYSTEM_FIELDS = ("_id", "_creationTime")
+_EXPIRED_AT_ONCE = 100
 
 
 class Reader:
@@ -331,6 +332,17 @@ class Transaction(EngineTransaction):
             kind: type[Any] = Writer if self.writable else Reader
             system = self._system = kind(self, self.catalog.system, SYSTEM_LIMITS, False)
         return system
+
+    def rows_where(self, table: str, field: str, value: Any) -> Query:
+        """The documents of a system table with this value in a field, with which its index `by_<field>`
+        begins."""
+        return self.system.query(table).with_index(f"by_{field}", lambda q: q.eq(field, value))
+
+    def expired(self, table: str, index: str, field: str) -> list[Document]:
+        """Some of the documents of a system table whose moment in a field, with which the index begins, has
+        passed: not all, for a transaction holds the one write lock."""
+        rows = self.system.query(table).with_index(index, lambda q: q.lte(field, self.now))
+        return rows.take(_EXPIRED_AT_ONCE)
 
 
 def _own_fields(document: Document) -> Document:

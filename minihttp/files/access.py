@@ -266,4 +266,4 @@ def find_by_id(transaction: Transaction, id: Any) -> Document | None:
 
 def find_by_key(transaction: Transaction, key: str) -> Document | None:
     """The document of a blob."""
-    return transaction.system.query("_storage").with_index("by_key", lambda q: q.eq("key", key)).first()
+    return transaction.rows_where("_storage", "key", key).first()

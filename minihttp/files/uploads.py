@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 UPLOADS = "_storage_uploads"  # one document for every URL that was good once and has been used
 _is_type = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/(\*|[a-z0-9!#$&^_.+-]{1,127})").fullmatch
 _NAMES = ("max_bytes", "content_types", "once")
-_FORGOTTEN_AT_ONCE = 100
 
 
 class UploadRules(NamedTuple):
@@ -76,8 +75,7 @@ class UploadRules(NamedTuple):
         """
         if not self.once:
             return
-        used = transaction.system.query(UPLOADS).with_index("by_once", lambda q: q.eq("once", self.once))
-        if used.first() is not None:
+        if transaction.rows_where(UPLOADS, "once", self.once).first() is not None:
             raise HTTPError(401, "this URL has been used, and is good once", code="StorageTokenUsed")
         transaction.system.insert(UPLOADS, {"once": self.once, "expiresAt": self.expires_at})
 
@@ -136,10 +134,7 @@ def upload_rules(secret: bytes, query: Sequence[tuple[str, str]], now: float) ->
 
 def expired_uploads(transaction: Transaction) -> list[dict[str, Any]]:
     """Some of the used URLs that would be refused for their age too."""
-    rows = transaction.system.query(UPLOADS).with_index(
-        "by_expires", lambda q: q.lt("expiresAt", transaction.now)
-    )
-    return rows.take(_FORGOTTEN_AT_ONCE)
+    return transaction.expired(UPLOADS, "by_expires", "expiresAt")
 
 
 def _subject(rules: Mapping[str, str]) -> str:

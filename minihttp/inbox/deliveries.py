@@ -253,9 +253,7 @@ class Deliveries(JobTable):
 
     def refusals(self, transaction: Transaction, endpoint: str) -> Any:
         """A query over the refused deliveries of an endpoint, the oldest first."""
-        return transaction.system.query(REFUSALS).with_index(
-            "by_endpoint", lambda q: q.eq("endpoint", endpoint)
-        )
+        return transaction.rows_where(REFUSALS, "endpoint", endpoint)
 
     # ------------------------------------------------------------ looking
 
@@ -335,7 +333,7 @@ class Deliveries(JobTable):
         return sum("deliveryId" in row for row in rows)
 
     def _queue(self, transaction: Transaction, queue: str) -> Any:
-        return transaction.system.query(DELIVERIES).with_index("by_queue", lambda q: q.eq("queue", queue))
+        return transaction.rows_where(DELIVERIES, "queue", queue)
 
 
 def in_queues(transaction: Transaction, low: str, high: str) -> Query:

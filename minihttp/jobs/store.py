@@ -430,8 +430,7 @@ class JobStore:
         """Whether this process may do what only one of all may, until the lease ends or it asks again."""
 
         def look(transaction: Transaction) -> Document | None:
-            leases = transaction.system.query(LEASES).with_index("by_name", lambda q: q.eq("name", name))
-            return leases.unique()
+            return transaction.rows_where(LEASES, "name", name).unique()
 
         def take(transaction: Transaction) -> bool:
             row, now = look(transaction), self.now_ms()

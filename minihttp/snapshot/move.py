@@ -29,12 +29,8 @@ _FIRST = "0"
 _MANY = 2**62
 
 
-class StoredRow(NamedTuple):
-    """One document as the engine keeps it."""
-
-    id: str
-    table: str
-    json: str
+StoredRow = tuple[str, str, str]
+"""The id, the table and the text of one document, as the engine keeps it."""
 
 
 class Digest(NamedTuple):
@@ -64,7 +60,7 @@ def stored_documents(reading: Reading, after: str = "") -> Iterator[StoredRow]:
         while table not in LEFT_BEHIND and (
             rows := reading.scan(start, stop, reverse=False, limit=BATCH_DOCUMENTS)
         ):
-            yield from (StoredRow(id, table, text) for id, text in rows)
+            yield from ((id, table, text) for id, text in rows)
             start = rows[-1][0] + "0"
         start = stop
 
@@ -138,7 +134,7 @@ def copy_documents(
 def _put(target: DocumentBackend, batch: list[StoredRow]) -> int:
     def run(engine: Writing) -> None:
         for document in batch:
-            engine.put(document.id, document.table, document.json, (), ())
+            engine.put(*document, (), ())
 
     if batch:
         target.write(run, None)
