@@ -32,8 +32,8 @@ def test_data_import_of_json_lines_and_csv(ask: Any, shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("a.jsonl", '{"name":"a"}\n{"name":1}\n', "line 2: "),
-        ("a.jsonl", '{"name":"a"}\nnope\n', "line 2, cannot be read"),
+        ("a.jsonl", '{"name":"a"}\n{"name":1}\n', "minihttp: a.jsonl, line 2: "),
+        ("a.jsonl", '{"name":"a"}\nnope\n', "minihttp: a.jsonl, line 2, cannot be read"),
         ("a.csv", "name,n\na,x\n", "does not match"),
         ("a.csv", "name,n\na\n", "line 2 has not as many cells"),
         ("a.jsonl", '{"name":"a","other":1}\n', "extra field `other`"),
@@ -43,3 +43,9 @@ def test_data_import_is_all_or_nothing(ask: Any, shell: Shell, file: str, text: 
     (shell.folder / file).write_text(text)
     assert message in ask("data", "import", "items", file, code=1).err
     assert ask("run", "app:count").out == "0\n"
+
+
+def test_a_table_that_is_not_declared_is_said_of_the_file(ask: Any, shell: Shell) -> None:
+    (shell.folder / "a.jsonl").write_text("{}\n")
+    said = ask("data", "import", "nowhere", "a.jsonl", code=1).err
+    assert said.startswith('minihttp: a.jsonl: Table "nowhere" is not in the schema')
