@@ -23,6 +23,7 @@ from . import health
 if TYPE_CHECKING:
     from ..http.deferred import Deferred
     from ..http.request import Request
+    from .function_api import FunctionApi
     from .request import AppRequest
     from .runtime import Runtime
 
@@ -171,9 +172,14 @@ def _openapi(runtime: Runtime, ctx: Any, request: Request) -> Response:
 
 
 def _call_function(runtime: Runtime, operation: str, ctx: Any, request: AppRequest) -> Response | Deferred:
+    return _function_api()(runtime).answer(operation, request)
+
+
+@cache
+def _function_api() -> type[FunctionApi]:
     from .function_api import FunctionApi  # 10 ms, which an app that only routes need not spend
 
-    return FunctionApi(runtime).answer(operation, request)
+    return FunctionApi
 
 
 def _about(text: str, ctx: Any, request: Request) -> Response:
