@@ -123,7 +123,7 @@ def code_lines(path: Path) -> int:
 def test_the_router_alone_stays_small(shell: Shell, tmp_path: Path) -> None:
     """A bound, not a wish: what apps alone need goes elsewhere."""
     shell("vendor", "lib", "--only", "router")
-    assert sum(map(code_lines, (tmp_path / "lib").rglob("*.py"))) <= 3_370
+    assert sum(map(code_lines, (tmp_path / "lib").rglob("*.py"))) <= 3_470
 
 
 @pytest.mark.parametrize(
