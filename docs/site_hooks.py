@@ -85,15 +85,22 @@ def command_line() -> str:
     """`--help` of every verb, and of every verb below it."""
     from minihttp import cli
 
-    parser = cli._parser([])
-    return "\n".join(_parsers(parser, "python -m minihttp"))
+    name = "python -m minihttp"
+    parts = [f"```text\n{cli._parser(['--help']).format_help().rstrip()}\n```\n"]
+    for verb in cli.verbs():  # a parser has the flags of one verb
+        parts += _below(cli._parser([verb]), name)
+    return "\n".join(parts)
 
 
 def _parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
     parser.prog = name
-    if verb := " ".join(name.split()[3:]):
-        yield f"\n{'##' if ' ' not in verb else '###'} {verb}\n"
+    verb = " ".join(name.split()[3:])
+    yield f"\n{'##' if ' ' not in verb else '###'} {verb}\n"
     yield f"```text\n{parser.format_help().rstrip()}\n```\n"
+    yield from _below(parser, name)
+
+
+def _below(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for verb, below in action.choices.items():
