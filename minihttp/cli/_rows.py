@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
 from ..data.walks import fields_of
-from ..errors import MinihttpError, SnapshotError
+from ..errors import MinihttpError
 from ..snapshot.archive import ArchiveWriter
 from ..values import Int64, encode_wire
 from ._admin import access
@@ -37,17 +37,11 @@ def import_rows(args: argparse.Namespace, table: str, file: str) -> int:
                     else (line.encode() for line in source)
                 )
                 writer.add(f"{table}/documents.jsonl", lines)
-                writer.close(rows=True)
+                writer.close(rows=file)
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise MinihttpError(f"cannot read {file}: {reason}") from None
-        try:
-            return import_from(args, path, "import", mode="append")
-        except MinihttpError as error:  # which names what was made of the file, here or by the server
-            said = re.sub(r"^/.+?\.zip: ", f"{file}: ", str(error)).replace(f"{table}/documents.jsonl", file)
-            if said == str(error):
-                raise
-            raise SnapshotError(said) from None
+        return import_from(args, path, "import", mode="append")
 
 
 def _opened(file: str) -> IO[str]:

@@ -67,6 +67,7 @@ class Archive:
     """A snapshot to read: ours, or one that Convex has exported.
 
     Attributes:
+        path: how messages name it: its own, or that of the file whose rows it was made of.
         manifest: ours, or None for a snapshot of Convex.
         tables: table name -> name of the entry that has its documents.
         files: id of a stored file -> name of the entry that has its bytes.
@@ -85,6 +86,9 @@ class Archive:
             raise SnapshotError(f"{path} is no ZIP file, or was cut short: {error}") from None
         self.path = path
         self.manifest = self._manifest()
+        rows = (self.manifest or {}).get("rows")
+        self._rows_of = rows if isinstance(rows, str) else None
+        self.path = self._rows_of or path
         self.tables: dict[str, str] = {}
         self.files: dict[str, str] = {}
         self.skipped: list[str] = []
@@ -126,6 +130,10 @@ class Archive:
             digest.update(f"{info.filename} {info.CRC} {info.file_size}\n".encode())
         return digest.hexdigest()[:32]
 
+    def name_of(self, entry: str) -> str:
+        """How messages name an entry: as it is, or by the file whose rows it has."""
+        return self._rows_of or entry
+
     def facts(self, name: str) -> dict[str, Any]:
         """What the manifest says of an entry; of a snapshot without one, nothing but its bytes."""
         size = {"bytes": self._zip.getinfo(name).file_size}
@@ -142,10 +150,10 @@ class Archive:
                 measured = Measured(iter(lambda: entry.read(_BLOCK_BYTES), b""))
                 yield from measured
         except (zipfile.BadZipFile, ZlibError, EOFError, OSError, NotImplementedError) as error:
-            raise SnapshotError(f"{self.path}: {name} is damaged: {error}") from None
+            raise SnapshotError(f"{self.path}: {self.name_of(name)} is damaged: {error}") from None
         expected = self.facts(name).get("sha256") if name != MANIFEST else None
         if expected is not None and measured.sha256.hexdigest() != expected:
-            raise SnapshotError(f"{self.path}: {name} is not what the manifest says (SHA-256)")
+            raise SnapshotError(f"{self.path}: {self.name_of(name)} is not what the manifest says (SHA-256)")
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of an entry that are not empty. Raises as `chunks` does."""
@@ -154,7 +162,9 @@ class Archive:
             *lines, rest = (rest + chunk).split(b"\n")
             yield from filter(None, lines)
             if len(rest) > _MAX_LINE_BYTES:
-                raise SnapshotError(f"{self.path}: {name} has a line of more than {_MAX_LINE_BYTES} bytes")
+                raise SnapshotError(
+                    f"{self.path}: {self.name_of(name)} has a line of more than {_MAX_LINE_BYTES} bytes"
+                )
         if rest:
             yield rest
 

@@ -196,6 +196,7 @@ class _Import:
             read = decoder(self._archive.lines(schema) if schema in self._archive else None)
         except _UNREADABLE as error:
             raise SnapshotError(f"{schema} cannot be read: {error!r}") from None
+        place = self._archive.name_of(entry)
         limits = SYSTEM_LIMITS if name.startswith("_") else self._database.limits
         for number, line in enumerate(self._archive.lines(entry), 1):
             try:
@@ -213,9 +214,9 @@ class _Import:
                 self._bytes += len(line)
                 yield PreparedDocument(info, id, fields, limits)
             except _UNREADABLE as error:
-                raise SnapshotError(f"{entry}, line {number}, cannot be read: {error}") from None
+                raise SnapshotError(f"{place}, line {number}, cannot be read: {error}") from None
             except (ValidationError, LimitError, SnapshotError) as error:
-                raise SnapshotError(f"{entry}, line {number}: {error}") from None
+                raise SnapshotError(f"{place}, line {number}: {error}") from None
 
     def _put(self, transaction: Transaction, document: PreparedDocument, count: int) -> None:
         if self._dry_run:
