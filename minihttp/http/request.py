@@ -298,11 +298,10 @@ class Request:
             return expect_type(known["_declared"], expect)
         if not force and self.environ.get("CONTENT_TYPE") != "application/json":  # the common case, unparsed
             self._require_json()
-        limits, route = self.limits, self.route
-        most, elements = limits.max_json_bytes, limits.max_json_elements
-        if route is not None and route.max_body_bytes is not None:
-            elements = int(elements * max(route.max_body_bytes, most) / most)
-            most = route.max_body_bytes
+        limits, elements = self.limits, self.limits.max_json_elements
+        most = _most_bytes(self.route, limits.max_json_bytes)
+        if most > limits.max_json_bytes:
+            elements = int(elements * most / limits.max_json_bytes)
         data = self._bytes_within(most, "JSON body")
         if len(data) > SMALL_BODY_BYTES:
             self._hold("JSON bodies", len(data), limits.max_decoded_json_bytes)
