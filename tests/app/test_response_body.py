@@ -146,6 +146,14 @@ def test_a_client_that_stays_gets_all_of_it() -> None:
         assert story.wait() == ["end", "client there"]
 
 
+def is_closed_when_its_client_leaves(body: Any) -> bool:
+    http = HttpRouter()
+    http.route(path="/x", method="POST", handler=lambda ctx, request: Response(body))
+    with live(App(http)) as client:
+        leave(client)
+        return bool(body.closed.wait(PATIENCE_SECONDS))
+
+
 class Pieces:
     """An iterable that is no iterator, with a `close` of its own."""
 
@@ -164,11 +172,7 @@ class Pieces:
 
 def test_an_iterable_of_the_handlers_runs_to_its_end_too() -> None:
     pieces = Pieces()
-    http = HttpRouter()
-    http.route(path="/x", method="POST", handler=lambda ctx, request: Response(pieces))
-    with live(App(http)) as client:
-        leave(client)
-        assert pieces.closed.wait(PATIENCE_SECONDS)
+    assert is_closed_when_its_client_leaves(pieces)
     assert pieces.words == ["end"]
 
 
@@ -275,12 +279,7 @@ def test_a_file_of_the_handlers_is_not_read_on_when_its_client_has_left() -> Non
         def read(self, size: int = -1) -> bytes:
             return bytes(size)
 
-    file = Zeros()
-    http = HttpRouter()
-    http.route(path="/x", method="POST", handler=lambda ctx, request: Response(file))
-    with live(App(http)) as client:
-        leave(client)
-        assert file.closed.wait(PATIENCE_SECONDS)
+    assert is_closed_when_its_client_leaves(Zeros())
 
 
 def test_a_file_of_the_handlers_has_its_length_and_comes_whole(tmp_path: Path) -> None:
