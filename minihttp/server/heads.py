@@ -7,7 +7,6 @@ second, for their Date. Knows nothing of requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from operator import itemgetter
 
@@ -55,7 +54,7 @@ class Head:
 
     __slots__ = ("_fields", "_spelled", "_status", "content_length", "has_body", "is_whole")
 
-    def __init__(self, status: str, headers: Iterable[Pair]) -> None:
+    def __init__(self, status: str, headers: list[Pair]) -> None:
         text = "".join([status, *[name + value for name, value in headers]])
         if "\r" in text or "\n" in text:
             raise ValueError("a line end is in the status or a header of a response")
